@@ -1,0 +1,84 @@
+"""The input pipeline: batches of one split over many epochs, as one `tf.data.Dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tf_tickets.data.augmentation import augment as augment_batch
+from tf_tickets.data.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_ORDER, _AUGMENTATION = 0, 1  # the two random streams of a seed
+
+
+def build(
+    images: Any,
+    labels: Any,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    *,
+    epochs: Sequence[int],
+    shuffle: bool,
+    augment: bool,
+    seed: int,
+    first_step: int,
+) -> tf.data.Dataset:
+    """Batches `(x, y)` of all `epochs`, one epoch after another.
+
+    Nothing is carried from one batch to the next: the order is a function of (seed, epoch), the
+    augmentation one of (seed, epoch, step). So a run that was stopped goes on exactly where it was.
+
+    Args:
+        images: Eager tensor `(n, ...)` of raw examples; captured, never copied into the graph.
+        labels: Eager int32 tensor `(n,)`.
+        preprocessing: Normalisation, and the augmentation that `augment` asks for.
+        batch_size: Examples in a batch; the last batch of an epoch has what is left.
+        epochs: The numbers of the epochs.
+        shuffle: Whether an epoch has its own random order, instead of the stored one.
+        augment: Whether to crop and flip.
+        seed: In [0, 2**63).
+        first_step: Batches of the first epoch to leave out; they are not computed.
+    """
+    import tensorflow as tf
+
+    n = len(labels)
+    steps = -(-n // batch_size)
+    gain, offset = preprocessing.gain, preprocessing.offset
+
+    def epoch_slices(epoch: Any, first: Any) -> Any:
+        order = tf.range(n)
+        if shuffle:
+            order_seed = tf.random.fold_in(_stream(seed, _ORDER), epoch)
+            order = tf.random.experimental.stateless_shuffle(order, order_seed)
+
+        def indices(step: Any) -> Any:
+            return epoch, step, order[step * batch_size : (step + 1) * batch_size]
+
+        return tf.data.Dataset.range(first, steps).map(indices)
+
+    def batch(epoch: Any, step: Any, indices: Any) -> Any:
+        x = tf.gather(images, indices)
+        if augment:
+            batch_seed = tf.random.fold_in(_stream(seed, _AUGMENTATION), epoch)
+            x = augment_batch(x, tf.random.fold_in(batch_seed, step), preprocessing)
+        return tf.cast(x, tf.float32) * gain - offset, tf.gather(labels, indices)
+
+    firsts = [first_step] + [0] * (len(epochs) - 1) if epochs else []
+    dataset = tf.data.Dataset.from_tensor_slices(
+        (tf.constant(list(epochs), tf.int64), tf.constant(firsts, tf.int64))
+    )
+    dataset = dataset.flat_map(epoch_slices)
+    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(epochs) * steps - first_step))
+    options = tf.data.Options()
+    options.deterministic = True
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _stream(seed: int, purpose: int) -> Any:
+    import tensorflow as tf
+
+    return tf.constant([seed, purpose], tf.int64)

@@ -1,0 +1,48 @@
+"""A stratified validation split, held out of the training split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tf_tickets.data.dataset import Examples
+
+
+def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
+    """Splits examples in two, class by class; both parts keep the stored order.
+
+    Args:
+        examples: The training split.
+        fraction: To hold out, in (0, 0.5].
+        seed: Of the draw, for `numpy.random.default_rng`.
+
+    Returns:
+        (what remains, what is held out). Held out are `round(fraction * n)` examples, spread over
+        the classes in proportion; every class keeps at least one.
+
+    Raises:
+        ValueError: If that would hold out nothing.
+    """
+    labels = examples.labels
+    held_out = np.zeros(len(labels), bool)
+    rng = np.random.default_rng(seed)
+    for label, count in enumerate(_counts(np.bincount(labels), fraction)):
+        held_out[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
+    if not held_out.any():
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(labels)} examples holds out none. "
+            "Ask for a larger fraction."
+        )
+    return _take(examples, ~held_out), _take(examples, held_out)
+
+
+def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
+    """How many to hold out of each class: largest remainders, earlier classes first in a tie."""
+    counts = np.floor(fraction * sizes).astype(int)
+    remainders = np.where(sizes - counts > 1, fraction * sizes - counts, 0.0)
+    missing = round(fraction * sizes.sum()) - counts.sum()
+    counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return np.minimum(counts, np.maximum(sizes - 1, 0))
+
+
+def _take(examples: Examples, chosen: np.ndarray) -> Examples:
+    return Examples(examples.images[chosen], examples.labels[chosen])

@@ -1,0 +1,100 @@
+"""The MNIST family's own files: `idx:DIR`."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tf_tickets.data.dataset import Examples
+from tf_tickets.data.raw import Raw, count_classes
+
+PARTS = {"train": "train", "test": "t10k"}
+_BYTES = 0x08  # the format's code for unsigned bytes, the only type that the family uses
+
+
+def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Raw:
+    """Reads the four files of a folder, plain or gzipped.
+
+    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
+    and `t10k-labels-idx1-ubyte`, each possibly with `.gz`, and with `-` or `.` before `idx`.
+
+    Raises:
+        FileNotFoundError: If the folder or a file is missing.
+        ValueError: If a file is damaged or of another format.
+    """
+    folder = Path(directory).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"idx:{directory}: there is no such folder. Expected idx:DIR, where DIR holds the "
+            "four files of MNIST or a dataset of its family."
+        )
+    examples = {part: _read_part(folder, prefix) for part, prefix in PARTS.items()}
+    train, test = examples["train"], examples["test"]
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise ValueError(
+            f"{folder}: training images are {train.images.shape[1:3]}, "
+            f"test images {test.images.shape[1:3]}; they must be of one size."
+        )
+    classes = count_classes(f"idx:{directory}", train.labels, test.labels)
+    return Raw(train, test, classes)
+
+
+def _read_part(folder: Path, prefix: str) -> Examples:
+    images_file, labels_file = (
+        _find(folder, f"{prefix}-images", 3),
+        _find(folder, f"{prefix}-labels", 1),
+    )
+    images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{images_file} holds {len(images)} images, but {labels_file.name} holds {len(labels)} labels."
+        )
+    return Examples(images[..., None], labels)
+
+
+def _find(folder: Path, stem: str, dimensions: int) -> Path:
+    names = [
+        f"{stem}{separator}idx{dimensions}-ubyte{suffix}" for separator in "-." for suffix in ("", ".gz")
+    ]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{folder} has none of {', '.join(names)}.")
+
+
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """The uint8 array of one IDX file.
+
+    Args:
+        path: Read through gzip if it ends in `.gz`.
+        dimensions: How many the array must have.
+
+    Raises:
+        ValueError: If the file is not exactly what its header says; names what was expected.
+    """
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{path} ({path.stat().st_size} bytes) is not a whole gzip file: {error}. Fetch it again."
+        ) from error
+    header = 4 + 4 * dimensions
+    magic = bytes([0, 0, _BYTES, dimensions])
+    if len(data) < header or data[:4] != magic:
+        raise ValueError(
+            f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions: expected a "
+            f"header of {header} bytes that begins with {magic.hex()}, found "
+            f"{data[:4].hex() or 'nothing'} in {len(data)} bytes."
+        )
+    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", dimensions, offset=4))
+    expected = header + math.prod(shape)
+    if len(data) != expected or expected == header:
+        raise ValueError(
+            f"{path}: the header says {' x '.join(map(str, shape))}, so {expected} bytes were "
+            f"expected, but {len(data)} were found. Fetch it again."
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

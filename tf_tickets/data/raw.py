@@ -1,0 +1,54 @@
+"""What every source gives: the examples as they were stored (`Raw`), and checks on labels."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tf_tickets.data.dataset import Examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Raw:
+    """Training and test examples as a source stores them.
+
+    Args:
+        train: Of the shape and type of `test`.
+        test: Never used for anything but evaluation.
+        num_classes: At least 2.
+    """
+
+    train: Examples
+    test: Examples
+    num_classes: int
+
+
+def count_classes(source: str, train_labels: np.ndarray, test_labels: np.ndarray) -> int:
+    """The number of classes where only the labels tell it: the largest training label plus one.
+
+    Args:
+        source: Named in errors.
+        train_labels: Non-negative `(n,)`; must be 0 to K-1, each class at least once.
+        test_labels: Non-negative `(m,)`; must be among them.
+
+    Raises:
+        ValueError: If the labels are anything else, or there is only one class.
+    """
+    present = np.unique(train_labels)
+    num_classes = int(present[-1]) + 1
+    if num_classes < 2:
+        raise ValueError(f"{source}: at least 2 classes are needed, but every training label is 0.")
+    if len(present) != num_classes:
+        absent = np.setdiff1d(np.arange(min(num_classes, len(present) + 1)), present)[0]
+        raise ValueError(
+            f"{source}: training labels must be 0 to K-1, each at least once. "
+            f"Received: {present[0]} to {present[-1]} without {absent}. Renumber the classes."
+        )
+    highest = test_labels.max()
+    if highest >= num_classes:
+        raise ValueError(
+            f"{source}: test labels must be among the training set's, 0 to {num_classes - 1}. "
+            f"Received: {highest}"
+        )
+    return num_classes

@@ -1,0 +1,241 @@
+"""Every dataset that can be loaded: `SOURCES`, one row for each, and `load`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tf_tickets.data import digits, idx, npz, tfds_source, tiny_imagenet
+from tf_tickets.data.dataset import Dataset
+from tf_tickets.data.hold_out import hold_out
+from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
+from tf_tickets.data.raw import Raw
+from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.resizing import resize_examples
+
+PAPER = Recipe(model="resnet32", epochs=160, augment=True)
+GENERIC = Recipe(model="resnet32", epochs=60, augment=True)
+MNIST_FAMILY = Recipe(model="lenet_300_100", epochs=12, batch_size=128, augment=False)
+SMALLEST_AUGMENTED = 16  # pixels; a crop with 4-pixel padding would destroy smaller images
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """How one kind of dataset is read, normalised and trained on.
+
+    Args:
+        read: `(argument, data_dir, image_size) -> Raw`. The argument is what follows the colon, or
+            the name itself.
+        about: One line for `--help`.
+        recipe: None chooses one by the shape of the examples.
+        scale: None is the natural one, 1/255 for bytes.
+        mean: Of the scaled channels; None computes mean and std from the training split.
+        std: Likewise.
+        crop: Whether augmentation crops; None lets the size of the images decide.
+        flip: Whether augmentation mirrors; None lets the size of the images decide.
+        floats_as_given: Whether float examples are left as they are.
+    """
+
+    read: Callable[[str, str | None, tuple[int, int] | None], Raw]
+    about: str
+    recipe: Recipe | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    crop: bool | None = None
+    flip: bool | None = None
+    floats_as_given: bool = False
+
+
+# CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
+# numbers were made with it.
+SOURCES: dict[str, Source] = {
+    "digits": Source(
+        digits.read,
+        "scikit-learn's 8x8 digits, no download",
+        Recipe(model="resnet20", width=0.5, epochs=30, augment=False),
+        scale=1 / 16,
+        mean=(0.30538,),
+        std=(0.37612,),
+        crop=False,
+        flip=False,
+    ),
+    "cifar10": Source(
+        tfds_source.read,
+        "CIFAR-10",
+        PAPER,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        crop=True,
+        flip=True,
+    ),
+    "cifar100": Source(
+        tfds_source.read,
+        "CIFAR-100, fine labels",
+        PAPER,
+        mean=(0.5071, 0.4867, 0.4408),
+        std=(0.2675, 0.2565, 0.2761),
+        crop=True,
+        flip=True,
+    ),
+    "fashion_mnist": Source(
+        tfds_source.read,
+        "Fashion-MNIST",
+        MNIST_FAMILY,
+        mean=(0.2860,),
+        std=(0.3530,),
+        crop=True,
+        flip=True,
+    ),
+    "tiny_imagenet": Source(
+        tiny_imagenet.read,
+        "Tiny ImageNet, 200 classes of 64x64",
+        dataclasses.replace(PAPER, epochs=300),
+        mean=(0.48024578664982126, 0.44807218089384643, 0.3975477478649648),
+        std=(0.2769864069088257, 0.26906448510256, 0.282081906210584),
+        crop=True,
+        flip=True,
+    ),
+    "tfds:NAME": Source(tfds_source.read, "any TensorFlow Datasets dataset of labelled images or vectors"),
+    "idx:DIR": Source(
+        idx.read,
+        "a folder with the four files of MNIST or its family",
+        MNIST_FAMILY,
+        crop=True,
+        flip=False,  # mirrored digits and letters are other ones, or none
+    ),
+    "npz:FILE": Source(npz.read, "a .npz file with x_train, y_train, x_test, y_test", floats_as_given=True),
+}
+
+
+def load(
+    name: str,
+    data_dir: str | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.0,
+    image_size: int | tuple[int, int] | None = None,
+) -> Dataset:
+    """Loads a dataset into memory, together with the recipe to train on it.
+
+    The training and test sets are those of the dataset's authors, whatever the seed.
+
+    Args:
+        name: A key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
+            `"tiny_imagenet"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
+        data_dir: Folder where TensorFlow Datasets keeps datasets, and where an unpacked
+            `tiny-imagenet-200` is looked for; None is TFDS's default.
+        seed: Draws the validation split. Default 0.
+        validation_fraction: Part of the training set to hold out, stratified, in [0, 0.5]. The
+            test set is never touched. Default 0.0.
+        image_size: Pixels, one number or (height, width), to resize images to. Default None.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        ValueError: If an argument is out of range, or the data is not what it should be.
+        FileNotFoundError: If a file or folder is missing.
+        ConnectionError: If a dataset is not here and cannot be downloaded.
+
+    Example:
+
+    >>> dataset = tf_tickets.data.load("digits", validation_fraction=0.1)
+    >>> dataset.input_shape, dataset.num_classes
+    ((8, 8, 1), 10)
+    """
+    source, argument = find(name)
+    _check(seed, validation_fraction)
+    size = _size(image_size)
+    raw = source.read(argument, data_dir, size)
+    splits = {"train": raw.train, "test": raw.test}
+    if size is not None:
+        splits = {split: resize_examples(examples, size) for split, examples in splits.items()}
+    if validation_fraction:
+        splits["train"], splits["validation"] = hold_out(splits["train"], validation_fraction, seed)
+    images = splits["train"].images
+    input_shape = images.shape[1:]
+    return Dataset(
+        name=name,
+        input_shape=input_shape,
+        num_classes=raw.num_classes,
+        recipe=source.recipe or generic_recipe(input_shape),
+        preprocessing=_preprocessing(source, images),
+        splits=splits,
+    )
+
+
+def find(name: str) -> tuple[Source, str]:
+    """The row of `SOURCES` that a name asks for, and the argument for its reader.
+
+    Raises:
+        ValueError: If there is none; the message lists the rows.
+    """
+    if isinstance(name, str):
+        prefix, colon, argument = name.partition(":")
+        for pattern, source in SOURCES.items():
+            if pattern.partition(":")[:2] == (prefix, colon):
+                if colon and not argument:
+                    raise ValueError(f"{name!r} lacks what follows the colon: {pattern}.")
+                return source, argument if colon else name
+    close = difflib.get_close_matches(str(name), SOURCES, n=1)
+    raise ValueError(
+        f"Unknown dataset {name!r}."
+        + (f" Did you mean {close[0]}?" if close else "")
+        + f" Datasets: {', '.join(SOURCES)}; those of TensorFlow Datasets are written tfds:NAME."
+    )
+
+
+def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:
+    """The recipe for examples of which only the shape is known."""
+    if len(input_shape) == 1:
+        return dataclasses.replace(GENERIC, model="lenet_300_100", augment=False)
+    if not _large(input_shape):
+        return dataclasses.replace(GENERIC, model="resnet20", width=0.5, augment=False)
+    return GENERIC
+
+
+def _preprocessing(source: Source, images: Any) -> Preprocessing:
+    scale = natural_scale(images) if source.scale is None else source.scale
+    if source.mean is not None and source.std is not None:
+        mean, std = source.mean, source.std
+    elif source.floats_as_given and images.dtype.kind == "f":
+        mean, std = (0.0,), (1.0,)
+    else:
+        mean, std = mean_and_std(images, scale)
+    large = _large(images.shape[1:])
+    return Preprocessing(
+        scale,
+        mean,
+        std,
+        crop=large if source.crop is None else source.crop,
+        flip=large if source.flip is None else source.flip,
+    )
+
+
+def _large(input_shape: tuple[int, ...]) -> bool:
+    return len(input_shape) == 3 and min(input_shape[:2]) >= SMALLEST_AUGMENTED
+
+
+def _check(seed: Any, validation_fraction: Any) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more. Received: {seed!r}")
+    number = isinstance(validation_fraction, (int, float)) and math.isfinite(validation_fraction)
+    if not number or not 0 <= validation_fraction <= 0.5:
+        raise ValueError(
+            f"validation_fraction must be a number in [0, 0.5]. Received: {validation_fraction!r}"
+        )
+
+
+def _size(image_size: Any) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    whole = isinstance(size, (tuple, list)) and all(type(side) is int and side > 0 for side in size)
+    if not whole or len(size) != 2:
+        raise ValueError(
+            f"image_size must be a number of pixels or (height, width). Received: {image_size!r}"
+        )
+    return size[0], size[1]

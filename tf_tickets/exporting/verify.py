@@ -1,0 +1,70 @@
+"""Loading an export back in a fresh process that cannot import tf_tickets."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+
+# Runs alone. `None` in sys.modules makes any import of the package fail.
+_PROGRAM = """
+import json, os, sys
+sys.modules["tf_tickets"] = None
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+import numpy as np
+import tensorflow as tf
+path, scratch = sys.argv[1:]
+x = np.load(os.path.join(scratch, "x.npy"), allow_pickle=False)
+loaded = tf.saved_model.load(path)
+np.save(os.path.join(scratch, "y.npy"), np.asarray(loaded.serve(x)), allow_pickle=False)
+counts = [[list(v.shape), int(np.count_nonzero(v.numpy()))] for v in loaded.variables]
+json.dump(counts, open(os.path.join(scratch, "counts.json"), "w"))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a fresh process found in an export.
+
+    Attributes:
+        largest_difference: of the outputs, absolute, over the batch given.
+        nonzeros: (shape, number of non-zero values) of every variable.
+    """
+
+    largest_difference: float
+    nonzeros: list[tuple[tuple[int, ...], int]]
+
+
+def verify_saved_model(model: keras.Model, path: str | os.PathLike, x: np.ndarray) -> Verification:
+    """Runs a SavedModel on a batch in a fresh process without tf_tickets, and compares with the model.
+
+    Args:
+        model: the model that was exported.
+        path: the SavedModel.
+        x: inputs `(batch, *input_shape)`.
+
+    Raises:
+        RuntimeError: it does not load or run there; the message holds the end of its output.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        np.save(os.path.join(scratch, "x.npy"), x, allow_pickle=False)
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, str(pathlib.Path(path).resolve()), scratch],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"The export at {path} does not load by itself: {done.stderr[-2000:]}")
+        outputs = np.load(os.path.join(scratch, "y.npy"), allow_pickle=False)
+        counts = json.loads(pathlib.Path(scratch, "counts.json").read_text())
+    expected = np.asarray(model(x, training=False))
+    return Verification(
+        largest_difference=float(np.abs(outputs - expected).max()),
+        nonzeros=[(tuple(shape), count) for shape, count in counts],
+    )

@@ -1,0 +1,67 @@
+"""Masked layers, batch normalisation, and converting a model there and back."""
+
+from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.convert import (
+    MaskedWeight,
+    MaskReport,
+    fold,
+    folded,
+    forget_traces,
+    mask_layers,
+    masked_weights,
+    prunable_weights,
+    restore_weights,
+    stock_weights,
+)
+from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.macs import macs_per_weight
+from tf_tickets.layers.masked import (
+    Masked,
+    MaskedConv1D,
+    MaskedConv1DTranspose,
+    MaskedConv2D,
+    MaskedConv2DTranspose,
+    MaskedConv3D,
+    MaskedConv3DTranspose,
+    MaskedDense,
+    MaskedDepthwiseConv1D,
+    MaskedDepthwiseConv2D,
+    MaskedEinsumDense,
+    MaskedEmbedding,
+    MaskedSeparableConv1D,
+    MaskedSeparableConv2D,
+    masked_class,
+    register_maskable,
+)
+
+__all__ = [
+    "BatchNormalization",
+    "MaskReport",
+    "Masked",
+    "MaskedConv1D",
+    "MaskedConv1DTranspose",
+    "MaskedConv2D",
+    "MaskedConv2DTranspose",
+    "MaskedConv3D",
+    "MaskedConv3DTranspose",
+    "MaskedDense",
+    "MaskedDepthwiseConv1D",
+    "MaskedDepthwiseConv2D",
+    "MaskedEinsumDense",
+    "MaskedEmbedding",
+    "MaskedSeparableConv1D",
+    "MaskedSeparableConv2D",
+    "MaskedWeight",
+    "fold",
+    "folded",
+    "forget_traces",
+    "forward_order",
+    "macs_per_weight",
+    "mask_layers",
+    "masked_class",
+    "masked_weights",
+    "prunable_weights",
+    "register_maskable",
+    "restore_weights",
+    "stock_weights",
+]

@@ -1,0 +1,110 @@
+"""Batch normalization whose second derivatives are right and whose training step is fast."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+FUSED_DTYPES = ("float32", "float16", "bfloat16")
+
+
+@keras.saving.register_keras_serializable(package="tf_tickets")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization as the pruning papers' code computes it.
+
+    It differs from `keras.layers.BatchNormalization` in training mode and in its defaults;
+    inference is Keras's own:
+
+    - **Second derivatives are exact.** Keras takes the variance around `stop_gradient(mean)`: the
+      gradient is right, a Hessian-vector product is not, and a GraSP score is a Hessian-vector
+      product. Here no gradient is stopped.
+    - **A fused kernel** normalizes float32, float16 and bfloat16 images
+      `(batch, height, width, channels)`. Every other input (float64, another rank or axis) goes
+      through plain moments.
+    - **The moving variance** takes in the unbiased batch variance, `n / (n - 1)` times the biased
+      one, as PyTorch's does; for `n = 1` the biased one, which is zero.
+    - **Defaults** are `momentum=0.9` and `epsilon=1e-5`.
+
+    It keeps no state beyond the stock layer's, so that giving an instance the class
+    `keras.layers.BatchNormalization` makes it that layer.
+
+    An empty batch leaves the moving statistics as they are. Under a `tf.distribute` strategy each
+    replica normalizes with the statistics of its own examples and keeps its own moving ones, as in
+    Keras; those of the first replica are read and saved.
+
+    With `renorm=True`, `synchronized=True` or a mask, training mode is Keras's too: biased moving
+    variance, and second derivatives as Keras has them.
+
+    Args:
+        axis: Integer, the axis of the channels. Defaults to `-1`.
+        momentum: Float, the share of a moving statistic that survives one batch. Defaults to `0.9`.
+        epsilon: Float, added to the variance. Defaults to `1e-5`.
+        **kwargs: The other arguments of `keras.layers.BatchNormalization`.
+
+    Example:
+
+    >>> layer = BatchNormalization()
+    >>> layer(keras.ops.ones((2, 4, 4, 3)), training=True).shape
+    TensorShape([2, 4, 4, 3])
+
+    Reference:
+
+    - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167), algorithm 1.
+    """
+
+    def __init__(self, axis: int = -1, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        in_training = training and self.trainable
+        if not in_training or mask is not None or self.renorm or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        inputs = tf.convert_to_tensor(inputs)
+        normalize = self._normalize_fused if self._has_fused_kernel(inputs) else self._normalize
+        outputs, mean, variance = normalize(inputs)
+        self._move(self.moving_mean, mean, inputs)
+        self._move(self.moving_variance, variance, inputs)
+        return tf.cast(outputs, self.compute_dtype)
+
+    def _has_fused_kernel(self, inputs: tf.Tensor) -> bool:
+        channels_last = len(inputs.shape) == 4 and self.axis in (-1, 3)
+        return channels_last and inputs.dtype in FUSED_DTYPES and self.variable_dtype != "float64"
+
+    def _normalize_fused(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Outputs, mean and unbiased variance by the kernel, whose parameters are float32."""
+        channels = inputs.shape[-1]
+        nothing = tf.zeros(0)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(self.gamma, tf.float32) if self.scale else tf.ones(channels),
+            offset=tf.cast(self.beta, tf.float32) if self.center else tf.zeros(channels),
+            mean=nothing,
+            variance=nothing,
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        return outputs, mean, variance
+
+    def _normalize(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Outputs, mean and unbiased variance by plain moments, around the mean itself."""
+        x = tf.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        axes = [axis for axis in range(len(x.shape)) if axis != self.axis % len(x.shape)]
+        mean = tf.reduce_mean(x, axes, keepdims=True)
+        centred = x - mean
+        variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
+
+        outputs = centred * tf.math.rsqrt(variance + self.epsilon)
+        if self.scale:
+            outputs *= tf.reshape(tf.cast(self.gamma, x.dtype), tf.shape(mean))
+        if self.center:
+            outputs += tf.reshape(tf.cast(self.beta, x.dtype), tf.shape(mean))
+
+        count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
+        unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        return outputs, tf.reshape(mean, [-1]), tf.reshape(unbiased, [-1])
+
+    def _move(self, moving: keras.Variable, batch: tf.Tensor, inputs: tf.Tensor) -> None:
+        old = tf.cast(moving, batch.dtype)
+        new = old * self.momentum + batch * (1.0 - self.momentum)
+        # A replica can be handed no example at all. The mean of nothing is NaN, and would stay.
+        moving.assign(tf.where(tf.size(inputs) > 0, new, old))

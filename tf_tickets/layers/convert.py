@@ -1,0 +1,315 @@
+"""Giving a model's layers masks, in place, and taking them away again."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.layers import masked
+from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.forward_order import forward_order
+
+Selection = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
+
+# Layers of ours that `fold` turns into what Keras ships, beside the masked ones.
+FOLDED = {BatchNormalization: keras.layers.BatchNormalization}
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedWeight:
+    """One prunable weight of a model.
+
+    Attributes:
+        layer: the layer that owns it.
+        name: label for people (the variable's path); the position in forward order is the key.
+        weight: the variable, with every value that was ever in it, masked or not.
+        mask: bool variable of the same shape; None on a model that is not masked yet.
+    """
+
+    layer: keras.Layer
+    name: str
+    weight: keras.Variable
+    mask: keras.Variable | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weight, in Keras layout."""
+        return tuple(self.weight.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return self.weight.shape.num_elements()
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskReport:
+    """What `mask_layers` did.
+
+    Attributes:
+        masked: entries in forward order, whether masked now or before.
+        left_alone: (path, reason) of every layer with weights that carries no mask.
+    """
+
+    masked: list[MaskedWeight]
+    left_alone: list[tuple[str, str]]
+
+    def __str__(self) -> str:
+        lines = [f"masked: {len(self.masked)} weights, {sum(w.size for w in self.masked):,} values"]
+        lines += [f"  {entry.name}  {entry.shape}" for entry in self.masked]
+        if self.left_alone:
+            lines.append(f"left alone: {len(self.left_alone)}")
+            lines += [f"  {path}: {reason}" for path, reason in self.left_alone]
+        return "\n".join(lines)
+
+
+def mask_layers(
+    model: keras.Model,
+    include: Selection | None = None,
+    exclude: Selection | None = None,
+    data: Any = None,
+) -> MaskReport:
+    """Gives the model's layers masks, in place; layers that have them already keep theirs.
+
+    By default every kernel of a convolution or dense layer is masked (Dense, EinsumDense, Conv*,
+    Conv*Transpose, the pointwise kernel of SeparableConv*), wherever it is nested. Depthwise kernels and
+    embeddings are masked only where `include` names them; biases and normalisation never are.
+
+    Args:
+        model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
+            its optimizer and need not be compiled again; functions that Keras traced for it are renewed.
+        include: which layers to mask instead of the default: a layer, a layer class, a predicate
+            `layer -> bool`, or an iterable of these.
+        exclude: which layers to leave alone; same forms.
+        data: one batch of inputs, for a subclassed model that does not know its input shapes.
+
+    Returns:
+        A MaskReport: what carries masks, in forward order, and what was left alone and why.
+
+    Raises:
+        ValueError: the model is not built or cannot be traced.
+        TypeError: `model` is no Keras model, or a selection is of no accepted form.
+
+    Example:
+        >>> report = tt.mask_layers(model, exclude=model.layers[-1])
+        >>> print(report)
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
+    chosen, left_alone = _choose(model, include, exclude)
+    weights = [layer.__dict__[attribute] for layer, attribute in chosen]
+    order = forward_order(model, weights, data)
+    unread = set(range(len(chosen))) - set(order)
+    changed = False
+    for position in order:
+        layer, attribute = chosen[position]
+        changed |= _give_mask(layer, attribute)
+    for position in sorted(unread):
+        layer, attribute = chosen[position]
+        left_alone.append((layer.__dict__[attribute].path, "never read by the forward pass"))
+    if changed:
+        forget_traces(model)
+        _guard_save(model)
+    ordered = tuple(chosen[position] for position in order)
+    object.__setattr__(model, "_forward_order", ordered)
+    return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone)
+
+
+def masked_weights(model: keras.Model) -> list[MaskedWeight]:
+    """The model's masked weights, in forward order; empty for a model without masks."""
+    found = [
+        (layer, attribute)
+        for layer in model._flatten_layers()
+        if isinstance(layer, masked.Masked)
+        for attribute in layer.masks
+    ]
+    return [_entry(*pair) for pair in _ordered(model, found, None)]
+
+
+def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
+    """The masked weights, or, of a model without masks, those that `mask_layers` would mask."""
+    entries = masked_weights(model)
+    if entries:
+        return entries
+    chosen, _ = _choose(model, None, None)
+    return [_entry(*pair) for pair in _ordered(model, chosen, data)]
+
+
+def fold(model: keras.Model) -> keras.Model:
+    """Bakes the zeros into the weights and gives every layer its stock Keras class back, in place.
+
+    What is saved or exported afterwards needs no tf_tickets to load. The inverse of `mask_layers`, except
+    that masked weights are now zero.
+
+    Args:
+        model: any Keras model; without masks it is returned as it is.
+
+    Returns:
+        The same model.
+    """
+    changed = False
+    for layer in model._flatten_layers():
+        if isinstance(layer, masked.Masked):
+            masked.remove_masks(layer)
+            changed = True
+        elif type(layer) in FOLDED:
+            object.__setattr__(layer, "__class__", FOLDED[type(layer)])
+            changed = True
+    if changed:
+        forget_traces(model)
+        model.__dict__.pop("_forward_order", None)
+        model.__dict__.pop("save", None)
+    return model
+
+
+@contextlib.contextmanager
+def folded(model: keras.Model) -> Iterator[keras.Model]:
+    """For the duration, the model is what `fold` makes of it; afterwards it is what it was, values and masks."""
+    layers = model._flatten_layers()
+    classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
+    state = [
+        (layer, attribute, np.array(layer.__dict__[attribute]), np.array(mask))
+        for layer in layers
+        if isinstance(layer, masked.Masked)
+        for attribute, mask in layer.masks.items()
+    ]
+    order = model.__dict__.get("_forward_order")
+    fold(model)
+    try:
+        yield model
+    finally:
+        for layer, cls in classes:
+            object.__setattr__(layer, "__class__", cls)
+        for layer, attribute, value, mask in state:
+            _give_mask(layer, attribute)
+            layer.__dict__[attribute].assign(value)
+            layer.masks[attribute].assign(mask)
+        if state:
+            _guard_save(model)
+        if order is not None:
+            object.__setattr__(model, "_forward_order", order)
+        forget_traces(model)
+
+
+def stock_weights(model: keras.Model) -> list[keras.Variable]:
+    """The model's weights without its masks: the variables of `model.get_weights()` before masking."""
+    return [weight for weight in model.weights if weight.dtype != "bool"]
+
+
+def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os.PathLike) -> None:
+    """Sets a model's weights, masked or not, to what they were when it had no masks. Masks stay.
+
+    Args:
+        model: a built Keras model.
+        weights: arrays, as `model.get_weights()` gave them, or a Keras `.weights.h5` file.
+    """
+    if isinstance(weights, (str, os.PathLike)):
+        with masked.stock_layers(model._flatten_layers()):
+            model.load_weights(os.fspath(weights))
+        return
+    for variable, array in zip(stock_weights(model), weights, strict=True):
+        variable.assign(array)
+
+
+def forget_traces(model: keras.Model) -> None:
+    """Renews the train, test and predict functions that Keras has traced for the model.
+
+    Keras would go on running the old graph. They are renewed rather than set to None, since a running
+    `fit` calls them again after each callback; tracing itself happens at the next call.
+    """
+    for part in [model, *(x for x in model._flatten_layers() if isinstance(x, keras.Model))]:
+        for kind in ("train", "test", "predict"):
+            if getattr(part, f"{kind}_function", None) is not None:
+                getattr(part, f"make_{kind}_function")(force=True)
+
+
+def _choose(model, include, exclude) -> tuple[list, list]:
+    """(layer, attribute) pairs to mask, unordered, and (path, reason) for what is left alone."""
+    included = None if include is None else _predicate(include, "include")
+    excluded = _predicate(() if exclude is None else exclude, "exclude")
+    chosen, left_alone = [], []
+    for layer in model._flatten_layers(include_self=True):
+        row = masked.maskable(type(layer))
+        if row is None:
+            if layer._trainable_variables or layer._non_trainable_variables:
+                left_alone.append((layer.path, f"{type(layer).__name__} has no maskable weight"))
+            continue
+        present = tuple(layer.masks) if isinstance(layer, masked.Masked) else ()
+        reason = masked.why_not(layer)
+        if excluded(layer):
+            reason = reason or "excluded"
+        elif included is not None and not included(layer):
+            reason = reason or "not included"
+        elif included is None and not row.weights:
+            reason = reason or f"{type(layer).__name__} is masked only where include= names it"
+        wanted = row.attributes if included is not None else row.weights
+        attributes = [name for name in row.attributes if name in present or (name in wanted and not reason)]
+        chosen += [(layer, name) for name in attributes]
+        if not attributes:
+            left_alone.append((layer.path, reason))
+    return chosen, left_alone
+
+
+def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], bool]:
+    if isinstance(selection, keras.Layer):
+        return lambda layer: layer is selection
+    if isinstance(selection, type):
+        return lambda layer: isinstance(layer, selection)
+    if callable(selection):
+        return selection
+    if isinstance(selection, Iterable) and not isinstance(selection, (str, bytes)):
+        parts = [_predicate(part, argument) for part in selection]
+        return lambda layer: any(part(layer) for part in parts)
+    raise TypeError(
+        f"{argument}= takes a layer, a layer class, a predicate of a layer, or an iterable of these. "
+        f"Received: {selection!r}"
+    )
+
+
+def _ordered(model, pairs: list, data) -> list:
+    """The pairs in forward order, from the order kept by `mask_layers` where it still fits."""
+    kept = model.__dict__.get("_forward_order", ())
+    if {(id(a), b) for a, b in kept} == {(id(a), b) for a, b in pairs}:
+        return list(kept)
+    if not pairs:
+        return []
+    order = forward_order(model, [layer.__dict__[name] for layer, name in pairs], data)
+    ordered = tuple(pairs[position] for position in order)
+    object.__setattr__(model, "_forward_order", ordered)
+    return list(ordered)
+
+
+def _give_mask(layer: keras.Layer, attribute: str) -> bool:
+    """Gives the layer its masked class and the weight a mask; False if it had one already."""
+    if not isinstance(layer, masked.Masked):
+        object.__setattr__(layer, "__class__", masked.masked_class(type(layer)))
+    if attribute in layer.masks:
+        return False
+    masked.add_masks(layer, (attribute,))
+    return True
+
+
+def _entry(layer: keras.Layer, attribute: str) -> MaskedWeight:
+    weight = layer.__dict__[attribute]
+    mask = layer.masks.get(attribute) if isinstance(layer, masked.Masked) else None
+    return MaskedWeight(layer=layer, name=weight.path, weight=weight, mask=mask)
+
+
+def _guard_save(model: keras.Model) -> None:
+    """Lets `model.save` refuse before it opens the file: Keras truncates an existing one first."""
+
+    def save(filepath, *args, **kwargs):
+        layers = [x for x in model._flatten_layers() if isinstance(x, masked.Masked)]
+        for layer in layers:
+            layer.__dict__.pop("_config_written", None)
+        keras.saving.serialize_keras_object(model)
+        lost = [x.path for x in layers if not x.__dict__.get("_config_written")]
+        if lost:
+            raise ValueError(masked.unsaveable_message(lost))
+        return type(model).save(model, filepath, *args, **kwargs)
+
+    object.__setattr__(model, "save", save)

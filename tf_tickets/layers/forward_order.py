@@ -1,0 +1,100 @@
+"""The order in which data meets a model's weights, found by watching one symbolic call."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs: Any = None) -> list[int]:
+    """Positions, in `weights`, of the weights that a forward pass reads, in the order of first reading.
+
+    Attribute order is not depth order in a subclassed model, and smart ratios need depth. So the model
+    is traced once, in inference mode, without running it and without changing any of its state.
+
+    Args:
+        model: a built Keras model.
+        weights: variables to watch.
+        inputs: a batch (arrays or tensors, in the model's own structure) to take shapes and dtypes from.
+            Needed only where the model does not know its own: subclassed models called on several inputs.
+
+    Returns:
+        List of positions. A weight that the forward pass never reads is absent.
+
+    Raises:
+        ValueError: the model is not built, or could not be traced.
+    """
+    recorder = _ReadRecorder(weights)
+    symbolic_call(model, inputs, scope=recorder)
+    return list(recorder.order)
+
+
+def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
+    """Traces one inference call of a built model, inside `scope`, without running it or changing its state."""
+    args, kwargs = _input_specs(model, inputs)
+    scope = scope or keras.StatelessScope(initialize_variables=False)
+
+    def forward(*args, **kwargs):
+        with scope:
+            return model(*args, training=False, **kwargs)
+
+    try:
+        tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
+            "Call it on one batch of data first, or pass that batch as data="
+        ) from error
+
+
+class _ReadRecorder(keras.StatelessScope):
+    """Notes which of the watched variables are read, in the order of the first reading."""
+
+    def __init__(self, weights: Sequence[keras.Variable]):
+        super().__init__(initialize_variables=False)
+        self.position = {id(weight): i for i, weight in enumerate(weights)}
+        self.order: dict[int, None] = {}
+
+    def get_current_value(self, variable):
+        position = self.position.get(id(variable))
+        if position is not None:
+            self.order.setdefault(position)
+        return super().get_current_value(variable)
+
+
+def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
+    """Arguments for the symbolic call, as tf.TensorSpec structures."""
+    if not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
+        )
+    if inputs is not None:
+        return [tf.nest.map_structure(_spec_of_batch, inputs)], {}
+    if getattr(model, "inputs", None):
+        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), model.input)], {}
+    config = model.get_build_config() or {}
+    dtype = model.input_dtype
+    if config.get("input_shape") is not None:
+        return [_map_shapes(config["input_shape"], dtype)], {}
+    if config.get("shapes_dict"):
+        shapes = config["shapes_dict"].items()
+        return [], {name.removesuffix("_shape"): _map_shapes(shape, dtype) for name, shape in shapes}
+    raise ValueError(
+        f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
+        "or pass that batch as data="
+    )
+
+
+def _spec_of_batch(x) -> tf.TensorSpec:
+    dtype = getattr(x, "dtype", None) or tf.convert_to_tensor(x).dtype
+    return tf.TensorSpec((None, *tuple(x.shape)[1:]), keras.backend.standardize_dtype(dtype))
+
+
+def _map_shapes(shape, dtype):
+    """Nested shapes -> nested specs; the batch size is left open."""
+    if isinstance(shape, dict):
+        return {key: _map_shapes(value, dtype) for key, value in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return tf.TensorSpec((None, *shape[1:]), dtype)
+    return [_map_shapes(value, dtype) for value in shape]

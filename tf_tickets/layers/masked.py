@@ -1,0 +1,379 @@
+"""Keras layers that carry a mask beside each weight and compute with the masked weight.
+
+A masked layer is its stock layer in every respect but one: while its `call` runs, reading a maskable
+weight gives the weight where the mask is true and zero elsewhere. Outside `call` the attribute is the
+plain variable. Gradients, momentum, clipping and averages are therefore those of the sparse network,
+under any optimizer and any training loop, and a weight that is masked keeps its value until `fold`.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import threading
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+PACKAGE = "tf_tickets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Maskable:
+    """What can be masked in a layer class: attributes that hold variables.
+
+    Args:
+        weights: attributes pruned by default.
+        on_request: attributes pruned only where `include=` names the layer.
+    """
+
+    weights: tuple[str, ...] = ()
+    on_request: tuple[str, ...] = ()
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """All attributes of the class that can carry a mask."""
+        return self.on_request + self.weights
+
+
+_KERNEL = Maskable(weights=("_kernel",))
+_PLAIN_KERNEL = Maskable(weights=("kernel",))
+_SEPARABLE = Maskable(weights=("pointwise_kernel",), on_request=("depthwise_kernel",))
+_DEPTHWISE = Maskable(on_request=("kernel",))
+
+MASKABLE: dict[type, Maskable] = {
+    keras.layers.Dense: _KERNEL,
+    keras.layers.EinsumDense: _KERNEL,
+    keras.layers.Conv1D: _KERNEL,
+    keras.layers.Conv2D: _KERNEL,
+    keras.layers.Conv3D: _KERNEL,
+    keras.layers.Conv1DTranspose: _PLAIN_KERNEL,
+    keras.layers.Conv2DTranspose: _PLAIN_KERNEL,
+    keras.layers.Conv3DTranspose: _PLAIN_KERNEL,
+    keras.layers.SeparableConv1D: _SEPARABLE,
+    keras.layers.SeparableConv2D: _SEPARABLE,
+    keras.layers.DepthwiseConv1D: _DEPTHWISE,
+    keras.layers.DepthwiseConv2D: _DEPTHWISE,
+    keras.layers.Embedding: Maskable(on_request=("_embeddings",)),
+}
+
+
+def maskable(cls: type) -> Maskable | None:
+    """The row of the nearest registered class among `cls` and its bases, or None."""
+    return next((MASKABLE[base] for base in cls.__mro__ if base in MASKABLE), None)
+
+
+def mask_name(attribute: str) -> str:
+    """Name of the mask variable that belongs to a weight attribute: `_kernel` -> `kernel_mask`."""
+    return f"{attribute.lstrip('_')}_mask"
+
+
+def masked_value(weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
+    """The weight where `mask` is true and zero elsewhere, in the dtype of the running computation."""
+    value = tf.convert_to_tensor(weight)
+    return tf.where(mask.value, value, tf.zeros_like(value))
+
+
+class Masked:
+    """What every masked layer adds to its stock class (`stock`): masks, and reading through them."""
+
+    stock: type
+    maskable: Maskable
+
+    @property
+    def masks(self) -> dict[str, keras.Variable]:
+        """Mask variables (bool, shaped like the weight) by weight attribute."""
+        found = ((name, self.__dict__.get(mask_name(name))) for name in self.maskable.attributes)
+        return {name: mask for name, mask in found if mask is not None}
+
+    def get_config(self):
+        # Noted for `save_assets`: only a layer that Keras rebuilds from its own config gets its masks back.
+        self.__dict__["_config_written"] = True
+        return super().get_config()
+
+    def save_assets(self, store):
+        """Stops `model.save` where the parent would rebuild this layer without its mask."""
+        if not self.__dict__.pop("_config_written", False):
+            raise ValueError(unsaveable_message([self.path]))
+
+    def save_own_variables(self, store):
+        """Saves what the stock class saves, then each mask under its own name."""
+        with self._masks_untracked():
+            super().save_own_variables(store)
+        for attribute, mask in self.masks.items():
+            store[mask_name(attribute)] = mask
+
+    def load_own_variables(self, store):
+        """Loads what the stock class loads, and the masks if the file has them."""
+        in_file = [name for name in self.maskable.attributes if mask_name(name) in store.keys()]
+        add_masks(self, tuple(name for name in in_file if name not in self.masks))
+        masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
+        with self._masks_untracked():
+            super().load_own_variables({k: store[k] for k in store.keys() if k not in masks})
+        for key in masks.keys() & set(store.keys()):
+            masks[key].assign(store[key])
+
+    @contextlib.contextmanager
+    def _masks_untracked(self) -> Iterator[None]:
+        tracked = list(self._non_trainable_variables)
+        masks = {id(mask) for mask in self.masks.values()}
+        self._non_trainable_variables[:] = [v for v in tracked if id(v) not in masks]
+        try:
+            yield
+        finally:
+            self._non_trainable_variables[:] = tracked
+
+
+def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
+    """Creates an all-true mask beside each of the layer's weights named (layer of a `Masked` class)."""
+    locked = layer._tracker.locked
+    layer._tracker.unlock()
+    for attribute in attributes:
+        weight = layer.__dict__[attribute]
+        # Under tf.distribute a mask must be mirrored wherever its weight is.
+        strategy = getattr(weight._value, "distribute_strategy", None)
+        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            mask = layer.add_weight(
+                name=mask_name(attribute),
+                shape=weight.shape,
+                dtype="bool",
+                initializer="ones",
+                trainable=False,
+            )
+        setattr(layer, mask_name(attribute), mask)
+        if weight.regularizer is not None:
+            weight.regularizer = _OnMasked(weight.regularizer, mask)
+        if weight.constraint is not None:
+            weight.constraint = _ConstrainMasked(weight.constraint, mask)
+    if locked:
+        layer._tracker.lock()
+
+
+def remove_masks(layer: keras.Layer) -> None:
+    """Bakes the zeros into the weights, removes the masks and gives the layer its stock class."""
+    for attribute, mask in layer.masks.items():
+        weight = layer.__dict__[attribute]
+        weight.assign(masked_value(weight, mask))
+        for role in ("regularizer", "constraint"):
+            wrapped = getattr(weight, role)
+            if isinstance(wrapped, _OnMasked):
+                setattr(weight, role, wrapped.inner)
+        layer._untrack_variable(mask)
+        # Past keras.Layer.__delattr__, which collects garbage after every variable.
+        super(keras.Layer, layer).__delattr__(mask_name(attribute))
+    layer.__dict__.pop("_config_written", None)
+    object.__setattr__(layer, "__class__", type(layer).stock)
+
+
+@contextlib.contextmanager
+def stock_layers(layers: list[keras.Layer]) -> Iterator[None]:
+    """For the duration, the masked layers of the list look as if they had never been masked.
+
+    This is how a weights file written before masking is loaded: Keras addresses layers by class name.
+    """
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            if not isinstance(layer, Masked):
+                continue
+            cls = type(layer)
+            stack.enter_context(layer._masks_untracked())
+            object.__setattr__(layer, "__class__", cls.stock)
+            stack.callback(object.__setattr__, layer, "__class__", cls)
+        yield
+
+
+@functools.cache
+def masked_class(stock: type) -> type:
+    """The masked class of a stock Keras layer class, or of a user's own registered class.
+
+    Args:
+        stock: a class in `MASKABLE`, or one derived from such a class.
+
+    Returns:
+        A class named `Masked<Name>`, registered with Keras under the package `tf_tickets`.
+    """
+    row = maskable(stock)
+    if row is None:
+        known = ", ".join(sorted(cls.__name__ for cls in MASKABLE))
+        raise ValueError(
+            f"{stock.__name__} is not maskable. Maskable layers: {known}. "
+            "Register your own with tf_tickets.register_maskable(cls, weights=(...))."
+        )
+
+    # `wraps` keeps the stock signatures: Keras inspects those of `build` and `call`.
+    @functools.wraps(stock.build)
+    def build(self, *args, **kwargs):
+        stock.build(self, *args, **kwargs)
+        reason = why_not(self)
+        if reason:
+            raise ValueError(f"{type(self).__name__} '{self.name}' cannot be masked: {reason}.")
+        add_masks(self, row.weights or row.on_request)
+
+    @functools.wraps(stock.call)
+    def call(self, *args, **kwargs):
+        with _computing(self):
+            return stock.call(self, *args, **kwargs)
+
+    weights = " and ".join(f"`{name.lstrip('_')}`" for name in row.attributes)
+    members = {
+        "stock": stock,
+        "maskable": row,
+        "build": build,
+        "call": call,
+        "__module__": __name__,
+        "__doc__": (
+            f"`{stock.__name__}` with a non-trainable bool mask beside "
+            f"{weights}: it computes with the weight where the mask is true and with zero elsewhere. Same arguments, shapes and "
+            "config as the stock layer; the mask starts all true.\n\n"
+            + (stock.__doc__ or "").replace(stock.__name__, f"Masked{stock.__name__}")
+        ),
+    }
+    members.update({name: _MaskedRead(name) for name in row.attributes})
+    cls = type(f"Masked{stock.__name__}", (Masked, stock), members)
+    return keras.saving.register_keras_serializable(package=PACKAGE)(cls)
+
+
+def why_not(layer: keras.Layer) -> str | None:
+    """Why a layer of a maskable class cannot be masked as it stands, or None if it can."""
+    if getattr(layer, "quantization_mode", None) is not None:
+        return f"quantized ({layer.quantization_mode})"
+    if getattr(layer, "lora_enabled", False):
+        return "LoRA is enabled"
+    row = maskable(type(layer))
+    for attribute in row.attributes:
+        if not isinstance(layer.__dict__.get(attribute), keras.Variable):
+            return "not built" if not layer.built else f"{attribute!r} holds no variable"
+    return None
+
+
+def register_maskable(cls: type, weights: tuple[str, ...], on_request: tuple[str, ...] = ()) -> type:
+    """Makes a layer class of your own maskable.
+
+    Args:
+        cls: subclass of `keras.Layer` that reads the weights, inside `call`, as attributes of itself.
+        weights: names of the attributes that hold the variables to prune by default.
+        on_request: names of attributes pruned only where `include=` selects the layer.
+
+    Returns:
+        `cls`, so that the function also serves as the last line of a decorator.
+
+    Raises:
+        TypeError: `cls` is not a Keras layer class, or a name is a property rather than a variable.
+
+    Example:
+        >>> tt.register_maskable(MyLayer, weights=("w", "v"))
+    """
+    if not (isinstance(cls, type) and issubclass(cls, keras.Layer)):
+        raise TypeError(f"register_maskable takes a subclass of keras.Layer. Received: {cls!r}")
+    weights, on_request = _names(weights, "weights"), _names(on_request, "on_request")
+    if not weights and not on_request:
+        raise TypeError(f"register_maskable({cls.__name__}) names no weight.")
+    for name in weights + on_request:
+        if isinstance(getattr(cls, name, None), property):
+            raise TypeError(
+                f"{cls.__name__}.{name} is a property; name the attribute that holds the variable."
+            )
+    row = Maskable(weights=weights, on_request=on_request)
+    if MASKABLE.get(cls, row) != row:
+        raise ValueError(f"{cls.__name__} is registered already, with {MASKABLE[cls]}.")
+    MASKABLE[cls] = row
+    masked_class(cls)
+    return cls
+
+
+def unsaveable_message(paths: list[str]) -> str:
+    """The error for a `.keras` file that could not give the layers their masks back."""
+    return (
+        f"A .keras file of this model would not reload: {', '.join(paths)} is rebuilt by its parent "
+        "layer or model, without the mask. Save the parts instead: `ticket.save(path)` for the masks "
+        "and `model.save_weights(path)`, or `tf_tickets.fold(model)` first and then `model.save(path)`."
+    )
+
+
+class _MaskedRead:
+    """The attribute of a maskable weight: the variable, or inside `call` its masked value."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, layer, owner=None):
+        if layer is None:
+            return self
+        try:
+            weight = layer.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"{type(layer).__name__!r} object has no attribute {self.name!r}") from None
+        if not _active()[id(layer)]:
+            return weight
+        mask = layer.__dict__.get(mask_name(self.name))
+        return weight if mask is None else masked_value(weight, mask)
+
+    def __set__(self, layer, value):
+        layer.__dict__[self.name] = value
+
+    def __delete__(self, layer):
+        del layer.__dict__[self.name]
+
+
+class _OnMasked(keras.regularizers.Regularizer):
+    """A user's regularizer that sees the sparse weight, not what the mask hides."""
+
+    def __init__(self, inner, mask):
+        self.inner = inner
+        self.mask = mask
+
+    def __call__(self, weight):
+        return self.inner(masked_value(weight, self.mask))
+
+
+class _ConstrainMasked(_OnMasked):
+    """A user's constraint that sees the sparse weight and leaves alone what the mask hides."""
+
+    def __call__(self, weight):
+        value = tf.convert_to_tensor(weight)
+        return tf.where(self.mask.value, self.inner(masked_value(weight, self.mask)), value)
+
+
+# One counter for each thread: under tf.distribute every replica calls the layer in a thread of its own.
+_threads = threading.local()
+
+
+def _active() -> collections.Counter:
+    if not hasattr(_threads, "active"):
+        _threads.active = collections.Counter()
+    return _threads.active
+
+
+@contextlib.contextmanager
+def _computing(layer: keras.Layer) -> Iterator[None]:
+    active = _active()
+    active[id(layer)] += 1
+    try:
+        yield
+    finally:
+        active[id(layer)] -= 1
+        if not active[id(layer)]:
+            del active[id(layer)]
+
+
+def _names(names, argument: str) -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{argument} takes names of attributes. Received: {names!r}")
+    return names
+
+
+MaskedDense = masked_class(keras.layers.Dense)
+MaskedEinsumDense = masked_class(keras.layers.EinsumDense)
+MaskedConv1D = masked_class(keras.layers.Conv1D)
+MaskedConv2D = masked_class(keras.layers.Conv2D)
+MaskedConv3D = masked_class(keras.layers.Conv3D)
+MaskedConv1DTranspose = masked_class(keras.layers.Conv1DTranspose)
+MaskedConv2DTranspose = masked_class(keras.layers.Conv2DTranspose)
+MaskedConv3DTranspose = masked_class(keras.layers.Conv3DTranspose)
+MaskedSeparableConv1D = masked_class(keras.layers.SeparableConv1D)
+MaskedSeparableConv2D = masked_class(keras.layers.SeparableConv2D)
+MaskedDepthwiseConv1D = masked_class(keras.layers.DepthwiseConv1D)
+MaskedDepthwiseConv2D = masked_class(keras.layers.DepthwiseConv2D)
+MaskedEmbedding = masked_class(keras.layers.Embedding)

@@ -1,0 +1,128 @@
+"""The methods: each is one row that says what to score, how much to keep where, and where to retrain from."""
+
+import dataclasses
+from collections.abc import Callable
+
+INIT, REWOUND, TRAINED = "init", "rewound", "trained"
+GLOBAL = "global"
+CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        score: name of a score (or a callable): which weights matter?
+        ratios: `"global"` or a rule of `keep_counts`: how many to keep in each layer?
+        scored_at: `"init"` or `"trained"`: whose weights are scored?
+        start_from: `"init"`, `"rewound"` (the weights of epoch k) or `"trained"`: where retraining begins.
+        schedule: which part of the learning-rate schedule retraining follows: `"full"`, `"rest"` (from epoch k
+            on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
+        classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
+        prunes: False for the dense baseline, whose sparsity is 0.
+        about: one line for people, with the paper's section.
+    """
+
+    score: str | Callable
+    ratios: str
+    scored_at: str
+    start_from: str
+    schedule: str
+    about: str
+    classifier_keep: float | None = None
+    prunes: bool = True
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether a dense network is trained first."""
+        return TRAINED in (self.scored_at, self.start_from)
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether weights from before the end of dense training are needed."""
+        return self.pretrains and self.start_from != TRAINED
+
+
+METHODS: dict[str, Method] = {
+    "dense": Method(
+        score="magnitude",
+        ratios="uniform",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="none",
+        prunes=False,
+        about="the whole network, trained once: the baseline",
+    ),
+    "random": Method(
+        score="random",
+        ratios="smart",
+        scored_at=INIT,
+        start_from=INIT,
+        schedule="full",
+        classifier_keep=CLASSIFIER_KEEP,
+        about="random ticket: smart keep-ratios, random masks (section 4.2)",
+    ),
+    "uniform": Method(
+        score="random",
+        ratios="uniform",
+        scored_at=INIT,
+        start_from=INIT,
+        schedule="full",
+        about="random masks, the same keep-ratio in every layer",
+    ),
+    "lt": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=INIT,
+        schedule="full",
+        classifier_keep=1.0,
+        about="lottery ticket: trained magnitudes, weights back at the initialisation (section 4.1)",
+    ),
+    "weight_rewinding": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=REWOUND,
+        schedule="rest",
+        classifier_keep=1.0,
+        about="trained magnitudes, weights and schedule back at epoch k (section 5.1)",
+    ),
+    "lr_rewinding": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        classifier_keep=1.0,
+        about="trained magnitudes and weights, the schedule from its top (section 5.1)",
+    ),
+    "hybrid": Method(
+        score="magnitude",
+        ratios="smart",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        classifier_keep=CLASSIFIER_KEEP,
+        about="hybrid ticket: smart keep-ratios, trained magnitudes, learning-rate rewinding (section 5.2)",
+    ),
+    "finetune": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="last",
+        classifier_keep=1.0,
+        about="trained magnitudes and weights, retrained at the last learning rate",
+    ),
+}
+
+
+def method_row(method: str | Method) -> Method:
+    """The row of a method's name; a `Method` of your own is returned as it is."""
+    if isinstance(method, Method):
+        return method
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown. Choose one of: {', '.join(METHODS)}.")
+    return METHODS[method]

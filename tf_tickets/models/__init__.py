@@ -1,0 +1,112 @@
+"""Models by name, with logits out and every random number drawn from one seed."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+# What is accepted, as people write it, and the module whose `build` makes it. The modules import
+# Keras, which is slow, so they are imported when the first model is built.
+MODELS = {
+    "vgg11": "vgg",
+    "vgg13": "vgg",
+    "vgg16": "vgg",
+    "vgg19": "vgg",
+    "resnet{6n+2}": "resnet",
+    "lenet_300_100": "mlp",
+    "mlp_{A}_{B}_...": "mlp",
+    "keras:{NAME}": "applications",
+}
+
+
+def build(
+    name: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    width: float = 1.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Builds a functional Keras model with freshly drawn weights.
+
+    The weights are a function of the arguments alone: the global random state is neither used nor
+    changed.
+
+    Args:
+        name: one of `MODELS`:
+            `"vgg11"`, `"vgg13"`, `"vgg16"`, `"vgg19"`, with batch normalization;
+            `"resnet20"`, `"resnet32"` or any other depth 6n+2, with the pruning papers' doubled
+            channels 32, 64, 128;
+            `"lenet_300_100"`, or `"mlp_A_B_..."` for other hidden sizes;
+            `"keras:MobileNetV2"` or any other constructor in `keras.applications`.
+        input_shape: shape of one example: `(height, width, channels)`, for the perceptrons any.
+        num_classes: number of logits, at least 2.
+        width: multiplies all channel counts or hidden sizes, each rounded and at least 1; of
+            `keras.applications` only the MobileNets take one. Defaults to `1.0`.
+        seed: non-negative integer from which all weights are drawn. Defaults to `0`.
+
+    Returns:
+        A `keras.Model` from `(batch, *input_shape)` to logits `(batch, num_classes)`.
+
+    Raises:
+        ValueError: an argument is out of range, or the model cannot take the input shape.
+
+    Example:
+
+    >>> model = tf_tickets.models.build("resnet20", (8, 8, 1), num_classes=10, width=0.5)
+    >>> model.output_shape
+    (None, 10)
+
+    Reference:
+
+    - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1: VGG19 and ResNet32.
+    """
+    builder = importlib.import_module(f"tf_tickets.models.{_module_of(name)}")
+    return builder.build(
+        name,
+        input_shape=_checked_shape(input_shape),
+        num_classes=_checked_integer("num_classes", num_classes, at_least=2),
+        width=_checked_width(width),
+        seed=_checked_integer("seed", seed, at_least=0),
+    )
+
+
+def _module_of(name: str) -> str:
+    for spelling, module in MODELS.items():
+        start, variable, _ = spelling.partition("{")
+        if name == spelling or (variable and str(name).startswith(start)):
+            return module
+    raise ValueError(f"There is no model {name!r}. Choose one of: {', '.join(MODELS)}.")
+
+
+def _checked_shape(input_shape: Any) -> tuple[int, ...]:
+    try:
+        shape = tuple(operator.index(size) for size in input_shape)
+    except TypeError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise ValueError(
+            "input_shape must be the shape of one example without the batch, all sizes known and "
+            f"positive, such as (32, 32, 3). Received: input_shape={input_shape!r}"
+        )
+    return shape
+
+
+def _checked_integer(argument: str, value: Any, at_least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        raise ValueError(f"{argument} must be an integer >= {at_least}. Received: {value!r}")
+    return number
+
+
+def _checked_width(width: Any) -> float:
+    if not isinstance(width, (int, float)) or not math.isfinite(width) or width <= 0:
+        raise ValueError(f"width must be a positive number, 1.0 as published. Received: {width!r}")
+    return float(width)

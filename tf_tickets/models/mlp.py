@@ -1,0 +1,55 @@
+"""Perceptrons: LeNet-300-100 and any other row of hidden layers."""
+
+import re
+
+import keras
+
+from tf_tickets.models import parts
+from tf_tickets.models.initial_weights import layer_seeds
+
+HIDDEN_SIZES = {"lenet_300_100": (300, 100)}
+
+
+def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
+    """Builds a perceptron with ReLU after each hidden layer.
+
+    Weights are Glorot uniform, biases 0.
+
+    Args:
+        name: `"lenet_300_100"`, or `"mlp"` and the hidden sizes, such as `"mlp_512_256"`.
+        input_shape: shape of one example; it is flattened.
+        num_classes: number of logits.
+        width: multiplies the hidden sizes.
+        seed: every weight is drawn from it.
+
+    Raises:
+        ValueError: the name is of neither form.
+
+    Reference:
+
+    - [LeCun et al., 1998](http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf), section III.C
+    - [Frankle and Carbin, 2019](https://arxiv.org/abs/1803.03635), section 2
+    """
+    seeds = layer_seeds(seed)
+    inputs = keras.Input(input_shape, name="features")
+    x = keras.layers.Flatten(name="flatten")(inputs)
+    for position, size in enumerate(_hidden_sizes(name), start=1):
+        x = keras.layers.Dense(
+            parts.scaled(size, width),
+            activation="relu",
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            name=f"dense{position}",
+        )(x)
+    outputs = parts.logits(x, num_classes, keras.initializers.GlorotUniform(next(seeds)))
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _hidden_sizes(name: str) -> tuple[int, ...]:
+    if name in HIDDEN_SIZES:
+        return HIDDEN_SIZES[name]
+    if not re.fullmatch(r"mlp(_[1-9]\d*)+", name):
+        raise ValueError(
+            f"There is no model {name!r}. Choose lenet_300_100, or mlp_ and positive hidden sizes "
+            "with an underscore between them, such as mlp_512_256."
+        )
+    return tuple(int(size) for size in name.split("_")[1:])

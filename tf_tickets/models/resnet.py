@@ -1,0 +1,93 @@
+"""ResNet of basic blocks for small images, with the doubled channels of the pruning papers."""
+
+import re
+from collections.abc import Iterator
+
+import keras
+
+from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.models import parts
+from tf_tickets.models.initial_weights import kaiming_normal, layer_seeds
+
+CHANNELS = (32, 64, 128)
+
+
+def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
+    """Builds a ResNet as in the papers' code: a stem, three stages of n blocks, a linear layer.
+
+    No convolution has a bias. Where a block changes the shape, its shortcut is a 1x1 convolution
+    with batch normalization. Weights are N(0, sqrt(2 / fan_out)), of the linear layer N(0, 0.01).
+    Blocks are basic at every depth; the papers' code turns to bottlenecks from depth 54 on.
+
+    Args:
+        name: `"resnet"` and a depth 6n+2, such as `"resnet32"`.
+        input_shape: `(height, width, channels)`.
+        num_classes: number of logits.
+        width: multiplies the channels; `0.5` gives the 16, 32, 64 of He et al.
+        seed: every weight is drawn from it.
+
+    Raises:
+        ValueError: no such depth, or inputs which are not images.
+
+    Reference:
+
+    - [He et al., 2016](https://arxiv.org/abs/1512.03385), section 4.2
+    - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1
+    """
+    blocks = _blocks_per_stage(name)
+    parts.check_images(name, input_shape)
+    seeds = layer_seeds(seed)
+    stages = [parts.scaled(channels, width) for channels in CHANNELS]
+    inputs = keras.Input(input_shape, name="images")
+    x = _convolution(inputs, stages[0], 3, 1, seeds, "stem_conv")
+    x = parts.normalized_relu(x, "stem_", "")
+    for stage, channels in enumerate(stages, start=1):
+        for block in range(1, blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = _basic_block(x, channels, stride, seeds, f"stage{stage}_block{block}_")
+    return keras.Model(inputs, parts.classifier(x, num_classes, next(seeds)), name=name)
+
+
+def _blocks_per_stage(name: str) -> int:
+    depth = re.fullmatch(r"resnet([1-9]\d*)", name)
+    blocks, rest = divmod(int(depth[1]) - 2, 6) if depth else (0, 0)
+    if blocks < 1 or rest:
+        raise ValueError(
+            f"There is no model {name!r}. The depth must be 6n+2: resnet20, resnet32, resnet44, "
+            "resnet56, resnet110, ... For those of ImageNet choose keras:ResNet50 and the like."
+        )
+    return blocks
+
+
+def _basic_block(
+    x: keras.KerasTensor, channels: int, stride: int, seeds: Iterator[int], prefix: str
+) -> keras.KerasTensor:
+    y = _convolution(x, channels, 3, stride, seeds, f"{prefix}conv1")
+    y = parts.normalized_relu(y, prefix, "1")
+    y = _convolution(y, channels, 3, 1, seeds, f"{prefix}conv2")
+    y = BatchNormalization(name=f"{prefix}bn2")(y)
+    if stride > 1:
+        x = _convolution(x, channels, 1, stride, seeds, f"{prefix}shortcut_conv")
+        x = BatchNormalization(name=f"{prefix}shortcut_bn")(x)
+    # In this order Keras runs conv1, conv2, shortcut, the order of layers in the papers' code. The
+    # other way round the shortcut comes second.
+    x = keras.layers.Add(name=f"{prefix}add")([x, y])
+    return keras.layers.ReLU(name=f"{prefix}relu2")(x)
+
+
+def _convolution(
+    x: keras.KerasTensor, channels: int, size: int, stride: int, seeds: Iterator[int], name: str
+) -> keras.KerasTensor:
+    if size > 1 and stride > 1:
+        # Keras's "same" would pad only below and to the right of an even image.
+        x = keras.layers.ZeroPadding2D(size // 2, data_format="channels_last", name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(
+        channels,
+        size,
+        strides=stride,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+        data_format="channels_last",
+        kernel_initializer=kaiming_normal("fan_out", next(seeds)),
+        name=name,
+    )(x)

@@ -1,0 +1,471 @@
+"""The story: data, model, [pretrain], scores, keep-ratios, masks, rewind, retrain, evaluate, export, report.
+
+Every stage returns at once where its output exists already, so that running again goes on where it stopped.
+"""
+
+import dataclasses
+import hashlib
+import os
+import platform
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_tickets import callbacks, layers, models, pruning, training
+from tf_tickets.config import Config
+from tf_tickets.console import Console, EpochLog
+from tf_tickets.data import Dataset
+from tf_tickets.data.recipe import Recipe
+from tf_tickets.exporting import export as export_model
+from tf_tickets.exporting import verify_saved_model
+from tf_tickets.methods import INIT, TRAINED
+from tf_tickets.store import DenseDirectory, RunDirectory, read_json, replacing, write_json
+from tf_tickets.streams import stream_seed
+
+
+def run(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> dict[str, Any]:
+    """Makes one ticket from data to export, and returns what result.json holds."""
+    job = prepare(config, dataset, strategy, show)
+    pretrain(job)
+    ticket = find_ticket(job)
+    retrain(job, ticket)
+    numbers = evaluate(job, ticket)
+    export(job)
+    return report(job, ticket, numbers)
+
+
+@dataclasses.dataclass
+class Job:
+    """What the stages share."""
+
+    config: Config
+    dataset: Dataset
+    strategy: tf.distribute.Strategy
+    show: Console
+    model: keras.Model
+    init_weights: list[np.ndarray]
+    directory: RunDirectory
+    dense: DenseDirectory
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.config.recipe
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.dataset.steps_per_epoch("train", self.recipe.batch_size)
+
+
+def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> Job:
+    """Builds the model, claims the directories, shows the plan. Errors come before work."""
+    directory = RunDirectory(config.run_dir, config.identity, "run")
+    dense = DenseDirectory(config.dense_dir, config.dense_identity, "dense")
+    directory.check()
+    dense.check()
+    recipe = config.recipe
+    if recipe.augment and not dataset.preprocessing.augments:
+        raise ValueError(f"--augment: dataset {dataset.name} has no augmentation.")
+    smallest = len(dataset.splits["train"]) % recipe.batch_size or recipe.batch_size
+    if smallest < config.replicas:
+        raise ValueError(
+            f"The last batch of an epoch has {smallest} examples for {config.replicas} replicas. "
+            f"Choose another --batch_size than {recipe.batch_size}."
+        )
+    with strategy.scope():
+        model = models.build(
+            recipe.model,
+            dataset.input_shape,
+            dataset.num_classes,
+            width=recipe.width,
+            seed=stream_seed(config.seed, "init"),
+        )
+    weights = layers.prunable_weights(model)
+    if not weights:
+        raise ValueError(f"--model={recipe.model} has nothing to prune.")
+    total = sum(entry.size for entry in weights)
+    pruning.ratios.total_to_keep(total, config.sparsity)
+    job = Job(
+        config=config,
+        dataset=dataset,
+        strategy=strategy,
+        show=show,
+        model=model,
+        init_weights=model.get_weights(),
+        directory=directory.claim(),
+        dense=dense,
+    )
+    _show_plan(job, len(weights), total)
+    return job
+
+
+def pretrain(job: Job) -> None:
+    """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to."""
+    config, dense = job.config, job.dense
+    if not config.row.pretrains:
+        return
+    dense.claim()
+    rewind = config.rewind_epoch
+    if dense.finished("train") is None:
+        job.show.line("dense training")
+        kept = {rewind: dense.epoch_weights(rewind)} if rewind is not None else {}
+        _train(job, dense, "dense", range(job.recipe.epochs), job.recipe.learning_rate_at, kept)
+    else:
+        job.show.line(f"dense training: done before, in {dense.path}")
+    if rewind is not None and not dense.epoch_weights(rewind).exists():
+        job.show.line(f"dense training, again up to epoch {rewind}, to rewind to")
+        layers.restore_weights(job.model, job.init_weights)
+        _fit(job, "dense", range(rewind), job.recipe.learning_rate_at, [])
+        _save_weights(job.model, dense.epoch_weights(rewind))
+
+
+def find_ticket(job: Job) -> pruning.Ticket:
+    """Scores the weights, decides how many to keep where, and keeps the best."""
+    config, directory = job.config, job.directory
+    if directory.finished("ticket") is None:
+        began = time.perf_counter()
+        _go_to(job, config.row.scored_at)
+        ticket = pruning.draw_ticket(
+            job.model,
+            config.row.score,
+            config.ratios,
+            config.sparsity,
+            seed=config.seed,
+            rounding=config.rounding,
+            family=config.family,
+            classifier_keep=config.classifier_keep,
+        )
+        origin = {"method": config.method, **ticket.origin, "run": config.identity}
+        dataclasses.replace(ticket, origin=origin).save(directory.ticket, overwrite=True)
+        directory.finish("ticket", {"seconds": time.perf_counter() - began})
+    ticket = pruning.Ticket.load(directory.ticket)
+    job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights")
+    for note in ticket.notes:
+        job.show.line(f"  note: {note}")
+    empty = [layer.name for layer in ticket.layers if not layer.kept]
+    if empty:
+        job.show.warn(f"nothing is kept of {', '.join(empty)}: the network has collapsed")
+    return ticket
+
+
+def retrain(job: Job, ticket: pruning.Ticket) -> None:
+    """Puts the weights where the method starts from, masks them, and trains by its part of the schedule."""
+    config, directory = job.config, job.directory
+    if directory.finished("retrain") is not None:
+        job.show.line("retraining: done before")
+        return
+    epochs, rate = RETRAINING[config.row.schedule](config)
+    _go_to(job, config.row.start_from)
+    ticket.apply(job.model)
+    if epochs:
+        job.show.line("retraining")
+    _train(job, directory, "retrain", epochs, rate, {})
+
+
+def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
+    """Counts and measures the final network, as it lies on disk, with stock layers and zeros baked in."""
+    config, directory, model = job.config, job.directory, job.model
+    entries = layers.prunable_weights(model)
+    uses = layers.macs_per_weight(model, entries)
+    dense_facts = (config.row.pretrains and job.dense.finished("train")) or {}
+    retrained = directory.finished("retrain") or {}
+    began = time.perf_counter()
+    layers.fold(model)
+    model.load_weights(directory.final_weights)
+    kernels = [np.asarray(entry.weight) for entry in layers.prunable_weights(model)]
+    rest = _all_but(model, kernels)
+    for kernel, mask, name in zip(kernels, ticket.masks, ticket.names, strict=True):
+        if np.count_nonzero(kernel[~mask]):
+            raise AssertionError(f"{name}: pruned weights are not zero in {directory.final_weights}")
+    test = _measure(job, "test")
+    history = retrained.get("history") or dense_facts.get("history") or []
+    macs = _sum(use, (kernel.size for kernel in kernels)) if (use := uses) else None
+    numbers = {
+        "test_accuracy": test["accuracy"],
+        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
+        "test_loss": test["loss"],
+        "macs": macs,
+        "macs_kept": _sum(uses, (int(mask.sum()) for mask in ticket.masks)),
+        "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
+        "compressed_bytes": _compressed_bytes([*kernels, *rest]),
+        "weights_sha256": _sha256([*kernels, *rest]),
+    }
+    if "validation" in job.dataset.splits:
+        numbers["validation_accuracy"] = _measure(job, "validation")["accuracy"]
+    if dense_facts:
+        numbers["dense_test_accuracy"] = dense_facts["history"][-1]["test_accuracy"]
+        numbers["dense_best_test_accuracy"] = max(x["test_accuracy"] for x in dense_facts["history"])
+        numbers["dense_compressed_bytes"] = dense_facts["compressed_bytes"]
+    directory.finish("evaluate", {"seconds": time.perf_counter() - began})
+    return numbers
+
+
+def export(job: Job) -> None:
+    """Writes the formats asked for; a SavedModel is run in a fresh process, and its outputs compared."""
+    directory = job.directory
+    for format in job.config.export:
+        path = directory.export(format)
+        if directory.finished(f"export_{format}") is not None:
+            continue
+        began = time.perf_counter()
+        export_model(job.model, path, format, overwrite=True)
+        facts: dict[str, Any] = {}
+        if format == "saved_model":
+            x = job.dataset.test[0][:64]
+            found = verify_saved_model(job.model, path, x)
+            scale = max(1.0, float(np.abs(np.asarray(job.model(x, training=False))).max()))
+            if found.largest_difference > 1e-4 * scale:
+                raise RuntimeError(f"The export's outputs differ by {found.largest_difference:.3g}.")
+            facts["largest_difference"] = found.largest_difference
+            facts["nonzeros"] = sum(count for _, count in found.nonzeros)
+        directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts})
+
+
+def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Writes result.json and the closing table."""
+    config, directory = job.config, job.directory
+    stages = read_json(directory.stages)
+    seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
+    if config.row.pretrains:
+        seconds = {"dense": job.dense.finished("train")["seconds"], **seconds}
+    result = {
+        "method": config.method,
+        "sparsity": config.sparsity,
+        "achieved_sparsity": ticket.sparsity,
+        "kept": ticket.kept,
+        "total": ticket.total,
+        "layers": [dataclasses.asdict(layer) for layer in ticket.layers],
+        "notes": list(ticket.notes),
+        **numbers,
+        "seconds": seconds,
+        "seed": config.seed,
+        "config": config.to_json(),
+        "versions": _versions(),
+        "hardware": _hardware(config),
+    }
+    write_json(directory.result, result)
+    _show_result(job, ticket, result)
+    return result
+
+
+# Which epochs a retraining runs, and the learning rate of each.
+RETRAINING: dict[str, Callable[[Config], tuple[range, Callable[[int], float]]]] = {
+    "full": lambda c: (range(c.recipe.epochs), c.recipe.learning_rate_at),
+    "rest": lambda c: (range(c.rewind_epoch, c.recipe.epochs), c.recipe.learning_rate_at),
+    "last": lambda c: (
+        range(c.recipe.epochs),
+        lambda epoch: c.recipe.learning_rate_at(c.recipe.epochs - 1),
+    ),
+    "none": lambda c: (range(0), c.recipe.learning_rate_at),
+}
+
+OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
+    "sgd": lambda r: training.SGD(
+        r.learning_rate, momentum=r.momentum, nesterov=r.nesterov, weight_decay=r.weight_decay
+    ),
+    "adam": lambda r: keras.optimizers.Adam(r.learning_rate),
+    "adamw": lambda r: keras.optimizers.AdamW(r.learning_rate, weight_decay=r.weight_decay),
+}
+
+
+def _go_to(job: Job, point: str) -> None:
+    """Sets the weights to one of the points of training; masks, if there are any, stay."""
+    layers.restore_weights(
+        job.model,
+        job.init_weights
+        if point == INIT
+        else job.dense.final_weights
+        if point == TRAINED
+        else job.dense.epoch_weights(job.config.rewind_epoch),
+    )
+
+
+def _train(job, directory, stage: str, epochs: range, rate, keep: dict) -> None:
+    """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
+    began = time.perf_counter()
+    name = "train" if stage == "dense" else stage
+    if stage == "dense":
+        layers.restore_weights(job.model, job.init_weights)
+    extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
+    history = _fit(job, stage, epochs, rate, extra)
+    with layers.folded(job.model):
+        _save_weights(job.model, directory.final_weights)
+        size = _compressed_bytes(job.model.get_weights())
+    directory.finish(
+        name,
+        {"seconds": time.perf_counter() - began, "compressed_bytes": size, "history": history},
+    )
+
+
+def _fit(job: Job, stage: str, epochs: range, rate, extra: Sequence) -> list[dict[str, float]]:
+    if not epochs:
+        return []
+    recipe, dataset = job.recipe, job.dataset
+    with job.strategy.scope():
+        optimizer = OPTIMIZERS[recipe.optimizer](recipe)
+    trainer = training.Trainer(job.model, optimizer, job.strategy)
+    progress = job.show.training(stage, epochs, job.steps_per_epoch)
+    splits = [split for split in ("validation", "test") if split in dataset.splits]
+    try:
+        return trainer.fit(
+            lambda epochs: dataset.batches(
+                "train",
+                recipe.batch_size,
+                epochs=epochs,
+                shuffle=True,
+                augment=recipe.augment,
+                seed=stream_seed(job.config.seed, "data"),
+            ),
+            epochs,
+            job.steps_per_epoch,
+            callbacks=[
+                callbacks.LearningRateRewinding(epochs[0], to=epochs[0], schedule=rate),
+                *extra,
+                progress,
+            ],
+            evaluate=lambda: {
+                f"{split}_{name}": value
+                for split in splits
+                for name, value in _evaluate(trainer, dataset, split).items()
+            },
+        )
+    finally:
+        progress.close()
+
+
+def _measure(job: Job, split: str) -> dict[str, float]:
+    with job.strategy.scope():
+        trainer = training.Trainer(job.model, keras.optimizers.SGD(), job.strategy)
+    return _evaluate(trainer, job.dataset, split)
+
+
+def _evaluate(trainer: training.Trainer, dataset: Dataset, split: str) -> dict[str, float]:
+    batch_size = 500
+    return trainer.evaluate(dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size))
+
+
+class _KeepWeights(keras.callbacks.Callback):
+    """Saves the weights at the start of some epochs."""
+
+    def __init__(self, paths: dict):
+        super().__init__()
+        self.paths = paths
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch in self.paths:
+            _save_weights(self.model, self.paths[epoch])
+
+
+def _save_weights(model: keras.Model, path) -> None:
+    with replacing(path) as new:
+        model.save_weights(str(new))
+
+
+def _all_but(model: keras.Model, kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    prunable = {id(entry.weight) for entry in layers.prunable_weights(model)}
+    return [np.asarray(weight) for weight in model.weights if id(weight) not in prunable]
+
+
+def _sum(uses: Sequence[int | None], counts) -> int | None:
+    """Multiply-adds of the counts; None where a layer's number of positions is not known."""
+    if any(use is None for use in uses):
+        return None
+    return sum(use * count for use, count in zip(uses, counts, strict=True))
+
+
+def _compressed_bytes(arrays: Sequence[np.ndarray]) -> int:
+    return sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 6)) for array in arrays)
+
+
+def _sha256(arrays: Sequence[np.ndarray]) -> str:
+    hasher = hashlib.sha256()
+    for array in arrays:
+        hasher.update(np.ascontiguousarray(array).tobytes())
+    return hasher.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+
+    names = ("tf_tickets", "tensorflow", "keras", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{x: importlib.metadata.version(x) for x in names},
+    }
+
+
+def _hardware(config: Config) -> dict[str, Any]:
+    return {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": config.threads,
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "replicas": config.replicas,
+    }
+
+
+def _show_plan(job: Job, weights: int, total: int) -> None:
+    config, recipe, dataset = job.config, job.recipe, job.dataset
+    keep = pruning.ratios.total_to_keep(total, config.sparsity)
+    sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
+    epochs, _ = RETRAINING[config.row.schedule](config)
+    parts = []
+    if config.row.pretrains:
+        done = job.dense.finished("train") is not None
+        parts.append("dense training: done before" if done else f"{recipe.epochs} epochs dense")
+    if epochs:
+        parts.append(f"{len(epochs)} epochs sparse")
+    job.show.facts(
+        "plan",
+        {
+            "method": f"{config.method}: {config.row.about}",
+            "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
+            f"{config.ratios} ratios",
+            "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
+            "model": f"{recipe.model}, width {recipe.width:g}",
+            "training": f"{' + '.join(parts)}, {job.steps_per_epoch} steps each, batch {recipe.batch_size}, "
+            f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
+            "machine": f"{config.replicas} replica{'s' * (config.replicas > 1)}, {config.threads} threads",
+            "run": str(job.directory.path),
+            **({"dense": str(job.dense.path)} if config.row.pretrains else {}),
+        },
+    )
+    job.show.line("")
+
+
+def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
+    from tf_tickets.console import bar
+
+    show, directory = job.show, job.directory
+    show.table(
+        "what is kept of each layer",
+        ("layer", "kept", "of", "ratio", ""),
+        [
+            (x.name, f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}", bar(x.keep_ratio))
+            for x in ticket.layers
+        ],
+    )
+    facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
+    if "dense_test_accuracy" in result and job.config.row.prunes:
+        facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
+    facts["sparsity"] = (
+        f"{result['achieved_sparsity']:.4%} reached, {result['sparsity']:.4%} asked: "
+        f"{result['kept']:,} of {result['total']:,} weights"
+    )
+    if result["macs"]:
+        facts["multiply-adds"] = (
+            f"{result['macs_kept'] / result['macs']:.2%} kept: {result['macs_kept']:,} of {result['macs']:,}"
+        )
+    size = f"{result['compressed_bytes'] / 1024:,.0f} KiB"
+    if "dense_compressed_bytes" in result:
+        size += f", dense {result['dense_compressed_bytes'] / 1024:,.0f} KiB"
+    facts["size, compressed"] = size
+    facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
+    for format in job.config.export:
+        facts[f"export, {format}"] = str(directory.export(format))
+    facts["all of it"] = str(directory.path)
+    show.facts("result", facts)

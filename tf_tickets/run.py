@@ -1,0 +1,122 @@
+"""`python -m tf_tickets.run`: one ticket from data to export."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+
+from tf_tickets import config as configuration
+
+ABOUT = """\
+Trains a network, finds a sparse ticket in it, retrains that, and exports it.
+
+  python -m tf_tickets.run --method=hybrid --sparsity=0.98
+  python -m tf_tickets.run --flagfile=flags/quickstart.cfg
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs what the flags ask for; returns the process's exit code."""
+    values = flags.FLAGS
+    _quieten()
+    if len(argv) > 1:
+        return _fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
+    try:
+        _load_tensorflow(values.threads or configuration.default_threads())
+        configuration.check_flags(values)
+        from tf_tickets import data, pipeline, training
+        from tf_tickets.console import Console
+
+        dataset = data.load(
+            values.dataset,
+            data_dir=values.data_dir,
+            seed=values.seed,
+            validation_fraction=values.validation_fraction,
+            image_size=values.image_size,
+        )
+        strategy = training.make_strategy(values.strategy)
+        config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
+        pipeline.run(config, dataset, strategy, Console())
+    except (ValueError, OSError, training_errors()) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted; finished stages are kept, the same command goes on", code=130)
+    return 0
+
+
+def training_errors() -> type[Exception]:
+    """The error of a training that diverged, if TensorFlow was loaded at all."""
+    module = sys.modules.get("tf_tickets.training.trainer")
+    return module.TrainingDiverged if module else ArithmeticError
+
+
+def print_help(argv: Sequence[str]) -> list[str]:
+    """absl's flag parser, with a --help that shows our flags by group."""
+    if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
+        print(ABOUT)
+        by_group = flags.FLAGS.flags_by_module_dict()
+        for group in configuration.GROUPS:
+            print(f"{group}:")
+            for flag in by_group[group]:
+                default = "" if flag.default is None else f" (default {_shown(flag.default)})"
+                _print_wrapped(f"--{flag.name}", f"{flag.help}{default}")
+            print()
+        print("absl's own flags, --flagfile among them: --helpfull")
+        sys.exit(0)
+    return flags.FLAGS(argv)
+
+
+def _print_wrapped(name: str, text: str) -> None:
+    import textwrap
+
+    lines = textwrap.wrap(text, 76)
+    print(f"  {name}")
+    for line in lines:
+        print(f"      {line}")
+
+
+def _shown(value) -> str:
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _quieten() -> None:
+    """Leaves the screen to the plan, the progress and the result; --verbosity brings the logs back."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.ERROR)
+
+
+def _load_tensorflow(threads: int) -> None:
+    """Imports TensorFlow without the lines that it prints on every import, whatever its log level."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import keras  # noqa: F401  loads TensorFlow's own parts too
+            import tensorflow as tf
+        except BaseException:
+            held.seek(0)
+            os.write(screen, held.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+def _fail(message: str, code: int = 1) -> int:
+    print(f"tf_tickets: {message}", file=sys.stderr)
+    return code
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    configuration.define_flags()
+    app.run(main, flags_parser=print_help)
+
+
+if __name__ == "__main__":
+    entry_point()

@@ -1,0 +1,178 @@
+"""Run directories on disk: every path, atomic writes, and which stages are finished."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PathLike = str | os.PathLike
+
+
+class NotOurs(ValueError):
+    """A directory that this run must not write to."""
+
+
+class Directory:
+    """A directory that belongs to one config, and holds the outputs of finished stages.
+
+    Args:
+        path: where; made if it does not exist.
+        identity: JSON-able mapping, what the directory belongs to.
+        label: what it is, for messages.
+    """
+
+    def __init__(self, path: PathLike, identity: Mapping[str, Any], label: str):
+        self.path = pathlib.Path(path)
+        self.identity = json.loads(json.dumps(identity))
+        self.label = label
+
+    def check(self) -> None:
+        """Raises NotOurs if the directory holds anything of another config, or of somebody else."""
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise NotOurs(f"{self.path} is not a directory. Choose another --{self.label}_dir.")
+        if not self.config.exists():
+            if any(self.path.iterdir()):
+                raise NotOurs(
+                    f"{self.path} is not empty and not a {self.label} directory of tf_tickets. "
+                    f"Choose another --{self.label}_dir."
+                )
+            return
+        found = read_json(self.config)
+        if found != self.identity:
+            raise NotOurs(
+                f"{self.path} belongs to another config ({_difference(found, self.identity)}). "
+                f"Choose another --{self.label}_dir; nothing was changed."
+            )
+
+    def claim(self) -> "Directory":
+        """Checks the directory, makes it, and writes the config into it."""
+        self.check()
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.config.exists():
+            write_json(self.config, self.identity)
+        return self
+
+    def finished(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left (its `seconds` among it), or None."""
+        return self._stages().get(stage)
+
+    def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Notes a stage as finished; its outputs are in place already."""
+        write_json(self.stages, {**self._stages(), stage: dict(facts)})
+
+    def _stages(self) -> dict[str, Any]:
+        return read_json(self.stages) if self.stages.exists() else {}
+
+    @property
+    def config(self) -> pathlib.Path:
+        """What the directory belongs to."""
+        return self.path / "config.json"
+
+    @property
+    def stages(self) -> pathlib.Path:
+        """Facts of the finished stages."""
+        return self.path / "stages.json"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """One JSON line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> pathlib.Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def final_weights(self) -> pathlib.Path:
+        """Weights after the last epoch, of the stock model."""
+        return self.path / "final.weights.h5"
+
+
+class DenseDirectory(Directory):
+    """The dense training that methods, sparsities and checks of one dataset, model, recipe and seed share."""
+
+    def epoch_weights(self, epoch: int) -> pathlib.Path:
+        """Weights at the start of an epoch: what weight rewinding goes back to."""
+        return self.path / f"epoch_{epoch:04d}.weights.h5"
+
+
+class RunDirectory(Directory):
+    """One ticket's run."""
+
+    @property
+    def ticket(self) -> pathlib.Path:
+        """The masks."""
+        return self.path / "ticket.npz"
+
+    @property
+    def result(self) -> pathlib.Path:
+        """The numbers."""
+        return self.path / "result.json"
+
+    @property
+    def summary(self) -> pathlib.Path:
+        """The closing table, as text."""
+        return self.path / "summary.txt"
+
+    def export(self, format: str) -> pathlib.Path:
+        """The exported model of a format."""
+        return (
+            self.path
+            / {"saved_model": "saved_model", "keras": "model.keras", "litert": "model.tflite"}[format]
+        )
+
+
+@contextlib.contextmanager
+def replacing(path: PathLike) -> Iterator[pathlib.Path]:
+    """A temporary path beside `path`, with its suffixes; takes its place when the block ends well.
+
+    A reader sees the old content or the new, never a part. Works for files and for directories.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield scratch / path.name
+        new = scratch / path.name
+        if path.is_dir():
+            path.replace(scratch / f"{path.name}.old")
+        new.replace(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Writes JSON, whole or not at all."""
+    with replacing(path) as new:
+        with open(new, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, sort_keys=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_json(path: PathLike) -> Any:
+    """Reads JSON; a file that is not JSON is a ValueError that names it."""
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise NotOurs(f"{path} is damaged: {error}") from error
+
+
+def _difference(found: Any, own: Any, prefix: str = "") -> str:
+    """The first few keys in which two configs differ, as `key=theirs, not ours`."""
+    if not isinstance(found, dict) or not isinstance(own, dict):
+        return f"{prefix or 'config'}={found!r}, not {own!r}"
+    parts = []
+    for key in sorted({*found, *own}):
+        if found.get(key) != own.get(key):
+            name = f"{prefix}.{key}" if prefix else key
+            parts.append(_difference(found.get(key), own.get(key), name))
+    return "; ".join(parts[:4])
