@@ -18,12 +18,12 @@ import tensorflow as tf
 
 from tf_tickets import callbacks, layers, models, pruning, training
 from tf_tickets.config import Config
-from tf_tickets.console import Console, EpochLog
+from tf_tickets.console import Console, EpochLog, bar
 from tf_tickets.data import Dataset
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
-from tf_tickets.methods import INIT, TRAINED
+from tf_tickets.methods import INIT, REWOUND, TRAINED
 from tf_tickets.store import DenseDirectory, RunDirectory, read_json, replacing, write_json
 from tf_tickets.streams import stream_seed
 
@@ -169,38 +169,42 @@ def retrain(job: Job, ticket: pruning.Ticket) -> None:
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     """Counts and measures the final network, as it lies on disk, with stock layers and zeros baked in."""
     config, directory, model = job.config, job.directory, job.model
-    entries = layers.prunable_weights(model)
-    uses = layers.macs_per_weight(model, entries)
-    dense_facts = (config.row.pretrains and job.dense.finished("train")) or {}
-    retrained = directory.finished("retrain") or {}
+    done = directory.finished("evaluate")
+    if done is not None and not directory.waits_for_export(config.export):
+        return done["numbers"]
     began = time.perf_counter()
     layers.fold(model)
     model.load_weights(directory.final_weights)
-    kernels = [np.asarray(entry.weight) for entry in layers.prunable_weights(model)]
-    rest = _all_but(model, kernels)
+    if done is not None:
+        return done["numbers"]
+    entries = layers.prunable_weights(model)
+    kernels = [np.asarray(entry.weight) for entry in entries]
     for kernel, mask, name in zip(kernels, ticket.masks, ticket.names, strict=True):
         if np.count_nonzero(kernel[~mask]):
             raise AssertionError(f"{name}: pruned weights are not zero in {directory.final_weights}")
+    prunable = {id(entry.weight) for entry in entries}
+    rest = [np.asarray(weight) for weight in model.weights if id(weight) not in prunable]
+    uses = layers.macs_per_weight(model, entries)
     test = _measure(job, "test")
-    history = retrained.get("history") or dense_facts.get("history") or []
-    macs = _sum(use, (kernel.size for kernel in kernels)) if (use := uses) else None
+    dense = job.dense.finished("train") or {}
+    history = (directory.finished("retrain") or {})["history"] or dense.get("history", [])
     numbers = {
         "test_accuracy": test["accuracy"],
-        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
+        "best_test_accuracy": max(test["accuracy"], *(row["test_accuracy"] for row in history)),
         "test_loss": test["loss"],
-        "macs": macs,
-        "macs_kept": _sum(uses, (int(mask.sum()) for mask in ticket.masks)),
+        "macs": _sum(uses, [kernel.size for kernel in kernels]),
+        "macs_kept": _sum(uses, [int(mask.sum()) for mask in ticket.masks]),
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
         "compressed_bytes": _compressed_bytes([*kernels, *rest]),
         "weights_sha256": _sha256([*kernels, *rest]),
     }
     if "validation" in job.dataset.splits:
         numbers["validation_accuracy"] = _measure(job, "validation")["accuracy"]
-    if dense_facts:
-        numbers["dense_test_accuracy"] = dense_facts["history"][-1]["test_accuracy"]
-        numbers["dense_best_test_accuracy"] = max(x["test_accuracy"] for x in dense_facts["history"])
-        numbers["dense_compressed_bytes"] = dense_facts["compressed_bytes"]
-    directory.finish("evaluate", {"seconds": time.perf_counter() - began})
+    if dense:
+        numbers["dense_test_accuracy"] = dense["history"][-1]["test_accuracy"]
+        numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
+        numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
+    directory.finish("evaluate", {"seconds": time.perf_counter() - began, "numbers": numbers})
     return numbers
 
 
@@ -274,14 +278,12 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 
 def _go_to(job: Job, point: str) -> None:
     """Sets the weights to one of the points of training; masks, if there are any, stay."""
-    layers.restore_weights(
-        job.model,
-        job.init_weights
-        if point == INIT
-        else job.dense.final_weights
-        if point == TRAINED
-        else job.dense.epoch_weights(job.config.rewind_epoch),
-    )
+    points = {
+        INIT: job.init_weights,
+        REWOUND: job.dense.epoch_weights(job.config.rewind_epoch or 0),
+        TRAINED: job.dense.final_weights,
+    }
+    layers.restore_weights(job.model, points[point])
 
 
 def _train(job, directory, stage: str, epochs: range, rate, keep: dict) -> None:
@@ -361,13 +363,14 @@ class _KeepWeights(keras.callbacks.Callback):
 
 
 def _save_weights(model: keras.Model, path) -> None:
-    with replacing(path) as new:
-        model.save_weights(str(new))
-
-
-def _all_but(model: keras.Model, kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
-    prunable = {id(entry.weight) for entry in layers.prunable_weights(model)}
-    return [np.asarray(weight) for weight in model.weights if id(weight) not in prunable]
+    """Writes the model's weights alone; Keras would write the optimizer's slots beside them."""
+    optimizer = model.optimizer
+    object.__setattr__(model, "optimizer", None)
+    try:
+        with replacing(path) as new:
+            model.save_weights(str(new))
+    finally:
+        object.__setattr__(model, "optimizer", optimizer)
 
 
 def _sum(uses: Sequence[int | None], counts) -> int | None:
@@ -438,8 +441,6 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
 
 
 def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
-    from tf_tickets.console import bar
-
     show, directory = job.show, job.directory
     show.table(
         "what is kept of each layer",

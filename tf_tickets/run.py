@@ -1,8 +1,10 @@
 """`python -m tf_tickets.run`: one ticket from data to export."""
 
+import contextlib
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 
 from absl import app, flags, logging
@@ -52,29 +54,30 @@ def training_errors() -> type[Exception]:
     return module.TrainingDiverged if module else ArithmeticError
 
 
-def print_help(argv: Sequence[str]) -> list[str]:
-    """absl's flag parser, with a --help that shows our flags by group."""
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """absl's flag parser, with a --help that shows our flags by group, and errors in one line."""
     if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
-        print(ABOUT)
-        by_group = flags.FLAGS.flags_by_module_dict()
-        for group in configuration.GROUPS:
-            print(f"{group}:")
-            for flag in by_group[group]:
-                default = "" if flag.default is None else f" (default {_shown(flag.default)})"
-                _print_wrapped(f"--{flag.name}", f"{flag.help}{default}")
-            print()
-        print("absl's own flags, --flagfile among them: --helpfull")
+        with contextlib.suppress(BrokenPipeError):
+            print(help_text())
         sys.exit(0)
-    return flags.FLAGS(argv)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(_fail(f"{error} (--help lists the flags)"))
 
 
-def _print_wrapped(name: str, text: str) -> None:
-    import textwrap
-
-    lines = textwrap.wrap(text, 76)
-    print(f"  {name}")
-    for line in lines:
-        print(f"      {line}")
+def help_text() -> str:
+    """What --help prints: every flag with its default, by group."""
+    by_group = flags.FLAGS.flags_by_module_dict()
+    lines = [ABOUT]
+    for group in configuration.GROUPS:
+        lines.append(f"{group}:")
+        for flag in by_group[group]:
+            default = "" if flag.default is None else f" (default {_shown(flag.default)})"
+            lines.append(f"  --{flag.name}")
+            lines += [f"      {line}" for line in textwrap.wrap(f"{flag.help}{default}", 76)]
+        lines.append("")
+    return "\n".join([*lines, "absl's own flags, --flagfile among them: --helpfull"])
 
 
 def _shown(value) -> str:
@@ -115,7 +118,7 @@ def _fail(message: str, code: int = 1) -> int:
 def entry_point() -> None:
     """Starts the program."""
     configuration.define_flags()
-    app.run(main, flags_parser=print_help)
+    app.run(main, flags_parser=parse_flags)
 
 
 if __name__ == "__main__":

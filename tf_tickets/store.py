@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 PathLike = str | os.PathLike
@@ -120,6 +120,10 @@ class RunDirectory(Directory):
     def summary(self) -> pathlib.Path:
         """The closing table, as text."""
         return self.path / "summary.txt"
+
+    def waits_for_export(self, formats: Sequence[str]) -> bool:
+        """Whether any of the formats is not exported yet."""
+        return any(self.finished(f"export_{format}") is None for format in formats)
 
     def export(self, format: str) -> pathlib.Path:
         """The exported model of a format."""

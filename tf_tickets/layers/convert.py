@@ -161,7 +161,6 @@ def fold(model: keras.Model) -> keras.Model:
             changed = True
     if changed:
         forget_traces(model)
-        model.__dict__.pop("_forward_order", None)
         model.__dict__.pop("save", None)
     return model
 

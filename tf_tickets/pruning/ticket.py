@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import mask_layers
+from tf_tickets.store import replacing
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1
@@ -153,15 +153,8 @@ class Ticket:
             "sha256": masks_sha256(self.masks),
         }
         arrays = {f"mask_{i:04d}": np.packbits(mask) for i, mask in enumerate(self.masks)}
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as f:
-            try:
-                np.savez_compressed(f, header=np.array(json.dumps(header)), **arrays)
-                f.flush()
-                os.fsync(f.fileno())
-                os.replace(f.name, path)
-            except BaseException:
-                os.unlink(f.name)
-                raise
+        with replacing(path) as new, open(new, "wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Ticket":
