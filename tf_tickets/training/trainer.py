@@ -45,8 +45,7 @@ class Trainer:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.steps_per_call = steps_per_call
         self.jit_compile = jit_compile
-        self._traced: Callable | None = None
-        self._test_steps: Callable | None = None
+        self._traced_structure: list | None = None
         with self.strategy.scope():
             # Keras's callbacks look for the optimizer on the compiled model.
             model.compile(optimizer=optimizer, loss=None, jit_compile=False)
@@ -94,7 +93,6 @@ class Trainer:
         iterator = iter(batches(epochs))
         history: list[dict[str, float]] = []
         self.model.stop_training = False
-        self._renew_if_changed()
         hooks.on_train_begin()
         for epoch in epochs:
             hooks.on_epoch_begin(epoch)
@@ -108,16 +106,13 @@ class Trainer:
                 break
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         hooks.on_train_end()
-        self.model.train_function = None
-        self._traced = None
         return history
 
     def evaluate(self, batches: tf.data.Dataset, steps: int) -> dict[str, float]:
         """Mean loss and accuracy over the examples of `steps` batches, in inference mode."""
-        if self._test_steps is None:
-            self._test_steps = self._trace(self._test_step)
+        _, test_steps = self._traces()
         self._reset_metrics()
-        self._test_steps(iter(batches), tf.constant(steps))
+        test_steps(iter(batches), tf.constant(steps))
         return self._read_metrics()
 
     def _train_epoch(self, iterator, epoch, steps_per_epoch, steps_per_call, hooks) -> dict[str, float]:
@@ -128,7 +123,7 @@ class Trainer:
             steps = min(chunk, steps_per_epoch - done)
             hooks.on_train_batch_begin(done)
             began = time.perf_counter()
-            self._renew_if_changed()(iterator, tf.constant(steps))
+            self._traces()[0](iterator, tf.constant(steps))
             logs = self._read_metrics()
             seconds = time.perf_counter() - began
             done += steps
@@ -143,15 +138,12 @@ class Trainer:
                 chunk = max(1, min(2 * chunk, round(steps * _SECONDS_PER_CALL / max(seconds, 1e-3))))
         return logs
 
-    def _renew_if_changed(self) -> Callable:
-        """The traced function; a new one where a callback changed the model's layers.
-
-        It lives where Keras keeps its own: whoever changes the layers replaces `model.train_function`.
-        """
-        if self._traced is None or self.model.train_function is not self._traced:
-            self._traced = self._trace(self._train_step)
-            self._test_steps = None
-            self.model.train_function = self._traced
+    def _traces(self) -> tuple[Callable, Callable]:
+        """The traced train and test functions; new ones where a callback changed the model's layers."""
+        structure = _structure(self.model)
+        if structure != self._traced_structure:
+            self._traced = self._trace(self._train_step), self._trace(self._test_step)
+            self._traced_structure = structure
         return self._traced
 
     def _trace(self, step: Callable) -> Callable:
@@ -212,6 +204,14 @@ class Trainer:
 
     def _read_metrics(self) -> dict[str, float]:
         return {m.name: float(np.asarray(m.result())) for m in (self._loss, self._accuracy)}
+
+
+def _structure(model: keras.Model) -> list:
+    """What a traced function has baked in, and a callback may change: classes of layers, and what is trained."""
+    return [
+        (type(layer), layer.trainable, len(layer._trainable_variables), len(layer._non_trainable_variables))
+        for layer in model._flatten_layers()
+    ]
 
 
 def _cross_entropy(labels, logits):

@@ -1,0 +1,122 @@
+"""The training steps that are compared; each runs in its own process and steps when told to on its input."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+SPARSITY = 0.9
+CLASSES = 10
+SHAPE = (32, 32, 3)
+RECIPE = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+
+Steps = Callable[[int], None]
+
+
+def batch(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """One batch of noise, the same for all."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(size, *SHAPE)).astype("float32"), rng.integers(CLASSES, size=size).astype("int32")
+
+
+def trainer(model_name: str, size: int, threads: int, stock: bool = False, masked: bool = False) -> Steps:
+    """Our trainer: unmasked, masked, or unmasked with Keras's own batch normalisation."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tf_tickets as tt
+
+    model = tt.models.build(model_name, SHAPE, CLASSES)
+    if stock:
+        tt.fold(model)
+    if masked:
+        tt.prune(model, "random", sparsity=SPARSITY)
+    loop = tt.training.Trainer(model, tt.training.SGD(**RECIPE), steps_per_call=10**9)
+    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    return lambda steps: loop.fit(lambda epochs: data, range(1), steps_per_epoch=steps) and None
+
+
+def keras_fit(model_name: str, size: int, threads: int) -> Steps:
+    """The masked model in a plain `model.fit` with the same optimizer."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tf_tickets as tt
+
+    model = tt.models.build(model_name, SHAPE, CLASSES)
+    tt.prune(model, "random", sparsity=SPARSITY)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tt.training.SGD(**RECIPE), loss, metrics=["accuracy"])
+    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    return lambda steps: model.fit(data, steps_per_epoch=steps, verbose=0) and None
+
+
+def torch_loop(model_name: str, size: int, threads: int, channels_last: bool = False) -> Steps:
+    """A plain PyTorch loop with the reference's semantics: gradients multiplied by (w != 0) at every step."""
+    import torch
+    from torch_models import MODELS
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = MODELS[model_name](CLASSES)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = model.to(memory_format=layout)
+    images, labels = batch(size)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    y = torch.from_numpy(labels).long()
+    pruned = [m for m in model.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    with torch.no_grad():
+        for module in pruned:
+            module.weight.mul_(torch.rand_like(module.weight) < 1 - SPARSITY)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=RECIPE["learning_rate"],
+        momentum=RECIPE["momentum"],
+        weight_decay=RECIPE["weight_decay"],
+    )
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(x), y).backward()
+            for module in pruned:
+                module.weight.grad.mul_(module.weight.abs().gt(0).float())
+            optimizer.step()
+
+    return steps
+
+
+CONTENDERS: dict[str, Callable[[str, int, int], Steps]] = {
+    "stock": lambda model, size, threads: trainer(model, size, threads, stock=True),
+    "unmasked": trainer,
+    "masked": lambda model, size, threads: trainer(model, size, threads, masked=True),
+    "fit": keras_fit,
+    "torch": torch_loop,
+    "torch_channels_last": lambda model, size, threads: torch_loop(model, size, threads, channels_last=True),
+}
+
+
+def serve(name: str, model: str, size: int, threads: int) -> None:
+    """Warms up, then answers every number on standard input with the seconds of so many steps."""
+    answers = os.fdopen(os.dup(1), "w")  # libraries may print to 1 as they like
+    os.dup2(2, 1)
+    began = time.perf_counter()
+    steps = CONTENDERS[name](model, size, threads)
+    steps(1)
+    first = time.perf_counter() - began
+    steps(2)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"first_step_s": first, "peak_mib": peak}), file=answers, flush=True)
+    for line in sys.stdin:
+        began = time.perf_counter()
+        steps(int(line))
+        print(json.dumps({"seconds": time.perf_counter() - began}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
