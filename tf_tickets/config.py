@@ -136,7 +136,13 @@ def define_flags() -> None:
         None,
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, lenet_300_100, mlp_A_B_..., or keras:NAME.",
     )
-    _define(flags.DEFINE_float, MODEL, "width", None, "Scales the widths; 1.0 is the paper's.")
+    _define(
+        flags.DEFINE_float,
+        MODEL,
+        "width",
+        None,
+        "Scales the widths; 1.0 is the paper's. Default: the recipe's, or 1.0 with --model.",
+    )
     _define(flags.DEFINE_integer, TRAINING, "epochs", None, "Of dense training, and of retraining.")
     _define(flags.DEFINE_integer, TRAINING, "batch_size", None, "Global batch size.")
     _define(flags.DEFINE_enum, TRAINING, "optimizer", None, "Optimizer.", choices=OPTIMIZERS)
@@ -305,6 +311,8 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
     given = {name: values[name].value for name in RECIPE_FLAGS if values[name].value is not None}
     if "milestones" in given:
         given["milestones"] = tuple(_number(text) for text in given["milestones"])
+    if "model" in given:
+        given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
     recipe = dataclasses.replace(dataset.recipe, **given)
     config = Config(
         method=values.method,

@@ -6,6 +6,7 @@ Every stage returns at once where its output exists already, so that running aga
 import dataclasses
 import hashlib
 import os
+import pathlib
 import platform
 import time
 import zlib
@@ -174,7 +175,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         return done["numbers"]
     began = time.perf_counter()
     layers.fold(model)
-    model.load_weights(directory.final_weights)
+    layers.restore_weights(model, directory.final_weights)
     if done is not None:
         return done["numbers"]
     entries = layers.prunable_weights(model)
@@ -242,7 +243,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "achieved_sparsity": ticket.sparsity,
         "kept": ticket.kept,
         "total": ticket.total,
-        "layers": [dataclasses.asdict(layer) for layer in ticket.layers],
+        "layers": [{**dataclasses.asdict(layer), "shape": list(layer.shape)} for layer in ticket.layers],
         "notes": list(ticket.notes),
         **numbers,
         "seconds": seconds,
@@ -362,15 +363,9 @@ class _KeepWeights(keras.callbacks.Callback):
             _save_weights(self.model, self.paths[epoch])
 
 
-def _save_weights(model: keras.Model, path) -> None:
-    """Writes the model's weights alone; Keras would write the optimizer's slots beside them."""
-    optimizer = model.optimizer
-    object.__setattr__(model, "optimizer", None)
-    try:
-        with replacing(path) as new:
-            model.save_weights(str(new))
-    finally:
-        object.__setattr__(model, "optimizer", optimizer)
+def _save_weights(model: keras.Model, path: pathlib.Path) -> None:
+    with replacing(path) as new:
+        layers.save_weights(model, new)
 
 
 def _sum(uses: Sequence[int | None], counts) -> int | None:

@@ -11,6 +11,7 @@ from tf_tickets.layers.convert import (
     masked_weights,
     prunable_weights,
     restore_weights,
+    save_weights,
     stock_weights,
 )
 from tf_tickets.layers.forward_order import forward_order
@@ -63,5 +64,6 @@ __all__ = [
     "prunable_weights",
     "register_maskable",
     "restore_weights",
+    "save_weights",
     "stock_weights",
 ]

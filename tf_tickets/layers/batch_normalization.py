@@ -56,8 +56,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        in_training = training and self.trainable
-        if not in_training or mask is not None or self.renorm or self.synchronized:
+        # Keras 3.12 has no renorm yet.
+        as_keras = mask is not None or self.synchronized or getattr(self, "renorm", False)
+        if as_keras or not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         inputs = tf.convert_to_tensor(inputs)
         normalize = self._normalize_fused if self._has_fused_kernel(inputs) else self._normalize

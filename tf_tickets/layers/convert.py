@@ -1,22 +1,26 @@
 """Giving a model's layers masks, in place, and taking them away again."""
 
+import collections
 import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from tf_tickets.layers import masked
 from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.forward_order import reads
 
-Selection = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
+Selection: TypeAlias = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
 
 # Layers of ours that `fold` turns into what Keras ships, beside the masked ones.
 FOLDED = {BatchNormalization: keras.layers.BatchNormalization}
+
+# Where a Keras model keeps what it has traced; `make_...` renews it.
+TRACED = ("train_function", "test_function", "predict_function")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +86,8 @@ def mask_layers(
     Args:
         model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
             its optimizer and need not be compiled again; functions that Keras traced for it are renewed.
-        include: which layers to mask instead of the default: a layer, a layer class, a predicate
-            `layer -> bool`, or an iterable of these.
+        include: which layers to mask instead of the default: a layer (with all that it contains), a layer
+            class, a predicate `layer -> bool`, or an iterable of these.
         exclude: which layers to leave alone; same forms.
         data: one batch of inputs, for a subclassed model that does not know its input shapes.
 
@@ -101,22 +105,14 @@ def mask_layers(
     if not isinstance(model, keras.Model):
         raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
     chosen, left_alone = _choose(model, include, exclude)
-    weights = [layer.__dict__[attribute] for layer, attribute in chosen]
-    order = forward_order(model, weights, data)
-    unread = set(range(len(chosen))) - set(order)
-    changed = False
-    for position in order:
-        layer, attribute = chosen[position]
-        changed |= _give_mask(layer, attribute)
-    for position in sorted(unread):
-        layer, attribute = chosen[position]
-        left_alone.append((layer.__dict__[attribute].path, "never read by the forward pass"))
+    ordered, unmaskable = _in_forward_order(model, chosen, data)
+    changed = [pair for pair in ordered if _give_mask(*pair)]
     if changed:
         forget_traces(model)
-        _guard_save(model)
-    ordered = tuple(chosen[position] for position in order)
+        for part in _parts(model):
+            _guard_save(part)
     object.__setattr__(model, "_forward_order", ordered)
-    return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone)
+    return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
 
 
 def masked_weights(model: keras.Model) -> list[MaskedWeight]:
@@ -161,42 +157,51 @@ def fold(model: keras.Model) -> keras.Model:
             changed = True
     if changed:
         forget_traces(model)
-        model.__dict__.pop("save", None)
+        for part in _parts(model):
+            part.__dict__.pop("_forward_order", None)
+            part.__dict__.pop("save", None)
     return model
 
 
 @contextlib.contextmanager
 def folded(model: keras.Model) -> Iterator[keras.Model]:
-    """For the duration, the model is what `fold` makes of it; afterwards it is what it was, values and masks."""
+    """For the duration, the model is what `fold` makes of it; afterwards it is what it was, masks and all."""
     layers = model._flatten_layers()
     classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
     state = [
-        (layer, attribute, np.array(layer.__dict__[attribute]), np.array(mask))
+        (layer, attribute, mask, np.array(layer.__dict__[attribute]))
         for layer in layers
         if isinstance(layer, masked.Masked)
         for attribute, mask in layer.masks.items()
     ]
-    order = model.__dict__.get("_forward_order")
+    kept = [(part, dict(part.__dict__)) for part in _parts(model)]
     fold(model)
     try:
         yield model
     finally:
         for layer, cls in classes:
             object.__setattr__(layer, "__class__", cls)
-        for layer, attribute, value, mask in state:
-            _give_mask(layer, attribute)
+        for layer, attribute, mask, value in state:
+            _give_mask(layer, attribute, mask)
             layer.__dict__[attribute].assign(value)
-            layer.masks[attribute].assign(mask)
-        if state:
-            _guard_save(model)
-        if order is not None:
-            object.__setattr__(model, "_forward_order", order)
-        forget_traces(model)
+        for part, before in kept:
+            for name in ("save", "_forward_order"):
+                if name in before:
+                    object.__setattr__(part, name, before[name])
+            # The very same variables again, so what was traced with them holds.
+            for name in TRACED:
+                setattr(part, name, before.get(name))
 
 
 def stock_weights(model: keras.Model) -> list[keras.Variable]:
     """The model's weights without its masks: the variables of `model.get_weights()` before masking."""
-    return [weight for weight in model.weights if weight.dtype != "bool"]
+    masks = {
+        id(mask)
+        for layer in model._flatten_layers()
+        if isinstance(layer, masked.Masked)
+        for mask in layer.masks.values()
+    }
+    return [weight for weight in model.weights if id(weight) not in masks]
 
 
 def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os.PathLike) -> None:
@@ -207,11 +212,30 @@ def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os
         weights: arrays, as `model.get_weights()` gave them, or a Keras `.weights.h5` file.
     """
     if isinstance(weights, (str, os.PathLike)):
-        with masked.stock_layers(model._flatten_layers()):
+        with masked.stock_layers(model._flatten_layers()), _without_optimizer(model):
             model.load_weights(os.fspath(weights))
         return
     for variable, array in zip(stock_weights(model), weights, strict=True):
         variable.assign(array)
+
+
+def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Writes the weights to a Keras `.weights.h5` file as if the model had no masks, folded or not.
+
+    Only the weights: Keras would write the optimizer's slots beside them.
+    """
+    with masked.stock_layers(model._flatten_layers()), _without_optimizer(model):
+        model.save_weights(os.fspath(path))
+
+
+@contextlib.contextmanager
+def _without_optimizer(model: keras.Model) -> Iterator[None]:
+    optimizer = model.__dict__.pop("optimizer", None)
+    try:
+        yield
+    finally:
+        if optimizer is not None:
+            model.__dict__["optimizer"] = optimizer
 
 
 def forget_traces(model: keras.Model) -> None:
@@ -220,18 +244,30 @@ def forget_traces(model: keras.Model) -> None:
     Keras would go on running the old graph. They are renewed rather than set to None, since a running
     `fit` calls them again after each callback; tracing itself happens at the next call.
     """
-    for part in [model, *(x for x in model._flatten_layers() if isinstance(x, keras.Model))]:
-        for kind in ("train", "test", "predict"):
-            if getattr(part, f"{kind}_function", None) is not None:
-                getattr(part, f"make_{kind}_function")(force=True)
+    for part in _parts(model):
+        for name in TRACED:
+            if getattr(part, name, None) is not None:
+                getattr(part, f"make_{name}")(force=True)
+
+
+def _parts(model: keras.Model) -> list[keras.Model]:
+    """The model and the models inside it."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.Model)]
 
 
 def _choose(model, include, exclude) -> tuple[list, list]:
     """(layer, attribute) pairs to mask, unordered, and (path, reason) for what is left alone."""
     included = None if include is None else _predicate(include, "include")
     excluded = _predicate(() if exclude is None else exclude, "exclude")
-    chosen, left_alone = [], []
-    for layer in model._flatten_layers(include_self=True):
+    chosen: list[tuple[keras.Layer, str]] = []
+    left_alone: list[tuple[str, str]] = []
+    layers = model._flatten_layers()
+    holders = collections.Counter(
+        id(variable)
+        for layer in layers
+        for variable in layer._trainable_variables + layer._non_trainable_variables
+    )
+    for layer in layers:
         row = masked.maskable(type(layer))
         if row is None:
             if layer._trainable_variables or layer._non_trainable_variables:
@@ -239,6 +275,9 @@ def _choose(model, include, exclude) -> tuple[list, list]:
             continue
         present = tuple(layer.masks) if isinstance(layer, masked.Masked) else ()
         reason = masked.why_not(layer)
+        if any(holders[id(layer.__dict__.get(name))] > 1 for name in row.attributes):
+            # SpectralNormalization, for one, would go on reading and writing what the mask hides.
+            reason = reason or "another layer holds its weight too"
         if excluded(layer):
             reason = reason or "excluded"
         elif included is not None and not included(layer):
@@ -249,13 +288,14 @@ def _choose(model, include, exclude) -> tuple[list, list]:
         attributes = [name for name in row.attributes if name in present or (name in wanted and not reason)]
         chosen += [(layer, name) for name in attributes]
         if not attributes:
-            left_alone.append((layer.path, reason))
+            left_alone.append((layer.path, str(reason)))
     return chosen, left_alone
 
 
 def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], bool]:
     if isinstance(selection, keras.Layer):
-        return lambda layer: layer is selection
+        inside = {id(layer) for layer in selection._flatten_layers()}
+        return lambda layer: id(layer) in inside
     if isinstance(selection, type):
         return lambda layer: isinstance(layer, selection)
     if callable(selection):
@@ -269,26 +309,41 @@ def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], b
     )
 
 
-def _ordered(model, pairs: list, data) -> list:
+def _ordered(model, pairs: list, data) -> tuple:
     """The pairs in forward order, from the order kept by `mask_layers` where it still fits."""
     kept = model.__dict__.get("_forward_order", ())
     if {(id(a), b) for a, b in kept} == {(id(a), b) for a, b in pairs}:
-        return list(kept)
-    if not pairs:
-        return []
-    order = forward_order(model, [layer.__dict__[name] for layer, name in pairs], data)
-    ordered = tuple(pairs[position] for position in order)
+        return kept
+    ordered, _ = _in_forward_order(model, pairs, data)
     object.__setattr__(model, "_forward_order", ordered)
-    return list(ordered)
+    return ordered
 
 
-def _give_mask(layer: keras.Layer, attribute: str) -> bool:
-    """Gives the layer its masked class and the weight a mask; False if it had one already."""
+def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, str]]]:
+    """The pairs in forward order; (path, reason) of those that a mask would not reach."""
+    if not pairs:
+        return (), []
+    order, outside = reads(model, [(layer, layer.__dict__[name]) for layer, name in pairs], data)
+    reasons = dict.fromkeys(sorted(set(range(len(pairs))) - set(order)), "never read by the forward pass")
+    for position in sorted(outside):
+        layer, name = pairs[position]
+        if not (isinstance(layer, masked.Masked) and name in layer.masks):
+            reasons[position] = "read outside its layer's call, where a mask does not act"
+    unmaskable = [(_entry(*pairs[position]).name, reason) for position, reason in reasons.items()]
+    return tuple(pairs[position] for position in order if position not in reasons), unmaskable
+
+
+def _give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
+    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
     if not isinstance(layer, masked.Masked):
-        object.__setattr__(layer, "__class__", masked.masked_class(type(layer)))
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", masked.masked_class(stock))
     if attribute in layer.masks:
         return False
-    masked.add_masks(layer, (attribute,))
+    if mask is None:
+        masked.add_masks(layer, (attribute,))
+    else:
+        masked.attach_mask(layer, attribute, mask)
     return True
 
 
@@ -306,7 +361,7 @@ def _guard_save(model: keras.Model) -> None:
         for layer in layers:
             layer.__dict__.pop("_config_written", None)
         keras.saving.serialize_keras_object(model)
-        lost = [x.path for x in layers if not x.__dict__.get("_config_written")]
+        lost = [layer.path for layer in layers if not layer.reloads]
         if lost:
             raise ValueError(masked.unsaveable_message(lost))
         return type(model).save(model, filepath, *args, **kwargs)

@@ -1,6 +1,9 @@
 """The order in which data meets a model's weights, found by watching one symbolic call."""
 
-from collections.abc import Sequence
+import collections
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -16,8 +19,8 @@ def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs:
     Args:
         model: a built Keras model.
         weights: variables to watch.
-        inputs: a batch (arrays or tensors, in the model's own structure) to take shapes and dtypes from.
-            Needed only where the model does not know its own: subclassed models called on several inputs.
+        inputs: a batch (arrays or tensors, in the model's own structure) to take shapes and dtypes from; a
+            tuple where `call` takes several arguments. Needed only where the model does not know its own.
 
     Returns:
         List of positions. A weight that the forward pass never reads is absent.
@@ -30,8 +33,37 @@ def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs:
     return list(recorder.order)
 
 
+def reads(
+    model: keras.Model, weights: Sequence[tuple[keras.Layer, keras.Variable]], inputs: Any = None
+) -> tuple[list[int], set[int]]:
+    """The `forward_order` of weights with their layers, and those read while their layer is not called.
+
+    A mask acts while its layer is called: it does not reach a parent which reads the kernel by itself, as
+    tied weights do.
+    """
+    recorder = _ReadRecorder([weight for _, weight in weights], [layer for layer, _ in weights])
+    with wrapped_calls((layer for layer, _ in weights), recorder.calling):
+        symbolic_call(model, inputs, scope=recorder)
+    return list(recorder.order), recorder.outside
+
+
+@contextlib.contextmanager
+def wrapped_calls(
+    layers: Iterable[keras.Layer], wrap: Callable[[keras.Layer, Callable], Callable]
+) -> Iterator[None]:
+    """For the duration, each layer's `call` is `wrap(layer, call)`."""
+    with contextlib.ExitStack() as stack:
+        for layer in {id(layer): layer for layer in layers}.values():
+            if "call" in layer.__dict__:
+                stack.callback(object.__setattr__, layer, "call", layer.__dict__["call"])
+            else:
+                stack.callback(object.__delattr__, layer, "call")
+            object.__setattr__(layer, "call", wrap(layer, layer.call))
+        yield
+
+
 def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
-    """Traces one inference call of a built model, inside `scope`, without running it or changing its state."""
+    """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes."""
     args, kwargs = _input_specs(model, inputs)
     scope = scope or keras.StatelessScope(initialize_variables=False)
 
@@ -51,16 +83,31 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
 class _ReadRecorder(keras.StatelessScope):
     """Notes which of the watched variables are read, in the order of the first reading."""
 
-    def __init__(self, weights: Sequence[keras.Variable]):
+    def __init__(self, weights: Sequence[keras.Variable], owners: Sequence[keras.Layer] = ()):
         super().__init__(initialize_variables=False)
         self.position = {id(weight): i for i, weight in enumerate(weights)}
+        self.owners = owners
         self.order: dict[int, None] = {}
+        self.outside: set[int] = set()
+        self._called: collections.Counter[int] = collections.Counter()
 
     def get_current_value(self, variable):
         position = self.position.get(id(variable))
         if position is not None:
             self.order.setdefault(position)
+            if self.owners and not self._called[id(self.owners[position])]:
+                self.outside.add(position)
         return super().get_current_value(variable)
+
+    def calling(self, layer: keras.Layer, call: Callable) -> Callable:
+        def watched(*args, **kwargs):
+            self._called[id(layer)] += 1
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._called[id(layer)] -= 1
+
+        return watched
 
 
 def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
@@ -70,9 +117,12 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
             f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
         )
     if inputs is not None:
-        return [tf.nest.map_structure(_spec_of_batch, inputs)], {}
+        specs = tf.nest.map_structure(_spec_of_batch, inputs)
+        return (list(specs), {}) if _takes_several(model) and isinstance(inputs, tuple) else ([specs], {})
     if getattr(model, "inputs", None):
-        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), model.input)], {}
+        # A Sequential model that was never called has no `input`.
+        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), structure)], {}
     config = model.get_build_config() or {}
     dtype = model.input_dtype
     if config.get("input_shape") is not None:
@@ -84,6 +134,12 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
         f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
         "or pass that batch as data="
     )
+
+
+def _takes_several(model: keras.Model) -> bool:
+    """Whether `call` needs several arguments, rather than one structure of inputs."""
+    parameters = inspect.signature(model.call).parameters.values()
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
 
 
 def _spec_of_batch(x) -> tf.TensorSpec:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_tickets.layers.convert import MaskedWeight
-from tf_tickets.layers.forward_order import symbolic_call
+from tf_tickets.layers.forward_order import symbolic_call, wrapped_calls
 
 Shape = tuple[int | None, ...]
 
@@ -23,42 +24,49 @@ def macs_per_weight(
         inputs: one batch, for a model that does not know its input shapes.
 
     Returns:
-        One number a weight, None where shapes leave it open (inputs of unknown size). A weight of a shared layer
-        counts every call; an embedding, whose look-up multiplies nothing, counts 0.
+        One number a weight, None where it is open (inputs of unknown size, calls inside a loop). A weight
+        of a shared layer counts every call; an embedding, whose look-up multiplies nothing, counts 0.
     """
-    calls: dict[int, list[tuple[Shape, Shape]]] = {}
-    layers = {id(entry.layer): entry.layer for entry in weights}
-    originals = {key: layer.__dict__.get("call") for key, layer in layers.items()}
-    try:
-        for key, layer in layers.items():
-            object.__setattr__(layer, "call", _watched(layer, calls.setdefault(key, [])))
+    calls: dict[int, list[tuple[Shape, Shape] | None]] = {id(entry.layer): [] for entry in weights}
+    loops = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.TimeDistributed)]
+    in_loops: list[keras.Layer] = []
+
+    def watched(layer: keras.Layer, call: Callable) -> Callable:
+        def watch(*args, **kwargs):
+            inputs = args[0] if args else next(iter(kwargs.values()))
+            if layer in loops and inputs.shape[1] is None:
+                in_loops.extend(layer._flatten_layers())
+            outputs = call(*args, **kwargs)
+            if id(layer) in calls:
+                calls[id(layer)].append(None if layer in in_loops else _shapes(inputs, outputs))
+            return outputs
+
+        return watch
+
+    with wrapped_calls([*loops, *(entry.layer for entry in weights)], watched):
         symbolic_call(model, inputs)
-    finally:
-        for key, layer in layers.items():
-            if originals[key] is None:
-                del layer.__dict__["call"]
-            else:
-                object.__setattr__(layer, "call", originals[key])
     return [_uses(entry.layer, calls[id(entry.layer)]) for entry in weights]
 
 
-def _watched(layer: keras.Layer, calls: list) -> Callable:
-    call = layer.call
-
-    def watched(inputs, *args, **kwargs):
-        outputs = call(inputs, *args, **kwargs)
-        calls.append((tuple(inputs.shape), tuple(outputs.shape)))
-        return outputs
-
-    return watched
-
-
-def _uses(layer: keras.Layer, calls: list[tuple[Shape, Shape]]) -> int | None:
-    positions = next((rule for cls, rule in POSITIONS.items() if isinstance(layer, cls)), _all_but_last)
-    sizes = [size for shapes in calls for size in positions(layer, *shapes)]
-    if any(size is None for size in sizes):
+def _shapes(inputs, outputs) -> tuple[Shape, Shape] | None:
+    """Shapes of one call; None where they do not tell how often it computes."""
+    # In the body of a loop, such as an RNN's, one call stands for an unknown number of them.
+    in_loop = isinstance(tf.compat.v1.get_default_graph().outer_graph, tf.__internal__.FuncGraph)
+    if in_loop or not all(hasattr(x, "shape") for x in (inputs, outputs)):
         return None
-    return sum(math.prod(positions(layer, *shapes)) for shapes in calls)
+    return tuple(inputs.shape), tuple(outputs.shape)
+
+
+def _uses(layer: keras.Layer, calls: list[tuple[Shape, Shape] | None]) -> int | None:
+    positions = next((rule for cls, rule in POSITIONS.items() if isinstance(layer, cls)), _all_but_last)
+    total = 0
+    for shapes in calls:
+        sizes = positions(layer, *shapes) if shapes is not None else (None,)
+        known = [size for size in sizes if size is not None]
+        if len(known) < len(sizes):
+            return None
+        total += math.prod(known)
+    return total
 
 
 def _spatial(layer: keras.Layer, shape: Shape) -> Shape:
@@ -79,12 +87,10 @@ def _all_but_last(layer, inputs: Shape, outputs: Shape) -> Shape:
 
 def _einsum_positions(layer, inputs: Shape, outputs: Shape) -> Shape:
     """Sizes of the input axes that the kernel does not have, the batch axis left out."""
-    terms = layer.equation.replace(" ", "").replace("...", "").split("->")[0].split(",")
-    extra = len(inputs) - len(terms[0])
-    free = inputs[1:extra] if extra > 1 else ()
-    named = zip(terms[0], inputs[extra:], strict=True)
-    own = [size for axis, size in named if axis not in terms[1]]
-    return (*free, *(own if extra else own[1:]))
+    left, kernel = layer.equation.replace(" ", "").split("->")[0].split(",")
+    before, _, after = left.partition("...")
+    axes = before + " " * (len(inputs) - len(before) - len(after)) + after
+    return tuple(size for axis, size in list(zip(axes, inputs, strict=True))[1:] if axis not in kernel)
 
 
 def _none(layer, inputs: Shape, outputs: Shape) -> Shape:

@@ -11,7 +11,8 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, NoReturn
 
 import keras
 import tensorflow as tf
@@ -75,7 +76,7 @@ def masked_value(weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
     return tf.where(mask.value, value, tf.zeros_like(value))
 
 
-class Masked:
+class Masked(keras.Layer):
     """What every masked layer adds to its stock class (`stock`): masks, and reading through them."""
 
     stock: type
@@ -87,32 +88,49 @@ class Masked:
         found = ((name, self.__dict__.get(mask_name(name))) for name in self.maskable.attributes)
         return {name: mask for name, mask in found if mask is not None}
 
-    def get_config(self):
-        # Noted for `save_assets`: only a layer that Keras rebuilds from its own config gets its masks back.
+    @property
+    def reloads(self) -> bool:
+        """Whether a `.keras` file would give back the mask; asked after the configs were written."""
+        return "_built_masked" in self.__dict__ or "_config_written" in self.__dict__
+
+    def get_config(self) -> dict[str, Any]:
+        # Noted for `reloads`: a layer masked in place comes back only where its own config does.
         self.__dict__["_config_written"] = True
         return super().get_config()
 
-    def save_assets(self, store):
+    def save_assets(self, store: Any) -> None:
         """Stops `model.save` where the parent would rebuild this layer without its mask."""
-        if not self.__dict__.pop("_config_written", False):
+        reloads = self.reloads
+        self.__dict__.pop("_config_written", None)
+        if not reloads:
             raise ValueError(unsaveable_message([self.path]))
 
-    def save_own_variables(self, store):
+    def enable_lora(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuses: an adapter would fill in what the mask removes."""
+        raise ValueError(
+            f"Layer '{self.name}' is masked, and LoRA would add to the weights that the mask removes. "
+            "Call tf_tickets.fold(model) first."
+        )
+
+    def save_own_variables(self, store: MutableMapping) -> None:
         """Saves what the stock class saves, then each mask under its own name."""
         with self._masks_untracked():
             super().save_own_variables(store)
         for attribute, mask in self.masks.items():
             store[mask_name(attribute)] = mask
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping) -> None:
         """Loads what the stock class loads, and the masks if the file has them."""
-        in_file = [name for name in self.maskable.attributes if mask_name(name) in store.keys()]
-        add_masks(self, tuple(name for name in in_file if name not in self.masks))
+        # An h5 store has only `keys`, and not what a mapping makes of them.
+        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118
+        add_masks(
+            self, tuple(x for x in self.maskable.attributes if mask_name(x) in stored and x not in self.masks)
+        )
         masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
         with self._masks_untracked():
-            super().load_own_variables({k: store[k] for k in store.keys() if k not in masks})
-        for key in masks.keys() & set(store.keys()):
-            masks[key].assign(store[key])
+            super().load_own_variables({key: value for key, value in stored.items() if key not in masks})
+        for key in masks.keys() & stored.keys():
+            masks[key].assign(stored[key])
 
     @contextlib.contextmanager
     def _masks_untracked(self) -> Iterator[None]:
@@ -127,13 +145,11 @@ class Masked:
 
 def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
     """Creates an all-true mask beside each of the layer's weights named (layer of a `Masked` class)."""
-    locked = layer._tracker.locked
-    layer._tracker.unlock()
     for attribute in attributes:
         weight = layer.__dict__[attribute]
         # Under tf.distribute a mask must be mirrored wherever its weight is.
         strategy = getattr(weight._value, "distribute_strategy", None)
-        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        with _unlocked(layer), strategy.scope() if strategy is not None else contextlib.nullcontext():
             mask = layer.add_weight(
                 name=mask_name(attribute),
                 shape=weight.shape,
@@ -141,13 +157,18 @@ def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
                 initializer="ones",
                 trainable=False,
             )
+        attach_mask(layer, attribute, mask)
+
+
+def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> None:
+    """Puts a mask variable beside the layer's weight (layer of a `Masked` class)."""
+    weight = layer.__dict__[attribute]
+    with _unlocked(layer):
         setattr(layer, mask_name(attribute), mask)
-        if weight.regularizer is not None:
-            weight.regularizer = _OnMasked(weight.regularizer, mask)
-        if weight.constraint is not None:
-            weight.constraint = _ConstrainMasked(weight.constraint, mask)
-    if locked:
-        layer._tracker.lock()
+    if weight.regularizer is not None:
+        weight.regularizer = _OnMasked(weight.regularizer, mask)
+    if weight.constraint is not None:
+        weight.constraint = _ConstrainMasked(weight.constraint, mask)
 
 
 def remove_masks(layer: keras.Layer) -> None:
@@ -164,6 +185,18 @@ def remove_masks(layer: keras.Layer) -> None:
         super(keras.Layer, layer).__delattr__(mask_name(attribute))
     layer.__dict__.pop("_config_written", None)
     object.__setattr__(layer, "__class__", type(layer).stock)
+
+
+@contextlib.contextmanager
+def _unlocked(layer: keras.Layer) -> Iterator[None]:
+    """Lets a built layer take in another variable."""
+    locked = layer._tracker.locked
+    layer._tracker.unlock()
+    try:
+        yield
+    finally:
+        if locked:
+            layer._tracker.lock()
 
 
 @contextlib.contextmanager
@@ -184,7 +217,7 @@ def stock_layers(layers: list[keras.Layer]) -> Iterator[None]:
 
 
 @functools.cache
-def masked_class(stock: type) -> type:
+def masked_class(stock: Any) -> type:
     """The masked class of a stock Keras layer class, or of a user's own registered class.
 
     Args:
@@ -208,6 +241,7 @@ def masked_class(stock: type) -> type:
         reason = why_not(self)
         if reason:
             raise ValueError(f"{type(self).__name__} '{self.name}' cannot be masked: {reason}.")
+        self.__dict__["_built_masked"] = True
         add_masks(self, row.weights or row.on_request)
 
     @functools.wraps(stock.call)
@@ -223,15 +257,24 @@ def masked_class(stock: type) -> type:
         "call": call,
         "__module__": __name__,
         "__doc__": (
-            f"`{stock.__name__}` with a non-trainable bool mask beside "
-            f"{weights}: it computes with the weight where the mask is true and with zero elsewhere. Same arguments, shapes and "
-            "config as the stock layer; the mask starts all true.\n\n"
+            f"`{stock.__name__}` with a non-trainable bool mask beside {weights}: it computes with the "
+            "weight where the mask is true and with zero elsewhere. Same arguments, shapes and config as the "
+            "stock layer; the mask starts all true.\n\n"
             + (stock.__doc__ or "").replace(stock.__name__, f"Masked{stock.__name__}")
         ),
     }
     members.update({name: _MaskedRead(name) for name in row.attributes})
     cls = type(f"Masked{stock.__name__}", (Masked, stock), members)
-    return keras.saving.register_keras_serializable(package=PACKAGE)(cls)
+    return keras.saving.register_keras_serializable(package=PACKAGE, name=_registered_name(stock))(cls)
+
+
+def _registered_name(stock: type) -> str:
+    name = f"Masked{keras.saving.get_registered_name(stock)}"
+    taken = keras.saving.get_registered_object(f"{PACKAGE}>{name}")
+    if taken is not None and taken.stock.__module__.startswith("keras."):
+        # A user's own class called Dense must not stand in for Keras's when a file is loaded.
+        name = f"Masked{stock.__module__}.{stock.__qualname__}"
+    return name
 
 
 def why_not(layer: keras.Layer) -> str | None:
@@ -241,7 +284,7 @@ def why_not(layer: keras.Layer) -> str | None:
     if getattr(layer, "lora_enabled", False):
         return "LoRA is enabled"
     row = maskable(type(layer))
-    for attribute in row.attributes:
+    for attribute in row.attributes if row else ():
         if not isinstance(layer.__dict__.get(attribute), keras.Variable):
             return "not built" if not layer.built else f"{attribute!r} holds no variable"
     return None
@@ -285,8 +328,8 @@ def register_maskable(cls: type, weights: tuple[str, ...], on_request: tuple[str
 def unsaveable_message(paths: list[str]) -> str:
     """The error for a `.keras` file that could not give the layers their masks back."""
     return (
-        f"A .keras file of this model would not reload: {', '.join(paths)} is rebuilt by its parent "
-        "layer or model, without the mask. Save the parts instead: `ticket.save(path)` for the masks "
+        f"A .keras file or a copy of this model would lack masks: {', '.join(paths)} is rebuilt by its "
+        "parent layer or model, without the mask. Save the parts instead: `ticket.save(path)` for the masks "
         "and `model.save_weights(path)`, or `tf_tickets.fold(model)` first and then `model.save(path)`."
     )
 

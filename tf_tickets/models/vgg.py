@@ -56,4 +56,4 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
                 name=f"conv{position}",
             )(x)
             x = parts.normalized_relu(x, "", str(position))
-    return keras.Model(inputs, parts.classifier(x, num_classes, next(seeds)), name=name)
+    return keras.Model(inputs, parts.classifier(x, num_classes, next(seeds)), name=f"{name}_bn")

@@ -1,0 +1,43 @@
+"""Small runs of the pipeline in this process, for tests."""
+
+import contextlib
+import io
+
+import rich.console
+from absl import flags
+from absl.testing import flagsaver
+
+from tf_tickets import config, data, pipeline, training
+from tf_tickets.console import Console
+
+# A perceptron that trains in a second on the digits.
+TINY = ("--model=mlp_24_16", "--epochs=3", "--batch_size=64", "--export=", "--threads=2")
+
+
+@contextlib.contextmanager
+def parsed(*arguments: str):
+    """The flags of tf_tickets.run, parsed from the arguments and from nothing else."""
+    config.define_flags()
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver():
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS(["run", *arguments])
+        yield flags.FLAGS
+
+
+def configure(*arguments: str) -> tuple[config.Config, data.Dataset]:
+    """The Config that a command line gives, and its dataset."""
+    with parsed(*arguments) as values:
+        config.check_flags(values)
+        dataset = data.load(values.dataset, seed=values.seed, validation_fraction=values.validation_fraction)
+        return config.make_config(values, dataset, replicas=1), dataset
+
+
+def run(directory, *arguments: str) -> tuple[dict, str]:
+    """Runs the pipeline; returns the result and what the person saw."""
+    settings, dataset = configure(f"--run_dir={directory}", *TINY, *arguments)
+    screen = io.StringIO()
+    show = Console(rich.console.Console(file=screen, width=120))
+    result = pipeline.run(settings, dataset, training.make_strategy("none"), show)
+    return result, screen.getvalue()
