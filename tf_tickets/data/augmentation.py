@@ -21,7 +21,7 @@ def augment(images: Any, seed: Any, preprocessing: Preprocessing) -> Any:
     Returns:
         A tensor like `images`.
 
-    Reference: section 2 of the specification: crop with 4-pixel padding, flip with p = 0.5.
+    Reference: the authors' code: crop with 4-pixel padding of the raw image, flip with p = 0.5.
     """
     import tensorflow as tf
 

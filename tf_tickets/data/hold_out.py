@@ -38,9 +38,8 @@ def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
     """How many to hold out of each class: largest remainders, earlier classes first in a tie."""
     counts = np.floor(fraction * sizes).astype(int)
-    remainders = np.where(sizes - counts > 1, fraction * sizes - counts, 0.0)
     missing = round(fraction * sizes.sum()) - counts.sum()
-    counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    counts[np.argsort(counts - fraction * sizes, kind="stable")[:missing]] += 1
     return np.minimum(counts, np.maximum(sizes - 1, 0))
 
 

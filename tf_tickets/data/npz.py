@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -54,16 +52,12 @@ def _arrays(path: Path) -> list[np.ndarray]:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 raise ValueError(f"it lacks {', '.join(missing)}; found {', '.join(archive)}")
-            return [archive[key] for key in KEYS]
-    except (
-        ValueError,  # also numpy's refusal of object arrays
-        OSError,
-        EOFError,
-        MemoryError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+            arrays = [archive[key] for key in KEYS]
+        for key, array in zip(KEYS, arrays, strict=True):
+            if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is no .npy file
+                raise ValueError(f"{key} in it is no array")
+        return arrays
+    except Exception as error:  # on damaged bytes zipfile, zlib, tokenize and ast raise what they like
         raise ValueError(
             f"{path} cannot be read as a .npz file with the arrays {', '.join(KEYS)}: "
             f"{error or type(error).__name__}."

@@ -6,7 +6,7 @@ import difflib
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,20 @@ def read_builder(builder: Any, image_size: tuple[int, int] | None) -> Raw:
     return Raw(Examples(train_images, train_labels), Examples(test_images, test_labels), int(classes))
 
 
+def open_builder(name: str, make: Callable[[], Any]) -> Any:
+    """`make()`, a TFDS builder, with its info; whatever fails is one ValueError."""
+    from tensorflow_datasets.core.registered import DatasetNotFoundError
+
+    try:
+        builder = make()
+        _ = builder.info  # made on first use, and may fail then
+    except DatasetNotFoundError:
+        raise
+    except Exception as error:  # a builder runs its dataset's own code, which may raise anything
+        raise ValueError(f"tfds:{name} cannot be opened: {_in_short(error)}") from error
+    return builder
+
+
 def prepare(builder: Any) -> None:
     """Downloads and prepares the builder's dataset unless its folder is there already.
 
@@ -99,9 +113,7 @@ def _open(name: str, data_dir: str | None) -> Any:
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
-        _ = builder.info  # made on first use, and may fail then
-        return builder
+        return open_builder(name, lambda: tfds.builder(name, data_dir=data_dir))
     except DatasetNotFoundError as error:
         known = tfds.list_builders(with_community_datasets=False)
         close = difflib.get_close_matches(name.partition("/")[0].lower(), known, n=3)
@@ -110,8 +122,6 @@ def _open(name: str, data_dir: str | None) -> Any:
             f"TensorFlow Datasets has no dataset {name!r}, and none is prepared in "
             f"{data_dir or default_data_dir()}.{hint}"
         ) from error
-    except Exception as error:  # a builder runs its dataset's own code, which may raise anything
-        raise ValueError(f"tfds:{name} cannot be opened: {_in_short(error)}") from error
 
 
 def _supervised_features(builder: Any) -> tuple[str, str]:

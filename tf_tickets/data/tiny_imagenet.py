@@ -32,7 +32,8 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         return read_folder(root / FOLDER)
     from tf_tickets.data.tiny_imagenet_builder import TinyImagenet
 
-    return tfds_source.read_builder(TinyImagenet(data_dir=data_dir), None)
+    builder = tfds_source.open_builder(name, lambda: TinyImagenet(data_dir=data_dir))
+    return tfds_source.read_builder(builder, None)
 
 
 def read_folder(folder: Path) -> Raw:

@@ -1,0 +1,125 @@
+"""`npz:FILE`: the user's own arrays."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.data.formats import labelled_bytes
+from tf_tickets import data
+
+IMAGES, LABELS = labelled_bytes(20, (16, 20, 3), 4, seed=0)
+TEST_IMAGES, TEST_LABELS = labelled_bytes(8, (16, 20, 3), 4, seed=1)
+ARRAYS = {"x_train": IMAGES, "y_train": LABELS, "x_test": TEST_IMAGES, "y_test": TEST_LABELS}
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(**changes):
+        arrays = {**ARRAYS, **changes}
+        path = tmp_path / "mine.npz"
+        np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
+        return data.load(f"npz:{path}")
+
+    return load
+
+
+def both(change):
+    return {"x_train": change(IMAGES), "x_test": change(TEST_IMAGES)}
+
+
+def test_bytes_are_scaled_and_normalised_by_the_training_set(load):
+    dataset = load()
+    assert (dataset.input_shape, dataset.num_classes) == ((16, 20, 3), 4)
+    np.testing.assert_allclose(dataset.preprocessing.mean, (IMAGES / 255).mean((0, 1, 2)))
+    x, y = dataset.train
+    np.testing.assert_allclose(x.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(x.std((0, 1, 2)), 1, atol=1e-5)
+    np.testing.assert_array_equal(y, LABELS)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
+def test_every_other_type_is_used_as_it_is(load, dtype):
+    dataset = load(**both(lambda x: x.astype(dtype)))
+    x, _ = dataset.train
+    np.testing.assert_array_equal(x, IMAGES.astype(dtype).astype(np.float32))
+
+
+def test_grey_images_get_a_channel_axis(load):
+    assert load(**both(lambda x: x[..., 0])).input_shape == (16, 20, 1)
+
+
+def test_labels_may_be_a_column(load):
+    dataset = load(y_train=LABELS[:, None], y_test=TEST_LABELS[:, None])
+    np.testing.assert_array_equal(dataset.train[1], LABELS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "model", "width", "augment"),
+    [
+        ((16, 20, 3), "resnet32", 1.0, True),
+        ((15, 64, 1), "resnet20", 0.5, False),
+        ((12,), "lenet_300_100", 1.0, False),
+    ],
+)
+def test_the_shape_chooses_the_recipe(load, shape, model, width, augment):
+    dataset = load(x_train=np.zeros((20, *shape)), x_test=np.zeros((8, *shape)))
+    recipe = dataset.recipe
+    assert (recipe.model, recipe.width, recipe.augment) == (model, width, augment)
+    assert dataset.preprocessing.augments == augment
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_test": None}, "lacks x_test; found"),
+        ({"x_train": np.array([[object()]] * 20)}, "allow_pickle"),
+        ({"y_train": LABELS[:-1]}, "19 labels for 20 examples"),
+        ({"y_train": LABELS.astype(float)}, "whole-number labels"),
+        ({"y_train": LABELS.astype(str)}, "whole-number labels"),
+        ({"y_train": np.eye(4, dtype=int)[LABELS]}, "whole-number labels"),
+        ({"y_train": LABELS.astype(int) - 1}, "labels must be 0 or more"),
+        ({"y_train": LABELS + 1}, "1 to 4 without 0"),
+        ({"y_train": LABELS.astype(np.int64) + 2**32}, "31 bits"),
+        ({"y_train": LABELS * 0}, "at least 2 classes"),
+        ({"y_test": TEST_LABELS + 1}, "0 to 3. Received: 4"),
+        ({"x_test": TEST_IMAGES[:, 1:]}, "one shape"),
+        ({"x_test": TEST_IMAGES / 255}, "one type"),
+        ({"x_train": IMAGES[0, 0, 0]}, "x_train must hold numbers"),
+        ({"x_train": IMAGES[:0]}, "not be empty"),
+        ({"x_train": IMAGES.astype(complex)}, "complex128"),
+        ({"x_train": np.full(IMAGES.shape, np.nan)}, "NaN"),
+        ({"x_train": np.full(IMAGES.shape, 1e300)}, "beyond float32"),
+    ],
+)
+def test_arrays_that_are_no_dataset_are_refused(load, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message) as error:
+        load(**changes)
+    if "labels must be 0 or more" not in message and "31 bits" not in message:
+        assert "mine.npz" in str(error.value)
+
+
+def test_a_missing_file_says_what_is_expected(tmp_path):
+    with pytest.raises(FileNotFoundError, match="x_train, y_train, x_test, y_test"):
+        data.load(f"npz:{tmp_path / 'none.npz'}")
+
+
+def test_a_bare_array_is_no_archive(tmp_path):
+    np.save(tmp_path / "bare.npy", IMAGES)
+    with pytest.raises(ValueError, match="one bare array"):
+        data.load(f"npz:{tmp_path / 'bare.npy'}")
+
+
+@given(position=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=64))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_a_value_error_or_still_whole(tmp_path, position, junk):
+    path = tmp_path / "damaged.npz"
+    np.savez_compressed(path, **ARRAYS)
+    content = bytearray(path.read_bytes())
+    start = int(position * len(content))
+    content[start : start + len(junk)] = junk
+    path.write_bytes(content)
+    try:
+        data.load(f"npz:{path}")
+    except ValueError as error:
+        assert str(error)

@@ -1,0 +1,100 @@
+"""The training recipe: its defaults, its schedules, and what it refuses."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tf_tickets.data import Recipe
+
+
+def recipe(**changes):
+    return Recipe(**{"model": "resnet32", "epochs": 160, "augment": True, **changes})
+
+
+def test_the_paper_drops_the_rate_at_epochs_80_and_120():
+    rates = [recipe().learning_rate_at(epoch) for epoch in (0, 79, 80, 119, 120, 159)]
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_a_milestone_below_one_is_a_fraction_and_any_other_an_epoch():
+    fractions, epochs = recipe(milestones=(0.5, 0.75)), recipe(milestones=(80, 120))
+    assert [fractions.learning_rate_at(e) for e in range(160)] == [
+        epochs.learning_rate_at(e) for e in range(160)
+    ]
+
+
+def test_a_fraction_is_rounded_to_the_nearest_epoch():
+    thirty = recipe(epochs=30)
+    np.testing.assert_allclose(
+        [thirty.learning_rate_at(epoch) for epoch in (14, 15, 21, 22)], [0.1, 0.01, 0.01, 0.001]
+    )
+
+
+def test_cosine_falls_from_the_rate_to_its_floor():
+    cosine = recipe(schedule="cosine", epochs=10, learning_rate=0.2, min_learning_rate=0.02)
+    rates = [cosine.learning_rate_at(epoch) for epoch in range(12)]
+    np.testing.assert_allclose(rates[0], 0.2)
+    np.testing.assert_allclose(rates[5], 0.11)
+    np.testing.assert_allclose(rates[10:], 0.02)
+    assert rates[:11] == sorted(rates[:11], reverse=True)
+
+
+def test_constant_is_constant():
+    assert {recipe(schedule="constant").learning_rate_at(e) for e in range(160)} == {0.1}
+
+
+@pytest.mark.parametrize("schedule", ["milestones", "cosine", "constant"])
+def test_warm_up_rises_linearly_to_the_rate(schedule):
+    warm = recipe(schedule=schedule, warmup_epochs=4)
+    rates = [warm.learning_rate_at(epoch) for epoch in range(4)]
+    np.testing.assert_allclose(rates, [0.025, 0.05, 0.075, 0.1])
+    assert warm.learning_rate_at(4) == recipe(schedule=schedule).learning_rate_at(4)
+
+
+def test_it_survives_json():
+    stored = json.loads(json.dumps(dataclasses.asdict(recipe())))
+    assert Recipe(**stored) == recipe()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", ""),
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("width", 0.0),
+        ("width", float("nan")),
+        ("batch_size", 0),
+        ("optimizer", None),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("inf")),
+        ("learning_rate", "0.1"),
+        ("momentum", 1.0),
+        ("nesterov", 1),
+        ("weight_decay", -1e-4),
+        ("schedule", "linear"),
+        ("milestones", (0.5, -1)),
+        ("milestones", (1.5,)),
+        ("milestones", 0.5),
+        ("lr_decay", 0.0),
+        ("lr_decay", 2.0),
+        ("min_learning_rate", -0.1),
+        ("min_learning_rate", 0.2),
+        ("warmup_epochs", -1),
+        ("warmup_epochs", 161),
+        ("augment", None),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=field) as error:
+        recipe(**{field: value})
+    assert repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize("epoch", [-1, 0.5, float("nan"), "1"])
+def test_there_is_no_rate_for_what_is_no_epoch(epoch):
+    with pytest.raises(ValueError, match="epoch"):
+        recipe().learning_rate_at(epoch)
