@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import mask_layers, restore_weights, stock_weights
+from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
 from tf_tickets.pruning import RATIOS, Ticket, draw_ticket
 from tf_tickets.pruning.ratios import check_sparsity
@@ -27,7 +27,8 @@ class LearningRateRewinding(keras.callbacks.Callback):
     """Takes the learning rate back to an earlier point of its schedule, with a fresh optimizer state.
 
     From epoch `epoch` on, the rates are those of epochs `to`, `to + 1`, ... The weights stay (section 5.1).
-    Place it after any callback that sets the learning rate, so that it has the last word, and after the pruning.
+    Place it after any callback that sets the learning rate, so that it has the last word, and after the
+    pruning.
 
     Args:
         epoch: 0-based epoch at whose start to rewind.
@@ -49,9 +50,10 @@ class LearningRateRewinding(keras.callbacks.Callback):
         if schedule is None and self.to > self.epoch:
             raise ValueError(f"Cannot rewind at epoch {epoch} to a later one without schedule=: to={to}.")
         self.schedule = schedule
+        self._first: int | None = None
         self._seen: dict[int, float] = {}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         _check_within(self, self.params.get("epochs"), self.epoch)
         own = _own_schedule(self.model.optimizer)
         if own and (self.schedule is not None or self.to):
@@ -59,9 +61,13 @@ class LearningRateRewinding(keras.callbacks.Callback):
                 "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
                 "plain learning rate, or rewind to its top (to=0, schedule=None)."
             )
+        self._first = None
         self._seen = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self._first is None:
+            self._first = epoch
+            self.check_start(epoch)
         if epoch == self.epoch:
             self.rewind()
         optimizer = self.model.optimizer
@@ -70,31 +76,32 @@ class LearningRateRewinding(keras.callbacks.Callback):
         if self.schedule is not None:
             offset = self.epoch - self.to if epoch >= self.epoch else 0
             optimizer.learning_rate = self.schedule(epoch - offset)
-        elif epoch < self.epoch:
+        elif epoch < self.epoch or self.to == self.epoch:
             self._seen[epoch] = float(np.asarray(optimizer.learning_rate))
         else:
-            optimizer.learning_rate = self._remembered(epoch - self.epoch + self.to)
+            # Past the end of what was seen, the last rate goes on.
+            optimizer.learning_rate = self._seen[min(epoch - self.epoch + self.to, max(self._seen))]
+
+    def check_start(self, first: int) -> None:
+        """Raises ValueError if training starts, at epoch `first`, too late for the rewinding."""
+        if self.schedule is None and not _own_schedule(self.model.optimizer) and first > self.to:
+            raise ValueError(
+                f"Training starts at epoch {first}, so the learning rate of epoch {self.to} is not seen: "
+                "pass schedule=, or start at that epoch or before."
+            )
 
     def rewind(self) -> None:
         """What happens once, at the start of epoch `epoch`, before its learning rate is set."""
         reset_optimizer(self.model)
 
-    def _remembered(self, epoch: int) -> float:
-        # Past the end of what was seen, the last rate goes on.
-        earlier = [seen for seen in self._seen if seen <= epoch]
-        if not earlier:
-            raise ValueError(
-                f"No learning rate of epoch {epoch} was seen in this fit: pass schedule=, or start at epoch {self.to}."
-            )
-        return self._seen[max(earlier)]
-
 
 class WeightRewinding(LearningRateRewinding):
     """Takes weights and learning rate back to where they were at an earlier epoch; masks stay.
 
-    At the start of epoch `to` all weights are remembered (normalisation statistics too); at the start of epoch
-    `epoch` they are put back, the optimizer starts afresh and the schedule goes on from epoch `to`. Place it
-    after the callback that prunes, which needs the trained weights. With `to=0` this is the lottery ticket.
+    At the start of epoch `to` all weights are remembered (normalisation statistics too); at the start of
+    epoch `epoch` they are put back, the optimizer starts afresh and the schedule goes on from epoch `to`.
+    Place it after the callback that prunes, which needs the trained weights. With `to=0` this is the lottery
+    ticket.
 
     Args:
         epoch: 0-based epoch at whose start to rewind.
@@ -106,22 +113,26 @@ class WeightRewinding(LearningRateRewinding):
         super().__init__(epoch, to, schedule)
         if self.to >= self.epoch:
             raise ValueError(f"WeightRewinding goes back: to < epoch. Received: to={to}, epoch={epoch}.")
-        self._weights: list[np.ndarray] | None = None
+        self._weights: list[np.ndarray] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin(logs)
-        self._weights = None
+        self._weights = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if epoch == self.to:
             self._weights = [np.array(weight) for weight in stock_weights(self.model)]
         super().on_epoch_begin(epoch, logs)
 
-    def rewind(self) -> None:
-        if self._weights is None:
+    def check_start(self, first: int) -> None:
+        if self.to < first <= self.epoch:
             raise ValueError(
-                f"Epoch {self.to}, to whose weights to go back, was not part of this fit. Start at it or before."
+                f"Training starts at epoch {first}, so the weights of epoch {self.to} are not seen. Start "
+                "at that epoch or before."
             )
+        super().check_start(first)
+
+    def rewind(self) -> None:
         restore_weights(self.model, self._weights)
         super().rewind()
 
@@ -132,8 +143,9 @@ class MagnitudePruning(keras.callbacks.Callback):
     Args:
         sparsity: fraction to remove, in [0, 1), at the start of epoch `epoch`. Not with `schedule`.
         epoch: 0-based epoch. Defaults to 0: before training.
-        schedule: `step -> (prune now?, sparsity)`, called with the number of steps done after every batch. The
-            PruningSchedule objects of tensorflow-model-optimization are such callables.
+        schedule: `step -> (prune now?, sparsity)`, called with the number of steps done: 0 before the first
+            batch, then after every batch. The PruningSchedule objects of tensorflow-model-optimization are
+            such callables.
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         family: form of the smart ratios.
         classifier_keep: fraction of the last layer that is kept apart from the rest.
@@ -178,39 +190,63 @@ class MagnitudePruning(keras.callbacks.Callback):
         self.schedule = schedule
         self.any_pace = schedule is None
         self.ticket: Ticket | None = None
-        self._selection = {"include": include, "exclude": exclude}
-        self._ratios = {"ratios": ratios, "family": family, "classifier_keep": classifier_keep}
+        self._selection: dict[str, Any] = {"include": include, "exclude": exclude}
+        self._ratios: dict[str, Any] = {
+            "ratios": ratios,
+            "family": family,
+            "classifier_keep": classifier_keep,
+        }
+        self._first: int | None = None
         self._steps = 0
         self._last_batch = -1
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         if self.sparsity is not None:
             _check_within(self, self.params.get("epochs"), self.epoch)
         if not mask_layers(self.model, **self._selection).masked:
             raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
-        self._steps = 0
+        self._first = None
+        self._follow_schedule(range(1))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._last_batch = -1
+        if self._first is None:
+            self._first = epoch
+            self._check_start(epoch)
         if self.sparsity is not None and epoch == self.epoch:
             self.prune(self.sparsity)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.schedule is None:
-            return
-        asked = None
-        for _ in range(batch - self._last_batch):
-            now, sparsity = self.schedule(self._steps)
-            asked = float(sparsity) if bool(now) else asked
-            self._steps += 1
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # One call stands for several steps where the model has steps_per_execution; Keras numbers those of an
+        # epoch's last call as if it were full.
+        batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
+        done = self._steps + batch - self._last_batch
         self._last_batch = batch
-        if asked is not None:
-            self.prune(asked)
+        self._follow_schedule(range(self._steps + 1, done + 1))
 
     def prune(self, sparsity: float) -> None:
         """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
         self.ticket = draw_ticket(self.model, "magnitude", sparsity=sparsity, **self._ratios)
         self.ticket.apply(self.model)
+
+    def _follow_schedule(self, steps: range) -> None:
+        if self.schedule is None:
+            return
+        asked = None
+        for step in steps:
+            now, sparsity = self.schedule(step)
+            asked = float(sparsity) if bool(now) else asked
+        self._steps = steps[-1]
+        if asked is not None:
+            self.prune(asked)
+
+    def _check_start(self, first: int) -> None:
+        """A fit that goes on after the epoch must find the model pruned."""
+        if self.sparsity and first > self.epoch and _is_dense(self.model):
+            raise ValueError(
+                f"{type(self).__name__} is to act at the start of epoch {self.epoch}, but training starts at "
+                f"epoch {first}, with a model that is not pruned."
+            )
 
 
 class HybridPruning(MagnitudePruning):
@@ -253,6 +289,8 @@ def reset_optimizer(model: keras.Model) -> None:
     every slot of every optimizer starts at zero.
     """
     optimizer = model.optimizer
+    if not optimizer.built:
+        return
     strategy = getattr(model, "distribute_strategy", None)
     config = optimizer.get_config()
     if strategy is not None:
@@ -271,6 +309,10 @@ def reset_optimizer(model: keras.Model) -> None:
 def _own_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def _is_dense(model: keras.Model) -> bool:
+    return all(np.all(entry.mask) for entry in masked_weights(model))
 
 
 def _check_epoch(argument: str, value: int) -> int:

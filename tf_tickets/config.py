@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import flags
 
 from tf_tickets.data.recipe import SCHEDULES, Recipe
@@ -361,7 +362,7 @@ def fingerprint(dataset: Dataset) -> str:
         examples = dataset.splits[split]
         for array in (examples.images, examples.labels):
             hasher.update(f"{split}{array.shape}{array.dtype}".encode())
-            hasher.update(memoryview(array).cast("B"))
+            hasher.update(np.ascontiguousarray(array).data)
     return hasher.hexdigest()
 
 

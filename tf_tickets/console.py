@@ -77,21 +77,21 @@ class Progress(keras.callbacks.Callback):
         self.task: Any = None
         self.began = self.printed = time.monotonic()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         self.began = self.printed = time.monotonic()
         if self.out.is_terminal:
             self.bar.start()
             self.task = self.bar.add_task(self.title, total=self.total * self.steps, numbers="")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         if self.task is not None:
             done = (self._epoch - self.first) * self.steps + batch + 1
             self.bar.update(self.task, completed=done, numbers=_numbers(logs))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self._epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         done = epoch - self.first + 1
         now = time.monotonic()
         last = done == self.total
@@ -109,7 +109,7 @@ class Progress(keras.callbacks.Callback):
                 markup=False,
             )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs=None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -130,13 +130,13 @@ class EpochLog(keras.callbacks.Callback):
         super().__init__()
         self.path, self.tensorboard = path, tensorboard
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         import tensorflow as tf
 
         self.path.write_text("")
         self.writer = tf.summary.create_file_writer(str(self.tensorboard))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         import tensorflow as tf
 
         logs = logs or {}

@@ -4,6 +4,11 @@ import dataclasses
 from collections.abc import Callable
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
+COLUMNS = {
+    "scored_at": (INIT, TRAINED),
+    "start_from": (INIT, REWOUND, TRAINED),
+    "schedule": ("full", "rest", "last", "none"),
+}
 GLOBAL = "global"
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
 
@@ -17,8 +22,8 @@ class Method:
         ratios: `"global"` or a rule of `keep_counts`: how many to keep in each layer?
         scored_at: `"init"` or `"trained"`: whose weights are scored?
         start_from: `"init"`, `"rewound"` (the weights of epoch k) or `"trained"`: where retraining begins.
-        schedule: which part of the learning-rate schedule retraining follows: `"full"`, `"rest"` (from epoch k
-            on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
+        schedule: which part of the learning-rate schedule retraining follows: `"full"`, `"rest"` (from epoch
+            k on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
         classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
         prunes: False for the dense baseline, whose sparsity is 0.
         about: one line for people, with the paper's section.
@@ -32,6 +37,12 @@ class Method:
     about: str
     classifier_keep: float | None = None
     prunes: bool = True
+
+    def __post_init__(self) -> None:
+        for column, accepted in COLUMNS.items():
+            value = getattr(self, column)
+            if value not in accepted:
+                raise ValueError(f"A method's {column} is one of {', '.join(accepted)}. Received: {value!r}")
 
     @property
     def pretrains(self) -> bool:
@@ -123,6 +134,6 @@ def method_row(method: str | Method) -> Method:
     """The row of a method's name; a `Method` of your own is returned as it is."""
     if isinstance(method, Method):
         return method
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method={method!r} is unknown. Choose one of: {', '.join(METHODS)}.")
     return METHODS[method]

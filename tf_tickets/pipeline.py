@@ -236,7 +236,8 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     stages = read_json(directory.stages)
     seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
     if config.row.pretrains:
-        seconds = {"dense": job.dense.finished("train")["seconds"], **seconds}
+        trained = job.dense.finished("train") or {}
+        seconds = {"dense": trained["seconds"], **seconds}
     result = {
         "method": config.method,
         "sparsity": config.sparsity,
@@ -260,7 +261,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
 # Which epochs a retraining runs, and the learning rate of each.
 RETRAINING: dict[str, Callable[[Config], tuple[range, Callable[[int], float]]]] = {
     "full": lambda c: (range(c.recipe.epochs), c.recipe.learning_rate_at),
-    "rest": lambda c: (range(c.rewind_epoch, c.recipe.epochs), c.recipe.learning_rate_at),
+    "rest": lambda c: (range(c.rewind_epoch or 0, c.recipe.epochs), c.recipe.learning_rate_at),
     "last": lambda c: (
         range(c.recipe.epochs),
         lambda epoch: c.recipe.learning_rate_at(c.recipe.epochs - 1),
@@ -279,7 +280,7 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 
 def _go_to(job: Job, point: str) -> None:
     """Sets the weights to one of the points of training; masks, if there are any, stay."""
-    points = {
+    points: dict[str, Sequence[np.ndarray] | pathlib.Path] = {
         INIT: job.init_weights,
         REWOUND: job.dense.epoch_weights(job.config.rewind_epoch or 0),
         TRAINED: job.dense.final_weights,

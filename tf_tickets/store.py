@@ -7,9 +7,12 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 PathLike = str | os.PathLike
+
+
+Self = TypeVar("Self", bound="Directory")
 
 
 class NotOurs(ValueError):
@@ -50,7 +53,7 @@ class Directory:
                 f"Choose another --{self.label}_dir; nothing was changed."
             )
 
-    def claim(self) -> "Directory":
+    def claim(self: Self) -> Self:
         """Checks the directory, makes it, and writes the config into it."""
         self.check()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -154,12 +157,11 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
 
 def write_json(path: PathLike, value: Any) -> None:
     """Writes JSON, whole or not at all."""
-    with replacing(path) as new:
-        with open(new, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, sort_keys=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as new, open(new, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, sort_keys=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_json(path: PathLike) -> Any:

@@ -14,7 +14,7 @@ import sys
 from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import contenders  # noqa: E402
+import contenders
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Examples in a step, 32x32 images.", lower_bound=1)
 MODELS = flags.DEFINE_list("models", ["resnet32", "vgg19"], "Models of tf_tickets.models.")

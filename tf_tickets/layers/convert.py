@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_tickets.layers import masked
 from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.layers.forward_order import reads
+from tf_tickets.layers.forward_order import check_built, reads
 
 Selection: TypeAlias = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
 
@@ -257,6 +257,7 @@ def _parts(model: keras.Model) -> list[keras.Model]:
 
 def _choose(model, include, exclude) -> tuple[list, list]:
     """(layer, attribute) pairs to mask, unordered, and (path, reason) for what is left alone."""
+    check_built(model)
     included = None if include is None else _predicate(include, "include")
     excluded = _predicate(() if exclude is None else exclude, "exclude")
     chosen: list[tuple[keras.Layer, str]] = []
@@ -330,6 +331,12 @@ def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, 
         if not (isinstance(layer, masked.Masked) and name in layer.masks):
             reasons[position] = "read outside its layer's call, where a mask does not act"
     unmaskable = [(_entry(*pairs[position]).name, reason) for position, reason in reasons.items()]
+    # Layers by their first read, and within a layer by its row: there a masked weight is read where `call`
+    # names it, and one without a mask where `call` uses it.
+    first: dict[int, int] = {}
+    for rank, position in enumerate(order):
+        first.setdefault(id(pairs[position][0]), rank)
+    order.sort(key=lambda position: (first[id(pairs[position][0])], position))
     return tuple(pairs[position] for position in order if position not in reasons), unmaskable
 
 

@@ -80,6 +80,14 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
         ) from error
 
 
+def check_built(model: keras.Model) -> None:
+    """Raises ValueError if the model has no weights yet."""
+    if not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
+        )
+
+
 class _ReadRecorder(keras.StatelessScope):
     """Notes which of the watched variables are read, in the order of the first reading."""
 
@@ -112,10 +120,7 @@ class _ReadRecorder(keras.StatelessScope):
 
 def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     """Arguments for the symbolic call, as tf.TensorSpec structures."""
-    if not model.built:
-        raise ValueError(
-            f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
-        )
+    check_built(model)
     if inputs is not None:
         specs = tf.nest.map_structure(_spec_of_batch, inputs)
         return (list(specs), {}) if _takes_several(model) and isinstance(inputs, tuple) else ([specs], {})

@@ -1,11 +1,11 @@
 """Drawing a ticket: scores, keep counts, masks. Nothing of the model is changed."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import prunable_weights
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
 from tf_tickets.pruning import masks as masking
 from tf_tickets.pruning import ratios as ratio_rules
@@ -30,7 +30,7 @@ def draw_ticket(
     Args:
         model: a built Keras model; it is not changed.
         score: name or callable, see `tf_tickets.score`.
-        ratios: `"global"` ranks all layers together; any other name fixes each layer's count by `keep_counts`.
+        ratios: `"global"` ranks all layers together; other names fix each layer's count by `keep_counts`.
         sparsity: fraction to remove, in [0, 1).
         data: what the score needs.
         seed: seed of the score's random stream.
@@ -48,37 +48,48 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     sparsity = ratio_rules.check_sparsity(sparsity)
-    if ratios != GLOBAL and ratios not in ratio_rules.RATIOS:
-        choices = ", ".join([GLOBAL, *ratio_rules.RATIOS])
-        raise ValueError(f"ratios={ratios!r} is unknown. Choose one of: {choices}.")
-    if rounding not in ratio_rules.ROUNDINGS:
-        raise ValueError(f"rounding={rounding!r} is unknown. Choose one of: exact, reference.")
-    entries = prunable_weights(model)
-    arrays = scoring.score(model, score, data=data, seed=seed, **options)
-    sizes = [array.size for array in arrays]
+    ratio_rules.check_choice("ratios", ratios, (GLOBAL, *ratio_rules.RATIOS))
+    ratio_rules.check_choice("rounding", rounding, ratio_rules.ROUNDINGS)
+    if family is not None:
+        ratio_rules.check_choice("family", family, ratio_rules.FAMILIES)
+        if not ratios.startswith("smart"):
+            raise ValueError(f"family= is a form of the smart ratios; ratios={ratios!r} has no families.")
+    if classifier_keep is not None:
+        classifier_keep = ratio_rules.check_classifier_keep(classifier_keep)
+    entries = scoring.weights_to_score(model)
+    sizes = [entry.size for entry in entries]
+    # Budgets come first: what cannot be met is known before the work of scoring.
     if ratios == GLOBAL:
-        keep = ratio_rules.total_to_keep(sum(sizes), sparsity)
-        if rounding == "reference":
-            keep = scoring.score_row(score).reference_count(sum(sizes), sparsity)
-        kept = _global_masks(arrays, keep, classifier_keep, rounding)
+        count = scoring.score_row(score).reference_count if rounding == "reference" else None
+        others, last = _global_budget(sizes, sparsity, classifier_keep, count)
         apart = classifier_keep
     else:
         rule = ratio_rules.RATIOS[ratios]
-        apart = (classifier_keep or CLASSIFIER_KEEP) if rule.classifier_apart else None
+        fraction = CLASSIFIER_KEEP if classifier_keep is None else classifier_keep
         counts = ratio_rules.keep_counts(
             [entry.shape for entry in entries],
             sparsity,
             ratios,
             family=family or ratio_rules.family_of(model.name),
             rounding=rounding,
-            classifier_keep=apart or CLASSIFIER_KEEP,
+            classifier_keep=fraction,
         )
+        apart = fraction if rule.classifier_apart else None
+    arrays = scoring.score(model, score, data=data, seed=seed, **options)
+    if ratios != GLOBAL:
         kept = masking.layerwise_masks(arrays, counts)
+    elif last is None:
+        kept = masking.global_masks(arrays, others)
+    else:
+        kept = [
+            *masking.global_masks(arrays[:-1], others),
+            *masking.layerwise_masks(arrays[-1:], [last]),
+        ]
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
         origin={
-            "score": score if isinstance(score, str) else getattr(score, "__name__", repr(score)),
+            "score": scoring.name_of(score),
             "ratios": ratios,
             "sparsity": sparsity,
             "seed": int(seed),
@@ -86,35 +97,40 @@ def draw_ticket(
             "classifier_keep": classifier_keep,
             "family": family,
         },
-        notes=_notes(kept[-1], apart, rounding),
+        notes=_notes(kept[-1], apart) if len(kept) > 1 and rounding == "exact" else (),
     )
 
 
-def _global_masks(arrays, keep: int, classifier_keep, rounding: str) -> list[np.ndarray]:
-    if classifier_keep is None or len(arrays) == 1:
-        return masking.global_masks(arrays, keep)
-    *others, last = arrays
-    total = sum(array.size for array in arrays)
-    apart = ratio_rules.classifier_count(last.size, total, keep, classifier_keep)
-    if rounding == "reference":
-        apart = int(classifier_keep * last.size)
-    if apart > keep:
-        raise ValueError(
-            f"The budget is {keep:,} weights, but classifier_keep={classifier_keep} keeps {apart:,} in the last "
-            'layer alone. Lower the sparsity, or take rounding="exact", which never gives it more than half.'
-        )
-    return [
-        *masking.global_masks(others, keep - apart),
-        masking.top_k(last.ravel(), apart).reshape(last.shape),
-    ]
+def _global_budget(
+    sizes: Sequence[int],
+    sparsity: float,
+    classifier_keep: float | None,
+    reference_count: Callable[[int, float], int] | None,
+) -> tuple[int, int | None]:
+    """What the layers before the classifier keep, and the classifier; None where it is ranked with them."""
+    total = sum(sizes)
+    keep = ratio_rules.total_to_keep(total, sparsity)
+    if reference_count is not None:
+        keep = reference_count(total, sparsity)
+        if keep < 1:
+            raise ValueError(
+                f'sparsity={sparsity} keeps none of the {total:,} weights with rounding="reference".'
+            )
+    if classifier_keep is None or len(sizes) == 1:
+        return keep, None
+    last = ratio_rules.classifier_count(sizes[-1], total, keep, classifier_keep)
+    if reference_count is not None:
+        last = max(int(classifier_keep * sizes[-1]), keep - (total - sizes[-1]))
+        ratio_rules.check_budget(keep, last, classifier_keep)
+    return keep - last, last
 
 
-def _notes(classifier: np.ndarray, classifier_keep: float | None, rounding: str) -> tuple[str, ...]:
+def _notes(classifier: np.ndarray, classifier_keep: float | None) -> tuple[str, ...]:
     """What a reader of the counts should know."""
     kept = np.count_nonzero(classifier)
-    if rounding == "reference" or not classifier_keep or kept >= round(classifier_keep * classifier.size):
+    if classifier_keep is None or kept >= round(classifier_keep * classifier.size):
         return ()
     return (
-        f"the classifier keeps {kept / classifier.size:.2%} of its weights, not {classifier_keep:.0%}: that is "
-        "half of the whole budget, the most it may take",
+        f"the classifier keeps {kept / classifier.size:.2%} of its weights, not "
+        f"{100 * classifier_keep:.4g}%: more would take over half of the whole budget",
     )

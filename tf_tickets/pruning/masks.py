@@ -13,9 +13,14 @@ def top_k(scores: np.ndarray, keep: int) -> np.ndarray:
     Args:
         scores: 1-D float array.
         keep: how many to keep, 0 <= keep <= len(scores).
+
+    Raises:
+        ValueError: `keep` is out of range, or a score is NaN.
     """
     if not 0 <= keep <= scores.size:
         raise ValueError(f"Cannot keep {keep:,} of {scores.size:,} weights.")
+    if np.isnan(scores).any():
+        raise ValueError("NaN is no score: it has no place in a ranking.")
     if keep == scores.size:
         return np.ones(scores.size, bool)
     if keep == 0:

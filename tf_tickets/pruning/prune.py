@@ -2,17 +2,17 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import mask_layers, restore_weights, stock_weights
-from tf_tickets.methods import INIT, TRAINED, Method, method_row
+from tf_tickets.layers import masked_weights, restore_weights, stock_weights
+from tf_tickets.methods import GLOBAL, INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.draw import draw_ticket
-from tf_tickets.pruning.ratios import check_sparsity
-from tf_tickets.pruning.scores import check_options, score_row
+from tf_tickets.pruning.ratios import RATIOS, ROUNDINGS, check_choice, check_sparsity
+from tf_tickets.pruning.scores import check_options, score_row, weights_to_score
 from tf_tickets.pruning.ticket import Ticket
 
 # Options of `prune` beside those of the score.
@@ -31,27 +31,32 @@ def prune(
 ) -> Ticket:
     """Prunes a model by a method, in place, and leaves it where the method's retraining begins.
 
-    Every call draws its ticket from all the weights of the model, whatever masks it carried before. What a mask
-    hides keeps its value (`fold` makes it zero).
+    Every call draws its ticket from all the weights, whatever the masks hid before. A model that has masks
+    already keeps its choice of layers, so `mask_layers(model, exclude=...)` before says what is left alone.
+    What a mask hides keeps its value (`fold` makes it zero).
 
     Args:
-        model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the trained
-            ones for methods that score trained weights, and the initial ones otherwise.
+        model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the
+            trained ones for methods that score trained weights, and the initial ones otherwise.
         method: one of `METHODS`, or a `Method` of your own.
         sparsity: fraction of the prunable weights to remove, in [0, 1); 0 for `"dense"`.
         data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data.
         seed: seed of random masks and random scores.
-        init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then. Weights
-            to go back to: needed by methods that start from the initialisation or from epoch k after scoring
-            trained weights. Methods that score at the initialisation load it first; the others do not use it.
-        rounding: `"exact"` keeps round(N(1 - sparsity)) weights; `"reference"` follows the authors' arithmetic.
+        init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then.
+            Weights to go back to: needed by methods that start from the initialisation or from epoch k after
+            scoring trained weights. Methods that score at the initialisation load it first; the others do
+            not use it.
+        rounding: `"exact"` keeps round(N(1 - sparsity)) weights; `"reference"` follows the authors'
+            arithmetic.
         **options: `family`, `classifier_keep`, `ratios` (see `draw_ticket`), and the options of the score.
 
     Returns:
         The Ticket that the model now carries.
 
     Raises:
-        ValueError: anything not accepted; the model is unchanged then.
+        TypeError: `model` is no Keras model.
+        FileNotFoundError: there is no file at `init_weights`.
+        ValueError: anything else that is not accepted. Whatever is raised, the model is what it was.
 
     Example:
         >>> model.fit(x, y)
@@ -64,50 +69,86 @@ def prune(
     if not row.prunes and sparsity > 0:
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
     check_options(score_row(row.score), options, also=OPTIONS)
+    check_choice("rounding", rounding, ROUNDINGS)
+    arguments: dict[str, Any] = {"ratios": row.ratios, "classifier_keep": row.classifier_keep, **options}
+    check_choice("ratios", arguments["ratios"], (GLOBAL, *RATIOS))
+    _check_classifier_keep_is_used(options, arguments["ratios"], rounding)
     if row.rewinds and init_weights is None:
         raise ValueError(
             f"method={method!r} retrains from the {row.start_from} weights: pass init_weights=, the "
             "model.get_weights() or the .weights.h5 file from before training (or from epoch k)."
         )
-    if isinstance(init_weights, (str, os.PathLike)):
-        if not os.path.isfile(init_weights):
-            raise FileNotFoundError(f"No weights file at {init_weights}.")
-    elif init_weights is not None:
-        _check_weights(model, init_weights)
-    entries = mask_layers(model).masked
-    before = [np.asarray(entry.mask) for entry in entries]
-    for entry in entries:
-        entry.mask.assign(np.ones(entry.shape, bool))
+    weights_to_score(model)
+    start = None if init_weights is None else _start_weights(model, init_weights)
+    own = [] if start is None else _values(model)
+    variables = [entry.mask for entry in masked_weights(model) if entry.mask is not None]
+    masks = [(variable, np.array(variable)) for variable in variables]
     try:
-        if row.scored_at == INIT and init_weights is not None:
-            restore_weights(model, init_weights)
-        arguments = {"ratios": row.ratios, "classifier_keep": row.classifier_keep, **options}
+        for mask, _ in masks:
+            mask.assign(np.ones(mask.shape, bool))
+        if row.scored_at == INIT and start is not None:
+            restore_weights(model, start)
         ticket = draw_ticket(
             model,
             row.score,
             sparsity=sparsity,
             data=data,
             seed=seed,
-            rounding=rounding,
+            # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
+            rounding=rounding if row.prunes else "exact",
             **arguments,
         )
+        if row.start_from != TRAINED and start is not None:
+            restore_weights(model, start)
+        name = method if isinstance(method, str) else "custom"
+        ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
+        ticket.apply(model)
     except BaseException:
-        for entry, mask in zip(entries, before, strict=True):
-            entry.mask.assign(mask)
+        for mask, value in masks:
+            mask.assign(value)
+        if start is not None:
+            restore_weights(model, own)
         raise
-    if row.start_from != TRAINED and init_weights is not None:
-        restore_weights(model, init_weights)
-    name = method if isinstance(method, str) else "custom"
-    ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
-    ticket.apply(model)
     return ticket
 
 
-def _check_weights(model: keras.Model, arrays: Sequence[np.ndarray]) -> None:
-    shapes = [tuple(weight.shape) for weight in stock_weights(model)]
-    received = [tuple(np.shape(array)) for array in arrays]
-    if shapes != received:
+def _check_classifier_keep_is_used(options: Mapping[str, Any], ratios: str, rounding: str) -> None:
+    used = ratios == GLOBAL or RATIOS[ratios].classifier_apart or rounding == "reference"
+    if "classifier_keep" in options and not used:
         raise ValueError(
-            f"init_weights= has {len(received)} arrays that do not fit the model's {len(shapes)} weights: take "
+            f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."
+        )
+
+
+def _start_weights(model: keras.Model, source: Sequence[np.ndarray] | str | os.PathLike) -> list[np.ndarray]:
+    """The weights to go back to, as arrays that fit the model; the model keeps its own."""
+    if isinstance(source, (str, os.PathLike)):
+        if not os.path.isfile(source):
+            raise FileNotFoundError(f"No weights file at {source}.")
+        return _read_through(model, source)
+    if not isinstance(source, Iterable):
+        raise ValueError(f"init_weights= takes a list of arrays or a .weights.h5 file. Received: {source!r}")
+    arrays = [np.array(array) for array in source]
+    shapes = [tuple(weight.shape) for weight in stock_weights(model)]
+    if shapes != [array.shape for array in arrays]:
+        raise ValueError(
+            f"init_weights= has {len(arrays)} arrays that do not fit the model's {len(shapes)} weights: take "
             "model.get_weights() before masking, or save_weights() to a .weights.h5 file."
         )
+    return arrays
+
+
+def _read_through(model: keras.Model, path: str | os.PathLike) -> list[np.ndarray]:
+    """Arrays of a weights file. Only a model can read one, so this one does, and gets its own values back."""
+    own = _values(model)
+    try:
+        restore_weights(model, path)
+        return _values(model)
+    except Exception as error:  # of Keras or of h5py
+        raise ValueError(f"init_weights={path} does not hold weights of this model: {error}") from error
+    finally:
+        restore_weights(model, own)
+
+
+def _values(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(weight) for weight in stock_weights(model)]

@@ -7,6 +7,8 @@ Layers are given, and counted, in forward order; the last one is the classifier.
 
 import dataclasses
 import math
+import numbers
+import operator
 from collections.abc import Callable, Sequence
 
 import keras
@@ -41,9 +43,10 @@ def keep_counts(
         family: `"vgg"` or `"resnet"`, the two forms of the smart ratio; None means `"vgg"` for the VGGs of
             `tf_tickets.models` and `"resnet"` for everything else.
         rounding: `"exact"` meets round(N(1 - sparsity)) to the unit. `"reference"` reproduces the authors'
-            float32 arithmetic, which ends up to 29 below (smart) and keeps 0.3 of the classifier in `uniform` too.
-        classifier_keep: fraction of the last layer kept by the smart rules. With exact rounding it never takes
-            more than half of the whole budget.
+            float32 arithmetic, which ends up to 29 below (smart) and keeps `classifier_keep` of the
+            classifier in `uniform` too.
+        classifier_keep: fraction of the last layer kept by the smart rules. With exact rounding it never
+            takes more than half of the whole budget.
         redistribute: give what a full layer cannot hold to the others. False leaves the total short, as the
             official code of some rules does.
 
@@ -60,20 +63,21 @@ def keep_counts(
     """
     if isinstance(model_or_shapes, keras.Model):
         shapes = [entry.shape for entry in prunable_weights(model_or_shapes)]
-        family = family or family_of(model_or_shapes.name)
+        family = family_of(model_or_shapes.name) if family is None else family
     else:
-        shapes = [tuple(int(size) for size in shape) for shape in model_or_shapes]
-    family = family or "resnet"
+        shapes = _checked_shapes(model_or_shapes)
+        family = "resnet" if family is None else family
     sparsity = check_sparsity(sparsity)
-    _check_choice("ratios", ratios, RATIOS)
-    _check_choice("family", family, FAMILIES)
-    _check_choice("rounding", rounding, ROUNDINGS)
-    if not 0 < classifier_keep <= 1:
-        raise ValueError(f"classifier_keep is a fraction in (0, 1]. Received: {classifier_keep!r}")
-    if not shapes or any(not shape or min(shape) < 1 for shape in shapes):
-        raise ValueError(f"keep_counts needs kernel shapes of positive sizes. Received: {shapes!r}")
+    check_choice("ratios", ratios, RATIOS)
+    check_choice("family", family, FAMILIES)
+    check_choice("rounding", rounding, ROUNDINGS)
+    classifier_keep = check_classifier_keep(classifier_keep)
+    if not shapes:
+        raise ValueError("keep_counts needs at least one prunable weight. Received none.")
     rule = RATIOS[ratios]
     if rounding == "reference":
+        if not redistribute:
+            raise ValueError('redistribute=False is a choice of rounding="exact". Received: "reference"')
         if rule.reference is None:
             named = ", ".join(name for name, other in RATIOS.items() if other.reference)
             raise ValueError(
@@ -90,13 +94,27 @@ def family_of(model_name: str) -> str:
 
 def check_sparsity(sparsity: float) -> float:
     """The sparsity as a float, or a ValueError that says what is accepted."""
-    try:
-        value = float(sparsity)
-    except (TypeError, ValueError):
-        raise ValueError(f"sparsity is a number in [0, 1). Received: {sparsity!r}") from None
-    if not 0 <= value < 1:
-        raise ValueError(f"sparsity is the fraction of weights to remove, in [0, 1). Received: {sparsity!r}")
-    return value
+    if not _is_number(sparsity) or not 0 <= sparsity < 1:
+        raise ValueError(
+            f"sparsity is the fraction of weights to remove, a number in [0, 1). Received: {sparsity!r}"
+        )
+    return float(sparsity)
+
+
+def check_classifier_keep(fraction: float) -> float:
+    """The fraction as a float, or a ValueError that says what is accepted."""
+    if not _is_number(fraction) or not 0 < fraction <= 1:
+        raise ValueError(f"classifier_keep is a fraction in (0, 1]. Received: {fraction!r}")
+    return float(fraction)
+
+
+def check_budget(keep: int, last: int, classifier_keep: float) -> None:
+    """Refuses a budget of `keep` weights that is smaller than the `last` that the classifier takes of it."""
+    if last > keep:
+        raise ValueError(
+            f"The budget is {keep:,} weights, and classifier_keep={classifier_keep} keeps {last:,} in the "
+            'last layer alone. Lower the sparsity, or use rounding="exact": it takes at most half there.'
+        )
 
 
 def total_to_keep(total: int, sparsity: float) -> int:
@@ -113,8 +131,8 @@ def total_to_keep(total: int, sparsity: float) -> int:
 def classifier_count(size: int, total: int, keep: int, fraction: float) -> int:
     """How many weights the classifier keeps where it is set apart from the rest.
 
-    `fraction` of them, but never more than half of the whole budget: a network of 1000 classes could not be pruned
-    to 98 % otherwise. At low sparsity it takes what the other layers cannot hold.
+    `fraction` of them, but never more than half of the whole budget: a network of 1000 classes could not be
+    pruned to 98 % otherwise. At low sparsity it takes what the other layers cannot hold.
 
     Args:
         size: weights of the classifier.
@@ -122,8 +140,7 @@ def classifier_count(size: int, total: int, keep: int, fraction: float) -> int:
         keep: the whole budget.
         fraction: of the classifier's weights, in (0, 1].
     """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"classifier_keep is a fraction in (0, 1]. Received: {fraction!r}")
+    fraction = check_classifier_keep(fraction)
     return max(min(round(fraction * size), keep // 2), keep - (total - size))
 
 
@@ -134,7 +151,7 @@ class Rule:
     Attributes:
         densities: (shapes, family) -> relative densities, one a layer; only their proportions matter.
         pour: (densities, sizes, budget) -> real-valued counts whose sum is the budget, none above its size.
-        classifier_apart: the last layer gets `classifier_keep` of its weights and leaves the rest to the rule.
+        classifier_apart: the last layer gets `classifier_keep` of its weights; the rest goes by the rule.
         reference: the authors' arithmetic, where there is one.
     """
 
@@ -162,7 +179,7 @@ def water_fill(densities: np.ndarray, sizes: np.ndarray, budget: float) -> np.nd
 def carry_forward(densities: np.ndarray, sizes: np.ndarray, budget: float) -> np.ndarray:
     """Counts proportional to density * size; what a full layer cannot hold goes to the next, deeper one.
 
-    Section 5.5 of the specification of the smart ratio. What is left after the last layer starts again at the first.
+    As the authors' code does; but what is left after the last layer starts again at the first.
     """
     counts = densities * sizes * (budget / (densities * sizes).sum())
     carried = 0.0
@@ -255,9 +272,13 @@ def _smart_reference(polynomial, ascending: bool = False):
 
 def _reference_budget(shapes, sparsity, classifier_keep) -> tuple[int, int]:
     """What the classifier keeps, and what is left for the other layers."""
+    if len(shapes) == 1:
+        raise ValueError('rounding="reference" sets the classifier apart, and there is no other weight.')
     last = int(classifier_keep * math.prod(shapes[-1]))
     total = np.float32(sum(math.prod(shape) for shape in shapes))
-    return last, int(total * np.float32(1 - sparsity)) - last
+    keep = int(total * np.float32(1 - sparsity))
+    check_budget(keep, last, classifier_keep)
+    return last, keep - last
 
 
 def _reference_overflow(ratios: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -285,7 +306,7 @@ def _uniform_reference(shapes, sparsity, family, classifier_keep) -> list[int]:
     sizes = [math.prod(shape) for shape in shapes]
     last, goal = _reference_budget(shapes, sparsity, classifier_keep)
     balance = np.float32(goal / sum(sizes[:-1]))
-    return [*(int(balance * np.float32(size)) for size in sizes[:-1]), last]
+    return [*(min(int(balance * np.float32(size)), size) for size in sizes[:-1]), last]
 
 
 def _smart_rule(polynomial, ascending: bool = False) -> Rule:
@@ -306,6 +327,23 @@ RATIOS: dict[str, Rule] = {
 }
 
 
-def _check_choice(argument: str, value, choices) -> None:
+def _checked_shapes(shapes) -> list[Shape]:
+    try:
+        checked = [tuple(operator.index(size) for size in shape) for shape in shapes]
+    except TypeError:
+        checked = [()]
+    if any(not shape or min(shape) < 1 for shape in checked):
+        raise ValueError(
+            "keep_counts takes a model or kernel shapes of positive sizes, such as [(784, 300), (300, 10)]. "
+            f"Received: {shapes!r}"
+        )
+    return checked
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_choice(argument: str, value, choices) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{argument}={value!r} is unknown. Choose one of: {', '.join(choices)}.")

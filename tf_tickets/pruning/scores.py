@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -65,9 +65,7 @@ def score(
     """
     row = score_row(score)
     check_options(row, options)
-    weights = prunable_weights(model)
-    if not weights:
-        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
+    weights = weights_to_score(model)
     if row.needs_data and data is None:
         raise ValueError(f"score={score!r} needs data=: (x, y) arrays or a tf.data.Dataset of batches.")
     arrays = row.function(model, data, stream(seed, "score"), **options)
@@ -78,7 +76,7 @@ def score_row(score: str | ScoreFunction) -> Score:
     """The row of a score's name, or a row made of a callable."""
     if callable(score):
         return Score(function=score, needs_data=False)
-    if score not in SCORES:
+    if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
             f"score={score!r} is unknown. Choose one of: {', '.join(SCORES)}, or pass a callable "
             "(model, batches, rng) -> arrays."
@@ -86,15 +84,32 @@ def score_row(score: str | ScoreFunction) -> Score:
     return SCORES[score]
 
 
+def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
+    """The model's prunable weights; refuses what is no model, or has none."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Pruning takes a keras.Model. Received: {type(model).__name__}")
+    weights = prunable_weights(model)
+    if not weights:
+        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
+    return weights
+
+
 def check_options(row: Score, options: dict[str, Any], also: Sequence[str] = ()) -> None:
-    """Refuses options that neither the score nor its caller takes."""
-    parameters = inspect.signature(row.function).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    unknown = sorted(set(options) - set(row.options) - set(also))
-    if unknown:
-        accepted = ", ".join(sorted({*row.options, *also})) or "none"
-        raise ValueError(f"Unknown option {', '.join(unknown)}. Accepted here: {accepted}.")
+    """Refuses options that neither the score nor its caller takes, and a callable that is no score."""
+    signature = inspect.signature(row.function)
+    own = {name: value for name, value in options.items() if name not in also}
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        unknown = sorted(set(own) - set(row.options))
+        if unknown:
+            accepted = ", ".join(sorted({*row.options, *also})) or "none"
+            raise ValueError(f"Unknown option {', '.join(unknown)}. Accepted here: {accepted}.")
+    try:
+        signature.bind("model", "batches", "rng", **own)
+    except TypeError as error:
+        raise ValueError(
+            f"A score is called as (model, batches, rng, **options), and {name_of(row.function)} cannot be: "
+            f"{error}."
+        ) from None
 
 
 def random(model, batches, rng) -> list[np.ndarray]:
@@ -119,8 +134,10 @@ SCORES: dict[str, Score] = {
 
 
 def _checked(arrays, weights: Sequence[MaskedWeight], score) -> list[np.ndarray]:
-    name = score if isinstance(score, str) else getattr(score, "__name__", repr(score))
-    arrays = [np.asarray(array) for array in arrays]
+    name = name_of(score)
+    if not isinstance(arrays, Iterable):
+        raise ValueError(f"Score {name} returned no list of arrays but {arrays!r}.")
+    arrays = [_readable(array) for array in arrays]
     if len(arrays) != len(weights):
         raise ValueError(f"Score {name} returned {len(arrays)} arrays for {len(weights)} prunable weights.")
     for array, entry in zip(arrays, weights, strict=True):
@@ -131,3 +148,14 @@ def _checked(arrays, weights: Sequence[MaskedWeight], score) -> list[np.ndarray]
         if array.dtype.kind not in "fiu" or np.isnan(array).any():
             raise ValueError(f"Score {name} returned NaN or no numbers for {entry.name}.")
     return arrays
+
+
+def _readable(array) -> np.ndarray:
+    """The array as NumPy ranks it: bfloat16, which to NumPy is no number, becomes float32 without loss."""
+    array = np.asarray(array)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def name_of(score: str | ScoreFunction) -> str:
+    """The name of a score, also of a callable."""
+    return score if isinstance(score, str) else getattr(score, "__name__", repr(score))

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import pathlib
 import zipfile
@@ -12,11 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import mask_layers
+from tf_tickets.layers import mask_layers, prunable_weights
 from tf_tickets.store import replacing
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1
+# What deflate can at most make of a byte.
+DEFLATE_LIMIT = 1032
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,13 +123,20 @@ class Ticket:
             The same model.
 
         Raises:
-            ValueError: the shapes differ; nothing is changed then but for masks of all true.
+            TypeError: `model` is no Keras model.
+            ValueError: the shapes differ; nothing is changed then.
         """
-        entries = mask_layers(model).masked
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
+        entries = prunable_weights(model)
         shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
         if shapes != own:
             raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")
+        # A model that has masks keeps its choice of layers.
+        if entries[0].mask is None:
+            entries = mask_layers(model).masked
         for entry, mask in zip(entries, self.masks, strict=True):
+            assert entry.mask is not None
             entry.mask.assign(mask)
         return model
 
@@ -139,8 +149,11 @@ class Ticket:
 
         Raises:
             FileExistsError: the file exists and `overwrite` is false.
+            IsADirectoryError: the path is a directory, which is never replaced.
         """
         path = pathlib.Path(path)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a directory. A ticket is a file.")
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")
         header = {
@@ -152,9 +165,12 @@ class Ticket:
             "notes": list(self.notes),
             "sha256": masks_sha256(self.masks),
         }
-        arrays = {f"mask_{i:04d}": np.packbits(mask) for i, mask in enumerate(self.masks)}
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
+        arrays |= {f"mask_{i:04d}": np.packbits(mask) for i, mask in enumerate(self.masks)}
         with replacing(path) as new, open(new, "wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Ticket":
@@ -165,13 +181,15 @@ class Ticket:
             ValueError: not a ticket, of a newer format, or damaged.
         """
         try:
+            _check_sizes(path)
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 if header.get("format") != FORMAT:
                     raise ValueError("it has another header")
                 if header["version"] > FORMAT_VERSION:
                     raise ValueError(
-                        f"it has format version {header['version']}; this release reads up to {FORMAT_VERSION}"
+                        f"it has format version {header['version']}; "
+                        f"this release reads up to {FORMAT_VERSION}"
                     )
                 masks = tuple(
                     _unpack(file[f"mask_{i:04d}"], tuple(shape)) for i, shape in enumerate(header["shapes"])
@@ -181,15 +199,7 @@ class Ticket:
             return cls(masks, tuple(header["names"]), header["origin"], tuple(header["notes"]))
         except FileNotFoundError:
             raise FileNotFoundError(f"No ticket at {path}.") from None
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            OSError,
-            EOFError,
-            zipfile.BadZipFile,
-        ) as error:
+        except Exception as error:  # zip, deflate and JSON each have errors of their own
             raise ValueError(f"{path} is not a readable ticket: {error}") from error
 
 
@@ -202,8 +212,24 @@ def masks_sha256(masks: Sequence[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def _check_sizes(path: str | os.PathLike) -> None:
+    """Refuses an .npz file in which an array claims another size than it has: NumPy would allocate it."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > DEFLATE_LIMIT * os.path.getsize(path):
+                raise ValueError(f"{member.filename} claims {member.file_size:,} bytes")
+            with archive.open(member) as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError(f"{member.filename} is an array of another format")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                    raise ValueError(f"{member.filename} claims shape {shape} and holds another size")
+
+
 def _unpack(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    size = int(np.prod(shape, dtype=np.int64))
+    if not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(f"a mask has shape {shape}")
+    size = math.prod(shape)
     if bits.dtype != np.uint8 or bits.size != -(-size // 8):
         raise ValueError(f"a mask of shape {shape} has {bits.size} bytes of {bits.dtype}")
     return np.unpackbits(bits, count=size).astype(bool).reshape(shape)

@@ -13,7 +13,7 @@ _SECONDS_PER_CALL = 1.0  # between looks at the progress bar, the keyboard and t
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss is not finite any more."""
+    """The loss or a weight is not finite any more."""
 
 
 class Trainer:
@@ -21,8 +21,8 @@ class Trainer:
 
     Every replica is handed the same global batch and computes its own contiguous share of it; gradients are
     those of the mean loss over the global batch, also where the last batch does not divide evenly. So the
-    learning curve does not depend on the number of replicas but through batch normalisation, whose statistics
-    are those of each replica's share.
+    learning curve does not depend on the number of replicas but through batch normalisation: each replica
+    normalises by its own share, and after every epoch the replicas' moving statistics are averaged.
 
     Args:
         model: a built model whose outputs are logits `(batch, classes)`, made under the strategy's scope.
@@ -45,7 +45,7 @@ class Trainer:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.steps_per_call = steps_per_call
         self.jit_compile = jit_compile
-        self._traced_structure: list | None = None
+        self._traced_for: tuple[list, list] | None = None
         with self.strategy.scope():
             # Keras's callbacks look for the optimizer on the compiled model.
             model.compile(optimizer=optimizer, loss=None, jit_compile=False)
@@ -77,7 +77,7 @@ class Trainer:
             move), learning_rate, and what `evaluate` returned.
 
         Raises:
-            TrainingDiverged: the loss became NaN or infinite.
+            TrainingDiverged: the loss, or at the end of an epoch a weight, is NaN or infinite.
         """
         epochs = list(epochs)
         if not epochs:
@@ -97,7 +97,9 @@ class Trainer:
         for epoch in epochs:
             hooks.on_epoch_begin(epoch)
             logs = self._train_epoch(iterator, epoch, steps_per_epoch, steps_per_call, hooks)
+            self._check_weights(epoch)
             logs["learning_rate"] = float(np.asarray(self.optimizer.learning_rate))
+            self._average_statistics()
             if evaluate is not None:
                 logs.update(evaluate())
             hooks.on_epoch_end(epoch, logs)
@@ -129,21 +131,41 @@ class Trainer:
             done += steps
             hooks.on_train_batch_end(done - 1, logs)
             if not np.isfinite(logs["loss"]):
+                rate = float(np.asarray(self.optimizer.learning_rate))
                 raise TrainingDiverged(
-                    f"The loss is {logs['loss']} in epoch {epoch}, step {done} of {steps_per_epoch}, at learning "
-                    f"rate {float(np.asarray(self.optimizer.learning_rate)):.3g}: training diverged. "
-                    "Lower the learning rate, or look for bad values in the data."
+                    f"The loss is {logs['loss']} in epoch {epoch}, step {done} of {steps_per_epoch}, at "
+                    f"learning rate {rate:.3g}: training diverged. Lower the learning rate, or look for bad "
+                    "values in the data."
                 )
             if steps_per_call is None:
                 chunk = max(1, min(2 * chunk, round(steps * _SECONDS_PER_CALL / max(seconds, 1e-3))))
         return logs
 
+    def _average_statistics(self) -> None:
+        """Moving statistics are each replica's own; what is evaluated and saved is their mean."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return
+        for variable in self.model.non_trainable_variables:
+            parts = self.strategy.experimental_local_results(variable.value)
+            if len(parts) > 1 and keras.backend.is_float_dtype(variable.dtype):
+                variable.assign(tf.add_n([tf.convert_to_tensor(part) for part in parts]) / len(parts))
+
+    def _check_weights(self, epoch: int) -> None:
+        # TensorFlow's fused kernels take the ReLU of NaN for 0, so NaN weights can hide behind a finite loss.
+        for variable in self.model.trainable_variables:
+            if not tf.reduce_all(tf.math.is_finite(variable.value)):
+                raise TrainingDiverged(
+                    f"{variable.path} holds values that are no finite numbers after epoch {epoch}: training "
+                    "diverged. Lower the learning rate, or look for bad values in the data."
+                )
+
     def _traces(self) -> tuple[Callable, Callable]:
         """The traced train and test functions; new ones where a callback changed the model's layers."""
         structure = _structure(self.model)
-        if structure != self._traced_structure:
+        if self._traced_for is None or structure != self._traced_for[0]:
             self._traced = self._trace(self._train_step), self._trace(self._test_step)
-            self._traced_structure = structure
+            # The variables are held, so that no new one can take over the id of one that is gone.
+            self._traced_for = structure, self.model.variables
         return self._traced
 
     def _trace(self, step: Callable) -> Callable:
@@ -207,10 +229,10 @@ class Trainer:
 
 
 def _structure(model: keras.Model) -> list:
-    """What a traced function has baked in, and a callback may change: classes of layers, and what is trained."""
+    """What a traced function has baked in and a callback may change: classes, variables, what is trained."""
     return [
-        (type(layer), layer.trainable, len(layer._trainable_variables), len(layer._non_trainable_variables))
-        for layer in model._flatten_layers()
+        (type(layer), layer.trainable, [id(variable) for variable in layer.variables])
+        for layer in model._flatten_layers(include_self=False)
     ]
 
 

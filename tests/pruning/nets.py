@@ -1,0 +1,82 @@
+"""Tiny networks to prune, and their state in plain arrays."""
+
+import keras
+import numpy as np
+
+import tf_tickets as tt
+from tf_tickets.layers import prunable_weights, stock_weights
+
+
+def functional(sizes=(6, 8, 5, 3), seed=0, **arguments) -> keras.Model:
+    """Dense layers with biases in a row, one after each size but the first."""
+    inputs = x = keras.Input((sizes[0],))
+    for position, size in enumerate(sizes[1:]):
+        x = dense(size, seed + position, **arguments)(x)
+    return keras.Model(inputs, x)
+
+
+def sequential(sizes=(6, 8, 5, 3), seed=0) -> keras.Model:
+    """The same as a Sequential model."""
+    layers = [dense(size, seed + position) for position, size in enumerate(sizes[1:])]
+    return keras.Sequential([keras.Input((sizes[0],)), *layers])
+
+
+def convolutional(seed=0) -> keras.Model:
+    """Two convolutions with batch normalization between, and a classifier."""
+    inputs = x = keras.Input((5, 5, 2))
+    x = keras.layers.Conv2D(4, 3, kernel_initializer=drawn(seed), use_bias=False)(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv2D(6, 2, kernel_initializer=drawn(seed + 1), activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, dense(3, seed + 2)(x))
+
+
+def dense(size, seed, **arguments) -> keras.layers.Layer:
+    return keras.layers.Dense(size, kernel_initializer=drawn(seed), bias_initializer=drawn(seed), **arguments)
+
+
+def drawn(seed) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.3, seed=seed)
+
+
+def kernels(model) -> list[np.ndarray]:
+    """All values of the prunable weights, masked or not, in forward order."""
+    return [np.array(keras.ops.convert_to_numpy(entry.weight)) for entry in prunable_weights(model)]
+
+
+def masks(model) -> list[np.ndarray]:
+    """The masks that the model carries."""
+    return [np.array(entry.mask) for entry in tt.masked_weights(model)]
+
+
+def values(model) -> list[np.ndarray]:
+    """All weights but the masks."""
+    return [np.array(keras.ops.convert_to_numpy(weight)) for weight in stock_weights(model)]
+
+
+def state(model) -> dict:
+    """Everything that pruning could change: values, masks, layer classes, the optimizer."""
+    optimizer = getattr(model, "optimizer", None)
+    return {
+        "values": values(model),
+        "masks": masks(model),
+        "classes": [type(layer) for layer in model._flatten_layers()],
+        "optimizer": [] if optimizer is None else [np.array(variable) for variable in optimizer.variables],
+    }
+
+
+def assert_same(one, other) -> None:
+    """Equal to the last bit, for arrays, lists of arrays and states."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    elif isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    else:
+        assert one == other

@@ -1,0 +1,253 @@
+"""Scores: what they are, that taking them leaves no trace, and what is asked of a callable of one's own."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_tickets as tt
+from tests.pruning import nets
+from tests.pruning.nets import assert_same
+from tf_tickets.pruning.scores import SCORES, Score
+from tf_tickets.streams import stream
+
+
+class OnAccess:
+    """Data that fails whoever looks at it."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(f"the data was touched: {name}")
+
+    def __iter__(self):
+        raise AssertionError("the data was touched")
+
+
+@functools.cache
+def shared():
+    """One masked model for all tests that only score it."""
+    model = nets.functional()
+    tt.mask_layers(model)
+    return model
+
+
+def ones(model, batches, rng):
+    return [np.ones(kernel.shape) for kernel in nets.kernels(model)]
+
+
+def returning(arrays):
+    def given(model, batches, rng):
+        return arrays(nets.kernels(model))
+
+    return given
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+class TestEveryScore:
+    def test_is_shaped_like_the_weights_in_forward_order(self, name):
+        model = nets.convolutional()
+        arrays = tt.score(model, name)
+        assert [array.shape for array in arrays] == [(3, 3, 2, 4), (2, 2, 4, 6), (6, 3)]
+        assert all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays)
+
+    def test_changes_nothing_of_the_model(self, name):
+        model = nets.convolutional()
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        before = nets.state(model)
+        tt.score(model, name)
+        assert_same(nets.state(model), before)
+        tt.mask_layers(model)
+        before = nets.state(model)
+        tt.score(model, name)
+        assert_same(nets.state(model), before)
+
+    def test_is_deterministic_in_its_seed(self, name):
+        model = shared()
+        assert_same(tt.score(model, name, seed=5), tt.score(model, name, seed=5))
+
+    def test_takes_no_unknown_option(self, name):
+        with pytest.raises(ValueError, match=r"Unknown option temprature, x. Accepted here: "):
+            tt.score(shared(), name, x=1, temprature=2)
+
+
+class TestMagnitude:
+    def test_is_the_absolute_value(self):
+        model = nets.functional()
+        assert_same(tt.score(model, "magnitude"), [np.abs(kernel) for kernel in nets.kernels(model)])
+
+    def test_sees_what_a_mask_hides(self):
+        model = nets.functional()
+        scores = tt.score(model, "magnitude")
+        tt.prune(model, "random", 0.9)
+        assert_same(tt.score(model, "magnitude"), scores)
+
+    @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "mixed_bfloat16"])
+    def test_in_every_precision(self, dtype):
+        model = nets.functional(dtype=dtype)
+        scores = tt.score(model, "magnitude")
+        expected = [np.abs(kernel.astype("float64")) for kernel in nets.kernels(model)]
+        assert_same([score.astype("float64") for score in scores], expected)
+        assert tt.prune(model, "hybrid", 0.5).kept == round(103 * 0.5)
+
+
+class TestRandom:
+    def test_is_drawn_from_the_stream_of_scores(self):
+        model, rng = nets.functional(), stream(3, "score")
+        expected = [rng.random(kernel.shape) for kernel in nets.kernels(model)]
+        assert_same(tt.score(model, "random", seed=3), expected)
+
+    def test_other_seeds_give_other_scores(self):
+        model = nets.functional()
+        one, other = tt.score(model, "random", seed=0), tt.score(model, "random", seed=1)
+        assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+    def test_does_not_depend_on_the_weights(self):
+        assert_same(
+            tt.score(nets.functional(seed=0), "random", seed=2),
+            tt.score(nets.functional(seed=9), "random", seed=2),
+        )
+
+    def test_never_touches_data(self):
+        model = nets.functional()
+        assert_same(tt.score(model, "random", data=OnAccess()), tt.score(model, "random"))
+
+    def test_leaves_the_global_random_states_alone(self):
+        keras.utils.set_random_seed(3)
+        expected = (np.random.random(), tf.random.uniform([]).numpy())  # noqa: NPY002
+        model = nets.functional()
+        keras.utils.set_random_seed(3)
+        tt.score(model, "random", seed=1)
+        assert (np.random.random(), tf.random.uniform([]).numpy()) == expected  # noqa: NPY002
+
+
+class TestCallables:
+    """A score of one's own: (model, batches, rng, **options) -> arrays."""
+
+    def test_gets_model_data_stream_and_options(self):
+        model, data, seen = nets.functional(), (np.zeros((2, 6)), np.zeros(2)), []
+
+        def mine(model, batches, rng, power=1, *, sign):
+            seen.extend([model, batches, rng.random(), power, sign])
+            return [sign * kernel**power for kernel in nets.kernels(model)]
+
+        arrays = tt.score(model, mine, data=data, seed=4, sign=-1)
+        assert seen == [model, data, stream(4, "score").random(), 1, -1]
+        assert_same(arrays, [-kernel for kernel in nets.kernels(model)])
+
+    @pytest.mark.parametrize(
+        "convert",
+        [
+            lambda kernels: [tf.constant(kernel) for kernel in kernels],
+            lambda kernels: (keras.Variable(kernel) for kernel in kernels),
+            lambda kernels: tuple(kernel.tolist() for kernel in kernels),
+            lambda kernels: [np.full(kernel.shape, -np.inf) for kernel in kernels],
+            lambda kernels: [np.zeros(kernel.shape, np.int8) for kernel in kernels],
+            lambda kernels: [tf.cast(kernel, "bfloat16") for kernel in kernels],
+        ],
+        ids=["tensors", "a generator of variables", "nested lists", "infinite", "integers", "bfloat16"],
+    )
+    def test_may_return_any_arrays_of_numbers(self, convert):
+        model = shared()
+        arrays = tt.score(model, returning(convert))
+        assert all(type(array) is np.ndarray for array in arrays)
+        assert tt.prune(model, custom(returning(convert)), 0.5).kept == 52
+
+    @pytest.mark.parametrize(
+        ("convert", "message"),
+        [
+            (lambda kernels: None, "returned no list of arrays but None"),
+            (lambda kernels: 3.0, "returned no list of arrays but 3.0"),
+            (lambda kernels: [], "returned 0 arrays for 3 prunable weights"),
+            (lambda kernels: kernels[:2], "returned 2 arrays for 3 prunable weights"),
+            (lambda kernels: kernels[::-1], r"returned shape \(5, 3\) for .*kernel of shape \(6, 8\)"),
+            (lambda kernels: [kernel.T for kernel in kernels], r"returned shape \(8, 6\) for"),
+            (lambda kernels: [kernel.ravel() for kernel in kernels], r"returned shape \(48,\) for"),
+            (lambda kernels: [kernel * np.nan for kernel in kernels], "returned NaN or no numbers for"),
+            (lambda kernels: [*kernels[:2], kernels[2] + np.nan], "returned NaN or no numbers for"),
+            (lambda kernels: [kernel.astype(str) for kernel in kernels], "returned NaN or no numbers"),
+            (lambda kernels: [kernel.astype(object) for kernel in kernels], "returned NaN or no numbers"),
+            (lambda kernels: [kernel > 0 for kernel in kernels], "returned NaN or no numbers"),
+            (lambda kernels: [kernel * 1j for kernel in kernels], "returned NaN or no numbers"),
+            (lambda kernels: dict.fromkeys("abc", 1), r"returned shape \(\) for"),
+        ],
+    )
+    def test_what_it_returns_is_checked(self, convert, message):
+        with pytest.raises(ValueError, match=f"Score given {message}"):
+            tt.score(shared(), returning(convert))
+
+    @pytest.mark.parametrize("function", [list, lambda model: [], lambda a, b, c, d: []])
+    def test_how_it_is_called_is_checked_before_it_is(self, function):
+        with pytest.raises(ValueError, match=r"called as \(model, batches, rng, \*\*options\)"):
+            tt.score(shared(), function)
+
+    def test_options_are_checked_against_its_signature(self):
+        def mine(model, batches, rng, power=1): ...
+
+        with pytest.raises(ValueError, match=r"Unknown option powr. Accepted here: power"):
+            tt.score(shared(), mine, powr=2)
+
+    def test_options_without_a_default_must_be_given(self):
+        def mine(model, batches, rng, power): ...
+
+        with pytest.raises(ValueError, match="mine cannot be: missing a required argument: 'power'"):
+            tt.score(shared(), mine)
+
+    def test_any_options_where_it_takes_any(self):
+        def mine(model, batches, rng, **options):
+            return [np.full(kernel.shape, options["level"]) for kernel in nets.kernels(model)]
+
+        assert tt.score(shared(), mine, level=3)[0][0, 0] == 3
+
+    def test_partials_and_objects_are_callables(self):
+        class Constant:
+            def __call__(self, model, batches, rng):
+                return ones(model, batches, rng)
+
+        def scaled(scale, model, batches, rng):
+            return [scale * array for array in ones(model, batches, rng)]
+
+        model = shared()
+        assert_same(tt.score(model, Constant()), tt.score(model, functools.partial(scaled, 1.0)))
+
+    def test_its_own_errors_pass_through(self):
+        def broken(model, batches, rng):
+            raise ZeroDivisionError("mine")
+
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            tt.score(shared(), broken)
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize("score", ["magnitud", "", None, 3, ["magnitude"], {"score": 1}])
+    def test_scores(self, score):
+        with pytest.raises(
+            ValueError, match=r"score=.* is unknown. Choose one of: random, magnitude.* callable"
+        ):
+            tt.score(shared(), score)
+
+    @pytest.mark.parametrize("seed", [-1, "0", 0.5, None, True])
+    def test_seeds(self, seed):
+        with pytest.raises(ValueError, match="A seed is a non-negative integer"):
+            tt.score(shared(), "magnitude", seed=seed)
+
+    def test_models_with_nothing_to_prune(self):
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs), name="bare")
+        with pytest.raises(ValueError, match="'bare' has nothing to prune: no convolution or dense kernel"):
+            tt.score(model, "magnitude")
+
+    @pytest.mark.parametrize("model", ["resnet32", None, keras.layers.Dense(3)])
+    def test_what_is_no_model(self, model):
+        with pytest.raises(TypeError, match=r"Pruning takes a keras.Model. Received: "):
+            tt.score(model, "magnitude")
+
+    def test_scores_that_need_data_without_data(self, monkeypatch):
+        monkeypatch.setitem(SCORES, "curious", Score(function=ones, needs_data=True))
+        with pytest.raises(ValueError, match=r"score='curious' needs data=: \(x, y\) arrays or"):
+            tt.score(shared(), "curious")
+        assert len(tt.score(shared(), "curious", data=(np.zeros((1, 6)), np.zeros(1)))) == 3
+
+
+def custom(score):
+    return tt.Method(score, "global", "trained", "trained", "full", "a method for a test")

@@ -1,0 +1,215 @@
+"""Exports: plain files with the same outputs and the zeros in them, of a model that stays as it was."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_tickets as tt
+from tests import nets
+from tf_tickets.exporting import FORMATS, verify_saved_model
+
+SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
+pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
+
+
+def pruned(name, sparsity=0.5):
+    """A net that was trained sparse with our SGD, garbage in what its masks hide."""
+    model = nets.build(name)
+    ticket = tt.prune(model, "random", sparsity)
+    nets.compiled(nets.poison(model), tt.training.SGD(0.1, momentum=0.9))
+    model.fit(*nets.inputs_of(model), verbose=0)
+    return model, ticket
+
+
+def run_saved_model(path, x):
+    loaded = tf.saved_model.load(str(path))
+    return loaded.serve(x).numpy()
+
+
+def run_keras(path, x):
+    return nets.outputs(keras.saving.load_model(path), x)
+
+
+def run_litert(path, x):
+    runner = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    (name,) = runner.get_input_details()
+    (found,) = runner(**{name: x}).values()
+    return found
+
+
+RUN = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert}
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [*((format, "functional") for format in FORMATS), ("keras", "subclassed"), ("saved_model", "attention")],
+)
+def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tmp_path):
+    model, _ = pruned(name)
+    x, y = nets.inputs_of(model)
+    entries, optimizer = tt.masked_weights(model), model.optimizer
+    classes = [type(layer) for layer in model._flatten_layers()]
+    before = model.get_weights(), nets.outputs(model, x), [np.array(v) for v in optimizer.variables]
+    predicted = model.predict(x, verbose=0)
+    path = tmp_path / f"export{SUFFIX[format]}"
+
+    assert tt.export(model, path, format) == path
+    np.testing.assert_allclose(RUN[format](path, x), before[1], rtol=1e-4, atol=1e-5)
+
+    assert [type(layer) for layer in model._flatten_layers()] == classes
+    assert tt.masked_weights(model) == entries
+    assert model.compiled and model.optimizer is optimizer
+    nets.assert_equal(model.get_weights(), before[0])
+    nets.assert_equal([np.array(variable) for variable in optimizer.variables], before[2])
+    np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)
+    model.fit(x, y, verbose=0)
+    assert any(np.any(new != old) for new, old in zip(model.get_weights(), before[0], strict=True))
+    for entry in entries:
+        assert np.all(entry.weight.numpy()[~entry.mask.numpy()] == nets.POISON)
+
+
+class TestWhatIsInside:
+    def test_of_a_saved_model_in_a_process_without_tf_tickets(self, tmp_path):
+        model, ticket = pruned("functional")
+        x, _ = nets.inputs_of(model)
+        tt.export(model, tmp_path / "saved")
+        model.layers[-1].bias.assign_add([0.0, 0.0, 0.5])  # the difference that is to be found, and no other
+        found = verify_saved_model(model, tmp_path / "saved", x)
+        assert found.largest_difference == pytest.approx(0.5, abs=1e-5)
+        of_kernels = [(shape, count) for shape, count in found.nonzeros if len(shape) > 1]
+        expected = [(layer.shape, layer.kept) for layer in ticket.layers] + [((3, 3, 4, 1), 36)]
+        assert sorted(of_kernels) == sorted(expected)
+        # Nothing else is inside: no mask, no slot of the optimizer.
+        assert len(found.nonzeros) == len(model.weights) - len(ticket.masks)
+
+    def test_of_a_keras_file_in_a_process_without_tf_tickets(self, tmp_path):
+        """Although the model is compiled with an optimizer of ours."""
+        model, ticket = pruned("nested")
+        x, _ = nets.inputs_of(model)
+        tt.export(model, tmp_path / "export.keras", "keras")
+        np.save(tmp_path / "x.npy", x)
+        np.save(tmp_path / "y.npy", nets.outputs(model, x))
+        program = f"""
+import sys
+sys.modules["tf_tickets"] = None
+import keras, numpy as np
+model = keras.saving.load_model("export.keras")
+np.testing.assert_allclose(model(np.load("x.npy"), training=False), np.load("y.npy"), rtol=1e-5, atol=1e-6)
+assert sum(np.count_nonzero(w) for w in model.weights if w.name == "kernel") == {ticket.kept}
+assert not model.compiled
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    def test_a_sparse_litert_file_is_smaller_by_most_of_the_zeros(self, tmp_path):
+        def wide():
+            return keras.Sequential([keras.Input((64,)), keras.layers.Dense(512), keras.layers.Dense(64)])
+
+        tt.export(wide(), tmp_path / "dense.tflite", "litert")
+        model = wide()
+        tt.prune(model, "random", 0.95)
+        tt.export(model, tmp_path / "sparse.tflite", "litert")
+        dense, sparse = ((tmp_path / f"{x}.tflite").stat().st_size for x in ("dense", "sparse"))
+        assert sparse < dense / 5
+
+    def test_a_model_without_masks_is_exported_as_it_is(self, tmp_path):
+        model = nets.build("functional")
+        classes = [type(layer) for layer in model._flatten_layers()]
+        tt.export(model, tmp_path / "plain.keras", "keras")
+        loaded = keras.saving.load_model(tmp_path / "plain.keras")
+        nets.assert_equal(loaded.get_weights(), model.get_weights())
+        assert type(loaded.layers[2]) is keras.layers.BatchNormalization
+        assert [type(layer) for layer in model._flatten_layers()] == classes
+
+
+class TestLiteRTIsCompared:
+    """With the SavedModel that it is made from, by the names of inputs and outputs."""
+
+    def test_for_models_of_several_inputs_and_outputs(self, tmp_path):
+        ids, images = keras.Input((40,), dtype="int32", name="ids"), keras.Input((8, 8, 2), name="images")
+        words = keras.layers.Flatten()(keras.layers.Embedding(2, 3)(ids))
+        pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(images))
+        joined = keras.layers.Concatenate()([words, pooled])
+        outputs = {"label": keras.layers.Dense(3)(joined), "score": keras.layers.Dense(1)(pooled)}
+        model = keras.Model({"ids": ids, "images": images}, outputs)
+        tt.export(nets.hide(model), tmp_path / "several.tflite", "litert")
+
+    def test_for_images_of_any_size(self, tmp_path):
+        inputs = keras.Input((None, None, 2))
+        x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
+        tt.export(keras.Model(inputs, x), tmp_path / "any.tflite", "litert")
+
+    def test_one_that_differs_is_not_kept(self, tmp_path, monkeypatch):
+        def net():
+            return keras.Sequential([keras.Input((6,), name="rows"), keras.layers.Dense(3)])
+
+        model, other = net(), net()
+        convert = tf.lite.TFLiteConverter.from_saved_model
+
+        def of_another(path):
+            other.export(f"{path}_other", verbose=False)
+            return convert(f"{path}_other")
+
+        monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", of_another)
+        (tmp_path / "m.tflite").write_text("old")
+        with pytest.raises(ValueError, match=r"outputs differ from the model's by up to .* not kept"):
+            tt.export(model, tmp_path / "m.tflite", "litert", overwrite=True)
+        assert (tmp_path / "m.tflite").read_text() == "old"
+        assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
+
+
+class TestPaths:
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_what_exists_is_replaced_only_on_request(self, format, tmp_path):
+        model = nets.hide(nets.build("sequential"))
+        path = tmp_path / f"sub/export{SUFFIX[format]}"
+        tt.export(model, path, format)
+        stamp = path.stat().st_mtime_ns
+        with pytest.raises(FileExistsError, match=r"exists. Pass overwrite=True"):
+            tt.export(model, path, format)
+        assert path.stat().st_mtime_ns == stamp
+        nets.hide(model, seed=4)
+        tt.export(model, str(path), format, overwrite=True)
+        x, _ = nets.inputs_of(model)
+        np.testing.assert_allclose(RUN[format](path, x), nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+        assert [child.name for child in path.parent.iterdir()] == [path.name]
+
+    def test_a_failed_export_leaves_the_old_one_and_the_model(self, tmp_path, monkeypatch):
+        model = nets.poison(nets.hide(nets.build("sequential")))
+        before = model.get_weights()
+        (tmp_path / "m.keras").write_text("old")
+
+        def fail(*args, **kwargs):
+            raise OSError("disk full")
+
+        monkeypatch.setattr(keras.Sequential, "save", fail)
+        nets.compiled(model)
+        with pytest.raises(OSError, match="disk full"):
+            tt.export(model, tmp_path / "m.keras", "keras", overwrite=True)
+        assert (tmp_path / "m.keras").read_text() == "old"
+        assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+        assert model.compiled and model.optimizer is not None
+        nets.assert_equal(model.get_weights(), before)
+        assert len(tt.masked_weights(model)) == 2
+
+    def test_unknown_formats_and_suffixes_are_refused_before_any_work(self, tmp_path):
+        model = nets.build("sequential")
+        with pytest.raises(
+            ValueError, match=r"format='onnx' is unknown. Choose one of: saved_model, keras, litert"
+        ):
+            tt.export(model, tmp_path / "m", "onnx")
+        with pytest.raises(ValueError, match=r"A Keras file ends in .keras. Received: .*m.h5"):
+            tt.export(model, tmp_path / "m.h5", "keras")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_load_by_itself_is_an_error_that_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr("tf_tickets.exporting.verify._PROGRAM", "raise OSError('no SavedModel here')")
+    with pytest.raises(RuntimeError, match=r"(?s)nothing does not load by itself: .*no SavedModel here"):
+        verify_saved_model(nets.build("sequential"), tmp_path / "nothing", np.zeros((1, 6), "float32"))

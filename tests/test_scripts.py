@@ -1,0 +1,252 @@
+"""scripts/run and scripts/test make .venv once, mend it, and fail with one clear line.
+
+A shell script stands for Python here: it writes down how it is called, makes a .venv that holds itself,
+and installs nothing. So these tests need no network and show every way that an install can go.
+"""
+
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import setuptools
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "env", "grep", "mkdir", "sleep", "tail"]
+FAKE_PYTHON = """#!/bin/sh
+echo "$*" >>"$CALLS"
+case "$*" in
+  -V) echo "Python {version}.1" ;;
+  "-S -c "*version_info*) echo {version} ;;
+  "-c "*ensurepip*) exit {ensurepip} ;;
+  "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+  *" install "*) sleep "${{PIP_SECONDS-0}}"; echo "${{PIP_SAYS-}}"; exit "${{PIP_EXIT-0}}" ;;
+  "-m tf_tickets.run"* | "-m pytest"*) echo "in $PWD: $*" ;;
+esac
+"""
+
+
+class Checkout:
+    """A copy of the project's scripts, on a machine with the Pythons that a test gives it."""
+
+    def __init__(self, folder):
+        self.root = folder / "a project"
+        self.bin = folder / "bin"
+        self.calls_file = folder / "calls"
+        self.bin.mkdir()
+        self.calls_file.touch()
+        shutil.copytree(ROOT / "scripts", self.root / "scripts")
+        for name in ("setup.py", "constraints.txt"):
+            shutil.copy(ROOT / name, self.root)
+        for tool in [*TOOLS, "flock"]:
+            if found := shutil.which(tool):
+                (self.bin / tool).symlink_to(found)
+
+    def add_python(self, name="python3", version="3.11", ensurepip=True):
+        path = self.bin / name
+        path.write_text(FAKE_PYTHON.format(version=version, ensurepip=0 if ensurepip else 1))
+        path.chmod(0o755)
+        return path
+
+    def start(self, script, *arguments, **environment):
+        return subprocess.Popen(
+            [self.root / "scripts" / script, *arguments],
+            cwd=self.bin,
+            env={"PATH": str(self.bin), "CALLS": str(self.calls_file), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def call(self, script, *arguments, **environment):
+        """The exit code, and what was written to either stream."""
+        process = self.start(script, *arguments, **environment)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+    def calls(self, containing):
+        return [line for line in self.calls_file.read_text().splitlines() if containing in line]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path)
+
+
+@pytest.fixture
+def installed(checkout):
+    checkout.add_python()
+    assert checkout.call("run")[0] == 0
+    checkout.calls_file.write_text("")
+    return checkout
+
+
+def test_the_first_call_installs_with_the_constraints_and_then_works(checkout):
+    checkout.add_python()
+    code, out, _ = checkout.call("run", "--run_dir=my runs", "--seed=1")
+    assert code == 0
+    assert out == f"in {checkout.bin}: -m tf_tickets.run --run_dir=my runs --seed=1\n"
+    assert len(checkout.calls("-m venv")) == 1
+    (install,) = checkout.calls(" install ")
+    assert install.endswith("--editable . --constraint constraints.txt")
+
+
+def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
+    code, out, err = installed.call("run", "--help")
+    assert (code, err) == (0, "")
+    assert out.endswith("-m tf_tickets.run --help\n")
+    assert installed.calls("venv") == installed.calls("pip") == []
+
+
+def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
+    code, out, _ = installed.call("test", "-k", "idx")
+    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -k idx\n")
+    (install,) = installed.calls(" install ")
+    assert "--editable .[dev] " in install
+    assert installed.calls("-m venv") == []
+    installed.call("run")
+    installed.call("test")
+    assert len(installed.calls(" install ")) == 1
+
+
+@pytest.mark.parametrize("name", ["setup.py", "constraints.txt"])
+def test_changed_requirements_are_installed_into_the_same_environment(installed, name):
+    with (installed.root / name).open("a") as file:
+        file.write("# changed\n")
+    assert installed.call("run")[0] == 0
+    assert len(installed.calls(" install ")) == 1
+    assert installed.calls("-m venv") == []
+
+
+def test_a_moved_project_is_installed_again(installed):
+    installed.root = installed.root.rename(installed.root.with_name("moved"))
+    assert installed.call("run")[0] == 0
+    assert len(installed.calls(" install ")) == 1
+
+
+def test_an_install_cut_short_is_done_from_the_start(checkout):
+    checkout.add_python()
+    process = checkout.start("run", PIP_SECONDS="30")
+    while not checkout.calls(" install "):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    checkout.calls_file.write_text("")
+    assert checkout.call("run")[0] == 0
+    assert len(checkout.calls("-m venv --clear")) == len(checkout.calls(" install ")) == 1
+
+
+def test_an_environment_without_its_interpreter_is_made_anew(installed):
+    (installed.root / ".venv/bin/python").unlink()
+    assert installed.call("run")[0] == 0
+    assert len(installed.calls("-m venv --clear")) == len(installed.calls(" install ")) == 1
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="without flock calls do not wait")
+def test_two_first_calls_install_once(checkout):
+    checkout.add_python()
+    both = [checkout.start("run", PIP_SECONDS="0.3") for _ in range(2)]
+    outputs = [process.communicate(timeout=30)[0] for process in both]
+    assert all("-m tf_tickets.run" in out for out in outputs)
+    assert len(checkout.calls(" install ")) == 1
+
+
+def test_the_newest_supported_python_that_can_make_environments_is_taken(checkout):
+    checkout.add_python("python3.13", "3.13", ensurepip=False)
+    checkout.add_python("python3.12", "3.12")
+    checkout.add_python("python3", "3.14")
+    _, _, err = checkout.call("run")
+    assert "with python3.12\n" in err
+
+
+def test_python_given_by_name_replaces_another(installed):
+    wanted = installed.add_python("other python", "3.12")
+    code, _, err = installed.call("run", PYTHON=str(wanted))
+    assert code == 0
+    assert f"with {wanted}\n" in err
+    assert installed.call("run") == installed.call("run", PYTHON=str(wanted))
+
+
+@pytest.mark.parametrize(
+    ("pythons", "environment", "words"),
+    [
+        ({}, {}, ["needs Python 3.10, 3.11, 3.12 or 3.13", "of python3.13 ", "none runs"]),
+        ({"python3": "3.9"}, {}, ["needs Python 3.10, 3.11, 3.12 or 3.13", "python3 is 3.9"]),
+        ({"python3": "3.14", "python": "2.7"}, {}, ["python3 is 3.14, python is 2.7"]),
+        ({"python3": "3.11", "old": "3.9"}, {"PYTHON": "old"}, ["old is 3.9"]),
+        ({"python3": "3.11"}, {"PYTHON": "gone"}, ["of gone none runs"]),
+    ],
+)
+def test_without_a_supported_python_one_line_says_what_was_found(checkout, pythons, environment, words):
+    for name, version in pythons.items():
+        checkout.add_python(name, version)
+    code, out, err = checkout.call("run", **environment)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert all(word in err for word in words)
+
+
+def test_a_python_without_venv_is_one_line_with_the_package_to_install(checkout):
+    checkout.add_python(ensurepip=False)
+    code, _, err = checkout.call("test")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "python3: no venv" in err
+    assert "apt-get install python3-venv" in err
+
+
+@pytest.mark.parametrize(
+    ("pip_says", "words"),
+    [
+        ("WARNING: Retrying (Retry(total=0, ...\nERROR: no setuptools", "cannot reach a package"),
+        ("ERROR: Could not find X (from versions: none)", "cannot reach a package index"),
+        ("ERROR: [Errno 28] No space left on device\nERROR: more", "pip failed: ERROR: [Errno 28] No space"),
+    ],
+)
+def test_a_failing_pip_is_explained_in_the_last_line(checkout, pip_says, words):
+    checkout.add_python()
+    code, out, err = checkout.call("run", PIP_SAYS=pip_says, PIP_EXIT="1")
+    assert (code, out) == (1, "")
+    assert words in err.splitlines()[-1]
+    assert err.endswith(f"(log: {checkout.root}/.venv.log)\n")
+    assert checkout.call("run")[0] == 0
+
+
+def test_an_update_that_changed_nothing_leaves_the_environment_usable(installed):
+    setup = installed.root / "setup.py"
+    before = setup.read_text()
+    setup.write_text(before + "# a requirement that cannot be had\n")
+    assert installed.call("run", PIP_EXIT="1")[0] == 1
+    setup.write_text(before)
+    installed.calls_file.write_text("")
+    assert installed.call("run", PIP_EXIT="1")[0] == 0
+    assert installed.calls("pip") == []
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_constraints_name_a_version_of_every_requirement_for_each_python(monkeypatch, python):
+    packaging = {}
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(setuptools, "setup", lambda **given: packaging.update(given))
+    runpy.run_path("setup.py")
+    here = {"python_version": python, "python_full_version": f"{python}.0"}
+    lines = Path("constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    tested = {
+        pin.name: next(iter(pin.specifier)).version
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate(here)
+    }
+    for text in packaging["install_requires"] + packaging["extras_require"]["dev"]:
+        required = Requirement(text)
+        if required.marker is None or required.marker.evaluate(here):
+            version = tested[required.name.replace("_", "-").lower()]
+            assert required.specifier.contains(version), text
+
+
+def test_scripts_are_executable():
+    for name in ("scripts/run", "scripts/test", ".ci/run"):
+        assert os.access(ROOT / name, os.X_OK), name
