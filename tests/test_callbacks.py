@@ -64,7 +64,7 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.rates.append(round(float(np.asarray(self.model.optimizer.learning_rate)), 6))
         self.weights.append([np.array(weight) for weight in stock_weights(self.model)])
-        self.steps.append(int(self.model.optimizer.iterations))
+        self.steps.append(int(np.asarray(self.model.optimizer.iterations)))
         self.kept.append(sum(int(np.sum(entry.mask)) for entry in tt.masked_weights(self.model)))
 
 
@@ -157,11 +157,11 @@ class TestWeightRewinding:
     def test_to_epoch_0_makes_the_lottery_ticket(self):
         """The same ticket, weights and rates as prune("lt") with the weights from before training."""
         lottery = [MagnitudePruning(0.5, epoch=2, classifier_keep=1.0), WeightRewinding(epoch=2)]
-        model = nets.build("functional")
+        model = nets.build("sequential")
         init = model.get_weights()
         by_fit(model, keras.optimizers.SGD(0.1, momentum=0.9), 3, lottery)
 
-        twin = nets.build("functional")
+        twin = nets.build("sequential")
         by_fit(twin, keras.optimizers.SGD(0.1, momentum=0.9), 2, [])
         ticket = tt.prune(twin, "lt", 0.5, init_weights=init)
         nets.assert_equal(lottery[0].ticket.masks, ticket.masks)

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tf_tickets.exporting import FORMATS, verify_saved_model
+from tf_tickets.layers import save_weights
 
 SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
@@ -86,21 +87,34 @@ class TestWhatIsInside:
         # Nothing else is inside: no mask, no slot of the optimizer.
         assert len(found.nonzeros) == len(model.weights) - len(ticket.masks)
 
-    def test_of_a_keras_file_in_a_process_without_tf_tickets(self, tmp_path):
-        """Although the model is compiled with an optimizer of ours."""
+    def test_of_keras_files_in_a_process_without_tf_tickets(self, tmp_path):
+        """Exported, although compiled with an optimizer of ours; folded and saved; and as weights alone."""
         model, ticket = pruned("nested")
         x, _ = nets.inputs_of(model)
-        tt.export(model, tmp_path / "export.keras", "keras")
+        tt.export(model, tmp_path / "exported.keras", "keras")
         np.save(tmp_path / "x.npy", x)
         np.save(tmp_path / "y.npy", nets.outputs(model, x))
+        model.compile("adam")
+        tt.fold(model).save(tmp_path / "folded.keras")
+        save_weights(model, tmp_path / "folded.weights.h5")
         program = f"""
 import sys
 sys.modules["tf_tickets"] = None
 import keras, numpy as np
-model = keras.saving.load_model("export.keras")
-np.testing.assert_allclose(model(np.load("x.npy"), training=False), np.load("y.npy"), rtol=1e-5, atol=1e-6)
-assert sum(np.count_nonzero(w) for w in model.weights if w.name == "kernel") == {ticket.kept}
-assert not model.compiled
+
+def check(model):
+    outputs = model(np.load("x.npy"), training=False)
+    np.testing.assert_allclose(outputs, np.load("y.npy"), rtol=1e-5, atol=1e-6)
+    assert sum(np.count_nonzero(w) for w in model.weights if w.name == "kernel") == {ticket.kept}
+
+exported, folded = (keras.saving.load_model(f"{{name}}.keras") for name in ("exported", "folded"))
+assert not exported.compiled and folded.compiled
+check(exported)
+check(folded)
+for weight in folded.weights:
+    weight.assign(weight * 0 + 7)
+folded.load_weights("folded.weights.h5")
+check(folded)
 """
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -165,7 +179,7 @@ class TestLiteRTIsCompared:
 
 
 class TestPaths:
-    @pytest.mark.parametrize("format", FORMATS)
+    @pytest.mark.parametrize("format", ["saved_model", "keras"])  # a folder, a file
     def test_what_exists_is_replaced_only_on_request(self, format, tmp_path):
         model = nets.hide(nets.build("sequential"))
         path = tmp_path / f"sub/export{SUFFIX[format]}"

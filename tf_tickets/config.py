@@ -376,7 +376,7 @@ def default_threads() -> int:
 
 def _classifier_keep(value: str | None, row: Method, ratios: str) -> float | None:
     if value is None:
-        return row.classifier_keep
+        return row.classifier_keep if ratios == row.ratios else None
     if value == RANKED and ratios == "global":
         return None
     try:

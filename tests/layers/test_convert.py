@@ -1,8 +1,6 @@
 """mask_layers, masked_weights, fold: any Keras model, in place and back."""
 
 import copy
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -16,7 +14,7 @@ from tf_tickets.layers import folded, prunable_weights, restore_weights, save_we
 
 every_net = pytest.mark.parametrize("name", nets.NETS)
 reloadable_net = pytest.mark.parametrize("name", nets.RELOADABLE)
-some_nets = pytest.mark.parametrize("name", ["functional", "subclassed", "attention"])
+some_nets = pytest.mark.parametrize("name", ["functional", "attention"])
 rebuilt_by_parents = pytest.mark.parametrize("name", sorted(set(nets.NETS) - set(nets.RELOADABLE)))
 
 
@@ -142,7 +140,7 @@ class TestAModelThatHasRun:
         first.weight.assign(2 * first.weight)
         assert np.any(model.predict(x, verbose=0) != expected)
 
-    @pytest.mark.parametrize("change", [nets.hide, tt.fold, lambda m: tt.prune(m, "random", 0.5)])
+    @pytest.mark.parametrize("change", [nets.hide, tt.fold])
     def test_a_callback_may_change_the_layers_in_the_middle_of_a_fit(self, change):
         class Change(keras.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
@@ -459,32 +457,6 @@ class TestFiles:
         nets.hide(model)
         restore_weights(model, before)
         assert len(stock_weights(model)) == 3
-
-    def test_a_folded_file_and_a_weights_file_need_no_tf_tickets(self, tmp_path):
-        model = nets.hide(nets.build("functional"))
-        x, _ = nets.inputs_of(model)
-        kept = sum(int(np.sum(entry.mask)) for entry in tt.masked_weights(model))
-        np.save(tmp_path / "x.npy", x)
-        np.save(tmp_path / "y.npy", nets.outputs(model, x))
-        save_weights(tt.fold(model), tmp_path / "folded.weights.h5")
-        model.save(tmp_path / "folded.keras")
-        program = f"""
-import sys
-sys.modules["tf_tickets"] = None
-import h5py, keras, numpy as np
-model = keras.saving.load_model("folded.keras")
-np.testing.assert_allclose(model(np.load("x.npy"), training=False), np.load("y.npy"), rtol=1e-5, atol=1e-6)
-count = lambda: sum(np.count_nonzero(w) for w in model.weights if w.name in ("kernel", "pointwise_kernel"))
-assert count() == {kept}, count()
-for weight in model.weights:
-    weight.assign(weight * 0 + 7)
-model.load_weights("folded.weights.h5")
-assert count() == {kept}, count()
-"""
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
 
 
 class TestCopies:

@@ -16,6 +16,15 @@ def model():
     return nets.functional()
 
 
+@pytest.fixture(scope="module", params=["fresh", "masked"])
+def unchanged(request):
+    """One model for all refusals."""
+    model = nets.functional()
+    if request.param == "masked":
+        tt.prune(model, "random", 0.5)
+    return model
+
+
 def compiled(model):
     """The model after a step of training, its optimizer with it."""
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
@@ -266,14 +275,6 @@ class TestOptions:
 
 class TestWhatIsRefused:
     """Before work starts, and the model is what it was, masked or not."""
-
-    @pytest.fixture(scope="class", params=["fresh", "masked"])
-    def unchanged(self, request):
-        """One model for all refusals."""
-        model = nets.functional()
-        if request.param == "masked":
-            tt.prune(model, "random", 0.5)
-        return model
 
     @pytest.mark.parametrize("case", sorted(REFUSED))
     def test_with_one_clear_error(self, unchanged, case):

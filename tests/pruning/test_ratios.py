@@ -297,7 +297,7 @@ class TestOverflow:
 
 
 class TestRounding:
-    """Real-valued counts become whole ones: the largest remainders go up, of equal ones the earlier layer's."""
+    """Real-valued counts become whole ones: largest remainders go up, of equal ones the earlier."""
 
     @pytest.mark.parametrize(
         ("counts", "whole"),

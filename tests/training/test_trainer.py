@@ -46,7 +46,7 @@ def float64_rate():
 class TestAgainstFit:
     """Keras's own loop, with a Keras optimizer, without augmentation, in the same order."""
 
-    @pytest.mark.parametrize("size", [4, 11, 64])  # 22 examples: the last of 4 is half a batch
+    @pytest.mark.parametrize("size", [4, 64])  # 22 examples: the last of 4 is half a batch
     def test_weights_and_losses_are_those_of_fit(self, size):
         model, x, y = perceptron()
         ours = train(Trainer(model, keras.optimizers.SGD(0.2, momentum=0.9)), x, y, size)
@@ -119,7 +119,7 @@ class TestThePapersTrajectory:
 class TestTwoReplicas:
     """Each computes its share of the same global batch."""
 
-    @pytest.mark.parametrize("size", [4, 7, 22])  # 7: shares of 3 and 4, and a last batch of 1
+    @pytest.mark.parametrize("size", [7, 22])  # 7: shares of 3 and 4, and a last batch of 1
     def test_agree_with_one_device(self, size):
         model, x, y = perceptron()
         alone = Trainer(model, SGD(0.2, momentum=0.9, weight_decay=1e-2))

@@ -111,7 +111,6 @@ def mask_layers(
         forget_traces(model)
         for part in _parts(model):
             _guard_save(part)
-    object.__setattr__(model, "_forward_order", ordered)
     return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
 
 
@@ -123,7 +122,8 @@ def masked_weights(model: keras.Model) -> list[MaskedWeight]:
         if isinstance(layer, masked.Masked)
         for attribute in layer.masks
     ]
-    return [_entry(*pair) for pair in _ordered(model, found, None)]
+    ordered, _ = _in_forward_order(model, found, None)
+    return [_entry(*pair) for pair in ordered]
 
 
 def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
@@ -132,7 +132,8 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
     if entries:
         return entries
     chosen, _ = _choose(model, None, None)
-    return [_entry(*pair) for pair in _ordered(model, chosen, data)]
+    ordered, _ = _in_forward_order(model, chosen, data)
+    return [_entry(*pair) for pair in ordered]
 
 
 def fold(model: keras.Model) -> keras.Model:
@@ -310,20 +311,13 @@ def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], b
     )
 
 
-def _ordered(model, pairs: list, data) -> tuple:
-    """The pairs in forward order, from the order kept by `mask_layers` where it still fits."""
-    kept = model.__dict__.get("_forward_order", ())
-    if {(id(a), b) for a, b in kept} == {(id(a), b) for a, b in pairs}:
-        return kept
-    ordered, _ = _in_forward_order(model, pairs, data)
-    object.__setattr__(model, "_forward_order", ordered)
-    return ordered
-
-
 def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, str]]]:
     """The pairs in forward order; (path, reason) of those that a mask would not reach."""
     if not pairs:
         return (), []
+    known = model.__dict__.get("_forward_order", ())
+    if {(id(layer), name) for layer, name in known} == {(id(layer), name) for layer, name in pairs}:
+        return known, []
     order, outside = reads(model, [(layer, layer.__dict__[name]) for layer, name in pairs], data)
     reasons = dict.fromkeys(sorted(set(range(len(pairs))) - set(order)), "never read by the forward pass")
     for position in sorted(outside):
@@ -337,7 +331,9 @@ def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, 
     for rank, position in enumerate(order):
         first.setdefault(id(pairs[position][0]), rank)
     order.sort(key=lambda position: (first[id(pairs[position][0])], position))
-    return tuple(pairs[position] for position in order if position not in reasons), unmaskable
+    ordered = tuple(pairs[position] for position in order if position not in reasons)
+    object.__setattr__(model, "_forward_order", ordered)
+    return ordered, unmaskable
 
 
 def _give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:

@@ -70,7 +70,9 @@ def prune(
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
     check_options(score_row(row.score), options, also=OPTIONS)
     check_choice("rounding", rounding, ROUNDINGS)
-    arguments: dict[str, Any] = {"ratios": row.ratios, "classifier_keep": row.classifier_keep, **options}
+    # Of other ratios than the method's own, its share of the classifier is no part.
+    own_keep = row.classifier_keep if options.get("ratios", row.ratios) == row.ratios else None
+    arguments: dict[str, Any] = {"ratios": row.ratios, "classifier_keep": own_keep, **options}
     check_choice("ratios", arguments["ratios"], (GLOBAL, *RATIOS))
     _check_classifier_keep_is_used(options, arguments["ratios"], rounding)
     if row.rewinds and init_weights is None:
