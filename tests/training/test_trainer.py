@@ -179,6 +179,21 @@ class TestTheLoop:
     def test_no_epochs_are_no_work(self):
         assert Trainer(nets.build("sequential"), keras.optimizers.SGD()).fit(None, [], 5) == []
 
+    def test_too_few_batches_are_noticed_before_the_first_step(self):
+        model, x, y = perceptron()
+        before = weights(model)
+        with pytest.raises(ValueError, match=r"3 epochs of 6 steps take 18 batches. Received: 6"):
+            Trainer(model, SGD(0.1)).fit(lambda epochs: batches(x, y, 4)([0]), range(3), 6)
+        nets.assert_equal(weights(model), before)
+
+    def test_the_number_of_steps_in_a_call_changes_nothing(self):
+        found = []
+        for steps_per_call in (1, 4):
+            model, x, y = perceptron()
+            history = train(Trainer(model, SGD(0.1, momentum=0.9), steps_per_call=steps_per_call), x, y)
+            found.append([*weights(model), [row["loss"] for row in history]])
+        nets.assert_equal(*found)
+
     def test_batch_hooks_see_every_batch_and_others_any_pace(self):
         class Hooks(keras.callbacks.Callback):
             def __init__(self):

@@ -85,7 +85,8 @@ def mask_layers(
 
     Args:
         model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
-            its optimizer and need not be compiled again; functions that Keras traced for it are renewed.
+            its optimizer and need not be compiled again; functions that Keras traced for it are renewed
+            (another model that shares its layers must be compiled again).
         include: which layers to mask instead of the default: a layer (with all that it contains), a layer
             class, a predicate `layer -> bool`, or an iterable of these.
         exclude: which layers to leave alone; same forms.
@@ -139,8 +140,9 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
 def fold(model: keras.Model) -> keras.Model:
     """Bakes the zeros into the weights and gives every layer its stock Keras class back, in place.
 
-    What is saved or exported afterwards needs no tf_tickets to load. The inverse of `mask_layers`, except
-    that masked weights are now zero.
+    What is saved or exported afterwards needs no tf_tickets to load (a file that holds an optimizer of ours
+    does: load it with `compile=False`, or write it by `export`). The inverse of `mask_layers`, except that
+    masked weights are now zero.
 
     Args:
         model: any Keras model; without masks it is returned as it is.

@@ -77,6 +77,7 @@ class Trainer:
             move), learning_rate, and what `evaluate` returned.
 
         Raises:
+            ValueError: there are too few batches.
             TrainingDiverged: the loss, or at the end of an epoch a weight, is NaN or infinite.
         """
         epochs = list(epochs)
@@ -90,7 +91,13 @@ class Trainer:
             verbose=0,
         )
         steps_per_call = self.steps_per_call or (1 if _has_batch_hooks(hooks.callbacks) else None)
-        iterator = iter(batches(epochs))
+        dataset = batches(epochs)
+        available, needed = int(dataset.cardinality()), len(epochs) * steps_per_epoch
+        if 0 <= available < needed:
+            raise ValueError(
+                f"{len(epochs)} epochs of {steps_per_epoch} steps take {needed} batches. Received: {available}"
+            )
+        iterator = iter(dataset)
         history: list[dict[str, float]] = []
         self.model.stop_training = False
         hooks.on_train_begin()
