@@ -17,10 +17,10 @@ class Backwards(keras.Model):
         super().__init__(**kwargs)
         self.last = keras.layers.Dense(3)
         self.middle = [keras.layers.Dense(5, "relu"), keras.layers.Dense(4, "relu")]
-        self.first = keras.layers.Dense(7, "relu")
+        self._stem = keras.layers.Dense(7, "relu")
 
     def call(self, inputs):
-        x = self.first(inputs)
+        x = self._stem(inputs)
         for layer in self.middle:
             x = layer(x)
         return self.last(x)

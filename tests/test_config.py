@@ -73,6 +73,20 @@ def test_defaults():
     assert rewound.rewind_epoch == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        (["--method=lt"], 1.0),
+        (["--method=lt", "--ratios=smart"], None),
+        (["--method=hybrid", "--ratios=global"], None),
+        (["--method=lt", "--ratios=smart", "--classifier_keep=0.5"], 0.5),
+        (["--method=lt", "--classifier_keep=ranked"], None),
+    ],
+)
+def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(arguments, kept):
+    assert configure(*arguments)[0].classifier_keep == kept
+
+
 def test_changed_data_is_another_config():
     _, dataset = configure()
     train = dataset.splits["train"]
@@ -107,6 +121,12 @@ def test_changed_data_is_another_config():
         (["--milestones=soon"], "soon"),
         (["--lr_decay=0"], "lr_decay"),
         (["--width=-1"], "width"),
+        (["--optimizer=adam", "--momentum=0.5"], "momentum.*sgd"),
+        (["--optimizer=adam", "--weight_decay=0.1"], "weight_decay.*adamw"),
+        (["--schedule=cosine", "--milestones=0.5"], "milestones.*--schedule=milestones"),
+        (["--min_learning_rate=0.01"], "min_learning_rate.*cosine"),
+        (["--milestones=80,120"], "80 lies beyond the 30 epochs"),
+        (["--run_dir=x", "--dense_dir=x"], "two directories"),
         (["--validation_fraction=0.9"], "0.9"),
     ],
 )

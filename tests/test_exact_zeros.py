@@ -40,10 +40,8 @@ CASES = [
     ("sgd, clipped", "mixed_float16", "trainer", 1),
     ("adam, averaged", "mixed_bfloat16", "trainer", 1),
     ("adamw, clipped", "float32", "trainer", 1),
-    ("sgd", "mixed_bfloat16", "fit", 2),
     ("adam, averaged at the end", "float32", "fit", 2),
     ("sgd", "mixed_float16", "trainer", 2),
-    ("adamw, clipped", "float32", "trainer", 2),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.runs import configure, run
 from tf_tickets import METHODS, Ticket, pipeline
-from tf_tickets.store import NotOurs
+from tf_tickets.store import NotOurs, RunDirectory
 from tf_tickets.training import TrainingDiverged
 
 TOTAL = 64 * 24 + 24 * 16 + 16 * 10
@@ -196,3 +196,58 @@ def _tiny():
     from tests.runs import TINY
 
     return TINY
+
+
+@pytest.mark.parametrize("lost", ["final.weights.h5", "ticket.npz", "model.keras"])
+def test_a_stage_whose_output_is_gone_is_done_again(lost, tmp_path):
+    whole, _ = run(tmp_path / "run", "--method=random", "--export=keras")
+    (tmp_path / "run" / lost).unlink()
+    again, _ = run(tmp_path / "run", "--method=random", "--export=keras")
+    assert (tmp_path / "run" / lost).exists()
+    assert again["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_another_ticket_in_the_directory_is_refused(tmp_path):
+    run(tmp_path / "run", "--method=random", "--sparsity=0.8")
+    run(tmp_path / "other", "--method=random", "--sparsity=0.5")
+    (tmp_path / "run" / "ticket.npz").write_bytes((tmp_path / "other" / "ticket.npz").read_bytes())
+    with pytest.raises(ValueError, match="not the ticket that this run found"):
+        run(tmp_path / "run", "--method=random", "--sparsity=0.8")
+
+
+@pytest.mark.parametrize("damaged", ["stages.json", "ticket.npz", "final.weights.h5"])
+def test_a_damaged_file_is_named(damaged, tmp_path):
+    run(tmp_path / "run", "--method=random")
+    (tmp_path / "run" / damaged).write_bytes(b"[1]")
+    with pytest.raises(ValueError, match=damaged):
+        run(tmp_path / "run", "--method=random", "--export=keras")
+
+
+def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
+    first, _ = run(tmp_path / "run", "--method=hybrid")
+    (dense,) = (tmp_path / "dense").iterdir()
+    dense.rename(tmp_path / "moved")
+    again, _ = run(tmp_path / "run", "--method=hybrid")
+    assert again == first and not dense.exists()
+
+
+def test_a_budget_that_cannot_be_met_is_an_error_before_work_starts(tmp_path):
+    with pytest.raises(ValueError, match="budget is"):
+        run(tmp_path / "run", "--method=hybrid", "--rounding=reference", "--sparsity=0.99")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_work_in_one_directory(tmp_path):
+    settings, _ = configure(f"--run_dir={tmp_path / 'run'}", *_tiny(), "--method=random")
+    first = RunDirectory(settings.run_dir, settings.identity, "run").claim()
+    with first.locked(), pytest.raises(NotOurs, match="Another process is at work"):
+        run(tmp_path / "run", "--method=random")
+    run(tmp_path / "run", "--method=random")
+
+
+def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
+    for directory in (tmp_path / "run", tmp_path / "dense"):
+        directory.mkdir()
+    (tmp_path / "run" / ".config.json.abcd1234").mkdir()
+    run(tmp_path / "run", "--method=random")
+    assert not (tmp_path / "run" / ".config.json.abcd1234").exists()

@@ -67,6 +67,16 @@ METHOD_FLAGS = (
     ),
 )
 
+# Flags of the recipe that mean nothing for some recipes: (flag, when it means something, what it needs).
+RECIPE_FLAGS_OF = (
+    ("momentum", lambda recipe: recipe.optimizer == "sgd", "--optimizer=sgd"),
+    ("nesterov", lambda recipe: recipe.optimizer == "sgd", "--optimizer=sgd"),
+    ("weight_decay", lambda recipe: recipe.optimizer != "adam", "--optimizer=sgd or adamw"),
+    ("milestones", lambda recipe: recipe.schedule == "milestones", "--schedule=milestones"),
+    ("lr_decay", lambda recipe: recipe.schedule == "milestones", "--schedule=milestones"),
+    ("min_learning_rate", lambda recipe: recipe.schedule == "cosine", "--schedule=cosine"),
+)
+
 
 def define_flags() -> None:
     """Defines the flags of a run (once), each in one of `GROUPS`."""
@@ -150,7 +160,13 @@ def define_flags() -> None:
     _define(flags.DEFINE_float, TRAINING, "learning_rate", None, "At the top of the schedule.")
     _define(flags.DEFINE_float, TRAINING, "momentum", None, "Of SGD.")
     _define(flags.DEFINE_bool, TRAINING, "nesterov", None, "Nesterov's momentum.")
-    _define(flags.DEFINE_float, TRAINING, "weight_decay", None, "L2, added to every gradient.")
+    _define(
+        flags.DEFINE_float,
+        TRAINING,
+        "weight_decay",
+        None,
+        "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
+    )
     _define(flags.DEFINE_enum, TRAINING, "schedule", None, "Schedule.", choices=SCHEDULES)
     _define(
         flags.DEFINE_list,
@@ -315,6 +331,7 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
     if "model" in given:
         given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
     recipe = dataclasses.replace(dataset.recipe, **given)
+    _check_recipe(recipe, given)
     config = Config(
         method=values.method,
         sparsity=values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes,
@@ -337,6 +354,8 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
     run_dir = values.run_dir or os.path.join("runs", run_name(config))
     parent = os.path.dirname(os.path.abspath(run_dir))
     dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
+    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
+        raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
     return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
 
 
@@ -388,6 +407,18 @@ def _classifier_keep(value: str | None, row: Method, ratios: str) -> float | Non
             f"--classifier_keep={value}: a fraction in (0, 1], or '{RANKED}' with global ratios."
         )
     return number
+
+
+def _check_recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
+    """Refuses flags that would change nothing but the name of the run."""
+    for name, applies, needs in RECIPE_FLAGS_OF:
+        if name in given and not applies(recipe):
+            raise ValueError(f"--{name}={given[name]} is only for {needs}.")
+    beyond = [epoch for epoch in recipe.milestones if epoch >= max(recipe.epochs, 1)]
+    if "milestones" in given and recipe.schedule == "milestones" and beyond:
+        raise ValueError(
+            f"--milestones: {beyond[0]:g} lies beyond the {recipe.epochs} epochs. (Fractions are below 1.)"
+        )
 
 
 def _rewind_epoch(value: int | None, row: Method, epochs: int) -> int | None:

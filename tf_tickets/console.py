@@ -1,7 +1,8 @@
-"""What the person sees: the plan, progress, and the closing table. Bars in a terminal, plain lines elsewhere."""
+"""What the person sees: plan, progress, closing table. Bars in a terminal, plain lines elsewhere."""
 
 import json
 import pathlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -105,7 +106,8 @@ class Progress(keras.callbacks.Callback):
             self.printed = now
         elif self.task is not None and last:
             self.out.print(
-                f"  {self.title}: {self.total} epochs  {_numbers(logs)}  in {now - self.began:.0f} s",
+                f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  "
+                f"in {now - self.began:.0f} s",
                 markup=False,
             )
 
@@ -133,7 +135,9 @@ class EpochLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         import tensorflow as tf
 
+        # An interrupted attempt may have left its part.
         self.path.write_text("")
+        shutil.rmtree(self.tensorboard, ignore_errors=True)
         self.writer = tf.summary.create_file_writer(str(self.tensorboard))
 
     def on_epoch_end(self, epoch, logs=None) -> None:
@@ -154,6 +158,11 @@ def bar(fraction: float, width: int = BAR_WIDTH) -> str:
     if fraction > 0:
         eighths = max(eighths, 1)
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _numbers(logs: Mapping[str, float] | None) -> str:

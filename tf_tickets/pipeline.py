@@ -19,25 +19,26 @@ import tensorflow as tf
 
 from tf_tickets import callbacks, layers, models, pruning, training
 from tf_tickets.config import Config
-from tf_tickets.console import Console, EpochLog, bar
+from tf_tickets.console import Console, EpochLog, bar, plural
 from tf_tickets.data import Dataset
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
 from tf_tickets.methods import INIT, REWOUND, TRAINED
-from tf_tickets.store import DenseDirectory, RunDirectory, read_json, replacing, write_json
+from tf_tickets.store import DenseDirectory, Directory, RunDirectory, read_json, replacing, write_json
 from tf_tickets.streams import stream_seed
 
 
 def run(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> dict[str, Any]:
     """Makes one ticket from data to export, and returns what result.json holds."""
     job = prepare(config, dataset, strategy, show)
-    pretrain(job)
-    ticket = find_ticket(job)
-    retrain(job, ticket)
-    numbers = evaluate(job, ticket)
-    export(job)
-    return report(job, ticket, numbers)
+    with job.directory.locked():
+        pretrain(job)
+        ticket = find_ticket(job)
+        retrain(job, ticket)
+        numbers = evaluate(job, ticket)
+        export(job)
+        return report(job, ticket, numbers)
 
 
 @dataclasses.dataclass
@@ -89,7 +90,15 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
     total = sum(entry.size for entry in weights)
-    pruning.ratios.total_to_keep(total, config.sparsity)
+    pruning.plan_budget(
+        model,
+        config.row.score,
+        config.ratios,
+        config.sparsity,
+        rounding=config.rounding,
+        family=config.family,
+        classifier_keep=config.classifier_keep,
+    )
     job = Job(
         config=config,
         dataset=dataset,
@@ -106,22 +115,23 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
 
 def pretrain(job: Job) -> None:
     """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to."""
-    config, dense = job.config, job.dense
-    if not config.row.pretrains:
+    config, dense, show = job.config, job.dense, job.show
+    if not config.row.pretrains or job.directory.finished("retrain") is not None:
         return
-    dense.claim()
-    rewind = config.rewind_epoch
-    if dense.finished("train") is None:
-        job.show.line("dense training")
-        kept = {rewind: dense.epoch_weights(rewind)} if rewind is not None else {}
-        _train(job, dense, "dense", range(job.recipe.epochs), job.recipe.learning_rate_at, kept)
-    else:
-        job.show.line(f"dense training: done before, in {dense.path}")
-    if rewind is not None and not dense.epoch_weights(rewind).exists():
-        job.show.line(f"dense training, again up to epoch {rewind}, to rewind to")
-        layers.restore_weights(job.model, job.init_weights)
-        _fit(job, "dense", range(rewind), job.recipe.learning_rate_at, [])
-        _save_weights(job.model, dense.epoch_weights(rewind))
+    with dense.claim().locked(lambda: show.line(f"waiting for another process, at work in {dense.path}")):
+        rewind = config.rewind_epoch
+        if dense.finished("train") is None:
+            show.line("dense training")
+            layers.restore_weights(job.model, job.init_weights)
+            kept = {rewind: dense.epoch_weights(rewind)} if rewind is not None else {}
+            _train(job, dense, "train", range(job.recipe.epochs), job.recipe.learning_rate_at, kept)
+        else:
+            show.line(f"dense training: done before, in {dense.path}")
+        if rewind is not None and not dense.epoch_weights(rewind).exists():
+            show.line(f"dense training, again up to epoch {rewind}, to rewind to")
+            layers.restore_weights(job.model, job.init_weights)
+            _fit(job, "dense", range(rewind), job.recipe.learning_rate_at, [])
+            _save_weights(job.model, dense.epoch_weights(rewind))
 
 
 def find_ticket(job: Job) -> pruning.Ticket:
@@ -142,8 +152,14 @@ def find_ticket(job: Job) -> pruning.Ticket:
         )
         origin = {"method": config.method, **ticket.origin, "run": config.identity}
         dataclasses.replace(ticket, origin=origin).save(directory.ticket, overwrite=True)
-        directory.finish("ticket", {"seconds": time.perf_counter() - began})
+        directory.finish(
+            "ticket",
+            {"seconds": time.perf_counter() - began, "sha256": ticket.sha256},
+            [directory.ticket],
+        )
     ticket = pruning.Ticket.load(directory.ticket)
+    if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
+        raise ValueError(f"{directory.ticket} is not the ticket that this run found. {directory.remedy}")
     job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights")
     for note in ticket.notes:
         job.show.line(f"  note: {note}")
@@ -175,14 +191,14 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         return done["numbers"]
     began = time.perf_counter()
     layers.fold(model)
-    layers.restore_weights(model, directory.final_weights)
+    _load_weights(model, directory.final_weights, directory)
     if done is not None:
         return done["numbers"]
     entries = layers.prunable_weights(model)
     kernels = [np.asarray(entry.weight) for entry in entries]
     for kernel, mask, name in zip(kernels, ticket.masks, ticket.names, strict=True):
         if np.count_nonzero(kernel[~mask]):
-            raise AssertionError(f"{name}: pruned weights are not zero in {directory.final_weights}")
+            raise RuntimeError(f"{name}: pruned weights are not zero in {directory.final_weights}")
     prunable = {id(entry.weight) for entry in entries}
     rest = [np.asarray(weight) for weight in model.weights if id(weight) not in prunable]
     uses = layers.macs_per_weight(model, entries)
@@ -205,6 +221,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         numbers["dense_test_accuracy"] = dense["history"][-1]["test_accuracy"]
         numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
         numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
+        numbers["dense_seconds"] = dense["seconds"]
     directory.finish("evaluate", {"seconds": time.perf_counter() - began, "numbers": numbers})
     return numbers
 
@@ -227,7 +244,7 @@ def export(job: Job) -> None:
                 raise RuntimeError(f"The export's outputs differ by {found.largest_difference:.3g}.")
             facts["largest_difference"] = found.largest_difference
             facts["nonzeros"] = sum(count for _, count in found.nonzeros)
-        directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts})
+        directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
 
 
 def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -235,9 +252,10 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     config, directory = job.config, job.directory
     stages = read_json(directory.stages)
     seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
+    numbers = dict(numbers)
+    dense_seconds = numbers.pop("dense_seconds", None)
     if config.row.pretrains:
-        trained = job.dense.finished("train") or {}
-        seconds = {"dense": trained["seconds"], **seconds}
+        seconds = {"dense": dense_seconds, **seconds}
     result = {
         "method": config.method,
         "sparsity": config.sparsity,
@@ -280,28 +298,33 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 
 def _go_to(job: Job, point: str) -> None:
     """Sets the weights to one of the points of training; masks, if there are any, stay."""
-    points: dict[str, Sequence[np.ndarray] | pathlib.Path] = {
-        INIT: job.init_weights,
-        REWOUND: job.dense.epoch_weights(job.config.rewind_epoch or 0),
-        TRAINED: job.dense.final_weights,
-    }
-    layers.restore_weights(job.model, points[point])
+    if point == INIT:
+        layers.restore_weights(job.model, job.init_weights)
+        return
+    dense = job.dense
+    paths = {TRAINED: dense.final_weights, REWOUND: dense.epoch_weights(job.config.rewind_epoch or 0)}
+    _load_weights(job.model, paths[point], dense)
+
+
+def _load_weights(model: keras.Model, path: pathlib.Path, directory: Directory) -> None:
+    try:
+        layers.restore_weights(model, path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}). {directory.remedy}") from error
 
 
 def _train(job, directory, stage: str, epochs: range, rate, keep: dict) -> None:
     """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
     began = time.perf_counter()
-    name = "train" if stage == "dense" else stage
-    if stage == "dense":
-        layers.restore_weights(job.model, job.init_weights)
     extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
-    history = _fit(job, stage, epochs, rate, extra)
+    history = _fit(job, "dense" if directory is job.dense else "retrain", epochs, rate, extra)
     with layers.folded(job.model):
         _save_weights(job.model, directory.final_weights)
         size = _compressed_bytes(job.model.get_weights())
     directory.finish(
-        name,
+        stage,
         {"seconds": time.perf_counter() - began, "compressed_bytes": size, "history": history},
+        [directory.final_weights],
     )
 
 
@@ -415,9 +438,9 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
     parts = []
     if config.row.pretrains:
         done = job.dense.finished("train") is not None
-        parts.append("dense training: done before" if done else f"{recipe.epochs} epochs dense")
+        parts.append("dense training: done before" if done else f"{plural(recipe.epochs, 'epoch')} dense")
     if epochs:
-        parts.append(f"{len(epochs)} epochs sparse")
+        parts.append(f"{plural(len(epochs), 'epoch')} sparse")
     job.show.facts(
         "plan",
         {
@@ -428,7 +451,7 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {job.steps_per_epoch} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
-            "machine": f"{config.replicas} replica{'s' * (config.replicas > 1)}, {config.threads} threads",
+            "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}",
             "run": str(job.directory.path),
             **({"dense": str(job.dense.path)} if config.row.pretrains else {}),
         },

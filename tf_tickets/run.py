@@ -41,17 +41,11 @@ def main(argv: Sequence[str]) -> int:
         strategy = training.make_strategy(values.strategy)
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
         pipeline.run(config, dataset, strategy, Console())
-    except (ValueError, OSError, training_errors()) as error:
+    except (ValueError, OSError, ArithmeticError, RuntimeError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         return _fail("interrupted; finished stages are kept, the same command goes on", code=130)
     return 0
-
-
-def training_errors() -> type[Exception]:
-    """The error of a training that diverged, if TensorFlow was loaded at all."""
-    module = sys.modules.get("tf_tickets.training.trainer")
-    return module.TrainingDiverged if module else ArithmeticError
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
@@ -100,7 +94,7 @@ def _load_tensorflow(threads: int) -> None:
         try:
             import keras  # noqa: F401  loads TensorFlow's own parts too
             import tensorflow as tf
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(screen, held.read())
             raise

@@ -6,12 +6,15 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+try:
+    import fcntl
+except ImportError:  # not on Windows; there nothing keeps two runs out of one directory
+    fcntl = None  # type: ignore[assignment]
+
 PathLike = str | os.PathLike
-
-
 Self = TypeVar("Self", bound="Directory")
 
 
@@ -40,7 +43,8 @@ class Directory:
         if not self.path.is_dir():
             raise NotOurs(f"{self.path} is not a directory. Choose another --{self.label}_dir.")
         if not self.config.exists():
-            if any(self.path.iterdir()):
+            # Names with a dot in front are our own scratch, of a process that was killed.
+            if any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise NotOurs(
                     f"{self.path} is not empty and not a {self.label} directory of tf_tickets. "
                     f"Choose another --{self.label}_dir."
@@ -56,21 +60,60 @@ class Directory:
     def claim(self: Self) -> Self:
         """Checks the directory, makes it, and writes the config into it."""
         self.check()
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not self.config.exists():
-            write_json(self.config, self.identity)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.config.exists():
+                write_json(self.config, self.identity)
+        except OSError as error:
+            raise NotOurs(f"--{self.label}_dir={self.path} cannot be written: {error}") from error
         return self
 
-    def finished(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left (its `seconds` among it), or None."""
-        return self._stages().get(stage)
+    @contextlib.contextmanager
+    def locked(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """For the duration, no other process works in the directory; leftovers of killed ones are removed.
 
-    def finish(self, stage: str, facts: Mapping[str, Any]) -> None:
-        """Notes a stage as finished; its outputs are in place already."""
-        write_json(self.stages, {**self._stages(), stage: dict(facts)})
+        Args:
+            waiting: called once if another process is at work, before waiting for it. Without it that is an
+                error.
+
+        Raises:
+            NotOurs: another process is at work, and `waiting` is None.
+        """
+        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if waiting is None:
+                        raise NotOurs(f"Another process is at work in {self.path}.") from None
+                    waiting()
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            for scratch in self.path.glob(".*.????????"):
+                shutil.rmtree(scratch, ignore_errors=True)
+            yield
+
+    def finished(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left (its `seconds` among it), or None; also if an output is gone."""
+        facts = self._stages().get(stage)
+        if facts is None or not all((self.path / name).exists() for name in facts.get("outputs", ())):
+            return None
+        return facts
+
+    def finish(self, stage: str, facts: Mapping[str, Any], outputs: Sequence[pathlib.Path] = ()) -> None:
+        """Notes a stage as finished; its outputs, paths in the directory, are in place already."""
+        names = [path.name for path in outputs]
+        write_json(self.stages, {**self._stages(), stage: {**facts, "outputs": names}})
 
     def _stages(self) -> dict[str, Any]:
-        return read_json(self.stages) if self.stages.exists() else {}
+        stages = read_json(self.stages) if self.stages.exists() else {}
+        if not isinstance(stages, dict) or not all(isinstance(x, dict) for x in stages.values()):
+            raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
+        return stages
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a damaged file, for messages."""
+        return f"Delete {self.path} to make all of it again."
 
     @property
     def config(self) -> pathlib.Path:
@@ -140,7 +183,7 @@ class RunDirectory(Directory):
 def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     """A temporary path beside `path`, with its suffixes; takes its place when the block ends well.
 
-    A reader sees the old content or the new, never a part. Works for files and for directories.
+    A reader sees the old content or the new, never a part; of a replaced directory, for a moment, none.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,14 +25,12 @@ TABLE = flags.DEFINE_string("table", None, "Also write the table to this file.")
 
 
 def run(name: str, arguments: list[str]) -> dict:
-    """The result of one run, from its directory where it is there already."""
+    """The result of one run; a finished one is checked to be of this config, and not run again."""
     directory = pathlib.Path(RUNS.value, name)
-    result = directory / "result.json"
-    if not result.exists():
-        print(name, flush=True)
-        command = [sys.executable, "-m", "tf_tickets.run", f"--run_dir={directory}", "--export=", *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads(result.read_text())
+    print(name, flush=True)
+    command = [sys.executable, "-m", "tf_tickets.run", f"--run_dir={directory}", "--export=", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads((directory / "result.json").read_text())
 
 
 def cell(results: list[dict], key: str = "test_accuracy") -> str:

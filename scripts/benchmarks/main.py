@@ -107,8 +107,8 @@ def main(argv: list[str]) -> None:
         print(f"\n{model}, batch {BATCH_SIZE.value}, medians of {ROUNDS.value} turns of {STEPS.value} steps")
         for name, row in found.items():
             print(
-                f"  {name:20} step {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), first step after "
-                f"{row['first_step_s']:.1f} s, peak {row['peak_mib']:,.0f} MiB"
+                f"  {name:20} step {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), first step "
+                f"after {row['first_step_s']:.1f} s, peak {row['peak_mib']:,.0f} MiB"
             )
         for title, of, over in RATIOS:
             if of in found and over in found:

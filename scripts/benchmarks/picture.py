@@ -1,6 +1,6 @@
 """Draws docs/images/run.svg: what a person sees of the default run, made by running it.
 
-    .venv/bin/python scripts/benchmarks/picture.py [flags of tf_tickets.run]
+.venv/bin/python scripts/benchmarks/picture.py [flags of tf_tickets.run]
 """
 
 import pathlib
@@ -25,7 +25,8 @@ def main() -> None:
         config.check_flags(flags.FLAGS)
         dataset = data.load(flags.FLAGS.dataset)
         settings = config.make_config(flags.FLAGS, dataset, replicas=1)
-        screen = rich.console.Console(record=True, width=112, force_terminal=True, highlight=False)
+        # Not a terminal: lines stay, where bars would come and go.
+        screen = rich.console.Console(record=True, width=112, force_terminal=False, highlight=False)
         screen.print(f"[bold]$ {COMMAND}[/bold]")
         pipeline.run(settings, dataset, training.make_strategy("none"), Console(screen))
         drawing = screen.export_svg(title="tf_tickets").replace(f"{scratch}/", "")

@@ -71,6 +71,13 @@ class MaskReport:
         return "\n".join(lines)
 
 
+@dataclasses.dataclass(frozen=True)
+class _ForwardOrder:
+    """What a model remembers of its order; no bare tuple, which Keras would walk when it saves."""
+
+    pairs: tuple[tuple[keras.Layer, str], ...]
+
+
 def mask_layers(
     model: keras.Model,
     include: Selection | None = None,
@@ -317,9 +324,9 @@ def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, 
     """The pairs in forward order; (path, reason) of those that a mask would not reach."""
     if not pairs:
         return (), []
-    known = model.__dict__.get("_forward_order", ())
-    if {(id(layer), name) for layer, name in known} == {(id(layer), name) for layer, name in pairs}:
-        return known, []
+    known = model.__dict__.get("_forward_order", _ForwardOrder(()))
+    if {(id(layer), name) for layer, name in known.pairs} == {(id(layer), name) for layer, name in pairs}:
+        return known.pairs, []
     order, outside = reads(model, [(layer, layer.__dict__[name]) for layer, name in pairs], data)
     reasons = dict.fromkeys(sorted(set(range(len(pairs))) - set(order)), "never read by the forward pass")
     for position in sorted(outside):
@@ -334,7 +341,7 @@ def _in_forward_order(model, pairs: list, data) -> tuple[tuple, list[tuple[str, 
         first.setdefault(id(pairs[position][0]), rank)
     order.sort(key=lambda position: (first[id(pairs[position][0])], position))
     ordered = tuple(pairs[position] for position in order if position not in reasons)
-    object.__setattr__(model, "_forward_order", ordered)
+    object.__setattr__(model, "_forward_order", _ForwardOrder(ordered))
     return ordered, unmaskable
 
 

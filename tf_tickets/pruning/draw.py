@@ -1,5 +1,6 @@
 """Drawing a ticket: scores, keep counts, masks. Nothing of the model is changed."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,62 @@ def draw_ticket(
     Raises:
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
+    # Budgets come first: what cannot be met is known before the work of scoring.
+    budget = plan_budget(model, score, ratios, sparsity, rounding, family, classifier_keep)
+    entries = scoring.weights_to_score(model)
+    arrays = scoring.score(model, score, data=data, seed=seed, **options)
+    if budget.counts is not None:
+        kept = masking.layerwise_masks(arrays, budget.counts)
+    elif budget.classifier is None:
+        kept = masking.global_masks(arrays, budget.ranked)
+    else:
+        kept = [
+            *masking.global_masks(arrays[:-1], budget.ranked),
+            *masking.layerwise_masks(arrays[-1:], [budget.classifier]),
+        ]
+    return Ticket(
+        masks=tuple(kept),
+        names=tuple(entry.name for entry in entries),
+        origin={
+            "score": scoring.name_of(score),
+            "ratios": ratios,
+            "sparsity": float(sparsity),
+            "seed": int(seed),
+            "rounding": rounding,
+            "classifier_keep": classifier_keep,
+            "family": family,
+        },
+        notes=_notes(kept[-1], budget.apart) if len(kept) > 1 and rounding == "exact" else (),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How many weights a ticket keeps, as far as that is known before scoring.
+
+    Attributes:
+        counts: for each layer; None where the layers are ranked together.
+        ranked: kept by the ranking, the classifier left out where it is apart.
+        classifier: kept of the last layer, or None where it is ranked with the rest.
+        apart: the fraction of the classifier that was asked for, or None.
+    """
+
+    counts: list[int] | None
+    ranked: int
+    classifier: int | None
+    apart: float | None
+
+
+def plan_budget(
+    model: keras.Model,
+    score: str | scoring.ScoreFunction,
+    ratios: str,
+    sparsity: float,
+    rounding: str = "exact",
+    family: str | None = None,
+    classifier_keep: float | None = None,
+) -> Budget:
+    """The counts of a ticket, or the error that `draw_ticket` would raise; arguments as there."""
     sparsity = ratio_rules.check_sparsity(sparsity)
     ratio_rules.check_choice("ratios", ratios, (GLOBAL, *ratio_rules.RATIOS))
     ratio_rules.check_choice("rounding", rounding, ratio_rules.ROUNDINGS)
@@ -57,48 +114,21 @@ def draw_ticket(
     if classifier_keep is not None:
         classifier_keep = ratio_rules.check_classifier_keep(classifier_keep)
     entries = scoring.weights_to_score(model)
-    sizes = [entry.size for entry in entries]
-    # Budgets come first: what cannot be met is known before the work of scoring.
     if ratios == GLOBAL:
         count = scoring.score_row(score).reference_count if rounding == "reference" else None
-        others, last = _global_budget(sizes, sparsity, classifier_keep, count)
-        apart = classifier_keep
-    else:
-        rule = ratio_rules.RATIOS[ratios]
-        fraction = CLASSIFIER_KEEP if classifier_keep is None else classifier_keep
-        counts = ratio_rules.keep_counts(
-            [entry.shape for entry in entries],
-            sparsity,
-            ratios,
-            family=family or ratio_rules.family_of(model.name),
-            rounding=rounding,
-            classifier_keep=fraction,
-        )
-        apart = fraction if rule.classifier_apart else None
-    arrays = scoring.score(model, score, data=data, seed=seed, **options)
-    if ratios != GLOBAL:
-        kept = masking.layerwise_masks(arrays, counts)
-    elif last is None:
-        kept = masking.global_masks(arrays, others)
-    else:
-        kept = [
-            *masking.global_masks(arrays[:-1], others),
-            *masking.layerwise_masks(arrays[-1:], [last]),
-        ]
-    return Ticket(
-        masks=tuple(kept),
-        names=tuple(entry.name for entry in entries),
-        origin={
-            "score": scoring.name_of(score),
-            "ratios": ratios,
-            "sparsity": sparsity,
-            "seed": int(seed),
-            "rounding": rounding,
-            "classifier_keep": classifier_keep,
-            "family": family,
-        },
-        notes=_notes(kept[-1], apart) if len(kept) > 1 and rounding == "exact" else (),
+        ranked, last = _global_budget([entry.size for entry in entries], sparsity, classifier_keep, count)
+        return Budget(None, ranked, last, classifier_keep)
+    fraction = CLASSIFIER_KEEP if classifier_keep is None else classifier_keep
+    counts = ratio_rules.keep_counts(
+        [entry.shape for entry in entries],
+        sparsity,
+        ratios,
+        family=family or ratio_rules.family_of(model.name),
+        rounding=rounding,
+        classifier_keep=fraction,
     )
+    apart = fraction if ratio_rules.RATIOS[ratios].classifier_apart else None
+    return Budget(counts, 0, counts[-1], apart)
 
 
 def _global_budget(

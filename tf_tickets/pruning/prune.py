@@ -33,7 +33,8 @@ def prune(
 
     Every call draws its ticket from all the weights, whatever the masks hid before. A model that has masks
     already keeps its choice of layers, so `mask_layers(model, exclude=...)` before says what is left alone.
-    What a mask hides keeps its value (`fold` makes it zero).
+    What a mask hides contributes nothing to the model, but is still there (weight decay may shrink it) until
+    `fold` makes it zero.
 
     Args:
         model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the

@@ -91,6 +91,11 @@ class Ticket:
         """The sparsity reached: 1 - kept / total (section 2.2)."""
         return 1 - self.kept / self.total
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the masks with their shapes and order."""
+        return masks_sha256(self.masks)
+
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
         rows = [

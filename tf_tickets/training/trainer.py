@@ -95,7 +95,8 @@ class Trainer:
         available, needed = int(dataset.cardinality()), len(epochs) * steps_per_epoch
         if 0 <= available < needed:
             raise ValueError(
-                f"{len(epochs)} epochs of {steps_per_epoch} steps take {needed} batches. Received: {available}"
+                f"{len(epochs)} epochs of {steps_per_epoch} steps take {needed} batches. "
+                f"Received: {available}"
             )
         iterator = iter(dataset)
         history: list[dict[str, float]] = []
