@@ -1,4 +1,4 @@
-"""The story from data to result, on small networks: what every method leaves behind, and what is never redone."""
+"""The story from data to result, on small networks: what every method leaves behind, what is never redone."""
 
 import json
 
