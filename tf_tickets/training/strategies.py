@@ -1,5 +1,6 @@
 """Where computation runs: tf.distribute strategies by name."""
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ def _default() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+@functools.cache  # two MirroredStrategies of one process mix up their collective operations
 def _mirrored() -> tf.distribute.Strategy:
     """One replica on every GPU, or on every logical CPU where there is no GPU."""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
