@@ -23,9 +23,9 @@ FOLDED = {BatchNormalization: keras.layers.BatchNormalization}
 TRACED = ("train_function", "test_function", "predict_function")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class MaskedWeight:
-    """One prunable weight of a model.
+    """One prunable weight of a model. Two entries are equal if they hold the same variables.
 
     Attributes:
         layer: the layer that owns it.
@@ -38,6 +38,15 @@ class MaskedWeight:
     name: str
     weight: keras.Variable
     mask: keras.Variable | None
+
+    def __eq__(self, other: object) -> bool:
+        # Comparing variables would compare their values.
+        if not isinstance(other, MaskedWeight):
+            return NotImplemented
+        return self.weight is other.weight and self.mask is other.mask
+
+    def __hash__(self) -> int:
+        return id(self.weight)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -167,7 +167,7 @@ def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> Non
     with _unlocked(layer):
         setattr(layer, mask_name(attribute), mask)
     if weight.regularizer is not None:
-        weight.regularizer = _OnMasked(weight.regularizer, mask)
+        weight.regularizer = _RegularizeMasked(weight.regularizer, mask)
     if weight.constraint is not None:
         weight.constraint = _ConstrainMasked(weight.constraint, mask)
 
@@ -360,23 +360,30 @@ class _MaskedRead:
         del layer.__dict__[self.name]
 
 
-class _OnMasked(keras.regularizers.Regularizer):
-    """A user's regularizer that sees the sparse weight, not what the mask hides."""
+class _OnMasked:
+    """Something of the user's that acts on a weight, shown the sparse weight instead."""
 
     def __init__(self, inner, mask):
         self.inner = inner
         self.mask = mask
 
-    def __call__(self, weight):
+    def sparse(self, weight):
+        """What the user's own sees of the weight."""
         return self.inner(masked_value(weight, self.mask))
 
 
-class _ConstrainMasked(_OnMasked):
-    """A user's constraint that sees the sparse weight and leaves alone what the mask hides."""
+class _RegularizeMasked(_OnMasked, keras.regularizers.Regularizer):
+    """A user's regularizer that does not see what the mask hides."""
 
     def __call__(self, weight):
-        value = tf.convert_to_tensor(weight)
-        return tf.where(self.mask.value, self.inner(masked_value(weight, self.mask)), value)
+        return self.sparse(weight)
+
+
+class _ConstrainMasked(_OnMasked, keras.constraints.Constraint):
+    """A user's constraint that neither sees nor changes what the mask hides."""
+
+    def __call__(self, weight):
+        return tf.where(self.mask.value, self.sparse(weight), tf.convert_to_tensor(weight))
 
 
 # One counter for each thread: under tf.distribute every replica calls the layer in a thread of its own.
