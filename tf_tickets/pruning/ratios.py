@@ -345,5 +345,6 @@ def _is_number(value) -> bool:
 
 
 def check_choice(argument: str, value, choices) -> None:
+    """Refuses a name that is not among the choices, and lists them."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{argument}={value!r} is unknown. Choose one of: {', '.join(choices)}.")
