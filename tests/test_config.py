@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import config
+from tf_tickets import config, exporting, pipeline, training
 from tf_tickets.data import Recipe
 
 FLAGFILES = sorted(pathlib.Path(__file__).parent.parent.glob("flags/**/*.cfg"))
@@ -85,6 +85,13 @@ def test_defaults():
 )
 def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(arguments, kept):
     assert configure(*arguments)[0].classifier_keep == kept
+
+
+def test_the_flags_offer_what_the_tables_have():
+    """Listed twice, so that --help needs no TensorFlow."""
+    assert set(config.EXPORTS) == set(exporting.FORMATS)
+    assert set(config.OPTIMIZERS) == set(pipeline.OPTIMIZERS)
+    assert set(config.STRATEGIES) == set(training.STRATEGIES)
 
 
 def test_changed_data_is_another_config():

@@ -231,6 +231,15 @@ def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
     assert again == first and not dense.exists()
 
 
+def test_a_lost_ticket_of_a_trained_network_brings_its_dense_training_back(tmp_path):
+    first, _ = run(tmp_path / "run", "--method=hybrid")
+    (dense,) = (tmp_path / "dense").iterdir()
+    dense.rename(tmp_path / "moved")
+    (tmp_path / "run" / "ticket.npz").unlink()
+    again, _ = run(tmp_path / "run", "--method=hybrid")
+    assert again["weights_sha256"] == first["weights_sha256"] and dense.exists()
+
+
 def test_a_budget_that_cannot_be_met_is_an_error_before_work_starts(tmp_path):
     with pytest.raises(ValueError, match="budget is"):
         run(tmp_path / "run", "--method=hybrid", "--rounding=reference", "--sparsity=0.99")

@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 
 from tf_tickets.data.recipe import SCHEDULES, Recipe
-from tf_tickets.methods import METHODS, REWOUND, Method
+from tf_tickets.methods import FAMILIES, METHODS, REWOUND, ROUNDINGS, Method
 
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
@@ -22,8 +22,6 @@ DEFAULT_SPARSITY = 0.98
 EXPORTS = ("saved_model", "keras", "litert")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 STRATEGIES = ("auto", "none", "mirrored")
-ROUNDINGS = ("exact", "reference")
-FAMILIES = ("resnet", "vgg")
 RANKED = "ranked"
 
 # What --help shows, in this order; every flag belongs to one group.

@@ -10,6 +10,8 @@ COLUMNS = {
     "schedule": ("full", "rest", "last", "none"),
 }
 GLOBAL = "global"
+FAMILIES = ("resnet", "vgg")  # the two forms of the smart ratios
+ROUNDINGS = ("exact", "reference")
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
 
 

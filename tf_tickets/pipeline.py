@@ -90,15 +90,7 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
     total = sum(entry.size for entry in weights)
-    pruning.plan_budget(
-        model,
-        config.row.score,
-        config.ratios,
-        config.sparsity,
-        rounding=config.rounding,
-        family=config.family,
-        classifier_keep=config.classifier_keep,
-    )
+    pruning.plan_budget(model, **_ticket_arguments(config))
     job = Job(
         config=config,
         dataset=dataset,
@@ -116,7 +108,8 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
 def pretrain(job: Job) -> None:
     """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to."""
     config, dense, show = job.config, job.dense, job.show
-    if not config.row.pretrains or job.directory.finished("retrain") is not None:
+    needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
+    if not (config.row.pretrains and needed):
         return
     with dense.claim().locked(lambda: show.line(f"waiting for another process, at work in {dense.path}")):
         rewind = config.rewind_epoch
@@ -140,16 +133,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
     if directory.finished("ticket") is None:
         began = time.perf_counter()
         _go_to(job, config.row.scored_at)
-        ticket = pruning.draw_ticket(
-            job.model,
-            config.row.score,
-            config.ratios,
-            config.sparsity,
-            seed=config.seed,
-            rounding=config.rounding,
-            family=config.family,
-            classifier_keep=config.classifier_keep,
-        )
+        ticket = pruning.draw_ticket(job.model, seed=config.seed, **_ticket_arguments(config))
         origin = {"method": config.method, **ticket.origin, "run": config.identity}
         dataclasses.replace(ticket, origin=origin).save(directory.ticket, overwrite=True)
         directory.finish(
@@ -207,7 +191,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     history = (directory.finished("retrain") or {})["history"] or dense.get("history", [])
     numbers = {
         "test_accuracy": test["accuracy"],
-        "best_test_accuracy": max(test["accuracy"], *(row["test_accuracy"] for row in history)),
+        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
         "test_loss": test["loss"],
         "macs": _sum(uses, [kernel.size for kernel in kernels]),
         "macs_kept": _sum(uses, [int(mask.sum()) for mask in ticket.masks]),
@@ -294,6 +278,18 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
     "adam": lambda r: keras.optimizers.Adam(r.learning_rate),
     "adamw": lambda r: keras.optimizers.AdamW(r.learning_rate, weight_decay=r.weight_decay),
 }
+
+
+def _ticket_arguments(config: Config) -> dict[str, Any]:
+    """What decides a ticket's counts: the plan checks the very arguments that the drawing gets."""
+    return {
+        "score": config.row.score,
+        "ratios": config.ratios,
+        "sparsity": config.sparsity,
+        "rounding": config.rounding,
+        "family": config.family,
+        "classifier_keep": config.classifier_keep,
+    }
 
 
 def _go_to(job: Job, point: str) -> None:

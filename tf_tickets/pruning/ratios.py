@@ -15,10 +15,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.methods import CLASSIFIER_KEEP
-
-FAMILIES = ("resnet", "vgg")
-ROUNDINGS = ("exact", "reference")
+from tf_tickets.methods import CLASSIFIER_KEEP, FAMILIES, ROUNDINGS
 
 Shape = tuple[int, ...]
 Densities = Callable[[Sequence[Shape], str], np.ndarray]
