@@ -9,6 +9,7 @@ A hybrid ticket of any model in one call (dense for 30 epochs, then pruned and r
     ])
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
-from tf_tickets.pruning import RATIOS, Ticket, draw_ticket
+from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
 from tf_tickets.pruning.ratios import check_sparsity
 
 Schedule = Callable[[int], float]
@@ -224,9 +225,16 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._last_batch = batch
         self._follow_schedule(range(self._steps + 1, done + 1))
 
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.ticket is not None:
+            self.ticket = dataclasses.replace(self.ticket, on_path=path_counts(self.model, self.ticket.masks))
+
     def prune(self, sparsity: float) -> None:
         """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
-        self.ticket = draw_ticket(self.model, "magnitude", sparsity=sparsity, **self._ratios)
+        # Paths are counted once, at the end: that is a forward pass of its own.
+        self.ticket = draw_ticket(
+            self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=False
+        )
         self.ticket.apply(self.model)
 
     def _follow_schedule(self, steps: range) -> None:

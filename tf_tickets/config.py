@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
 
 from tf_tickets.data.recipe import SCHEDULES, Recipe
-from tf_tickets.methods import FAMILIES, METHODS, REWOUND, ROUNDINGS, Method
+from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDINGS, SAMPLINGS, Method
 
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
+    from tf_tickets.pruning import Score
 
 DEFAULT_SPARSITY = 0.98
 EXPORTS = ("saved_model", "keras", "litert")
@@ -54,16 +57,36 @@ RECIPE_FLAGS = (
     "augment",
 )
 
-# Flags that mean nothing for some methods: (flag, when it means something, what it needs).
-METHOD_FLAGS = (
-    ("rewind_epoch", lambda row, ratios: row.start_from == REWOUND, "rewinds to an epoch"),
-    ("ratio_family", lambda row, ratios: ratios.startswith("smart"), "uses smart ratios"),
-    (
-        "classifier_keep",
-        lambda row, ratios: row.prunes and (ratios == "global" or ratios.startswith("smart")),
-        "uses global or smart ratios",
+# Flags that mean nothing for some choices: (flag, when it means something, what it needs).
+METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
+    ("rewind_epoch", lambda c: c.row.start_from == REWOUND, "rewinds to an epoch"),
+    ("ratio_family", lambda c: c.smart, "uses smart ratios"),
+    ("classifier_keep", lambda c: c.row.prunes and (c.ranks or c.smart), "uses global or smart ratios"),
+    ("redistribute", lambda c: c.row.prunes and not c.ranks, "uses ratios of layers"),
+    ("sampling", lambda c: c.independent and not c.ranks, "draws random masks by ratios of layers"),
+    ("samples_per_class", lambda c: c.sees_data, "scores on data"),
+    ("scoring_batches", lambda c: c.sees_data, "scores on data"),
+    ("augment_scoring", lambda c: c.sees_data, "scores on data"),
+    ("rounds", lambda c: c.iterates, "gains by rounds: it trains between them, or its score sees the masks"),
+    *(
+        (flag, lambda c: c.row.prunes, "prunes")
+        for flag in ("ratios", "score", "score_options", "min_keep", "preserve_flow")
     ),
 )
+
+# Flags of drawing a ticket, which --ticket does not.
+DRAWING_FLAGS = ("sparsity", *(flag for flag, _, _ in METHOD_FLAGS if flag != "rewind_epoch"))
+
+# The smallest value of whole numbers.
+SMALLEST = {
+    "seed": 0,
+    "min_keep": 0,
+    "threads": 1,
+    "image_size": 1,
+    "rounds": 1,
+    "samples_per_class": 1,
+    "scoring_batches": 1,
+}
 
 # Flags of the recipe that mean nothing for some recipes: (flag, when it means something, what it needs).
 RECIPE_FLAGS_OF = (
@@ -74,6 +97,40 @@ RECIPE_FLAGS_OF = (
     ("lr_decay", lambda recipe: recipe.schedule == "milestones", "--schedule=milestones"),
     ("min_learning_rate", lambda recipe: recipe.schedule == "cosine", "--schedule=cosine"),
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What flags are checked against: the method's row, and the score and ratios in force."""
+
+    row: Method
+    score: Score
+    ratios: str | tuple[float, ...]
+
+    @property
+    def ranks(self) -> bool:
+        """Whether all layers are ranked together."""
+        return self.ratios == GLOBAL
+
+    @property
+    def smart(self) -> bool:
+        """Whether ratios are smart ones."""
+        return isinstance(self.ratios, str) and self.ratios.startswith("smart")
+
+    @property
+    def independent(self) -> bool:
+        """Whether masks are random."""
+        return self.row.prunes and self.score.independent
+
+    @property
+    def sees_data(self) -> bool:
+        """Whether the score looks at examples."""
+        return self.row.prunes and self.score.data != "unused"
+
+    @property
+    def iterates(self) -> bool:
+        """Whether rounds make a difference."""
+        return self.row.prunes and (self.row.pretrains or self.score.sees_masks)
 
 
 def define_flags() -> None:
@@ -90,7 +147,29 @@ def define_flags() -> None:
         f"Fraction of the prunable weights to remove, in [0, 1). Default {DEFAULT_SPARSITY} (0 for dense).",
     )
     _define(flags.DEFINE_integer, TICKET, "seed", 0, "Of the init, the data order and the masks.")
-    _define(flags.DEFINE_string, TICKET, "ratios", None, "Keep-ratios instead of the method's own.")
+    _define(
+        flags.DEFINE_string,
+        TICKET,
+        "score",
+        None,
+        "Score instead of the method's own: a name, or module:function for a function of your own, "
+        "(model, batches, rng, **options) -> arrays.",
+    )
+    _define(
+        flags.DEFINE_list,
+        TICKET,
+        "score_options",
+        None,
+        "Options of the score, such as temperature=1,halves=false (GraSP) or probes=64 (OBD).",
+    )
+    _define(
+        flags.DEFINE_string,
+        TICKET,
+        "ratios",
+        None,
+        "Keep-ratios instead of the method's own: a name, a number for each layer (1,0.5,0.1), or "
+        "ticket:FILE for those of a ticket.",
+    )
     _define(
         flags.DEFINE_enum,
         TICKET,
@@ -121,6 +200,60 @@ def define_flags() -> None:
         "exact",
         "How ratios become counts: exact totals, or the authors' arithmetic.",
         choices=ROUNDINGS,
+    )
+    _define(
+        flags.DEFINE_integer,
+        TICKET,
+        "rounds",
+        None,
+        "Prune in so many rounds, each to the same fraction of the one before, rewinding and training between "
+        "them where the method trains first. Default: the score's own, 100 for SynFlow and 1 for the others.",
+    )
+    _define(flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true.")
+    _define(
+        flags.DEFINE_enum,
+        TICKET,
+        "sampling",
+        None,
+        "Random masks of exact counts (default), or of independent weights.",
+        choices=SAMPLINGS,
+    )
+    _define(flags.DEFINE_integer, TICKET, "min_keep", None, "Weights that each layer keeps at least. Default: 0.")
+    _define(
+        flags.DEFINE_bool,
+        TICKET,
+        "preserve_flow",
+        None,
+        "Leave no input or output channel of a layer without a weight. Default: false.",
+    )
+    _define(
+        flags.DEFINE_integer,
+        TICKET,
+        "samples_per_class",
+        None,
+        "Examples of each class in a batch to score on. Default: 10, or 1 with more than 100 classes.",
+    )
+    _define(
+        flags.DEFINE_integer,
+        TICKET,
+        "scoring_batches",
+        None,
+        "Batches to score on, each picked anew. Default: 1, or 10 with more than 100 classes.",
+    )
+    _define(
+        flags.DEFINE_bool,
+        TICKET,
+        "augment_scoring",
+        None,
+        "Score on augmented examples. Default: as in training.",
+    )
+    _define(
+        flags.DEFINE_string,
+        TICKET,
+        "ticket",
+        None,
+        "Retrain this ticket (a ticket.npz) instead of drawing one. --method says where from; default: the "
+        "method that found it.",
     )
     _define(
         flags.DEFINE_string,
@@ -225,7 +358,7 @@ class Config:
 
     method: str
     sparsity: float
-    ratios: str
+    ratios: str | tuple[float, ...]
     family: str | None
     classifier_keep: float | None
     rewind_epoch: int | None
@@ -242,16 +375,45 @@ class Config:
     run_dir: str = ""
     dense_dir: str = ""
     export: tuple[str, ...] = ("saved_model",)
+    score: str | None = None
+    score_code: str | None = None
+    score_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rounds: int | None = None
+    redistribute: bool = True
+    sampling: str = "exact"
+    min_keep: int = 0
+    preserve_flow: bool = False
+    samples_per_class: int | None = None
+    scoring_batches: int | None = None
+    augment_scoring: bool | None = None
+    ticket: str | None = None
+    ticket_sha256: str | None = None
 
     @property
     def row(self) -> Method:
-        """The method's row of the table."""
-        return METHODS[self.method]
+        """The method's row of the table, with the score that is asked for."""
+        row = METHODS[self.method]
+        return row if self.score is None else dataclasses.replace(row, score=self.score)
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether a dense network is trained first."""
+        return self.row.pretrains if self.ticket is None else self.row.start_from != INIT
+
+    @property
+    def trained_rounds(self) -> int:
+        """Rounds of pruning with training between them."""
+        return (self.rounds or 1) if self.row.pretrains and self.ticket is None else 1
 
     @property
     def identity(self) -> dict[str, Any]:
-        """JSON-able: what decides the numbers."""
-        return _without(self, ("data_dir", "run_dir", "dense_dir", "export"))
+        """JSON-able: what decides the numbers.
+
+        Later fields are left out where they have their defaults, so that runs keep their names.
+        """
+        fields = _without(self, ("data_dir", "run_dir", "dense_dir", "export", "ticket"))
+        defaults = {field.name: field for field in dataclasses.fields(self)}
+        return {name: value for name, value in fields.items() if value != _default(defaults[name])}
 
     @property
     def dense_identity(self) -> dict[str, Any]:
@@ -278,51 +440,57 @@ class Config:
         fields = dict(value)
         fields["recipe"] = Recipe(**fields["recipe"])
         fields["export"] = tuple(fields.get("export", ()))
+        if not isinstance(fields["ratios"], str):
+            fields["ratios"] = tuple(fields["ratios"])
         return cls(**fields)
 
 
 def check_flags(values: flags.FlagValues) -> None:
     """Refuses what can be refused before any data is read: names, ranges, flags the method does not use."""
     from tf_tickets.data.sources import find
-    from tf_tickets.pruning.ratios import RATIOS, check_sparsity
+    from tf_tickets.pruning.ratios import check_sparsity
 
-    if values.method not in METHODS:
-        raise ValueError(f"--method={values.method} is unknown. Choose one of: {', '.join(METHODS)}.")
-    row = METHODS[values.method]
+    method = _method(values)
+    row = METHODS[method]
     if values.sparsity is not None:
         check_sparsity(values.sparsity)
         if not row.prunes and values.sparsity > 0:
             raise ValueError(
-                f"--method={values.method} keeps every weight; --sparsity={values.sparsity} is not for it."
+                f"--method={method} keeps every weight; --sparsity={values.sparsity} is not for it."
             )
-    if values.ratios is not None and values.ratios not in ("global", *RATIOS):
-        raise ValueError(f"--ratios={values.ratios} is unknown. Choose one of: global, {', '.join(RATIOS)}.")
-    ratios = values.ratios or row.ratios
+    if values.ticket is not None:
+        given = [name for name in DRAWING_FLAGS if values[name].value is not None]
+        if given:
+            raise ValueError(
+                f"--{given[0]}={values[given[0]].value} is for drawing a ticket, and --ticket={values.ticket} "
+                "brings one."
+            )
+        if not row.prunes:
+            raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
+    choice = _choice(values)
     for name, applies, needs in METHOD_FLAGS:
-        if values[name].value is not None and not applies(row, ratios):
+        if values[name].value is not None and not applies(choice):
             raise ValueError(
                 f"--{name}={values[name].value} is only for a method that {needs}; "
-                f"--method={values.method} does not."
+                f"--method={method} does not."
             )
-    if values.ratios is not None and not row.prunes:
-        raise ValueError(f"--ratios={values.ratios} is only for a method that prunes.")
-    _classifier_keep(values.classifier_keep, row, ratios)
+    _check_score_options(choice, values)
+    _classifier_keep(values.classifier_keep, row, choice.ratios)
     unknown = [name for name in values.export if name not in EXPORTS]
     if unknown:
         raise ValueError(f"--export={','.join(unknown)} is unknown. Choose from: {', '.join(EXPORTS)}.")
-    for name in ("seed", "threads", "image_size"):
+    for name, lowest in SMALLEST.items():
         number = values[name].value
-        if number is not None and number < (0 if name == "seed" else 1):
-            raise ValueError(
-                f"--{name}={number} is out of range: it is a whole number, 0 (seed) or 1 and up."
-            )
+        if number is not None and number < lowest:
+            raise ValueError(f"--{name}={number} is out of range: it is a whole number, {lowest} or more.")
     find(values.dataset)
 
 
 def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Config:
     """The Config of a run: the flags where they are given, the dataset's recipe elsewhere."""
-    row = METHODS[values.method]
-    ratios = values.ratios or row.ratios
+    ticket = _ticket(values.ticket)
+    choice = _choice(values)
+    row, method = METHODS[_method(values)], _method(values)
     given = {name: values[name].value for name in RECIPE_FLAGS if values[name].value is not None}
     if "milestones" in given:
         given["milestones"] = tuple(_number(text) for text in given["milestones"])
@@ -330,12 +498,13 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
     recipe = dataclasses.replace(dataset.recipe, **given)
     _check_recipe(recipe, given)
+    sparsity = values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes
     config = Config(
-        method=values.method,
-        sparsity=values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes,
-        ratios=ratios,
+        method=method,
+        sparsity=sparsity if ticket is None else ticket.sparsity,
+        ratios=choice.ratios if ticket is None else row.ratios,
         family=values.ratio_family,
-        classifier_keep=_classifier_keep(values.classifier_keep, row, ratios),
+        classifier_keep=None if ticket else _classifier_keep(values.classifier_keep, row, choice.ratios),
         rewind_epoch=_rewind_epoch(values.rewind_epoch, row, recipe.epochs),
         rounding=values.rounding,
         seed=values.seed,
@@ -348,6 +517,17 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         threads=values.threads or default_threads(),
         data_dir=values.data_dir,
         export=tuple(values.export),
+        score=values.score,
+        score_code=_code_of(values.score),
+        score_options=_score_options(values.score_options),
+        rounds=values.rounds,
+        redistribute=_or(values.redistribute, True),
+        sampling=_or(values.sampling, "exact"),
+        min_keep=_or(values.min_keep, 0),
+        preserve_flow=_or(values.preserve_flow, False),
+        ticket=values.ticket,
+        ticket_sha256=None if ticket is None else ticket.sha256,
+        **(_scoring_data(values, dataset, recipe) if ticket is None and choice.sees_data else {}),
     )
     run_dir = values.run_dir or os.path.join("runs", run_name(config))
     parent = os.path.dirname(os.path.abspath(run_dir))
@@ -391,7 +571,121 @@ def default_threads() -> int:
         return os.cpu_count() or 1
 
 
-def _classifier_keep(value: str | None, row: Method, ratios: str) -> float | None:
+def _choice(values: flags.FlagValues) -> Choice:
+    """The method's row with the score and the ratios of the flags; errors where those are unknown."""
+    from tf_tickets.pruning.ratios import RATIOS
+    from tf_tickets.pruning.scores import score_row
+
+    row = METHODS[_method(values)]
+    try:
+        score = score_row(row.score if values.score is None else values.score)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
+    ratios = values.ratios or row.ratios
+    if ratios not in (GLOBAL, *RATIOS):
+        ratios = _given_ratios(ratios, (GLOBAL, *RATIOS))
+    return Choice(row, score, ratios)
+
+
+def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
+    """Ratios of a ticket, or numbers."""
+    if text.startswith("ticket:"):
+        found = _ticket(text.removeprefix("ticket:"))
+        return tuple(layer.keep_ratio for layer in found.layers)
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; or give a number for each layer, or "
+            "ticket:FILE."
+        ) from None
+
+
+def _ticket(path: str | None) -> Any:
+    from tf_tickets.pruning import Ticket
+
+    return None if path is None else Ticket.load(path)
+
+
+def _method(values: flags.FlagValues) -> str:
+    """The method asked for; with a ticket the one that found it, unless another is asked for."""
+    method = values.method
+    if values.ticket is not None and not values["method"].present:
+        method = _ticket(values.ticket).origin.get("method")
+        if method not in METHODS:
+            raise ValueError(
+                f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by --method= "
+                f"where its retraining starts from, one of: {', '.join(METHODS)}."
+            )
+    if method not in METHODS:
+        raise ValueError(f"--method={method} is unknown. Choose one of: {', '.join(METHODS)}.")
+    return method
+
+
+def _code_of(score: str | None) -> str | None:
+    """Hash of the file of a score of the user's own, so that changed code is a changed config."""
+    if score is None or ":" not in score:
+        return None
+    module = importlib.import_module(score.partition(":")[0])
+    path = getattr(module, "__file__", None)
+    code = b"" if path is None else pathlib.Path(path).read_bytes()
+    return hashlib.sha256(code).hexdigest()[:16]
+
+
+def _score_options(pairs: Sequence[str] | None) -> dict[str, Any]:
+    options = {}
+    for pair in pairs or ():
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--score_options takes name=value. Received: {pair!r}")
+        try:
+            options[name] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name] = {"True": True, "False": False, "None": None}.get(text, text)
+    return options
+
+
+def _check_score_options(choice: Choice, values: flags.FlagValues) -> None:
+    from tf_tickets.pruning.scores import check_options
+
+    try:
+        check_options(choice.score, _score_options(values.score_options))
+    except ValueError as error:
+        raise ValueError(f"--score_options: {error}") from None
+
+
+def _scoring_data(values: flags.FlagValues, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    """How the examples to score on are picked. Defaults are the papers' for 10, 100 and 200 classes."""
+    many = dataset.num_classes > 100
+    chosen = {
+        "samples_per_class": _or(values.samples_per_class, 1 if many else 10),
+        "scoring_batches": _or(values.scoring_batches, 10 if many else 1),
+        "augment_scoring": _or(values.augment_scoring, recipe.augment),
+    }
+    counts = np.bincount(dataset.splits["train"].labels)
+    fewest = int(counts[counts > 0].min())
+    if fewest < chosen["samples_per_class"]:
+        raise ValueError(
+            f"--samples_per_class={chosen['samples_per_class']}: a class of {dataset.name} has only {fewest} "
+            "examples to train on."
+        )
+    if chosen["augment_scoring"] and not dataset.preprocessing.augments:
+        raise ValueError(f"--augment_scoring: dataset {dataset.name} has no augmentation.")
+    return chosen
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _default(field: dataclasses.Field) -> Any:
+    """The default of a field; something that equals nothing where it has none."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _classifier_keep(value: str | None, row: Method, ratios: str | tuple[float, ...]) -> float | None:
     if value is None:
         return row.classifier_keep if ratios == row.ratios else None
     if value == RANKED and ratios == "global":

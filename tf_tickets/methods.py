@@ -12,6 +12,7 @@ COLUMNS = {
 GLOBAL = "global"
 FAMILIES = ("resnet", "vgg")  # the two forms of the smart ratios
 ROUNDINGS = ("exact", "reference")
+SAMPLINGS = ("exact", "bernoulli")
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
 
 
@@ -57,6 +58,18 @@ class Method:
         return self.pretrains and self.start_from != TRAINED
 
 
+def _random(ratios: str, about: str) -> Method:
+    return Method(
+        score="random", ratios=ratios, scored_at=INIT, start_from=INIT, schedule="full", about=about
+    )
+
+
+def _at_init(score: str, about: str) -> Method:
+    return Method(
+        score=score, ratios=GLOBAL, scored_at=INIT, start_from=INIT, schedule="full", about=about
+    )
+
+
 METHODS: dict[str, Method] = {
     "dense": Method(
         score="magnitude",
@@ -76,14 +89,15 @@ METHODS: dict[str, Method] = {
         classifier_keep=CLASSIFIER_KEEP,
         about="random ticket: smart keep-ratios, random masks (section 4.2)",
     ),
-    "uniform": Method(
-        score="random",
-        ratios="uniform",
-        scored_at=INIT,
-        start_from=INIT,
-        schedule="full",
-        about="random masks, the same keep-ratio in every layer",
-    ),
+    "uniform": _random("uniform", "random masks, the same keep-ratio in every layer"),
+    "er": _random("er", "random masks, density (n_in + n_out) / (n_in n_out) in each layer (SET)"),
+    "erk": _random("erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"),
+    "balanced": _random("balanced", "random masks, the same number of weights in each layer"),
+    "pyramidal": _random("pyramidal", "random masks, density p^l in the l-th layer"),
+    "magnitude": _at_init("magnitude", "magnitudes of the initialisation, all layers ranked together"),
+    "snip": _at_init("snip", "SNIP: |w dL/dw| at the initialisation (section 4.1)"),
+    "grasp": _at_init("grasp", "GraSP: what the gradient norm loses with the weight (section 4.1)"),
+    "synflow": _at_init("synflow", "SynFlow: |w dR/dw| without data, in 100 rounds"),
     "lt": Method(
         score="magnitude",
         ratios=GLOBAL,
@@ -119,6 +133,14 @@ METHODS: dict[str, Method] = {
         schedule="full",
         classifier_keep=CLASSIFIER_KEEP,
         about="hybrid ticket: smart keep-ratios, trained magnitudes, learning-rate rewinding (section 5.2)",
+    ),
+    "obd": Method(
+        score="obd",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        about="optimal brain damage: w^2 times the curvature of the trained loss / 2",
     ),
     "finetune": Method(
         score="magnitude",

@@ -4,6 +4,7 @@ Every stage returns at once where its output exists already, so that running aga
 """
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -25,7 +26,16 @@ from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
 from tf_tickets.methods import INIT, REWOUND, TRAINED
-from tf_tickets.store import DenseDirectory, Directory, RunDirectory, read_json, replacing, write_json
+from tf_tickets.pruning.batches import first_of_each_class
+from tf_tickets.store import (
+    DenseDirectory,
+    Directory,
+    RunDirectory,
+    TicketDirectory,
+    read_json,
+    replacing,
+    write_json,
+)
 from tf_tickets.streams import stream_seed
 
 
@@ -90,7 +100,10 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
     total = sum(entry.size for entry in weights)
-    pruning.plan_budget(model, **_ticket_arguments(config))
+    if config.ticket is not None:
+        pruning.Ticket.load(config.ticket).check(model)
+    else:
+        pruning.plan_budgets(model, config.row.score, _quota(config), trains_between=config.trained_rounds > 1)
     job = Job(
         config=config,
         dataset=dataset,
@@ -109,7 +122,7 @@ def pretrain(job: Job) -> None:
     """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to."""
     config, dense, show = job.config, job.dense, job.show
     needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
-    if not (config.row.pretrains and needed):
+    if not (config.pretrains and needed):
         return
     with dense.claim().locked(lambda: show.line(f"waiting for another process, at work in {dense.path}")):
         rewind = config.rewind_epoch
@@ -128,14 +141,30 @@ def pretrain(job: Job) -> None:
 
 
 def find_ticket(job: Job) -> pruning.Ticket:
-    """Scores the weights, decides how many to keep where, and keeps the best."""
+    """Scores the weights, decides how many to keep where, and keeps the best; in rounds, trains between them."""
     config, directory = job.config, job.directory
+    if config.ticket is not None:
+        return _found(job, directory, lambda: pruning.Ticket.load(config.ticket))
+    before: pruning.Ticket | None = None
+    last = config.trained_rounds - 1
+    for number in range(last):
+        earlier = directory.round(number).claim()
+        before = _found(job, earlier, functools.partial(_draw, job, number, before))
+        _retrain(job, before, earlier, number)
+    return _found(job, directory, functools.partial(_draw, job, last, before))
+
+
+def retrain(job: Job, ticket: pruning.Ticket) -> None:
+    """Puts the weights where the method starts from, masks them, and trains by its part of the schedule."""
+    _retrain(job, ticket, job.directory, job.config.trained_rounds - 1)
+
+
+def _found(job: Job, directory: TicketDirectory, find: Callable[[], pruning.Ticket]) -> pruning.Ticket:
+    """The ticket of a directory, which `find` finds where it is not there yet."""
     if directory.finished("ticket") is None:
         began = time.perf_counter()
-        _go_to(job, config.row.scored_at)
-        ticket = pruning.draw_ticket(job.model, seed=config.seed, **_ticket_arguments(config))
-        origin = {"method": config.method, **ticket.origin, "run": config.identity}
-        dataclasses.replace(ticket, origin=origin).save(directory.ticket, overwrite=True)
+        find().save(directory.ticket, overwrite=True)
+        ticket = pruning.Ticket.load(directory.ticket)
         directory.finish(
             "ticket",
             {"seconds": time.perf_counter() - began, "sha256": ticket.sha256},
@@ -144,26 +173,64 @@ def find_ticket(job: Job) -> pruning.Ticket:
     ticket = pruning.Ticket.load(directory.ticket)
     if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
         raise ValueError(f"{directory.ticket} is not the ticket that this run found. {directory.remedy}")
-    job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights")
+    job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights{_effective(ticket)}")
     for note in ticket.notes:
         job.show.line(f"  note: {note}")
-    empty = [layer.name for layer in ticket.layers if not layer.kept]
-    if empty:
-        job.show.warn(f"nothing is kept of {', '.join(empty)}: the network has collapsed")
+    if ticket.collapsed:
+        job.show.warn(f"the network has collapsed: {ticket.collapsed}")
     return ticket
 
 
-def retrain(job: Job, ticket: pruning.Ticket) -> None:
-    """Puts the weights where the method starts from, masks them, and trains by its part of the schedule."""
-    config, directory = job.config, job.directory
+def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
+    config = job.config
+    _go_to(job, config.row.scored_at, number)
+    ticket = pruning.draw_ticket(
+        job.model,
+        config.row.score,
+        _quota(config),
+        data=_scoring_batches(job),
+        seed=config.seed,
+        within=before,
+        only_round=number if config.trained_rounds > 1 else None,
+        **config.score_options,
+    )
+    origin = {"method": config.method, **ticket.origin, "run": config.identity}
+    return dataclasses.replace(ticket, origin=origin)
+
+
+def _scoring_batches(job: Job) -> list | None:
+    """Batches of so many examples of each class, from the training set in an order of their own."""
+    config, dataset = job.config, job.dataset
+    if config.scoring_batches is None:
+        return None
+    return [
+        first_of_each_class(
+            dataset.batches(
+                "train",
+                job.recipe.batch_size,
+                epochs=[number],
+                shuffle=True,
+                augment=bool(config.augment_scoring),
+                seed=stream_seed(config.seed, "score"),
+            ),
+            config.samples_per_class,
+            classes=np.unique(dataset.splits["train"].labels),
+        )
+        for number in range(config.scoring_batches)
+    ]
+
+
+def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, number: int) -> None:
+    config = job.config
+    label = "retraining" if directory is job.directory else f"round {number + 1} of {config.trained_rounds}"
     if directory.finished("retrain") is not None:
-        job.show.line("retraining: done before")
+        job.show.line(f"{label}: done before")
         return
     epochs, rate = RETRAINING[config.row.schedule](config)
-    _go_to(job, config.row.start_from)
+    _go_to(job, config.row.start_from, number)
     ticket.apply(job.model)
     if epochs:
-        job.show.line("retraining")
+        job.show.line(label)
     _train(job, directory, "retrain", epochs, rate, {})
 
 
@@ -238,7 +305,9 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
     numbers = dict(numbers)
     dense_seconds = numbers.pop("dense_seconds", None)
-    if config.row.pretrains:
+    if config.trained_rounds > 1:
+        seconds = {"rounds": sum(_seconds(job.directory.round(i)) for i in range(config.trained_rounds - 1)), **seconds}
+    if config.pretrains:
         seconds = {"dense": dense_seconds, **seconds}
     result = {
         "method": config.method,
@@ -246,7 +315,9 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "achieved_sparsity": ticket.sparsity,
         "kept": ticket.kept,
         "total": ticket.total,
-        "layers": [{**dataclasses.asdict(layer), "shape": list(layer.shape)} for layer in ticket.layers],
+        "effective_sparsity": ticket.effective_sparsity,
+        "collapsed": ticket.collapsed,
+        "layers": _layers(ticket),
         "notes": list(ticket.notes),
         **numbers,
         "seconds": seconds,
@@ -280,26 +351,38 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 }
 
 
-def _ticket_arguments(config: Config) -> dict[str, Any]:
-    """What decides a ticket's counts: the plan checks the very arguments that the drawing gets."""
-    return {
-        "score": config.row.score,
-        "ratios": config.ratios,
-        "sparsity": config.sparsity,
-        "rounding": config.rounding,
-        "family": config.family,
-        "classifier_keep": config.classifier_keep,
-    }
+def _quota(config: Config) -> pruning.Quota:
+    """What decides a ticket's counts: the plan checks the very quota that the ticket is drawn with."""
+    return pruning.Quota(
+        ratios=config.ratios,
+        sparsity=config.sparsity,
+        # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
+        rounding=config.rounding if config.row.prunes else "exact",
+        family=config.family,
+        classifier_keep=config.classifier_keep,
+        redistribute=config.redistribute,
+        min_keep=config.min_keep,
+        sampling=config.sampling,
+        preserve_flow=config.preserve_flow,
+        rounds=config.rounds,
+    )
 
 
-def _go_to(job: Job, point: str) -> None:
-    """Sets the weights to one of the points of training; masks, if there are any, stay."""
+def _go_to(job: Job, point: str, number: int) -> None:
+    """Sets the weights to one of the points of training; masks, if there are any, stay.
+
+    Args:
+        job: what to train.
+        point: INIT, REWOUND or TRAINED; trained is the end of the round before, the first time the dense training.
+        number: of the round, from 0.
+    """
     if point == INIT:
         layers.restore_weights(job.model, job.init_weights)
-        return
-    dense = job.dense
-    paths = {TRAINED: dense.final_weights, REWOUND: dense.epoch_weights(job.config.rewind_epoch or 0)}
-    _load_weights(job.model, paths[point], dense)
+    elif point == REWOUND:
+        _load_weights(job.model, job.dense.epoch_weights(job.config.rewind_epoch or 0), job.dense)
+    else:
+        directory = job.directory.round(number - 1) if number else job.dense
+        _load_weights(job.model, directory.final_weights, directory)
 
 
 def _load_weights(model: keras.Model, path: pathlib.Path, directory: Directory) -> None:
@@ -388,6 +471,24 @@ def _save_weights(model: keras.Model, path: pathlib.Path) -> None:
         layers.save_weights(model, new)
 
 
+def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
+    counts = ticket.on_path or (None,) * len(ticket.masks)
+    return [
+        {**dataclasses.asdict(layer), "shape": list(layer.shape), "on_path": count}
+        for layer, count in zip(ticket.layers, counts, strict=True)
+    ]
+
+
+def _seconds(directory: Directory) -> float:
+    return sum(facts["seconds"] for facts in read_json(directory.stages).values())
+
+
+def _effective(ticket: pruning.Ticket) -> str:
+    if ticket.on_path is None or sum(ticket.on_path) == ticket.kept:
+        return ""
+    return f", {sum(ticket.on_path):,} of them on a path from input to output"
+
+
 def _sum(uses: Sequence[int | None], counts) -> int | None:
     """Multiply-adds of the counts; None where a layer's number of positions is not known."""
     if any(use is None for use in uses):
@@ -432,27 +533,34 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
     sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
     epochs, _ = RETRAINING[config.row.schedule](config)
     parts = []
-    if config.row.pretrains:
+    if config.pretrains:
         done = job.dense.finished("train") is not None
         parts.append("dense training: done before" if done else f"{plural(recipe.epochs, 'epoch')} dense")
     if epochs:
-        parts.append(f"{plural(len(epochs), 'epoch')} sparse")
+        times = f"{config.trained_rounds} rounds of " if config.trained_rounds > 1 else ""
+        parts.append(f"{times}{plural(len(epochs), 'epoch')} sparse")
     job.show.facts(
         "plan",
         {
             "method": f"{config.method}: {config.row.about}",
             "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
-            f"{config.ratios} ratios",
+            f"{_ratios_shown(config)}",
             "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {job.steps_per_epoch} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}",
             "run": str(job.directory.path),
-            **({"dense": str(job.dense.path)} if config.row.pretrains else {}),
+            **({"dense": str(job.dense.path)} if config.pretrains else {}),
         },
     )
     job.show.line("")
+
+
+def _ratios_shown(config: Config) -> str:
+    if config.ticket is not None:
+        return f"those of {config.ticket}"
+    return f"{config.ratios if isinstance(config.ratios, str) else 'given'} ratios"
 
 
 def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
@@ -472,6 +580,9 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
         f"{result['achieved_sparsity']:.4%} reached, {result['sparsity']:.4%} asked: "
         f"{result['kept']:,} of {result['total']:,} weights"
     )
+    effective = result["effective_sparsity"]
+    if effective is not None and effective > result["achieved_sparsity"]:
+        facts["sparsity"] += f"; effective {effective:.4%}"
     if result["macs"]:
         facts["multiply-adds"] = (
             f"{result['macs_kept'] / result['macs']:.2%} kept: {result['macs_kept']:,} of {result['macs']:,}"

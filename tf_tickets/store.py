@@ -88,7 +88,7 @@ class Directory:
                         raise NotOurs(f"Another process is at work in {self.path}.") from None
                     waiting()
                     fcntl.flock(file, fcntl.LOCK_EX)
-            for scratch in self.path.glob(".*.????????"):
+            for scratch in self.path.rglob(".*.????????"):
                 shutil.rmtree(scratch, ignore_errors=True)
             yield
 
@@ -149,13 +149,21 @@ class DenseDirectory(Directory):
         return self.path / f"epoch_{epoch:04d}.weights.h5"
 
 
-class RunDirectory(Directory):
-    """One ticket's run."""
+class TicketDirectory(Directory):
+    """A ticket and its training: a run's, or that of one of its earlier rounds."""
 
     @property
     def ticket(self) -> pathlib.Path:
         """The masks."""
         return self.path / "ticket.npz"
+
+
+class RunDirectory(TicketDirectory):
+    """One ticket's run."""
+
+    def round(self, number: int) -> TicketDirectory:
+        """A round of pruning and training before the last, counted from 0."""
+        return TicketDirectory(self.path / f"round_{number:02d}", self.identity, self.label)
 
     @property
     def result(self) -> pathlib.Path:

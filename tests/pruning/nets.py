@@ -39,6 +39,13 @@ def drawn(seed) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.3, seed=seed)
 
 
+def examples(model, count=6, seed=0) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs for a model and integer labels, every class of its outputs in turn."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, *model.input_shape[1:])).astype("float32")
+    return x, np.sort(np.arange(count) % model.output_shape[-1])
+
+
 def kernels(model) -> list[np.ndarray]:
     """All values of the prunable weights, masked or not, in forward order."""
     return [np.array(keras.ops.convert_to_numpy(entry.weight)) for entry in prunable_weights(model)]
@@ -80,3 +87,8 @@ def assert_same(one, other) -> None:
         np.testing.assert_array_equal(one, other)
     else:
         assert one == other
+
+
+def magnitudes(model, batches, rng) -> list[np.ndarray]:
+    """A score of a user's own."""
+    return [np.abs(kernel) for kernel in kernels(model)]

@@ -30,6 +30,8 @@ RUNS = [
 ]
 BUDGETS = [(arch, sparsity) for arch in FAMILY for sparsity in KEEP_COUNTS[arch]["10"]]
 SMART = [name for name, rule in RATIOS.items() if rule.classifier_apart]
+# Of one rule the first layer can alone be more than the budget, see test_random_pruning_ratios.py.
+MEET_ANY_BUDGET = sorted(RATIOS.keys() - {"uniform_dense_first"})
 
 POLYNOMIAL = {
     "smart": lambda depth, left: left**2 + left,
@@ -47,7 +49,8 @@ big_shapes_lists = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)
 sparsities = st.one_of(
     st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 0.9, 0.95, 0.98, 0.99, 1 - 1e-9])
 )
-rule_names = st.sampled_from(sorted(RATIOS))
+rule_names = st.sampled_from(MEET_ANY_BUDGET)
+reference_names = st.sampled_from(sorted(name for name, rule in RATIOS.items() if rule.reference))
 families = st.sampled_from(["resnet", "vgg"])
 
 
@@ -114,7 +117,7 @@ class TestReferenceRounding:
         counts = keep_counts(published("resnet32"), 0.9, "smart_ascending", rounding="reference")
         assert counts[0] == 0
 
-    @given(shapes_lists, sparsities, rule_names, families)
+    @given(shapes_lists, sparsities, reference_names, families)
     def test_counts_fit_their_layers_or_the_budget_is_refused(self, shapes, sparsity, ratios, family):
         try:
             counts = keep_counts(shapes, sparsity, ratios, family, rounding="reference")
@@ -404,7 +407,7 @@ class TestWhatIsRefused:
     def test_any_real_number_is_a_sparsity(self, sparsity):
         assert sum(keep_counts(LENET, sparsity)) == 133_100
 
-    @pytest.mark.parametrize("ratios", ["clever", "global", None, ["smart"], {"smart": 1}])
+    @pytest.mark.parametrize("ratios", ["clever", "global", "", None, 3, 0.5, {0.5}])
     def test_rules(self, ratios):
         with pytest.raises(ValueError, match=r"ratios=.* is unknown. Choose one of: smart, .*uniform"):
             keep_counts(LENET, 0.9, ratios)

@@ -43,28 +43,34 @@ def returning(arrays):
     return given
 
 
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
 @pytest.mark.parametrize("name", sorted(SCORES))
 class TestEveryScore:
     def test_is_shaped_like_the_weights_in_forward_order(self, name):
         model = nets.convolutional()
-        arrays = tt.score(model, name)
+        arrays = tt.score(model, name, data=nets.examples(model))
         assert [array.shape for array in arrays] == [(3, 3, 2, 4), (2, 2, 4, 6), (6, 3)]
         assert all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays)
 
     def test_changes_nothing_of_the_model(self, name):
         model = nets.convolutional()
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), LOSS)
+        data = nets.examples(model)
+        model.fit(*data, verbose=0)
         before = nets.state(model)
-        tt.score(model, name)
+        tt.score(model, name, data=data)
         assert_same(nets.state(model), before)
         tt.mask_layers(model)
         before = nets.state(model)
-        tt.score(model, name)
+        tt.score(model, name, data=data)
         assert_same(nets.state(model), before)
 
     def test_is_deterministic_in_its_seed(self, name):
         model = shared()
-        assert_same(tt.score(model, name, seed=5), tt.score(model, name, seed=5))
+        data = nets.examples(model)
+        assert_same(tt.score(model, name, data=data, seed=5), tt.score(model, name, data=data, seed=5))
 
     def test_takes_no_unknown_option(self, name):
         with pytest.raises(ValueError, match=r"Unknown option temprature, x. Accepted here: "):
@@ -125,14 +131,17 @@ class TestCallables:
     """A score of one's own: (model, batches, rng, **options) -> arrays."""
 
     def test_gets_model_data_stream_and_options(self):
-        model, data, seen = nets.functional(), (np.zeros((2, 6)), np.zeros(2)), []
+        model, seen = nets.functional(), []
+        data = nets.examples(model)
 
         def mine(model, batches, rng, power=1, *, sign):
-            seen.extend([model, batches, rng.random(), power, sign])
+            seen.extend([model, rng.random(), power, sign])
+            ((x, y),) = batches
+            assert_same([x.numpy(), y.numpy()], list(data))
             return [sign * kernel**power for kernel in nets.kernels(model)]
 
         arrays = tt.score(model, mine, data=data, seed=4, sign=-1)
-        assert seen == [model, data, stream(4, "score").random(), 1, -1]
+        assert seen == [model, stream(4, "score").random(), 1, -1]
         assert_same(arrays, [-kernel for kernel in nets.kernels(model)])
 
     @pytest.mark.parametrize(
@@ -180,6 +189,26 @@ class TestCallables:
     def test_how_it_is_called_is_checked_before_it_is(self, function):
         with pytest.raises(ValueError, match=r"called as \(model, batches, rng, \*\*options\)"):
             tt.score(shared(), function)
+
+    def test_may_be_named_by_its_module(self):
+        model = nets.functional()
+        named = tt.score(model, "tests.pruning.nets:magnitudes")
+        assert_same(named, tt.score(model, nets.magnitudes))
+        ticket = tt.prune(model, "snip", 0.5, score="tests.pruning.nets:magnitudes")
+        assert ticket.origin["score"] == "tests.pruning.nets:magnitudes"
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("no.such.module:f", "no.such.module has no f to import .No module named 'no'"),
+            ("tests.pruning.nets:f", "tests.pruning.nets has no f to import"),
+            ("tests.pruning.nets:", "has no function to import"),
+            ("tests.pruning.nets:np", "is no function but module"),
+        ],
+    )
+    def test_a_name_that_names_nothing(self, name, message):
+        with pytest.raises(ValueError, match=message):
+            tt.score(shared(), name)
 
     def test_options_are_checked_against_its_signature(self):
         def mine(model, batches, rng, power=1): ...
@@ -243,7 +272,7 @@ class TestWhatIsRefused:
             tt.score(model, "magnitude")
 
     def test_scores_that_need_data_without_data(self, monkeypatch):
-        monkeypatch.setitem(SCORES, "curious", Score(function=ones, needs_data=True))
+        monkeypatch.setitem(SCORES, "curious", Score(function=ones, data="needed"))
         with pytest.raises(ValueError, match=r"score='curious' needs data=: \(x, y\) arrays or"):
             tt.score(shared(), "curious")
         assert len(tt.score(shared(), "curious", data=(np.zeros((1, 6)), np.zeros(1)))) == 3

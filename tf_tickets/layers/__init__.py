@@ -4,6 +4,7 @@ from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.layers.convert import (
     MaskedWeight,
     MaskReport,
+    borrowed_masks,
     fold,
     folded,
     forget_traces,
@@ -14,7 +15,7 @@ from tf_tickets.layers.convert import (
     save_weights,
     stock_weights,
 )
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.forward_order import example_inputs, forward_order
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.masked import (
     Masked,
@@ -34,6 +35,7 @@ from tf_tickets.layers.masked import (
     masked_class,
     register_maskable,
 )
+from tf_tickets.layers.precision import computing_in
 
 __all__ = [
     "BatchNormalization",
@@ -53,6 +55,9 @@ __all__ = [
     "MaskedSeparableConv1D",
     "MaskedSeparableConv2D",
     "MaskedWeight",
+    "borrowed_masks",
+    "computing_in",
+    "example_inputs",
     "fold",
     "folded",
     "forget_traces",

@@ -175,10 +175,7 @@ def fold(model: keras.Model) -> keras.Model:
             object.__setattr__(layer, "__class__", FOLDED[type(layer)])
             changed = True
     if changed:
-        forget_traces(model)
-        for part in _parts(model):
-            part.__dict__.pop("_forward_order", None)
-            part.__dict__.pop("save", None)
+        _forget_masks(model)
     return model
 
 
@@ -210,6 +207,25 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
             # The very same variables again, so what was traced with them holds.
             for name in TRACED:
                 setattr(part, name, before.get(name))
+
+
+@contextlib.contextmanager
+def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
+    """For the duration the model carries masks, its own or new ones; afterwards it is what it was."""
+    had_masks = bool(masked_weights(model))
+    entries = masked_weights(model) if had_masks else mask_layers(model).masked
+    masks = [entry.mask for entry in entries if entry.mask is not None]
+    values = [np.array(mask) for mask in masks]
+    try:
+        yield entries
+    finally:
+        for mask, value in zip(masks, values, strict=True):
+            mask.assign(value)
+        if not had_masks:
+            # All true now, so that nothing is baked in.
+            for layer in {id(entry.layer): entry.layer for entry in entries}.values():
+                masked.remove_masks(layer)
+            _forget_masks(model)
 
 
 def stock_weights(model: keras.Model) -> list[keras.Variable]:
@@ -267,6 +283,14 @@ def forget_traces(model: keras.Model) -> None:
         for name in TRACED:
             if getattr(part, name, None) is not None:
                 getattr(part, f"make_{name}")(force=True)
+
+
+def _forget_masks(model: keras.Model) -> None:
+    """Removes what the model itself remembers of having masks."""
+    forget_traces(model)
+    for part in _parts(model):
+        part.__dict__.pop("_forward_order", None)
+        part.__dict__.pop("save", None)
 
 
 def _parts(model: keras.Model) -> list[keras.Model]:

@@ -9,6 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# Length given to an axis that a model leaves open: room for five halvings.
+OPEN_LENGTH = 32
+
 
 def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs: Any = None) -> list[int]:
     """Positions, in `weights`, of the weights that a forward pass reads, in the order of first reading.
@@ -78,6 +81,32 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
             f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
             "Call it on one batch of data first, or pass that batch as data="
         ) from error
+
+
+def example_inputs(
+    model: keras.Model,
+    fill: Callable[[tuple[int, ...], tf.DType], tf.Tensor],
+    batch_size: int = 1,
+    open_length: int = OPEN_LENGTH,
+) -> tuple[list, dict]:
+    """Arguments and keyword arguments that a model can be called with, made without data.
+
+    Args:
+        model: a built model that knows its input shapes.
+        fill: (shape, dtype) -> tensor.
+        batch_size: size of the first axis, where the model leaves it open.
+        open_length: size of every other axis that the model leaves open.
+
+    Raises:
+        ValueError: the model does not know its input shapes.
+    """
+
+    def example(spec: tf.TensorSpec) -> tf.Tensor:
+        first, *rest = spec.shape
+        shape = (first or batch_size, *(open_length if size is None else size for size in rest))
+        return fill(shape, spec.dtype)
+
+    return tf.nest.map_structure(example, _input_specs(model, None))
 
 
 def check_built(model: keras.Model) -> None:

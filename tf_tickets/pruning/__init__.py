@@ -1,20 +1,33 @@
 """Scores, keep-ratios, masks and tickets."""
 
-from tf_tickets.pruning.draw import draw_ticket, plan_budget
+from tf_tickets.pruning.draw import (
+    Budget,
+    Quota,
+    draw_ticket,
+    path_counts,
+    plan_budgets,
+    round_sparsities,
+)
 from tf_tickets.pruning.prune import prune
-from tf_tickets.pruning.ratios import RATIOS, keep_counts
+from tf_tickets.pruning.ratios import RATIOS, keep_counts, keep_densities
 from tf_tickets.pruning.scores import SCORES, Score, score
-from tf_tickets.pruning.ticket import Ticket, TicketLayer
+from tf_tickets.pruning.ticket import Overlap, Ticket, TicketLayer
 
 __all__ = [
     "RATIOS",
     "SCORES",
+    "Budget",
+    "Overlap",
+    "Quota",
     "Score",
     "Ticket",
     "TicketLayer",
     "draw_ticket",
     "keep_counts",
-    "plan_budget",
+    "keep_densities",
+    "path_counts",
+    "plan_budgets",
     "prune",
+    "round_sparsities",
     "score",
 ]

@@ -1,45 +1,114 @@
-"""Drawing a ticket: scores, keep counts, masks. Nothing of the model is changed."""
+"""Drawing a ticket: scores, keep counts, masks, in one round or several. Nothing of the model is changed."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
+from tf_tickets.layers import MaskedWeight, borrowed_masks
+from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL, SAMPLINGS
+from tf_tickets.pruning import flow
 from tf_tickets.pruning import masks as masking
 from tf_tickets.pruning import ratios as ratio_rules
 from tf_tickets.pruning import scores as scoring
+from tf_tickets.pruning.batches import read_batches
+from tf_tickets.pruning.paths import on_path
 from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.pruning.traces import keeping_traces
+from tf_tickets.streams import stream
+
+Within = Ticket | Sequence[np.ndarray]
 
 
-def draw_ticket(
-    model: keras.Model,
-    score: str | scoring.ScoreFunction,
-    ratios: str,
-    sparsity: float,
-    data: Any = None,
-    seed: int = 0,
-    rounding: str = "exact",
-    family: str | None = None,
-    classifier_keep: float | None = None,
-    **options: Any,
-) -> Ticket:
-    """Scores the weights that the model holds now and keeps the best, by the given ratios.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How many weights a ticket keeps, and where: all that is decided without looking at scores.
 
-    Args:
-        model: a built Keras model; it is not changed.
-        score: name or callable, see `tf_tickets.score`.
-        ratios: `"global"` ranks all layers together; other names fix each layer's count by `keep_counts`.
+    Attributes:
+        ratios: `"global"` ranks all layers together; anything else fixes each layer's count: a name, ratios or a
+            Ticket, see `keep_counts`.
         sparsity: fraction to remove, in [0, 1).
-        data: what the score needs.
-        seed: seed of the score's random stream.
         rounding: `"exact"` or `"reference"`, see `keep_counts`.
         family: form of the smart ratios, see `keep_counts`.
         classifier_keep: fraction of the last weight that is kept apart from the rest and charged to the
             budget. 1.0 with global ratios is the reference's lottery-ticket rule. None ranks the classifier
             with the rest (global), or means 0.3 (smart rules).
+        redistribute: see `keep_counts`.
+        min_keep: weights that every layer keeps at least.
+        sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's density,
+            so that the total is random too. For random scores only.
+        preserve_flow: leave no input or output channel of a layer without a weight. Counts stay as they are
+            (each layer gets enough for it); Bernoulli masks grow.
+        rounds: how many times to score and prune; None means the score's own. The densities of the rounds are a
+            geometric series that ends at the target.
+    """
+
+    ratios: Any
+    sparsity: float
+    rounding: str = "exact"
+    family: str | None = None
+    classifier_keep: float | None = None
+    redistribute: bool = True
+    min_keep: int = 0
+    sampling: str = "exact"
+    preserve_flow: bool = False
+    rounds: int | None = None
+
+
+# What `prune` takes beside the options of the score.
+OPTIONS = tuple(field.name for field in dataclasses.fields(Quota) if field.name not in ("sparsity", "rounding"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How many weights a round keeps, as far as that is known before scoring.
+
+    Attributes:
+        counts: for each layer; None where the layers are ranked together.
+        densities: probability of each layer's weights, for Bernoulli sampling.
+        ranked: kept by the ranking, the classifier left out where it is apart.
+        classifier: kept of the last layer, or None where it is ranked with the rest.
+        least: kept of each layer at least.
+        apart: the fraction of the classifier that was asked for, or None.
+    """
+
+    counts: list[int] | None = None
+    densities: list[float] | None = None
+    ranked: int = 0
+    classifier: int | None = None
+    least: tuple[int, ...] = ()
+    apart: float | None = None
+
+
+def draw_ticket(
+    model: keras.Model,
+    score: str | scoring.ScoreFunction,
+    quota: Quota,
+    data: Any = None,
+    seed: int = 0,
+    samples_per_class: int | None = None,
+    within: Within | None = None,
+    only_round: int | None = None,
+    paths: bool = True,
+    **options: Any,
+) -> Ticket:
+    """Scores the weights that the model holds now and keeps the best.
+
+    Args:
+        model: a built Keras model; it is not changed.
+        score: name or callable, see `tf_tickets.score`.
+        quota: how many to keep, and where.
+        data: what the score needs.
+        seed: seed of the score's random stream.
+        samples_per_class: see `tf_tickets.score`.
+        within: a Ticket or masks: only weights kept there are scored (the others count as zero) and kept.
+        only_round: draw this one of the quota's rounds, counted from 0, from `within`: for training between
+            rounds.
+        paths: count the kept weights that lie on a path from an input to an output.
         **options: options of the score.
 
     Returns:
@@ -49,86 +118,232 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
-    budget = plan_budget(model, score, ratios, sparsity, rounding, family, classifier_keep)
+    budgets = plan_budgets(model, score, quota, trains_between=only_round is not None)
+    chosen = budgets if only_round is None else [budgets[only_round]]
     entries = scoring.weights_to_score(model)
-    arrays = scoring.score(model, score, data=data, seed=seed, **options)
-    if budget.counts is not None:
-        kept = masking.layerwise_masks(arrays, budget.counts)
-    elif budget.classifier is None:
-        kept = masking.global_masks(arrays, budget.ranked)
-    else:
-        kept = [
-            *masking.global_masks(arrays[:-1], budget.ranked),
-            *masking.layerwise_masks(arrays[-1:], [budget.classifier]),
-        ]
+    allowed = None if within is None else _masks_of(within, entries)
+    row = scoring.score_row(score)
+    scoring.check_options(row, options)
+    scoring.check_data(score, data)
+    _check_room(chosen[0], allowed, entries)
+    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
+    rng = stream(seed, "score")
+    kept: list[np.ndarray] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(keeping_traces())
+        if allowed is not None or len(chosen) > 1:
+            entries = stack.enter_context(borrowed_masks(model))
+        for budget in chosen:
+            if allowed is not None:
+                for entry, mask in zip(entries, allowed, strict=True):
+                    entry.mask.assign(mask)
+            arrays = scoring.checked_scores(model, score, batches, rng, options)
+            kept = allowed = _select(arrays, budget, row, allowed, entries if quota.preserve_flow else None)
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
         origin={
             "score": scoring.name_of(score),
-            "ratios": ratios,
-            "sparsity": float(sparsity),
             "seed": int(seed),
-            "rounding": rounding,
-            "classifier_keep": classifier_keep,
-            "family": family,
+            **_origin(quota, len(budgets)),
         },
-        notes=_notes(kept[-1], budget.apart) if len(kept) > 1 and rounding == "exact" else (),
+        notes=_notes(kept, chosen[-1], quota),
+        on_path=path_counts(model, kept) if paths else None,
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """How many weights a ticket keeps, as far as that is known before scoring.
+def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, ...] | None:
+    """How many kept weights of each layer lie on a path from an input to an output; None where that cannot be found."""
+    found = on_path(model, scoring.weights_to_score(model), masks)
+    return None if found is None else tuple(int(np.count_nonzero(mask)) for mask in found)
 
-    Attributes:
-        counts: for each layer; None where the layers are ranked together.
-        ranked: kept by the ranking, the classifier left out where it is apart.
-        classifier: kept of the last layer, or None where it is ranked with the rest.
-        apart: the fraction of the classifier that was asked for, or None.
+
+def plan_budgets(
+    model: keras.Model, score: str | scoring.ScoreFunction, quota: Quota, trains_between: bool = False
+) -> list[Budget]:
+    """The budget of each round, or the error that `draw_ticket` would raise.
+
+    Args:
+        model: a built Keras model.
+        score: name or callable.
+        quota: how many to keep, and where.
+        trains_between: whether the network is trained between rounds.
     """
-
-    counts: list[int] | None
-    ranked: int
-    classifier: int | None
-    apart: float | None
-
-
-def plan_budget(
-    model: keras.Model,
-    score: str | scoring.ScoreFunction,
-    ratios: str,
-    sparsity: float,
-    rounding: str = "exact",
-    family: str | None = None,
-    classifier_keep: float | None = None,
-) -> Budget:
-    """The counts of a ticket, or the error that `draw_ticket` would raise; arguments as there."""
-    sparsity = ratio_rules.check_sparsity(sparsity)
-    ratio_rules.check_choice("ratios", ratios, (GLOBAL, *ratio_rules.RATIOS))
-    ratio_rules.check_choice("rounding", rounding, ratio_rules.ROUNDINGS)
-    if family is not None:
-        ratio_rules.check_choice("family", family, ratio_rules.FAMILIES)
-        if not ratios.startswith("smart"):
-            raise ValueError(f"family= is a form of the smart ratios; ratios={ratios!r} has no families.")
-    if classifier_keep is not None:
-        classifier_keep = ratio_rules.check_classifier_keep(classifier_keep)
+    row = scoring.score_row(score)
+    target = ratio_rules.check_sparsity(quota.sparsity)
+    rounds = _check_rounds(quota.rounds, score, row, trains_between)
+    _check_quota(quota, row)
     entries = scoring.weights_to_score(model)
-    if ratios == GLOBAL:
-        count = scoring.score_row(score).reference_count if rounding == "reference" else None
-        ranked, last = _global_budget([entry.size for entry in entries], sparsity, classifier_keep, count)
-        return Budget(None, ranked, last, classifier_keep)
-    fraction = CLASSIFIER_KEEP if classifier_keep is None else classifier_keep
-    counts = ratio_rules.keep_counts(
-        [entry.shape for entry in entries],
-        sparsity,
-        ratios,
-        family=family or ratio_rules.family_of(model.name),
-        rounding=rounding,
-        classifier_keep=fraction,
+    last = _plan(model, entries, quota, row)
+    budgets = [last]
+    for sparsity in round_sparsities(target, rounds)[-2::-1]:
+        earlier = dataclasses.replace(quota, sparsity=sparsity, rounding="exact")
+        budgets.append(_at_least(_plan(model, entries, earlier, row), budgets[-1]))
+    return budgets[::-1]
+
+
+def round_sparsities(sparsity: float, rounds: int) -> list[float]:
+    """Sparsities of iterative pruning: every round keeps the same fraction of what the one before kept.
+
+    Args:
+        sparsity: the last one.
+        rounds: how many, 1 or more.
+
+    Example:
+        >>> round_sparsities(0.75, 2)
+        [0.5, 0.75]
+    """
+    return [1 - (1 - sparsity) ** (step / rounds) for step in range(1, rounds)] + [sparsity]
+
+
+def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row: scoring.Score) -> Budget:
+    sizes = [entry.size for entry in entries]
+    least = tuple(
+        max(min(quota.min_keep, entry.size), flow.least_to_flow(entry) if quota.preserve_flow else 0)
+        for entry in entries
     )
-    apart = fraction if ratio_rules.RATIOS[ratios].classifier_apart else None
-    return Budget(counts, 0, counts[-1], apart)
+    if quota.ratios == GLOBAL:
+        count = row.reference_count if quota.rounding == "reference" else None
+        ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
+        if sum(least) > ranked + (last or 0):
+            raise ValueError(
+                f"sparsity={quota.sparsity} keeps {ranked + (last or 0):,} weights, and the layers are to keep "
+                f"{sum(least):,} at least (min_keep, preserve_flow)."
+            )
+        return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
+    named = isinstance(quota.ratios, str)
+    fraction = CLASSIFIER_KEEP if quota.classifier_keep is None else quota.classifier_keep
+    arguments: dict[str, Any] = {
+        "ratios": quota.ratios,
+        "family": quota.family or ratio_rules.family_of(model.name),
+        "classifier_keep": fraction,
+        "redistribute": quota.redistribute,
+        "min_keep": least if any(least) else 0,
+    }
+    counts = ratio_rules.keep_counts(model, quota.sparsity, rounding=quota.rounding, **arguments)
+    densities = None
+    if quota.sampling == "bernoulli":
+        densities = ratio_rules.keep_densities(model, quota.sparsity, **arguments)
+    apart = fraction if named and ratio_rules.RATIOS[quota.ratios].classifier_apart else None
+    return Budget(counts=counts, densities=densities, classifier=counts[-1], least=least, apart=apart)
+
+
+def _at_least(budget: Budget, later: Budget) -> Budget:
+    """A round keeps no less of anything than the round after it, however counts were rounded."""
+    counts = None
+    if budget.counts is not None and later.counts is not None:
+        counts = [max(a, b) for a, b in zip(budget.counts, later.counts, strict=True)]
+    classifier = None if budget.classifier is None else max(budget.classifier, later.classifier or 0)
+    return dataclasses.replace(
+        budget, counts=counts, ranked=max(budget.ranked, later.ranked), classifier=classifier
+    )
+
+
+def _select(
+    scores: Sequence[np.ndarray],
+    budget: Budget,
+    row: scoring.Score,
+    within: Sequence[np.ndarray] | None,
+    flowing: Sequence[MaskedWeight] | None,
+) -> list[np.ndarray]:
+    """The masks of one round."""
+    if row.keeps == "smallest":
+        scores = [-score for score in scores]
+    keep: Any = budget.counts
+    if budget.densities is not None:
+        # A uniform draw u of [0, 1) is at least 1 - d with probability d.
+        masks = [score >= 1 - density for score, density in zip(scores, budget.densities, strict=True)]
+        keep = None
+    elif budget.counts is not None:
+        masks = masking.layerwise_masks(scores, budget.counts, within)
+    elif budget.classifier is None:
+        masks = masking.global_masks(scores, budget.ranked, within, budget.least)
+        keep = budget.ranked
+    else:
+        body, last = scores[:-1], scores[-1:]
+        masks = [
+            *masking.global_masks(body, budget.ranked, within and within[:-1], budget.least[:-1]),
+            *masking.layerwise_masks(last, [budget.classifier], within and within[-1:]),
+        ]
+        keep = budget.ranked + budget.classifier
+    if flowing is None:
+        return masks
+    if within is not None:
+        scores = [np.where(a, score, -np.inf) for a, score in zip(within, scores, strict=True)]
+    masks = flow.preserve_flow(masks, scores, [flow.channel_axes(entry) for entry in flowing], keep)
+    if within is not None and any((mask & ~a).any() for mask, a in zip(masks, within, strict=True)):
+        raise ValueError("preserve_flow=True: the masks given as within= have channels without any weight.")
+    return masks
+
+
+def _check_quota(quota: Quota, row: scoring.Score) -> None:
+    named = isinstance(quota.ratios, str)
+    if named:
+        ratio_rules.check_choice("ratios", quota.ratios, (GLOBAL, *ratio_rules.RATIOS))
+    ratio_rules.check_choice("rounding", quota.rounding, ratio_rules.ROUNDINGS)
+    ratio_rules.check_choice("sampling", quota.sampling, SAMPLINGS)
+    if quota.family is not None:
+        ratio_rules.check_choice("family", quota.family, ratio_rules.FAMILIES)
+        if not (named and quota.ratios.startswith("smart")):
+            raise ValueError(
+                f"family= is a form of the smart ratios; ratios={quota.ratios!r} has no families."
+            )
+    if quota.classifier_keep is not None:
+        ratio_rules.check_classifier_keep(quota.classifier_keep)
+    if not quota.redistribute and quota.ratios == GLOBAL:
+        raise ValueError("redistribute=False is for ratios of layers; ratios='global' has none.")
+    if not _is_whole(quota.min_keep) or quota.min_keep < 0:
+        raise ValueError(f"min_keep is a number of weights, 0 or more. Received: {quota.min_keep!r}")
+    if quota.sampling == "bernoulli":
+        if not row.independent or quota.ratios == GLOBAL or quota.rounding == "reference":
+            raise ValueError(
+                "sampling='bernoulli' is for random scores with ratios of layers and exact rounding. Received: "
+                f"ratios={quota.ratios!r}, rounding={quota.rounding!r}, or a score that is not random."
+            )
+
+
+def _check_rounds(
+    rounds: int | None, score: str | scoring.ScoreFunction, row: scoring.Score, trains_between: bool
+) -> int:
+    if rounds is None:
+        return row.rounds
+    if not _is_whole(rounds) or rounds < 1:
+        raise ValueError(f"rounds is a whole number, 1 or more. Received: {rounds!r}")
+    if rounds > 1 and not row.sees_masks and not trains_between:
+        raise ValueError(
+            f"rounds={rounds}: {scoring.name_of(score)} scores do not depend on what is pruned, so that further "
+            "rounds without training between them change nothing. To train between them, prune(within=ticket) at "
+            "each of round_sparsities, or let the command line do it (--rounds)."
+        )
+    return int(rounds)
+
+
+def _masks_of(within: Within, entries: Sequence[MaskedWeight]) -> list[np.ndarray]:
+    masks = [np.asarray(mask) for mask in (within.masks if isinstance(within, Ticket) else within)]
+    if [mask.shape for mask in masks] != [entry.shape for entry in entries]:
+        raise ValueError(
+            f"within= has masks of shapes {[mask.shape for mask in masks]}, and the model's prunable weights "
+            f"{[entry.shape for entry in entries]}."
+        )
+    if any(mask.dtype != bool for mask in masks):
+        raise ValueError(f"within= takes bool masks. Received: {sorted({mask.dtype.name for mask in masks})}")
+    return masks
+
+
+def _check_room(budget: Budget, within: Sequence[np.ndarray] | None, entries: Sequence[MaskedWeight]) -> None:
+    """Refuses to keep more than `within` does."""
+    if within is None:
+        return
+    if budget.densities is not None:
+        raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
+    room = [int(np.count_nonzero(mask)) for mask in within]
+    for entry, count, has in zip(entries, budget.counts or (), room, strict=False):
+        if count > has:
+            raise ValueError(f"{entry.name} is to keep {count:,} weights, and within= has {has:,} there.")
+    if budget.counts is None and budget.ranked + (budget.classifier or 0) > sum(room):
+        raise ValueError(
+            f"{budget.ranked + (budget.classifier or 0):,} weights are to be kept, and within= has {sum(room):,}."
+        )
 
 
 def _global_budget(
@@ -155,12 +370,37 @@ def _global_budget(
     return keep - last, last
 
 
-def _notes(classifier: np.ndarray, classifier_keep: float | None) -> tuple[str, ...]:
+def _origin(quota: Quota, rounds: int) -> dict[str, Any]:
+    """The quota as JSON; ratios of a ticket or of one's own as numbers."""
+    facts = {**dataclasses.asdict(dataclasses.replace(quota, ratios=None)), "rounds": rounds}
+    # What came as NumPy numbers goes as plain ones.
+    facts = {name: getattr(value, "item", lambda v=value: v)() for name, value in facts.items()}
+    ratios = quota.ratios
+    if isinstance(ratios, Ticket):
+        ratios = [layer.keep_ratio for layer in ratios.layers]
+    elif isinstance(ratios, Mapping):
+        ratios = {str(name): float(value) for name, value in ratios.items()}
+    elif not isinstance(ratios, str):
+        ratios = [float(value) for value in ratios]
+    return {**facts, "ratios": ratios, "sparsity": float(quota.sparsity)}
+
+
+def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[str, ...]:
     """What a reader of the counts should know."""
-    kept = np.count_nonzero(classifier)
-    if classifier_keep is None or kept >= round(classifier_keep * classifier.size):
-        return ()
-    return (
-        f"the classifier keeps {kept / classifier.size:.2%} of its weights, not "
-        f"{100 * classifier_keep:.4g}%: more would take over half of the whole budget",
-    )
+    notes = []
+    last = kept[-1]
+    if quota.sampling == "bernoulli":
+        expected = sum(d * mask.size for d, mask in zip(budget.densities or (), kept, strict=True))
+        notes.append(f"Bernoulli masks: {expected:,.1f} weights are kept on average")
+    elif quota.rounding == "exact" and budget.apart is not None and len(kept) > 1:
+        count = np.count_nonzero(last)
+        if count < round(budget.apart * last.size):
+            notes.append(
+                f"the classifier keeps {count / last.size:.2%} of its weights, not {100 * budget.apart:.4g}%: "
+                "more would take over half of the whole budget"
+            )
+    return tuple(notes)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Arrays = Sequence[np.ndarray]
+
 
 def top_k(scores: np.ndarray, keep: int) -> np.ndarray:
     """Flat bool mask of the `keep` largest scores; of equal scores the earlier positions are kept.
@@ -17,31 +19,77 @@ def top_k(scores: np.ndarray, keep: int) -> np.ndarray:
     Raises:
         ValueError: `keep` is out of range, or a score is NaN.
     """
-    if not 0 <= keep <= scores.size:
-        raise ValueError(f"Cannot keep {keep:,} of {scores.size:,} weights.")
-    if np.isnan(scores).any():
-        raise ValueError("NaN is no score: it has no place in a ranking.")
-    if keep == scores.size:
-        return np.ones(scores.size, bool)
-    if keep == 0:
-        return np.zeros(scores.size, bool)
-    threshold = np.partition(scores, scores.size - keep)[scores.size - keep]
-    mask = scores > threshold
-    tied = np.flatnonzero(scores == threshold)
-    mask[tied[: keep - np.count_nonzero(mask)]] = True
-    return mask
+    return global_masks([scores], keep)[0]
 
 
-def layerwise_masks(scores: Sequence[np.ndarray], counts: Sequence[int]) -> list[np.ndarray]:
-    """Keeps the `counts[l]` largest scores of each layer; masks have the shapes of the scores."""
+def layerwise_masks(scores: Arrays, counts: Sequence[int], within: Arrays | None = None) -> list[np.ndarray]:
+    """Keeps the `counts[l]` largest scores of each layer; masks have the shapes of the scores.
+
+    Args:
+        scores: one array a layer.
+        counts: how many to keep of each.
+        within: bool arrays; only what is true there can be kept.
+    """
     return [
-        top_k(score.ravel(), count).reshape(score.shape) for score, count in zip(scores, counts, strict=True)
+        global_masks([score], count, within=None if within is None else [within[layer]])[0]
+        for layer, (score, count) in enumerate(zip(scores, counts, strict=True))
     ]
 
 
-def global_masks(scores: Sequence[np.ndarray], keep: int) -> list[np.ndarray]:
-    """Keeps the `keep` largest scores of all layers together; ties by position in forward order."""
-    flat = np.concatenate([score.ravel() for score in scores])
-    mask = top_k(flat, keep)
-    ends = np.cumsum([score.size for score in scores])[:-1]
-    return [part.reshape(score.shape) for part, score in zip(np.split(mask, ends), scores, strict=True)]
+def global_masks(
+    scores: Arrays, keep: int, within: Arrays | None = None, least: Sequence[int] | None = None
+) -> list[np.ndarray]:
+    """Keeps the `keep` largest scores of all layers together; ties by position in forward order.
+
+    Args:
+        scores: one array a layer.
+        keep: how many to keep in all.
+        within: bool arrays; only what is true there can be kept.
+        least: how many to keep of each layer at least.
+
+    Raises:
+        ValueError: more to keep than there is, or less than the layers' least together.
+    """
+    if least is not None and any(least):
+        return _with_least(scores, keep, within, least)
+    allowed = [None] * len(scores) if within is None else list(within)
+    flat = np.concatenate([_candidates(score, a) for score, a in zip(scores, allowed, strict=True)])
+    if not 0 <= keep <= flat.size:
+        raise ValueError(f"Cannot keep {keep:,} of {flat.size:,} weights.")
+    if any(np.isnan(score).any() for score in scores):
+        raise ValueError("NaN is no score: it has no place in a ranking.")
+    if keep == 0:
+        return [np.zeros(score.shape, bool) for score in scores]
+    # In place: of a hundred million scores, another copy would be felt.
+    flat.partition(flat.size - keep)
+    threshold = flat[flat.size - keep]
+    del flat
+    masks = [_and(score > threshold, a) for score, a in zip(scores, allowed, strict=True)]
+    missing = keep - sum(int(np.count_nonzero(mask)) for mask in masks)
+    for score, mask, a in zip(scores, masks, allowed, strict=True):
+        if not missing:
+            break
+        tied = np.flatnonzero(_and(score == threshold, a))[:missing]
+        mask.reshape(-1)[tied] = True
+        missing -= tied.size
+    return masks
+
+
+def _candidates(score: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+    return score.ravel() if allowed is None else score[allowed]
+
+
+def _and(mask: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+    return mask if allowed is None else mask & allowed
+
+
+def _with_least(scores: Arrays, keep: int, within: Arrays | None, least: Sequence[int]) -> list[np.ndarray]:
+    """First the best of each layer, then the best of what is left."""
+    allowed = [np.ones(score.shape, bool) for score in scores] if within is None else within
+    counts = [min(count, int(np.count_nonzero(a))) for count, a in zip(least, allowed, strict=True)]
+    if sum(counts) > keep:
+        raise ValueError(f"min_keep asks for {sum(counts):,} weights in all layers, and the budget is {keep:,}.")
+    first = layerwise_masks(scores, counts, within)
+    left = [a & ~mask for a, mask in zip(allowed, first, strict=True)]
+    rest = global_masks(scores, keep - sum(counts), left)
+    return [a | b for a, b in zip(first, rest, strict=True)]

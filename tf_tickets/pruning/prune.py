@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,10 @@ import numpy as np
 
 from tf_tickets.layers import masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import GLOBAL, INIT, TRAINED, Method, method_row
-from tf_tickets.pruning.draw import draw_ticket
-from tf_tickets.pruning.ratios import RATIOS, ROUNDINGS, check_choice, check_sparsity
-from tf_tickets.pruning.scores import check_options, score_row, weights_to_score
+from tf_tickets.pruning.draw import OPTIONS, Quota, Within, draw_ticket
+from tf_tickets.pruning.ratios import RATIOS, check_sparsity
+from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row, weights_to_score
 from tf_tickets.pruning.ticket import Ticket
-
-# Options of `prune` beside those of the score.
-OPTIONS = ("family", "classifier_keep", "ratios")
 
 
 def prune(
@@ -27,6 +25,9 @@ def prune(
     seed: int = 0,
     init_weights: Sequence[np.ndarray] | str | os.PathLike | None = None,
     rounding: str = "exact",
+    samples_per_class: int | None = None,
+    within: Within | None = None,
+    score: str | ScoreFunction | None = None,
     **options: Any,
 ) -> Ticket:
     """Prunes a model by a method, in place, and leaves it where the method's retraining begins.
@@ -41,7 +42,7 @@ def prune(
             trained ones for methods that score trained weights, and the initial ones otherwise.
         method: one of `METHODS`, or a `Method` of your own.
         sparsity: fraction of the prunable weights to remove, in [0, 1); 0 for `"dense"`.
-        data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data.
+        data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data (see `tf_tickets.score`).
         seed: seed of random masks and random scores.
         init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then.
             Weights to go back to: needed by methods that start from the initialisation or from epoch k after
@@ -49,10 +50,17 @@ def prune(
             not use it.
         rounding: `"exact"` keeps round(N(1 - sparsity)) weights; `"reference"` follows the authors'
             arithmetic.
-        **options: `family`, `classifier_keep`, `ratios` (see `draw_ticket`), and the options of the score.
+        samples_per_class: pick the first so many examples of each class out of `data`.
+        within: a Ticket or bool masks: only weights kept there are scored and kept. So iterative pruning goes on
+            from an earlier ticket after some training, and a search stays inside a random mask.
+        score: a name or a callable `(model, batches, rng, **options) -> arrays` instead of the method's own score.
+        **options: how many to keep and where: `ratios` (a name, numbers, a mapping or a Ticket), `family`,
+            `classifier_keep`, `redistribute`, `min_keep`, `sampling`, `preserve_flow` and `rounds`, see
+            `tf_tickets.pruning.Quota`; and the options of the score, see `tf_tickets.score`.
 
     Returns:
-        The Ticket that the model now carries.
+        The Ticket that the model now carries. A Python warning says so if it has lost a whole layer, or every
+        path from an input to an output.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -69,13 +77,16 @@ def prune(
     sparsity = check_sparsity(sparsity)
     if not row.prunes and sparsity > 0:
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
-    check_options(score_row(row.score), options, also=OPTIONS)
-    check_choice("rounding", rounding, ROUNDINGS)
+    chosen = row.score if score is None else score
+    check_options(score_row(chosen), options, also=OPTIONS)
+    given = {name: options.pop(name) for name in OPTIONS if name in options}
+    ratios = given.setdefault("ratios", row.ratios)
+    own = isinstance(ratios, str) and ratios == row.ratios
+    _check_classifier_keep_is_used(given, ratios, rounding)
     # Of other ratios than the method's own, its share of the classifier is no part.
-    own_keep = row.classifier_keep if options.get("ratios", row.ratios) == row.ratios else None
-    arguments: dict[str, Any] = {"ratios": row.ratios, "classifier_keep": own_keep, **options}
-    check_choice("ratios", arguments["ratios"], (GLOBAL, *RATIOS))
-    _check_classifier_keep_is_used(options, arguments["ratios"], rounding)
+    given.setdefault("classifier_keep", row.classifier_keep if own else None)
+    # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
+    quota = Quota(sparsity=sparsity, rounding=rounding if row.prunes else "exact", **given)
     if row.rewinds and init_weights is None:
         raise ValueError(
             f"method={method!r} retrains from the {row.start_from} weights: pass init_weights=, the "
@@ -83,7 +94,7 @@ def prune(
         )
     weights_to_score(model)
     start = None if init_weights is None else _start_weights(model, init_weights)
-    own = [] if start is None else _values(model)
+    own_values = [] if start is None else _values(model)
     variables = [entry.mask for entry in masked_weights(model) if entry.mask is not None]
     masks = [(variable, np.array(variable)) for variable in variables]
     try:
@@ -93,13 +104,13 @@ def prune(
             restore_weights(model, start)
         ticket = draw_ticket(
             model,
-            row.score,
-            sparsity=sparsity,
+            chosen,
+            quota,
             data=data,
             seed=seed,
-            # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
-            rounding=rounding if row.prunes else "exact",
-            **arguments,
+            samples_per_class=samples_per_class,
+            within=within,
+            **options,
         )
         if row.start_from != TRAINED and start is not None:
             restore_weights(model, start)
@@ -110,13 +121,16 @@ def prune(
         for mask, value in masks:
             mask.assign(value)
         if start is not None:
-            restore_weights(model, own)
+            restore_weights(model, own_values)
         raise
+    if ticket.collapsed:
+        warnings.warn(f"The network has collapsed: {ticket.collapsed}.", stacklevel=2)
     return ticket
 
 
-def _check_classifier_keep_is_used(options: Mapping[str, Any], ratios: str, rounding: str) -> None:
-    used = ratios == GLOBAL or RATIOS[ratios].classifier_apart or rounding == "reference"
+def _check_classifier_keep_is_used(options: Mapping[str, Any], ratios: Any, rounding: str) -> None:
+    rule = RATIOS.get(ratios) if isinstance(ratios, str) else None
+    used = ratios == GLOBAL or rounding == "reference" or (rule is not None and rule.classifier_apart)
     if "classifier_keep" in options and not used:
         raise ValueError(
             f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."

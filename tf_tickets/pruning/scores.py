@@ -1,14 +1,17 @@
-"""Scores: how much each weight matters. The largest are kept."""
+"""Scores: how much each weight matters, and which end of the scale is kept."""
 
 import dataclasses
+import importlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight, prunable_weights
+from tf_tickets.pruning import saliency
+from tf_tickets.pruning.batches import Batch, read_batches
 from tf_tickets.streams import stream
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
@@ -20,13 +23,22 @@ class Score:
 
     Attributes:
         function: `(model, batches, rng, **options) -> arrays`, shaped like the weights, in forward order.
-        needs_data: whether `batches` is read.
+            `batches` is a list of `(x, y)` tensors, or None where none were given.
+        data: whether batches are `"unused"`, `"used"` where they are given, or `"needed"`.
+        keeps: `"largest"` or `"smallest"` scores.
+        rounds: how many rounds of scoring and pruning make a ticket, unless `rounds=` says otherwise.
+        sees_masks: whether the score depends on what is masked; if not, further rounds change nothing.
+        independent: whether scores are independent uniform draws in [0, 1), of which Bernoulli masks can be made.
         reference_count: (number of weights, sparsity) -> weights that the authors' code keeps of a global
             ranking by this score, where no two scores tie.
     """
 
     function: ScoreFunction
-    needs_data: bool = False
+    data: str = "unused"
+    keeps: str = "largest"
+    rounds: int = 1
+    sees_masks: bool = True
+    independent: bool = False
     reference_count: Callable[[int, float], int] = lambda total, sparsity: int(total * (1 - sparsity))
 
     @property
@@ -41,17 +53,24 @@ def score(
     score: str | ScoreFunction,
     data: Any = None,
     seed: int = 0,
+    samples_per_class: int | None = None,
     **options: Any,
 ) -> list[np.ndarray]:
-    """Scores every prunable weight of a model; larger means more worth keeping.
+    """Scores every prunable weight of a model, as it stands, masks and all.
+
+    Larger means more worth keeping, but for `"grasp"`, whose largest are removed.
 
     Args:
         model: a built Keras model, masked or not. Nothing of it is changed.
         score: a name, one of `SCORES`, or your own callable `(model, batches, rng, **options) -> arrays`.
-        data: `(x, y)` arrays, taken as one batch, or a `tf.data.Dataset` of batches. Exactly those examples,
-            in their order. Not needed by scores that see no data.
+        data: `(x, y)` arrays, taken as one batch, or a `tf.data.Dataset` (or another iterable) of batches.
+            Exactly those examples, in their order; they are read once, and held in memory while scoring. Not
+            needed by scores that see no data.
         seed: seed of the score's own random stream.
-        **options: options of the score.
+        samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as one
+            batch.
+        **options: options of the score: `temperature`, `halves`, `redraw_classifier` (GraSP), `probes` (OBD),
+            `loss` and `training` (both, and SNIP).
 
     Returns:
         List of float arrays shaped like the weights, in forward order.
@@ -65,23 +84,63 @@ def score(
     """
     row = score_row(score)
     check_options(row, options)
-    weights = weights_to_score(model)
-    if row.needs_data and data is None:
-        raise ValueError(f"score={score!r} needs data=: (x, y) arrays or a tf.data.Dataset of batches.")
-    arrays = row.function(model, data, stream(seed, "score"), **options)
-    return _checked(arrays, weights, score)
+    weights_to_score(model)
+    check_data(score, data)
+    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
+    return checked_scores(model, score, batches, stream(seed, "score"), options)
+
+
+def checked_scores(
+    model: keras.Model,
+    score: str | ScoreFunction,
+    batches: list[Batch] | None,
+    rng: np.random.Generator,
+    options: Mapping[str, Any],
+) -> list[np.ndarray]:
+    """Calls a score and checks what it returns; arguments and errors as for `score`."""
+    arrays = score_row(score).function(model, batches, rng, **options)
+    return _checked(arrays, prunable_weights(model), score)
+
+
+def check_data(score: str | ScoreFunction, data: Any) -> None:
+    """Refuses to score without data where they are needed."""
+    if data is None and score_row(score).data == "needed":
+        raise ValueError(
+            f"score={name_of(score)!r} needs data=: (x, y) arrays or a tf.data.Dataset of batches."
+        )
 
 
 def score_row(score: str | ScoreFunction) -> Score:
-    """The row of a score's name, or a row made of a callable."""
+    """The row of a score's name, or a row made of a callable, also of one named `"module:function"`."""
     if callable(score):
-        return Score(function=score, needs_data=False)
+        return Score(function=score, data="used")
+    if isinstance(score, str) and ":" in score:
+        return Score(function=imported(score), data="used")
     if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
             f"score={score!r} is unknown. Choose one of: {', '.join(SCORES)}, or pass a callable "
-            "(model, batches, rng) -> arrays."
+            "(model, batches, rng) -> arrays, or its name as 'module:function'."
         )
     return SCORES[score]
+
+
+def imported(name: str) -> ScoreFunction:
+    """The callable that `"module:function"` names.
+
+    Raises:
+        ValueError: the module cannot be imported, or has no such callable.
+    """
+    module_name, _, attribute = name.partition(":")
+    try:
+        value = getattr(importlib.import_module(module_name), attribute)
+    except Exception as error:  # whatever the module does on import
+        raise ValueError(
+            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). It is written "
+            "module:function, the module on Python's path or in the current directory."
+        ) from error
+    if not callable(value):
+        raise ValueError(f"score={name!r} is no function but {type(value).__name__}.")
+    return value
 
 
 def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
@@ -127,9 +186,18 @@ def _lt_count(total: int, sparsity: float) -> int:
     return total - int(np.float32(total) * np.float32(sparsity)) - 1
 
 
+def _grasp_count(total: int, sparsity: float) -> int:
+    # The weight at the threshold is kept with what lies beyond it.
+    return total - int(total * (1 - (1 - sparsity))) + 1
+
+
 SCORES: dict[str, Score] = {
-    "random": Score(function=random),
-    "magnitude": Score(function=magnitude, reference_count=_lt_count),
+    "random": Score(function=random, sees_masks=False, independent=True),
+    "magnitude": Score(function=magnitude, sees_masks=False, reference_count=_lt_count),
+    "snip": Score(function=saliency.snip, data="needed"),
+    "grasp": Score(function=saliency.grasp, data="needed", keeps="smallest", reference_count=_grasp_count),
+    "synflow": Score(function=saliency.synflow, rounds=100),
+    "obd": Score(function=saliency.obd, data="needed"),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import mask_layers, prunable_weights
+from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights
 from tf_tickets.store import replacing
 
 FORMAT = "tf_tickets.ticket"
@@ -46,6 +46,8 @@ class Ticket:
         names: labels of the weights. The position is the key, names are for people.
         origin: JSON-able facts: method, sparsity asked, seed, score, ratios, rounding, ...
         notes: sentences a reader of the numbers should know.
+        on_path: kept weights of each layer that lie on a path from an input to an output; None where that is
+            not known.
 
     Example:
         >>> ticket = tt.prune(model, "random", sparsity=0.98)
@@ -57,6 +59,7 @@ class Ticket:
     names: tuple[str, ...]
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    on_path: tuple[int, ...] | None = None
 
     def __post_init__(self):
         if not self.masks or len(self.masks) != len(self.names):
@@ -67,6 +70,8 @@ class Ticket:
         for name, mask in zip(self.names, self.masks, strict=True):
             if mask.dtype != bool:
                 raise ValueError(f"Masks are bool arrays. Received for {name}: {mask.dtype}.")
+        if self.on_path is not None and len(self.on_path) != len(self.masks):
+            raise ValueError(f"on_path is one number a mask. Received: {self.on_path}")
 
     @property
     def layers(self) -> tuple[TicketLayer, ...]:
@@ -92,28 +97,43 @@ class Ticket:
         return 1 - self.kept / self.total
 
     @property
+    def effective_sparsity(self) -> float | None:
+        """1 - (kept weights on a path from an input to an output) / total; None where that is not known.
+
+        Weights off every path change nothing: what is really left of the network is no more than this.
+        """
+        return None if self.on_path is None else 1 - sum(self.on_path) / self.total
+
+    @property
+    def collapsed(self) -> str | None:
+        """A sentence on layers of which nothing is left, or on a network without any path; None if all is well."""
+        empty = [layer.name for layer in self.layers if not layer.kept]
+        if self.on_path is not None and not any(self.on_path):
+            cut = f": nothing is kept of {', '.join(empty)}" if empty else ""
+            return f"no path is left from an input to an output{cut}"
+        return f"nothing is kept of {', '.join(empty)}" if empty else None
+
+    @property
     def sha256(self) -> str:
         """Hash of the masks with their shapes and order."""
         return masks_sha256(self.masks)
 
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
+        counts = (None,) * len(self.masks) if self.on_path is None else self.on_path
         rows = [
-            (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}") for x in self.layers
+            (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}", _or_unknown(on_path))
+            for x, on_path in zip(self.layers, counts, strict=True)
         ]
-        rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", f"{self.kept / self.total:.2%}"))
-        head = ("layer", "shape", "kept", "of", "keep-ratio")
-        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(5)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 2 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in [head, *rows]
-        ]
-        empty = [x.name for x in self.layers if not x.kept]
-        if empty:
-            lines.append(f"collapsed: nothing is kept of {', '.join(empty)}")
+        share = f"{self.kept / self.total:.2%}"
+        on_path = None if self.on_path is None else sum(self.on_path)
+        rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", share, _or_unknown(on_path)))
+        lines = [table(("layer", "shape", "kept", "of", "keep-ratio", "on a path"), rows)]
+        lines.append(f"sparsity: {self.sparsity:.4%}")
+        if self.effective_sparsity is not None:
+            lines[-1] += f", effective {self.effective_sparsity:.4%}"
+        if self.collapsed:
+            lines.append(f"collapsed: {self.collapsed}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def apply(self, model: keras.Model) -> keras.Model:
@@ -131,12 +151,7 @@ class Ticket:
             TypeError: `model` is no Keras model.
             ValueError: the shapes differ; nothing is changed then.
         """
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
-        entries = prunable_weights(model)
-        shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
-        if shapes != own:
-            raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")
+        entries = self.check(model)
         # A model that has masks keeps its choice of layers.
         if entries[0].mask is None:
             entries = mask_layers(model).masked
@@ -144,6 +159,57 @@ class Ticket:
             assert entry.mask is not None
             entry.mask.assign(mask)
         return model
+
+    def check(self, model: keras.Model) -> list[MaskedWeight]:
+        """The model's prunable weights, if the ticket fits them.
+
+        Raises:
+            TypeError: `model` is no Keras model.
+            ValueError: the shapes differ.
+        """
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
+        entries = prunable_weights(model)
+        shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
+        if shapes != own:
+            raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")
+        return entries
+
+    def compare(self, other: "Ticket") -> "Overlap":
+        """How this ticket and another of the same shapes agree, layer by layer.
+
+        Raises:
+            TypeError: `other` is no Ticket.
+            ValueError: the shapes differ.
+
+        Example:
+            >>> print(tt.prune(model, "snip", 0.98, data=(x, y)).compare(other))
+        """
+        if not isinstance(other, Ticket):
+            raise TypeError(f"A ticket is compared with a Ticket. Received: {type(other).__name__}")
+        shapes, others = [mask.shape for mask in self.masks], [mask.shape for mask in other.masks]
+        if shapes != others:
+            raise ValueError(f"The tickets are for different models: {_first_difference(shapes, others, 'the other')}")
+        layers = tuple(
+            LayerOverlap(
+                name=a.name,
+                kept=a.kept,
+                other_kept=b.kept,
+                shared=int(np.count_nonzero(mask & other_mask)),
+                total=a.total,
+                shared_by_chance=a.kept * b.kept / a.total,
+            )
+            for a, b, mask, other_mask in zip(self.layers, other.layers, self.masks, other.masks, strict=True)
+        )
+        total = LayerOverlap(
+            name="total",
+            kept=self.kept,
+            other_kept=other.kept,
+            shared=sum(layer.shared for layer in layers),
+            total=self.total,
+            shared_by_chance=sum(layer.shared_by_chance for layer in layers),
+        )
+        return Overlap(layers, total)
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Writes the ticket as a NumPy .npz file (no pickle), whole or not at all.
@@ -169,6 +235,7 @@ class Ticket:
             "origin": dict(self.origin),
             "notes": list(self.notes),
             "sha256": masks_sha256(self.masks),
+            "on_path": None if self.on_path is None else list(self.on_path),
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
         arrays |= {f"mask_{i:04d}": np.packbits(mask) for i, mask in enumerate(self.masks)}
@@ -201,11 +268,100 @@ class Ticket:
                 )
             if masks_sha256(masks) != header["sha256"]:
                 raise ValueError("its masks do not match its hash")
-            return cls(masks, tuple(header["names"]), header["origin"], tuple(header["notes"]))
+            # Tickets of the first release have no such entry.
+            on_path = header.get("on_path")
+            return cls(
+                masks,
+                tuple(header["names"]),
+                header["origin"],
+                tuple(header["notes"]),
+                None if on_path is None else tuple(int(count) for count in on_path),
+            )
         except FileNotFoundError:
             raise FileNotFoundError(f"No ticket at {path}.") from None
         except Exception as error:  # zip, deflate and JSON each have errors of their own
             raise ValueError(f"{path} is not a readable ticket: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerOverlap:
+    """How two tickets agree on one weight.
+
+    Attributes:
+        name: label, the first ticket's.
+        kept: kept by the first.
+        other_kept: kept by the other.
+        shared: kept by both.
+        total: number of weights.
+        shared_by_chance: what random masks of the same counts in every layer would share on average.
+    """
+
+    name: str
+    kept: int
+    other_kept: int
+    shared: int
+    total: int
+    shared_by_chance: float
+
+    @property
+    def overlap(self) -> float:
+        """shared / the smaller of the two counts: 1 where one mask contains the other; 0 where one is empty."""
+        return self.shared / min(self.kept, self.other_kept) if self.shared else 0.0
+
+    @property
+    def jaccard(self) -> float:
+        """shared / kept by either; 1 where both are empty."""
+        either = self.kept + self.other_kept - self.shared
+        return self.shared / either if either else 1.0
+
+    @property
+    def by_chance(self) -> float:
+        """The overlap of random masks of the same counts, on average."""
+        return self.shared_by_chance / max(min(self.kept, self.other_kept), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlap:
+    """How two tickets agree, layer by layer.
+
+    Attributes:
+        layers: one `LayerOverlap` a weight, in forward order.
+        total: the same for all weights together.
+    """
+
+    layers: tuple[LayerOverlap, ...]
+    total: LayerOverlap
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                x.name,
+                f"{x.kept:,}",
+                f"{x.other_kept:,}",
+                f"{x.shared:,}",
+                f"{x.overlap:.2%}",
+                f"{x.by_chance:.2%}",
+                f"{x.jaccard:.2%}",
+            )
+            for x in (*self.layers, self.total)
+        ]
+        return table(("layer", "kept", "other", "shared", "overlap", "by chance", "jaccard"), rows, left=1)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    """Plain text in columns; the first `left` of them are aligned to the left."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [head, *rows]
+    )
+
+
+def _or_unknown(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"
 
 
 def masks_sha256(masks: Sequence[np.ndarray]) -> str:
@@ -240,8 +396,8 @@ def _unpack(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.unpackbits(bits, count=size).astype(bool).reshape(shape)
 
 
-def _first_difference(own: list, other: list) -> str:
+def _first_difference(own: list, other: list, where: str = "the model") -> str:
     for position, (a, b) in enumerate(zip(own, other, strict=False)):
         if a != b:
-            return f"weight {position} has shape {a} in the ticket and {b} in the model."
-    return f"{len(own)} masks in the ticket, {len(other)} prunable weights in the model."
+            return f"weight {position} has shape {a} in the ticket and {b} in {where}."
+    return f"{len(own)} masks in the ticket, {len(other)} prunable weights in {where}."

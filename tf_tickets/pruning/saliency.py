@@ -1,0 +1,177 @@
+"""Scores from derivatives: SNIP, GraSP and OBD of the loss, SynFlow of the network without data."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_tickets.layers import MaskedWeight, computing_in, example_inputs, prunable_weights
+from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss
+from tf_tickets.pruning.traces import kept_trace
+
+Arrays = list[np.ndarray]
+
+
+def snip(
+    model: keras.Model,
+    batches: Sequence[Batch],
+    rng: np.random.Generator,
+    loss: Loss | None = None,
+    training: bool = True,
+) -> Arrays:
+    """|w dL/dw|: what the loss changes, to first order, when the weight is scaled.
+
+    Args:
+        model: a built model.
+        batches: whose gradients are summed before the absolute value is taken, see `ScoringLoss`.
+        rng: not used.
+        loss: `(y, outputs) -> scalar` instead of the model's own.
+        training: whether batch normalisation uses the statistics of the batch, as the papers' code does.
+
+    Reference: Lee et al., 2019, "SNIP: Single-shot network pruning based on connection sensitivity", eq. 6.
+    """
+    weights = prunable_weights(model)
+    scoring = kept_trace(ScoringLoss, model, weights, batches, loss=loss, training=training)
+    values = scoring.values()
+    return [np.abs(x) for x in _products(values, scoring.gradient(values))]
+
+
+def grasp(
+    model: keras.Model,
+    batches: Sequence[Batch],
+    rng: np.random.Generator,
+    temperature: float = 200.0,
+    halves: bool = True,
+    redraw_classifier: bool = True,
+    loss: Loss | None = None,
+    training: bool = True,
+) -> Arrays:
+    """-w (H g): what the gradient norm gains when the weight is removed. The largest are removed.
+
+    Behind a weight that batch normalisation follows, a layer's scores sum to its squared gradient norm.
+
+    Args:
+        model: a built model.
+        batches: see `ScoringLoss`. With several, g and H are their sums.
+        rng: draws the classifier.
+        temperature: divides the logits. Pass 1 for a loss that takes no logits.
+        halves: cut every batch in two by position, which is by class where it is sorted, and sum the gradients
+            and the Hessians of the halves, each normalised by its own statistics, as the authors' code does.
+        redraw_classifier: score with a Xavier-normal classifier (the last dense kernel), as the authors' code
+            does: initial weights near zero have tiny gradients. The model keeps its own.
+        loss: `(y, outputs) -> scalar` instead of the model's own.
+        training: as for `snip`.
+
+    Reference: Wang et al., 2020, "Picking winning tickets before training by preserving gradient flow", eq. 8.
+    """
+    weights = prunable_weights(model)
+    scoring = kept_trace(
+        ScoringLoss, model, weights, batches, loss=loss, temperature=temperature, training=training, halves=halves
+    )
+    values = scoring.values()
+    if redraw_classifier:
+        values[-1] = _redrawn(weights[-1], values[-1], rng)
+    return [-x for x in _products(values, scoring.hessian_product(values))]
+
+
+def obd(
+    model: keras.Model,
+    batches: Sequence[Batch],
+    rng: np.random.Generator,
+    probes: int = 32,
+    loss: Loss | None = None,
+    training: bool = False,
+) -> Arrays:
+    """w^2 h / 2, h the diagonal of the loss's Hessian: what the loss gains when the weight is removed.
+
+    The diagonal is Hutchinson's estimate from exact Hessian products, the mean of v (H v) over random signs v.
+    It is unbiased for any network and loss, and needs neither a positive curvature nor the recursion of the
+    paper, which is only written for layers in a row. Its standard deviation for one weight is the root of the
+    sum of the squares of that row's other elements, over the root of `probes`.
+
+    Args:
+        model: a built, trained model.
+        batches: see `ScoringLoss`.
+        rng: draws the signs.
+        probes: number of sign vectors, 1 or more.
+        loss: `(y, outputs) -> scalar` instead of the model's own.
+        training: the trained network is differentiated as it predicts; True takes the statistics of batches.
+
+    Reference: LeCun et al., 1989, "Optimal brain damage", eq. 5.
+    """
+    if isinstance(probes, bool) or not isinstance(probes, (int, np.integer)) or probes < 1:
+        raise ValueError(f"probes is a whole number, 1 or more. Received: {probes!r}")
+    weights = prunable_weights(model)
+    scoring = kept_trace(ScoringLoss, model, weights, batches, loss=loss, training=training)
+    values = scoring.values()
+    diagonal = [np.zeros(entry.shape, value.dtype.as_numpy_dtype) for entry, value in zip(weights, values, strict=True)]
+    for _ in range(probes):
+        signs = [tf.constant(rng.choice((-1.0, 1.0), entry.shape), value.dtype) for entry, value in zip(weights, values, strict=True)]
+        for total, product in zip(diagonal, _products(signs, scoring.hessian_product(values, signs)), strict=True):
+            total += product / probes
+    return [w.numpy() ** 2 * h / 2 for w, h in zip(values, diagonal, strict=True)]
+
+
+def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Arrays:
+    """|w dR/dw|, R the sum of the outputs for an input of ones, with every parameter replaced by its absolute value.
+
+    No data is used. In float64: R is a product over all layers, which float32 cannot hold. Pruning by this
+    score takes 100 rounds unless `rounds=` says otherwise; one round alone tends to remove whole layers.
+
+    Args:
+        model: a built model.
+        batches: not used.
+        rng: not used.
+
+    Reference: Tanaka et al., 2020, "Pruning neural networks without any data by iteratively conserving synaptic
+    flow", eq. 4 and algorithm 1.
+    """
+    return kept_trace(_SynapticFlow, model, prunable_weights(model)).scores()
+
+
+class _SynapticFlow:
+    """R and its gradient, traced once."""
+
+    def __init__(self, model: keras.Model, weights: Sequence[MaskedWeight]):
+        self.model = model
+        self.weights = weights
+        self._traced = tf.function(self._scores, autograph=False)
+
+    def scores(self) -> Arrays:
+        arrays = [array.numpy() for array in self._traced()]
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError(
+                f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too fast."
+            )
+        return arrays
+
+    def _scores(self) -> list[tf.Tensor]:
+        absolute = {
+            id(variable): tf.abs(tf.cast(variable, "float64"))
+            for variable in self.model.variables
+            if tf.as_dtype(variable.dtype).is_floating
+        }
+        values = [absolute[id(entry.weight)] for entry in self.weights]
+        mapping = [(variable, absolute[id(variable)]) for variable in self.model.variables if id(variable) in absolute]
+        args, kwargs = example_inputs(self.model, tf.ones)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            with computing_in(self.model, "float64"), keras.StatelessScope(mapping, initialize_variables=False):
+                outputs = self.model(*args, training=False, **kwargs)
+            flow = tf.add_n([tf.reduce_sum(x) for x in tf.nest.flatten(outputs)])
+        gradient = tape.gradient(flow, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.abs(w * g) for w, g in zip(values, gradient, strict=True)]
+
+
+def _products(values: Sequence[tf.Tensor], others: Sequence[tf.Tensor]) -> Arrays:
+    return [(a * tf.cast(b, a.dtype)).numpy() for a, b in zip(values, others, strict=True)]
+
+
+def _redrawn(entry: MaskedWeight, value: tf.Tensor, rng: np.random.Generator) -> tf.Tensor:
+    """Xavier-normal values for a dense kernel; other classifiers stay as they are."""
+    if len(entry.shape) != 2:
+        return value
+    deviation = np.sqrt(2 / sum(entry.shape))
+    return tf.constant(rng.normal(0, deviation, entry.shape), value.dtype)
