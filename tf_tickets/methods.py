@@ -95,9 +95,9 @@ METHODS: dict[str, Method] = {
     "balanced": _random("balanced", "random masks, the same number of weights in each layer"),
     "pyramidal": _random("pyramidal", "random masks, density p^l in the l-th layer"),
     "magnitude": _at_init("magnitude", "magnitudes of the initialisation, all layers ranked together"),
-    "snip": _at_init("snip", "SNIP: |w dL/dw| at the initialisation (section 4.1)"),
-    "grasp": _at_init("grasp", "GraSP: what the gradient norm loses with the weight (section 4.1)"),
-    "synflow": _at_init("synflow", "SynFlow: |w dR/dw| without data, in 100 rounds"),
+    "snip": _at_init("snip", "connection sensitivity |w dL/dw| at the initialisation (section 4.1)"),
+    "grasp": _at_init("grasp", "gradient signal preservation: what removal does to the gradient norm (section 4.1)"),
+    "synflow": _at_init("synflow", "synaptic flow |w dR/dw| at the initialisation, without data, in 100 rounds"),
     "lt": Method(
         score="magnitude",
         ratios=GLOBAL,

@@ -1,5 +1,10 @@
-"""The training steps that are compared; each runs in its own process and steps when told to on its input."""
+"""The training steps and scores that are compared; each runs in its own process and goes when told to on its input.
 
+For scores one step is one score of one batch.
+"""
+
+import contextlib
+import functools
 import json
 import os
 import resource
@@ -13,6 +18,8 @@ SPARSITY = 0.9
 CLASSES = 10
 SHAPE = (32, 32, 3)
 RECIPE = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+
+TEMPERATURE = 200.0
 
 Steps = Callable[[int], None]
 
@@ -91,13 +98,62 @@ def torch_loop(model_name: str, size: int, threads: int, channels_last: bool = F
     return steps
 
 
+def score(model_name: str, size: int, threads: int, name: str) -> Steps:
+    """Our score of a model with masks, as rounds of pruning ask for it: traced once, by the first call."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tf_tickets as tt
+    from tf_tickets.pruning.batches import read_batches
+    from tf_tickets.pruning.scores import checked_scores
+    from tf_tickets.pruning.traces import keeping_traces
+
+    model = tt.models.build(model_name, SHAPE, CLASSES)
+    tt.mask_layers(model)
+    batches = read_batches(batch(size))
+    options = {"temperature": TEMPERATURE} if name == "grasp" else {}
+    traces = contextlib.ExitStack()
+    traces.enter_context(keeping_traces())
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            checked_scores(model, name, batches, np.random.default_rng(0), options)
+
+    return steps
+
+
+def torch_score(model_name: str, size: int, threads: int, name: str) -> Steps:
+    """The same score in plain PyTorch."""
+    import torch
+    import torch_scores
+    from torch_models import MODELS
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = MODELS[model_name](CLASSES)
+    images, labels = batch(size)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    y = torch.from_numpy(labels).long()
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            torch_scores.SCORES[name](model, x, y, TEMPERATURE)
+
+    return steps
+
+
 CONTENDERS: dict[str, Callable[[str, int, int], Steps]] = {
-    "stock": lambda model, size, threads: trainer(model, size, threads, stock=True),
+    "stock": functools.partial(trainer, stock=True),
     "unmasked": trainer,
-    "masked": lambda model, size, threads: trainer(model, size, threads, masked=True),
+    "masked": functools.partial(trainer, masked=True),
     "fit": keras_fit,
     "torch": torch_loop,
-    "torch_channels_last": lambda model, size, threads: torch_loop(model, size, threads, channels_last=True),
+    "torch_channels_last": functools.partial(torch_loop, channels_last=True),
+    "snip": functools.partial(score, name="snip"),
+    "grasp": functools.partial(score, name="grasp"),
+    "torch_snip": functools.partial(torch_score, name="snip"),
+    "torch_grasp": functools.partial(torch_score, name="grasp"),
+    "torch_grasp_one_pass": functools.partial(torch_score, name="grasp_one_pass"),
 }
 
 
@@ -107,15 +163,18 @@ def serve(name: str, model: str, size: int, threads: int) -> None:
     os.dup2(2, 1)
     began = time.perf_counter()
     steps = CONTENDERS[name](model, size, threads)
+    made = time.perf_counter()
     steps(1)
-    first = time.perf_counter() - began
+    first = time.perf_counter()
     steps(2)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"first_step_s": first, "peak_mib": peak}), file=answers, flush=True)
+    ready = {"first_step_s": first - began, "tracing_step_s": first - made}
+    print(json.dumps(ready), file=answers, flush=True)
     for line in sys.stdin:
         began = time.perf_counter()
         steps(int(line))
-        print(json.dumps({"seconds": time.perf_counter() - began}), file=answers, flush=True)
+        seconds = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "peak_mib": peak}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

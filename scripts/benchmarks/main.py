@@ -1,8 +1,24 @@
-"""Training steps side by side: every contender in a process of its own, taking turns, medians of the turns.
+"""Training steps and scores side by side, and selection of weights by their scores.
 
-Turns make the ratios hold on a noisy machine: whatever slows it down slows all contenders alike.
+--what chooses of:
+
+training: our trainer, masked and not, beside Keras's own layers, a plain fit and a plain PyTorch loop.
+
+scoring: SNIP and GraSP (temperature 200, in halves, the classifier redrawn) as multiples of one training step of
+the same batch; beside them the same scores in plain PyTorch as multiples of one step of the plain PyTorch loop.
+GraSP stands twice there: as the authors' code computes it, with two forward passes of each half, and in one pass.
+What counts is a call as rounds of pruning make it, traced before; the first call, which traces, is shown too.
+--batch_size=100 is the papers' scoring batch, 10 of each of 10 classes.
+
+selection: seconds and memory of choosing the 10 % largest of --scores scores over all layers together: of scores
+that differ, that are all the same, and with one weight of each layer kept at least.
+
+Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make the
+ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratio of the fastest turns
+stands behind each; a ratio with a limit is followed by it. Peak memory is a process's, libraries and all.
 """
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -15,22 +31,73 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contenders
+import selection
 
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Examples in a step, 32x32 images.", lower_bound=1)
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """One line of a comparison: `of` over `over`, and what it should not exceed."""
+
+    title: str
+    of: str
+    over: str
+    limit: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Contenders that take turns, and what of them is compared."""
+
+    contenders: tuple[str, ...]
+    ratios: tuple[Ratio, ...]
+
+
+COMPARISONS = {
+    "training": Comparison(
+        ("stock", "unmasked", "masked", "fit", "torch", "torch_channels_last"),
+        (
+            Ratio("masked / unmasked", "masked", "unmasked"),
+            Ratio("unmasked / stock Keras layers", "unmasked", "stock"),
+            Ratio("masked / torch", "masked", "torch"),
+            Ratio("masked / torch, channels last", "masked", "torch_channels_last"),
+            Ratio("trainer / fit", "masked", "fit"),
+        ),
+    ),
+    "scoring": Comparison(
+        ("masked", "snip", "grasp", "torch", "torch_snip", "torch_grasp", "torch_grasp_one_pass"),
+        (
+            Ratio("SNIP / training step", "snip", "masked", limit=1.25),
+            Ratio("GraSP / training step", "grasp", "masked", limit=2.6),
+            Ratio("torch SNIP / torch step", "torch_snip", "torch"),
+            Ratio("torch GraSP / torch step", "torch_grasp", "torch"),
+            Ratio("torch GraSP, one pass / step", "torch_grasp_one_pass", "torch"),
+            Ratio("SNIP / torch SNIP", "snip", "torch_snip"),
+            Ratio("GraSP / torch GraSP", "grasp", "torch_grasp"),
+            Ratio("GraSP / torch GraSP, one pass", "grasp", "torch_grasp_one_pass"),
+        ),
+    ),
+}
+WHATS = (*COMPARISONS, "selection")
+SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
+
+WHAT = flags.DEFINE_list("what", list(WHATS), f"What to measure, of: {', '.join(WHATS)}.")
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 64, "Examples in a step, and in a batch to score; 32x32 images.", lower_bound=2
+)
 MODELS = flags.DEFINE_list("models", ["resnet32", "vgg19"], "Models of tf_tickets.models.")
 ONLY = flags.DEFINE_list("only", None, f"Contenders, of: {', '.join(contenders.CONTENDERS)}. Default: all.")
 ROUNDS = flags.DEFINE_integer("rounds", 9, "Turns of each contender.", lower_bound=1)
-STEPS = flags.DEFINE_integer("steps", 4, "Steps in a turn.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 4, "Steps, or scores, in a turn.", lower_bound=1)
 THREADS = flags.DEFINE_integer("threads", None, "Threads of each contender. Default: all cores.")
+SCORES = flags.DEFINE_integer("scores", 100_000_000, "Scores to select from.", lower_bound=selection.LAYERS)
 OUTPUT = flags.DEFINE_string("output", None, "Also write the numbers to this JSON file.")
-
-# (ratio shown, of, over)
-RATIOS = (
-    ("masked / unmasked", "masked", "unmasked"),
-    ("unmasked / stock Keras layers", "unmasked", "stock"),
-    ("masked / torch", "masked", "torch"),
-    ("masked / torch, channels last", "masked", "torch_channels_last"),
-    ("trainer / fit", "masked", "fit"),
+flags.register_validator(
+    "what", lambda names: set(names) <= set(WHATS), message=f"--what takes some of: {', '.join(WHATS)}"
+)
+flags.register_validator(
+    "only",
+    lambda names: set(names or ()) <= set(contenders.CONTENDERS),
+    message=f"--only takes some of: {', '.join(contenders.CONTENDERS)}",
 )
 
 
@@ -44,13 +111,16 @@ class Contender:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self.ready = self._answer()
+        self.first = self._answer()
         self.seconds: list[float] = []
+        self.peak_mib = 0.0
 
     def turn(self, steps: int) -> None:
         """Runs some steps and notes the seconds of one."""
         print(steps, file=self.process.stdin, flush=True)
-        self.seconds.append(self._answer()["seconds"] / steps)
+        answer = self._answer()
+        self.seconds.append(answer["seconds"] / steps)
+        self.peak_mib = answer["peak_mib"]
 
     def stop(self) -> None:
         """Ends the process."""
@@ -81,39 +151,81 @@ def measure(model: str, names: list[str]) -> dict[str, dict[str, float]]:
         c.name: {
             "step_ms": 1e3 * statistics.median(c.seconds),
             "fastest_ms": 1e3 * min(c.seconds),
-            "first_step_s": c.ready["first_step_s"],
-            "peak_mib": c.ready["peak_mib"],
+            **c.first,
+            "peak_mib": c.peak_mib,
         }
         for c in running
     }
+
+
+def compare(what: str, model: str, names: list[str]) -> dict[str, dict[str, float]]:
+    """Measures and prints one comparison on one model."""
+    found = measure(model, names)
+    print(f"\n{what}, {model}, batch {BATCH_SIZE.value}, medians of {ROUNDS.value} turns of {STEPS.value}")
+    for name, row in found.items():
+        print(
+            f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), the first "
+            f"{row['tracing_step_s']:.1f} s, from start {row['first_step_s']:.1f} s, peak {row['peak_mib']:,.0f} MiB"
+        )
+    for ratio in COMPARISONS[what].ratios:
+        if ratio.of in found and ratio.over in found:
+            of, over = found[ratio.of], found[ratio.over]
+            fastest = of["fastest_ms"] / over["fastest_ms"]
+            print(
+                f"  {ratio.title:32} {against(of['step_ms'] / over['step_ms'], ratio.limit)} (fastest {fastest:.3f})"
+            )
+    print(flush=True)
+    return found
+
+
+def select() -> dict[str, dict[str, float]]:
+    """Measures and prints the selection of weights by their scores."""
+    print(f"selection of 10 % of {SCORES.value:,} scores, medians of {ROUNDS.value} turns")
+    found = {}
+    for case in selection.CASES:
+        command = [sys.executable, selection.__file__, case, str(SCORES.value), str(ROUNDS.value)]
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        )
+        row = found[case] = json.loads(answer.stdout)
+        print(
+            f"  {case:10} {against(row['seconds'], SELECTION_LIMITS['seconds'])} s (fastest {row['fastest_s']:.3f}); "
+            f"memory with the scores themselves {against(row['memory'], SELECTION_LIMITS['memory'])} times theirs"
+        )
+    print(flush=True)
+    return found
+
+
+def against(value: float, limit: float | None) -> str:
+    """A number, and the limit beside it where there is one."""
+    if limit is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{'within' if value <= limit else 'ABOVE'} {limit:g}]"
+
+
+def available(names: list[str]) -> list[str]:
+    """The contenders whose libraries are installed."""
+    if importlib.util.find_spec("torch") is not None:
+        return names
+    left_out = [name for name in names if name.startswith("torch")]
+    if left_out:
+        print(f"PyTorch is not installed: {', '.join(left_out)} left out")
+    return [name for name in names if name not in left_out]
 
 
 def main(argv: list[str]) -> None:
     """Measures, prints and writes."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
-    names = ONLY.value or list(contenders.CONTENDERS)
-    unknown = sorted(set(names) - set(contenders.CONTENDERS))
-    if unknown:
-        raise app.UsageError(f"--only={','.join(unknown)} is unknown")
-    if importlib.util.find_spec("torch") is None:
-        left_out = [name for name in names if name.startswith("torch")]
-        if left_out:
-            print(f"PyTorch is not installed: {', '.join(left_out)} left out")
-        names = [name for name in names if name not in left_out]
-    results = {}
-    for model in MODELS.value:
-        found = results[model] = measure(model, names)
-        print(f"\n{model}, batch {BATCH_SIZE.value}, medians of {ROUNDS.value} turns of {STEPS.value} steps")
-        for name, row in found.items():
-            print(
-                f"  {name:20} step {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), first step "
-                f"after {row['first_step_s']:.1f} s, peak {row['peak_mib']:,.0f} MiB"
-            )
-        for title, of, over in RATIOS:
-            if of in found and over in found:
-                print(f"  {title:32} {found[of]['step_ms'] / found[over]['step_ms']:.3f}")
-        print()
+    results: dict[str, dict] = {}
+    for what in WHAT.value:
+        if what == "selection":
+            results[what] = select()
+            continue
+        names = [name for name in COMPARISONS[what].contenders if not ONLY.value or name in ONLY.value]
+        names = available(names)
+        if names:
+            results[what] = {model: compare(what, model, names) for model in MODELS.value}
     if OUTPUT.value:
         pathlib.Path(OUTPUT.value).write_text(json.dumps(results, indent=2) + "\n")
 

@@ -249,9 +249,17 @@ class TestWhatIsRefused:
         arguments = {"ratios": "smart", "sparsity": 0.9, **changes}
         draw_ticket(self.model, never, **arguments)
 
-    @pytest.mark.parametrize("ratios", ["clever", None, ["smart"], {}])
-    def test_ratios(self, ratios):
-        with pytest.raises(ValueError, match=r"ratios=.* is unknown. Choose one of: global, smart"):
+    @pytest.mark.parametrize(
+        ("ratios", "message"),
+        [
+            ("clever", "is unknown. Choose one of: global, smart"),
+            (None, "is unknown. Choose one of: .* or a Ticket"),
+            (["smart"], "one number a layer, and there are 4 layers"),
+            ({}, "conv1/kernel"),
+        ],
+    )
+    def test_ratios(self, ratios, message):
+        with pytest.raises(ValueError, match=f"ratios=.*{message}"):
             self.draw(ratios=ratios)
 
     @pytest.mark.parametrize("rounding", ["down", None])

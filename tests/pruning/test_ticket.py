@@ -102,14 +102,71 @@ class TestSummary:
             "first/kernel  (40, 50)  1,234  2,000      61.70%",
             "fc/kernel     (5, 2)       10     10     100.00%",
             "total                   1,244  2,010      61.89%",
+            "sparsity 38.1095%, effective sparsity not known",
             "note: mind the gap",
             "note: and the step",
         ]
+
+    def test_shows_what_lies_on_a_path_where_it_is_known(self):
+        ticket = Ticket((np.ones((40, 50), bool), np.ones((5, 2), bool)), ("first", "fc"), on_path=(1234, 10))
+        assert ticket.summary().splitlines() == [
+            "layer  shape      kept     of  keep-ratio  on a path",
+            "first  (40, 50)  2,000  2,000     100.00%      1,234",
+            "fc     (5, 2)       10     10     100.00%         10",
+            "total            2,010  2,010     100.00%      1,244",
+            "sparsity 0.0000%, effective sparsity 38.1095%",
+        ]
+        assert ticket.effective_sparsity == 1 - 1244 / 2010
+
+    def test_says_that_no_path_is_left(self):
+        ticket = Ticket((np.ones(4, bool), np.zeros(2, bool)), ("a", "b"), on_path=(0, 0))
+        assert ticket.collapsed == "no path is left from an input to an output: nothing is kept of b"
+        disconnected = Ticket((np.ones(4, bool), np.ones(2, bool)), ("a", "b"), on_path=(0, 0))
+        assert disconnected.collapsed == "no path is left from an input to an output"
 
     def test_names_the_collapsed_layers(self):
         ticket = Ticket((np.zeros(4, bool), np.ones(4, bool), np.zeros(2, bool)), ("a", "b", "c"))
         assert ticket.summary().splitlines()[-1] == "collapsed: nothing is kept of a, c"
         assert "collapsed" not in example().summary()
+
+
+class TestComparison:
+    def test_counts_what_is_shared_layer_by_layer(self):
+        one = Ticket((np.array([1, 1, 0, 0], bool), np.array([1, 0], bool)), ("a", "b"))
+        other = Ticket((np.array([1, 1, 1, 0], bool), np.array([0, 1], bool)), ("x", "y"))
+        overlap = one.compare(other)
+        first, second = overlap.layers
+        assert (first.name, first.kept, first.other_kept, first.shared, first.total) == ("a", 2, 3, 2, 4)
+        assert (first.overlap, first.jaccard, first.shared_by_chance, first.by_chance) == (1, 2 / 3, 1.5, 0.75)
+        assert (second.shared, second.overlap, second.jaccard, second.by_chance) == (0, 0, 0, 0.5)
+        total = overlap.total
+        assert (total.kept, total.other_kept, total.shared, total.total) == (3, 4, 2, 6)
+        assert (total.overlap, total.jaccard, total.by_chance) == (2 / 3, 2 / 5, 2 / 3)
+        assert str(overlap).splitlines() == [
+            "layer  kept  other  shared  overlap  by chance  jaccard",
+            "a         2      3       2  100.00%     75.00%   66.67%",
+            "b         1      1       0    0.00%     50.00%    0.00%",
+            "total     3      4       2   66.67%     66.67%   40.00%",
+        ]
+
+    def test_of_a_ticket_with_itself_and_of_nothing(self):
+        ticket = example()
+        assert all(x.overlap == x.jaccard == 1 for x in (*ticket.compare(ticket).layers,) if x.kept)
+        empty = Ticket((np.zeros(3, bool),), ("a",))
+        (layer,) = empty.compare(empty).layers
+        assert (layer.overlap, layer.jaccard, layer.by_chance) == (0, 1, 0)
+
+    def test_of_random_masks_is_near_chance(self):
+        masks = [np.random.default_rng(seed).random((100, 100)) < 0.3 for seed in (0, 1)]
+        one, other = (Ticket((mask,), ("a",)) for mask in masks)
+        (layer,) = one.compare(other).layers
+        assert layer.overlap == pytest.approx(layer.by_chance, abs=0.03)
+
+    def test_what_cannot_be_compared(self):
+        with pytest.raises(ValueError, match=r"weight 0 has shape \(3,\) in the ticket and \(4,\) in the other"):
+            Ticket((np.ones(3, bool),), ("a",)).compare(Ticket((np.ones(4, bool),), ("a",)))
+        with pytest.raises(TypeError, match="compared with a Ticket. Received: str"):
+            example().compare("ticket.npz")
 
 
 class TestRoundTrip:

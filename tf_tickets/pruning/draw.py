@@ -118,14 +118,16 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
-    budgets = plan_budgets(model, score, quota, trains_between=only_round is not None)
-    chosen = budgets if only_round is None else [budgets[only_round]]
     entries = scoring.weights_to_score(model)
     allowed = None if within is None else _masks_of(within, entries)
+    if only_round is None:
+        budgets = chosen = plan_budgets(model, score, quota, within=allowed)
+    else:
+        budgets = plan_budgets(model, score, quota, trains_between=True)
+        chosen = [budgets[only_round]]
     row = scoring.score_row(score)
     scoring.check_options(row, options)
     scoring.check_data(score, data)
-    _check_room(chosen[0], allowed, entries)
     batches = None if row.data == "unused" else read_batches(data, samples_per_class)
     rng = stream(seed, "score")
     kept: list[np.ndarray] = []
@@ -159,7 +161,11 @@ def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, .
 
 
 def plan_budgets(
-    model: keras.Model, score: str | scoring.ScoreFunction, quota: Quota, trains_between: bool = False
+    model: keras.Model,
+    score: str | scoring.ScoreFunction,
+    quota: Quota,
+    trains_between: bool = False,
+    within: Sequence[np.ndarray] | None = None,
 ) -> list[Budget]:
     """The budget of each round, or the error that `draw_ticket` would raise.
 
@@ -168,32 +174,38 @@ def plan_budgets(
         score: name or callable.
         quota: how many to keep, and where.
         trains_between: whether the network is trained between rounds.
+        within: masks that the first round starts from; None starts from all weights.
     """
     row = scoring.score_row(score)
     target = ratio_rules.check_sparsity(quota.sparsity)
     rounds = _check_rounds(quota.rounds, score, row, trains_between)
     _check_quota(quota, row)
     entries = scoring.weights_to_score(model)
-    last = _plan(model, entries, quota, row)
-    budgets = [last]
-    for sparsity in round_sparsities(target, rounds)[-2::-1]:
+    room = [entry.size for entry in entries] if within is None else [int(np.count_nonzero(x)) for x in within]
+    budgets = [_plan(model, entries, quota, row)]
+    if within is not None:
+        _check_room(budgets[0], room, entries)
+    start = 1 - sum(room) / sum(entry.size for entry in entries)
+    for sparsity in round_sparsities(target, rounds, start)[-2::-1]:
         earlier = dataclasses.replace(quota, sparsity=sparsity, rounding="exact")
-        budgets.append(_at_least(_plan(model, entries, earlier, row), budgets[-1]))
+        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row), room))
     return budgets[::-1]
 
 
-def round_sparsities(sparsity: float, rounds: int) -> list[float]:
+def round_sparsities(sparsity: float, rounds: int, start: float = 0.0) -> list[float]:
     """Sparsities of iterative pruning: every round keeps the same fraction of what the one before kept.
 
     Args:
         sparsity: the last one.
         rounds: how many, 1 or more.
+        start: sparsity before the first round.
 
     Example:
         >>> round_sparsities(0.75, 2)
         [0.5, 0.75]
     """
-    return [1 - (1 - sparsity) ** (step / rounds) for step in range(1, rounds)] + [sparsity]
+    fraction = (1 - sparsity) / (1 - start)
+    return [1 - (1 - start) * fraction ** (step / rounds) for step in range(1, rounds)] + [sparsity]
 
 
 def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row: scoring.Score) -> Budget:
@@ -228,15 +240,16 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
     return Budget(counts=counts, densities=densities, classifier=counts[-1], least=least, apart=apart)
 
 
-def _at_least(budget: Budget, later: Budget) -> Budget:
-    """A round keeps no less of anything than the round after it, however counts were rounded."""
-    counts = None
+def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
+    """A round keeps no less of anything than the round after it, however counts were rounded, nor more than there is."""
+    counts = classifier = None
     if budget.counts is not None and later.counts is not None:
-        counts = [max(a, b) for a, b in zip(budget.counts, later.counts, strict=True)]
-    classifier = None if budget.classifier is None else max(budget.classifier, later.classifier or 0)
-    return dataclasses.replace(
-        budget, counts=counts, ranked=max(budget.ranked, later.ranked), classifier=classifier
-    )
+        counts = [min(max(a, b), c) for a, b, c in zip(budget.counts, later.counts, room, strict=True)]
+    if budget.classifier is not None:
+        classifier = min(max(budget.classifier, later.classifier or 0), room[-1])
+    most = sum(room) if classifier is None else sum(room[:-1])
+    ranked = min(max(budget.ranked, later.ranked), most)
+    return dataclasses.replace(budget, counts=counts, ranked=ranked, classifier=classifier)
 
 
 def _select(
@@ -330,19 +343,19 @@ def _masks_of(within: Within, entries: Sequence[MaskedWeight]) -> list[np.ndarra
     return masks
 
 
-def _check_room(budget: Budget, within: Sequence[np.ndarray] | None, entries: Sequence[MaskedWeight]) -> None:
+def _check_room(budget: Budget, room: Sequence[int], entries: Sequence[MaskedWeight]) -> None:
     """Refuses to keep more than `within` does."""
-    if within is None:
-        return
     if budget.densities is not None:
         raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
-    room = [int(np.count_nonzero(mask)) for mask in within]
     for entry, count, has in zip(entries, budget.counts or (), room, strict=False):
         if count > has:
             raise ValueError(f"{entry.name} is to keep {count:,} weights, and within= has {has:,} there.")
-    if budget.counts is None and budget.ranked + (budget.classifier or 0) > sum(room):
+    keep = budget.ranked + (budget.classifier or 0)
+    if budget.counts is None and keep > sum(room):
+        raise ValueError(f"{keep:,} weights are to be kept, and within= has {sum(room):,}.")
+    if budget.counts is None and (budget.classifier or 0) > room[-1]:
         raise ValueError(
-            f"{budget.ranked + (budget.classifier or 0):,} weights are to be kept, and within= has {sum(room):,}."
+            f"{entries[-1].name} is to keep {budget.classifier:,} weights, and within= has {room[-1]:,} there."
         )
 
 

@@ -29,17 +29,17 @@ ADDED = re.compile(r"bias|beta|^b$")
 def on_path(
     model: keras.Model, entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]
 ) -> list[np.ndarray] | None:
-    """Which kept weights lie on a path from an input to an output: the rest can be removed for nothing.
+    """Which kept weights lie on a path from an input to an output. They are what is effectively kept.
 
     The model is evaluated with positive random weights, kept ones only, without biases, on positive random
-    inputs, and everything that could hide a path is smoothed: normalisation only scales, activations that
-    are zero at zero are the identity, maxima are means, and a look-up in a table mixes all rows. A weight is
-    on a path if and only if the derivative of the outputs with respect to it is not exactly zero, in one of
+    inputs. Whatever could hide a path is smoothed for the time: normalisation only scales, activations that
+    are zero at zero are the identity, maxima are means, and a look-up in an embedding mixes all rows. A
+    weight is on a path if the derivative of the outputs with respect to it is not exactly zero, in one of
     two such evaluations.
 
     A unit whose activation is not zero at zero (sigmoid, softmax) counts as an input, and so does what a
-    layer of the user's own adds that is no bias by name. Input axes of open length are taken to be long.
-    Integer inputs are zeros and ones.
+    layer of the user's own adds, unless it is named as a bias. Input axes of open length are taken to be
+    long; integer inputs are zeros and ones.
 
     Args:
         model: a built Keras model, masked or not. Nothing of it is changed.
@@ -58,7 +58,12 @@ def on_path(
     for dtype in DTYPES:
         rng = np.random.default_rng(0)
         try:
-            with computing_in(model, dtype), _smoothed(model, rng), _functions_run_eagerly(True):
+            with (
+                computing_in(model, dtype),
+                _smoothed(model, rng),
+                _kept_losses(model),
+                _functions_run_eagerly(),
+            ):
                 probes = [_probe(model, entries, masks, level, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises
             continue
@@ -141,14 +146,25 @@ def _inputs(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]
 
 
 @contextlib.contextmanager
-def _functions_run_eagerly(eagerly: bool) -> Iterator[None]:
+def _functions_run_eagerly() -> Iterator[None]:
     """A tf.function of the user's would keep what was traced here, and compute with it ever after."""
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(eagerly)
+    tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+@contextlib.contextmanager
+def _kept_losses(model: keras.Model) -> Iterator[None]:
+    """A model that is called forgets the losses of the call before."""
+    kept = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
+    try:
+        yield
+    finally:
+        for layer, losses in kept:
+            layer._losses[:] = losses
 
 
 @contextlib.contextmanager
@@ -227,12 +243,30 @@ def _as(tensor: tf.Tensor, array: np.ndarray) -> tf.Tensor:
     return tf.cast(array, tensor.dtype)
 
 
-def _traced_if_grouped(layer: Any, call: Callable, rng: np.random.Generator) -> Callable:
-    """On a CPU, a grouped convolution has a derivative only if it is compiled, which Keras does."""
+def _in_groups(layer: Any, call: Callable, rng: np.random.Generator) -> Callable:
+    """A grouped convolution group by group: on a CPU the whole has no derivative unless XLA compiles it."""
+    if layer.groups == 1:
+        return call
 
     def convolve(inputs):
-        with _functions_run_eagerly(layer.groups == 1):
-            return call(inputs)
+        padding = layer.padding
+        if padding == "causal":
+            inputs, padding = keras.ops.pad(inputs, layer._compute_causal_padding()), "valid"
+        options = {
+            "strides": layer.strides,
+            "padding": padding,
+            "data_format": layer.data_format,
+            "dilation_rate": layer.dilation_rate,
+        }
+        kernel = tf.convert_to_tensor(layer.kernel)
+        if kernel.shape[-2] == 1 and layer.rank < 3:
+            kernel = tf.reshape(kernel, (*kernel.shape[:-2], layer.groups, -1))
+            outputs = keras.ops.depthwise_conv(inputs, kernel, **options)
+        else:
+            axis = 1 if layer.data_format == "channels_first" else -1
+            parts = zip(tf.split(inputs, layer.groups, axis), tf.split(kernel, layer.groups, -1), strict=True)
+            outputs = tf.concat([keras.ops.conv(part, weight, **options) for part, weight in parts], axis)
+        return outputs if layer.activation is None else layer.activation(outputs)
 
     return convolve
 
@@ -260,5 +294,5 @@ SMOOTH: dict[tuple[type, ...], Callable[[Any, Callable, np.random.Generator], Ca
     ): _averaged_everywhere,
     (keras.layers.Maximum,): _added,
     (keras.layers.Embedding,): _mixed_rows,
-    (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D): _traced_if_grouped,
+    (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D): _in_groups,
 }

@@ -12,7 +12,7 @@ import numpy as np
 from tf_tickets.layers import masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import GLOBAL, INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.draw import OPTIONS, Quota, Within, draw_ticket
-from tf_tickets.pruning.ratios import RATIOS, check_sparsity
+from tf_tickets.pruning.ratios import RATIOS, ROUNDINGS, check_choice, check_sparsity
 from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row, weights_to_score
 from tf_tickets.pruning.ticket import Ticket
 
@@ -85,6 +85,7 @@ def prune(
     _check_classifier_keep_is_used(given, ratios, rounding)
     # Of other ratios than the method's own, its share of the classifier is no part.
     given.setdefault("classifier_keep", row.classifier_keep if own else None)
+    check_choice("rounding", rounding, ROUNDINGS)
     # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
     quota = Quota(sparsity=sparsity, rounding=rounding if row.prunes else "exact", **given)
     if row.rewinds and init_weights is None:

@@ -120,18 +120,18 @@ class Ticket:
 
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
-        counts = (None,) * len(self.masks) if self.on_path is None else self.on_path
         rows = [
-            (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}", _or_unknown(on_path))
-            for x, on_path in zip(self.layers, counts, strict=True)
+            (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}") for x in self.layers
         ]
-        share = f"{self.kept / self.total:.2%}"
-        on_path = None if self.on_path is None else sum(self.on_path)
-        rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", share, _or_unknown(on_path)))
-        lines = [table(("layer", "shape", "kept", "of", "keep-ratio", "on a path"), rows)]
-        lines.append(f"sparsity: {self.sparsity:.4%}")
-        if self.effective_sparsity is not None:
-            lines[-1] += f", effective {self.effective_sparsity:.4%}"
+        rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", f"{self.kept / self.total:.2%}"))
+        head = ("layer", "shape", "kept", "of", "keep-ratio")
+        effective = "not known"
+        if self.on_path is not None:
+            head = (*head, "on a path")
+            counts = (*self.on_path, sum(self.on_path))
+            rows = [(*row, f"{count:,}") for row, count in zip(rows, counts, strict=True)]
+            effective = f"{self.effective_sparsity:.4%}"
+        lines = [table(head, rows), f"sparsity {self.sparsity:.4%}, effective sparsity {effective}"]
         if self.collapsed:
             lines.append(f"collapsed: {self.collapsed}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
@@ -358,10 +358,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> 
         ).rstrip()
         for row in [head, *rows]
     )
-
-
-def _or_unknown(count: int | None) -> str:
-    return "?" if count is None else f"{count:,}"
 
 
 def masks_sha256(masks: Sequence[np.ndarray]) -> str:
