@@ -206,10 +206,13 @@ def define_flags() -> None:
         TICKET,
         "rounds",
         None,
-        "Prune in so many rounds, each to the same fraction of the one before, rewinding and training between "
+        "Prune in so many rounds, each to the same fraction of the one before, rewinding and training "
+        "between "
         "them where the method trains first. Default: the score's own, 100 for SynFlow and 1 for the others.",
     )
-    _define(flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true.")
+    _define(
+        flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true."
+    )
     _define(
         flags.DEFINE_enum,
         TICKET,
@@ -218,7 +221,9 @@ def define_flags() -> None:
         "Random masks of exact counts (default), or of independent weights.",
         choices=SAMPLINGS,
     )
-    _define(flags.DEFINE_integer, TICKET, "min_keep", None, "Weights that each layer keeps at least. Default: 0.")
+    _define(
+        flags.DEFINE_integer, TICKET, "min_keep", None, "Weights that each layer keeps at least. Default: 0."
+    )
     _define(
         flags.DEFINE_bool,
         TICKET,
@@ -462,7 +467,8 @@ def check_flags(values: flags.FlagValues) -> None:
         given = [name for name in DRAWING_FLAGS if values[name].value is not None]
         if given:
             raise ValueError(
-                f"--{given[0]}={values[given[0]].value} is for drawing a ticket, and --ticket={values.ticket} "
+                f"--{given[0]}={values[given[0]].value} is for drawing a ticket, and "
+                f"--ticket={values.ticket} "
                 "brings one."
             )
         if not row.prunes:
@@ -596,7 +602,8 @@ def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; or give a number for each layer, or "
+            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; or give a number for each "
+            "layer, or "
             "ticket:FILE."
         ) from None
 
@@ -614,7 +621,8 @@ def _method(values: flags.FlagValues) -> str:
         method = _ticket(values.ticket).origin.get("method")
         if method not in METHODS:
             raise ValueError(
-                f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by --method= "
+                f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by "
+                "--method= "
                 f"where its retraining starts from, one of: {', '.join(METHODS)}."
             )
     if method not in METHODS:

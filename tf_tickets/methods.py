@@ -65,9 +65,7 @@ def _random(ratios: str, about: str) -> Method:
 
 
 def _at_init(score: str, about: str) -> Method:
-    return Method(
-        score=score, ratios=GLOBAL, scored_at=INIT, start_from=INIT, schedule="full", about=about
-    )
+    return Method(score=score, ratios=GLOBAL, scored_at=INIT, start_from=INIT, schedule="full", about=about)
 
 
 METHODS: dict[str, Method] = {
@@ -91,13 +89,19 @@ METHODS: dict[str, Method] = {
     ),
     "uniform": _random("uniform", "random masks, the same keep-ratio in every layer"),
     "er": _random("er", "random masks, density (n_in + n_out) / (n_in n_out) in each layer (SET)"),
-    "erk": _random("erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"),
+    "erk": _random(
+        "erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"
+    ),
     "balanced": _random("balanced", "random masks, the same number of weights in each layer"),
     "pyramidal": _random("pyramidal", "random masks, density p^l in the l-th layer"),
     "magnitude": _at_init("magnitude", "magnitudes of the initialisation, all layers ranked together"),
     "snip": _at_init("snip", "connection sensitivity |w dL/dw| at the initialisation (section 4.1)"),
-    "grasp": _at_init("grasp", "gradient signal preservation: what removal does to the gradient norm (section 4.1)"),
-    "synflow": _at_init("synflow", "synaptic flow |w dR/dw| at the initialisation, without data, in 100 rounds"),
+    "grasp": _at_init(
+        "grasp", "gradient signal preservation: what removal does to the gradient norm (section 4.1)"
+    ),
+    "synflow": _at_init(
+        "synflow", "synaptic flow |w dR/dw| at the initialisation, without data, in 100 rounds"
+    ),
     "lt": Method(
         score="magnitude",
         ratios=GLOBAL,

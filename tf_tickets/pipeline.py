@@ -25,7 +25,7 @@ from tf_tickets.data import Dataset
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
-from tf_tickets.methods import INIT, REWOUND, TRAINED
+from tf_tickets.methods import INIT, REWOUND
 from tf_tickets.pruning.batches import first_of_each_class
 from tf_tickets.store import (
     DenseDirectory,
@@ -103,7 +103,9 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
     if config.ticket is not None:
         pruning.Ticket.load(config.ticket).check(model)
     else:
-        pruning.plan_budgets(model, config.row.score, _quota(config), trains_between=config.trained_rounds > 1)
+        pruning.plan_budgets(
+            model, config.row.score, _quota(config), trains_between=config.trained_rounds > 1
+        )
     job = Job(
         config=config,
         dataset=dataset,
@@ -141,10 +143,10 @@ def pretrain(job: Job) -> None:
 
 
 def find_ticket(job: Job) -> pruning.Ticket:
-    """Scores the weights, decides how many to keep where, and keeps the best; in rounds, trains between them."""
+    """Scores the weights, decides how many to keep where, keeps the best; in rounds, trains between them."""
     config, directory = job.config, job.directory
     if config.ticket is not None:
-        return _found(job, directory, lambda: pruning.Ticket.load(config.ticket))
+        return _found(job, directory, functools.partial(pruning.Ticket.load, config.ticket))
     before: pruning.Ticket | None = None
     last = config.trained_rounds - 1
     for number in range(last):
@@ -213,7 +215,7 @@ def _scoring_batches(job: Job) -> list | None:
                 augment=bool(config.augment_scoring),
                 seed=stream_seed(config.seed, "score"),
             ),
-            config.samples_per_class,
+            config.samples_per_class or 1,
             classes=np.unique(dataset.splits["train"].labels),
         )
         for number in range(config.scoring_batches)
@@ -306,7 +308,10 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     numbers = dict(numbers)
     dense_seconds = numbers.pop("dense_seconds", None)
     if config.trained_rounds > 1:
-        seconds = {"rounds": sum(_seconds(job.directory.round(i)) for i in range(config.trained_rounds - 1)), **seconds}
+        seconds = {
+            "rounds": sum(_seconds(job.directory.round(i)) for i in range(config.trained_rounds - 1)),
+            **seconds,
+        }
     if config.pretrains:
         seconds = {"dense": dense_seconds, **seconds}
     result = {
@@ -373,7 +378,8 @@ def _go_to(job: Job, point: str, number: int) -> None:
 
     Args:
         job: what to train.
-        point: INIT, REWOUND or TRAINED; trained is the end of the round before, the first time the dense training.
+        point: INIT, REWOUND or TRAINED; trained is the end of the round before, the first time the dense
+            training.
         number: of the round, from 0.
     """
     if point == INIT:

@@ -68,7 +68,9 @@ class TestTheAuthorsMasks:
         with pytest.warns(UserWarning, match="The network has collapsed: no path is left"):
             lt = tt.prune(smallnet.build(), "lt", 0.9, init_weights=weights, rounding="reference")
         assert_same(lt.masks, fixture_masks("lt_float32", "mask/0.9"))
-        collapsed = "no path is left from an input to an output: nothing is kept of conv1/kernel, conv2/kernel"
+        collapsed = (
+            "no path is left from an input to an output: nothing is kept of conv1/kernel, conv2/kernel"
+        )
         assert lt.collapsed == collapsed and f"collapsed: {collapsed}" in lt.summary()
         hybrid = tt.prune(smallnet.build(), "hybrid", 0.5, rounding="reference", family="vgg")
         assert_same(hybrid.masks, fixture_masks("hybrid_float32", "vgg19_bn/mask/0.5"))

@@ -67,10 +67,13 @@ REFUSED = {
     ),
     "unknown option": (
         {"temperature": 3},
-        "Unknown option temperature. Accepted here: classifier_keep, family, min_keep, preserve_flow, ratios, ",
+        "Unknown option temperature. Accepted here: classifier_keep, family, min_keep, preserve_flow, ",
     ),
     "unknown ratios": ({"ratios": "clever"}, "ratios='clever' is unknown"),
-    "ratios of a wrong type": ({"ratios": [0.5]}, "takes one number a layer, and there are 3 layers. Received: 1"),
+    "ratios of a wrong type": (
+        {"ratios": [0.5]},
+        "takes one number a layer, and there are 3 layers. Received: 1",
+    ),
     "unknown family": ({"family": "alexnet"}, "family='alexnet' is unknown. Choose one of: resnet, vgg"),
     "family that ratios do not have": ({"ratios": "global", "family": "vgg"}, "has no families"),
     "classifier_keep out of range": ({"classifier_keep": 0}, r"a fraction in \(0, 1\]. Received: 0"),

@@ -1,4 +1,6 @@
-"""Rounds of pruning, staying within masks, random masks of independent weights, and layers that stay alive."""
+"""Rounds of pruning, masks within masks, masks of independent weights, and layers that stay alive."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from tests import smallnet
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.layers import prunable_weights
-from tf_tickets.pruning import Quota, draw_ticket, flow, keep_counts, keep_densities, plan_budgets, round_sparsities
+from tf_tickets.pruning import (
+    Quota,
+    draw_ticket,
+    flow,
+    keep_counts,
+    keep_densities,
+    plan_budgets,
+    round_sparsities,
+)
 
 
 def ticket_of(model, score, ratios="global", sparsity=0.9, data=None, seed=0, **arguments):
@@ -69,7 +79,7 @@ class TestRounds:
         except ValueError:
             return  # no round for min_keep
         counts = [[*(x.counts or []), x.ranked, x.classifier or 0] for x in budgets]
-        assert all(a >= b for one, two in zip(counts, counts[1:], strict=False) for a, b in zip(one, two, strict=True))
+        assert all(a >= b for one, two in itertools.pairwise(counts) for a, b in zip(one, two, strict=True))
         assert sum(budgets[-1].counts or [budgets[-1].ranked]) == round(1784 * (1 - sparsity))
 
     @pytest.mark.parametrize("masked", [False, True])
@@ -104,13 +114,15 @@ class TestRounds:
 
     @pytest.mark.parametrize("rounds", [0, -1, 2.0, "2", True])
     def test_numbers_of_rounds(self, rounds):
-        with pytest.raises(ValueError, match="rounds is a whole number, 1 or more. Received: "):
+        with pytest.raises(ValueError, match=r"rounds is a whole number, 1 or more. Received: "):
             ticket_of(shared(), "snip", rounds=rounds)
 
     @pytest.mark.parametrize("method", ["random", "erk", "lr_rewinding"])
     def test_of_scores_that_masks_do_not_change_are_refused(self, method):
         model = nets.functional()
-        with pytest.raises(ValueError, match=r"rounds=3: .* further rounds without training .* change nothing"):
+        with pytest.raises(
+            ValueError, match=r"rounds=3: .* further rounds without training .* change nothing"
+        ):
             tt.prune(model, method, 0.9, rounds=3)
 
     def test_one_of_the_rounds_at_a_time_ends_as_all_at_once(self):
@@ -182,17 +194,24 @@ class TestBernoulli:
 
     def test_counts_differ_from_seed_to_seed(self):
         model = nets.functional((20, 30, 10))
-        kept = {ticket_of(model, "random", "uniform", 0.5, sampling="bernoulli", seed=s).kept for s in range(9)}
+        kept = {
+            ticket_of(model, "random", "uniform", 0.5, sampling="bernoulli", seed=s).kept for s in range(9)
+        }
         assert len(kept) > 1
-        one, same = (ticket_of(model, "random", "uniform", 0.5, sampling="bernoulli", seed=3) for _ in range(2))
+        one, same = (
+            ticket_of(model, "random", "uniform", 0.5, sampling="bernoulli", seed=3) for _ in range(2)
+        )
         assert_same(one.masks, same.masks)
 
     @pytest.mark.parametrize(
-        "changes", [{"score": "magnitude"}, {"ratios": "global"}, {"rounding": "reference"}, {"score": nets.magnitudes}]
+        "changes",
+        [{"score": "magnitude"}, {"ratios": "global"}, {"rounding": "reference"}, {"score": nets.magnitudes}],
     )
     def test_is_for_random_scores_with_ratios(self, changes):
         arguments = {"score": "random", "ratios": "smart", "sampling": "bernoulli", **changes}
-        with pytest.raises(ValueError, match="sampling='bernoulli' is for random scores with ratios of layers"):
+        with pytest.raises(
+            ValueError, match="sampling='bernoulli' is for random scores with ratios of layers"
+        ):
             ticket_of(shared(), **arguments)
 
 
@@ -205,7 +224,9 @@ class TestLayersStayAlive:
         assert ticket.kept == 178
         entries = prunable_weights(model)
         again = flow.preserve_flow(
-            ticket.masks, [np.ones(mask.shape) for mask in ticket.masks], [flow.channel_axes(x) for x in entries]
+            ticket.masks,
+            [np.ones(mask.shape) for mask in ticket.masks],
+            [flow.channel_axes(x) for x in entries],
         )
         assert_same(again, list(ticket.masks))
         assert ticket.on_path == tuple(layer.kept for layer in ticket.layers), "all of it lies on a path"
@@ -216,7 +237,9 @@ class TestLayersStayAlive:
 
     def test_in_every_round(self):
         model = nets.convolutional()
-        ticket = ticket_of(model, "snip", data=nets.examples(model), sparsity=0.7, rounds=4, preserve_flow=True)
+        ticket = ticket_of(
+            model, "snip", data=nets.examples(model), sparsity=0.7, rounds=4, preserve_flow=True
+        )
         assert ticket.kept == round(ticket.total * 0.3)
         assert sum(ticket.on_path) == ticket.kept
 
@@ -240,7 +263,7 @@ class TestLayersStayAlive:
 
     @pytest.mark.parametrize("min_keep", [-1, 1.5, "3", None, True])
     def test_numbers_to_keep(self, min_keep):
-        with pytest.raises(ValueError, match="min_keep is a number of weights, 0 or more. Received: "):
+        with pytest.raises(ValueError, match=r"min_keep is a number of weights, 0 or more. Received: "):
             ticket_of(shared(), "magnitude", min_keep=min_keep)
 
 
@@ -262,7 +285,9 @@ class TestRatiosOfAnotherTicket:
         model = shared()
         by_name = {"conv1": 0.5, "conv2": 0.05, "conv3": 0.2, "fc": 0.3}
         one = ticket_of(model, "random", by_name)
-        assert_same(one.masks, ticket_of(model, "random", list(by_name.values())).masks)
+        for by_position in (list(by_name.values()), np.array(list(by_name.values()))):
+            assert_same(one.masks, ticket_of(model, "random", by_position).masks)
+            assert_same(one.masks, tt.prune(smallnet.build(), "random", 0.9, ratios=by_position).masks)
         assert [layer.kept for layer in one.layers] == keep_counts(model, 0.9, by_name)
 
 

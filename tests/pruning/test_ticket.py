@@ -137,7 +137,12 @@ class TestComparison:
         overlap = one.compare(other)
         first, second = overlap.layers
         assert (first.name, first.kept, first.other_kept, first.shared, first.total) == ("a", 2, 3, 2, 4)
-        assert (first.overlap, first.jaccard, first.shared_by_chance, first.by_chance) == (1, 2 / 3, 1.5, 0.75)
+        assert (first.overlap, first.jaccard, first.shared_by_chance, first.by_chance) == (
+            1,
+            2 / 3,
+            1.5,
+            0.75,
+        )
         assert (second.shared, second.overlap, second.jaccard, second.by_chance) == (0, 0, 0, 0.5)
         total = overlap.total
         assert (total.kept, total.other_kept, total.shared, total.total) == (3, 4, 2, 6)
@@ -163,9 +168,11 @@ class TestComparison:
         assert layer.overlap == pytest.approx(layer.by_chance, abs=0.03)
 
     def test_what_cannot_be_compared(self):
-        with pytest.raises(ValueError, match=r"weight 0 has shape \(3,\) in the ticket and \(4,\) in the other"):
+        with pytest.raises(
+            ValueError, match=r"weight 0 has shape \(3,\) in the ticket and \(4,\) in the other"
+        ):
             Ticket((np.ones(3, bool),), ("a",)).compare(Ticket((np.ones(4, bool),), ("a",)))
-        with pytest.raises(TypeError, match="compared with a Ticket. Received: str"):
+        with pytest.raises(TypeError, match=r"compared with a Ticket. Received: str"):
             example().compare("ticket.npz")
 
 

@@ -13,6 +13,7 @@ from tf_tickets.layers.convert import (
     prunable_weights,
     restore_weights,
     save_weights,
+    set_masks,
     stock_weights,
 )
 from tf_tickets.layers.forward_order import example_inputs, forward_order
@@ -70,5 +71,6 @@ __all__ = [
     "register_maskable",
     "restore_weights",
     "save_weights",
+    "set_masks",
     "stock_weights",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_tickets.layers import masked
 from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.layers.forward_order import check_built, reads
+from tf_tickets.layers.forward_order import check_built, reads, renew_functions
 
 Selection: TypeAlias = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
 
@@ -228,6 +228,13 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
             _forget_masks(model)
 
 
+def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
+    """Assigns bool arrays to the masks of weights that have masks."""
+    for entry, mask in zip(entries, masks, strict=True):
+        assert entry.mask is not None
+        entry.mask.assign(mask)
+
+
 def stock_weights(model: keras.Model) -> list[keras.Variable]:
     """The model's weights without its masks: the variables of `model.get_weights()` before masking."""
     masks = {
@@ -277,8 +284,10 @@ def forget_traces(model: keras.Model) -> None:
     """Renews the train, test and predict functions that Keras has traced for the model.
 
     Keras would go on running the old graph. They are renewed rather than set to None, since a running
-    `fit` calls them again after each callback; tracing itself happens at the next call.
+    `fit` calls them again after each callback; tracing itself happens at the next call. So do calls of
+    layers that the user made a `tf.function`.
     """
+    renew_functions(model)
     for part in _parts(model):
         for name in TRACED:
             if getattr(part, name, None) is not None:

@@ -45,7 +45,7 @@ def reads(
     tied weights do.
     """
     recorder = _ReadRecorder([weight for _, weight in weights], [layer for layer, _ in weights])
-    with wrapped_calls((layer for layer, _ in weights), recorder.calling):
+    with fresh_functions(model), wrapped_calls((layer for layer, _ in weights), recorder.calling):
         symbolic_call(model, inputs, scope=recorder)
     return list(recorder.order), recorder.outside
 
@@ -65,6 +65,34 @@ def wrapped_calls(
         yield
 
 
+@contextlib.contextmanager
+def fresh_functions(model: keras.Model) -> Iterator[None]:
+    """For the duration, calls that the user made a `tf.function` are traced afresh; what is traced then is forgotten.
+
+    A trace from before would read variables past a StatelessScope, and one made inside the scope would keep
+    its values.
+    """
+    places = _own_functions(model)
+    before = [holder[key] for holder, key in places]
+    renew_functions(model)
+    try:
+        yield
+    finally:
+        for (holder, key), function in zip(places, before, strict=True):
+            holder[key] = function
+
+
+def renew_functions(model: keras.Model) -> None:
+    """Drops what has been traced of calls that the user made a `tf.function`."""
+    for holder, key in _own_functions(model):
+        holder[key] = holder[key]._clone(None)
+
+
+def call_arguments(model: keras.Model, inputs: Any) -> list:
+    """The positional arguments that a batch of inputs is: a tuple is several where `call` takes several."""
+    return list(inputs) if _takes_several(model) and isinstance(inputs, tuple) else [inputs]
+
+
 def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
     """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes."""
     args, kwargs = _input_specs(model, inputs)
@@ -75,7 +103,8 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
             return model(*args, training=False, **kwargs)
 
     try:
-        tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
+        with fresh_functions(model):
+            tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
     except Exception as error:
         raise ValueError(
             f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
@@ -147,12 +176,25 @@ class _ReadRecorder(keras.StatelessScope):
         return watched
 
 
+def _own_functions(model: keras.Model) -> list[tuple[Any, Any]]:
+    """(holder, key) of every layer's `call` that is a `tf.function`: its own attribute, or bound by its class."""
+    places: list[tuple[Any, Any]] = []
+    for layer in model._flatten_layers():
+        if isinstance(layer.__dict__.get("call"), tf.types.experimental.PolymorphicFunction):
+            places.append((layer.__dict__, "call"))
+        cls: Any = type(layer)
+        call = getattr(cls, "stock", cls).call
+        if isinstance(call, tf.types.experimental.PolymorphicFunction):
+            call.__get__(layer, cls)
+            places.append((call._descriptor_cache, layer))
+    return places
+
+
 def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     """Arguments for the symbolic call, as tf.TensorSpec structures."""
     check_built(model)
     if inputs is not None:
-        specs = tf.nest.map_structure(_spec_of_batch, inputs)
-        return (list(specs), {}) if _takes_several(model) and isinstance(inputs, tuple) else ([specs], {})
+        return tf.nest.map_structure(_spec_of_batch, call_arguments(model, inputs)), {}
     if getattr(model, "inputs", None):
         # A Sequential model that was never called has no `input`.
         structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input

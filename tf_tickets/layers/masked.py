@@ -247,8 +247,10 @@ def masked_class(stock: Any) -> type:
 
     @functools.wraps(stock.call)
     def call(self, *args, **kwargs):
+        # Bound, since a `tf.function` keeps its traces for each instance.
+        bound = stock.call.__get__(self, type(self))
         with _computing(self):
-            return stock.call(self, *args, **kwargs)
+            return bound(*args, **kwargs)
 
     weights = " and ".join(f"`{name.lstrip('_')}`" for name in row.attributes)
     members = {
@@ -284,6 +286,8 @@ def why_not(layer: keras.Layer) -> str | None:
         return f"quantized ({layer.quantization_mode})"
     if getattr(layer, "lora_enabled", False):
         return "LoRA is enabled"
+    if "call" in layer.__dict__:
+        return "its call was replaced, and a mask acts in that of its class"
     row = maskable(type(layer))
     for attribute in row.attributes if row else ():
         if not isinstance(layer.__dict__.get(attribute), keras.Variable):

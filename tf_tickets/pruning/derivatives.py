@@ -1,21 +1,24 @@
 """Gradients and Hessian products of a model's loss: exact, and without a trace left in the model."""
 
 import contextlib
+import copy
 import functools
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, computing_in
+from tf_tickets.layers.forward_order import call_arguments, fresh_functions
 
 Loss = Callable[[Any, Any], tf.Tensor]
 Batch = tuple[Any, ...]
 Values = Sequence[tf.Tensor]
 
-# What an output's last operation made of the logits.
+# What made outputs of logits, by the operation that is found behind them.
 ACTIVATIONS = {"Softmax": keras.activations.softmax, "Sigmoid": keras.activations.sigmoid}
 
 
@@ -27,22 +30,23 @@ class ScoringLoss:
     examples over the average number: so it does not matter where examples are cut into batches, as far as
     the model itself treats them one by one.
 
-    Everything is computed in the precision of the weights, also in a model of mixed precision. Weights,
-    moving statistics, seeds and optimizer stay as they are.
+    Everything is computed in the precision of the weights, and at least in float32, also in a model of mixed
+    precision. Weights, moving statistics, seeds and optimizer stay as they are.
 
     Args:
         model: a built model.
         weights: its prunable weights.
         batches: `(x, y)` or `(x, y, sample_weight)` each.
         loss: `(y, outputs) -> scalar`. None means the loss that the model was compiled with (without
-            regularizers), or the mean cross-entropy of integer labels if it was not.
+            regularizers and what layers add), or the mean cross-entropy of integer labels if it was not
+            compiled.
         temperature: divides the logits. None means 1.
         training: whether the forward pass is one of training: statistics of the batch, dropout.
         halves: whether each batch is cut in two by position.
 
     Raises:
         ValueError: a temperature that is no positive number, or for a model whose outputs are not known to
-            be logits; halves of a batch of one example.
+            be logits; halves of a batch of one example; a model with a loss that is not known.
     """
 
     def __init__(
@@ -61,19 +65,23 @@ class ScoringLoss:
         if halves and min(sizes) < 2:
             raise ValueError("halves=True cuts every batch in two. Received a batch of one example.")
         self.model = model
-        self.variables = [entry.weight for entry in weights]
+        self.weights = weights
+        self.precision = precision_of(weights)
         self.batches = [(batch, len(sizes) * size / sum(sizes)) for batch, size in zip(batches, sizes, strict=True)]
         self.temperature = temperature
-        self.training = training
+        self.training = bool(training)
         self.halves = halves
-        self._loss, self._outputs_are_logits = _loss_of(model, loss)
+        self._loss, self._outputs_are_logits = _loss_of(model, loss, self.precision)
         # A shape that comes again is not traced again, and from the second shape on the size is left open.
         self._traced_gradient = tf.function(self._gradient, autograph=False, reduce_retracing=True)
         self._traced_product = tf.function(self._product, autograph=False, reduce_retracing=True)
+        for function in (self._traced_gradient, self._traced_product):
+            # TensorFlow counts the traces of all models together, and warns of too many.
+            function._omit_frequent_tracing_warning = True
 
     def values(self) -> list[tf.Tensor]:
         """The weights' values now."""
-        return [tf.convert_to_tensor(variable) for variable in self.variables]
+        return [tf.cast(tf.convert_to_tensor(entry.weight), self.precision) for entry in self.weights]
 
     def gradient(self, values: Values) -> list[tf.Tensor]:
         """The gradient, shaped like the values."""
@@ -87,9 +95,10 @@ class ScoringLoss:
 
     def _summed(self, function: Callable, *arguments: Any) -> list[tf.Tensor]:
         total: list[tf.Tensor] = []
-        for batch, weight in self.batches:
-            part = function(batch, tf.constant(weight, tf.float64), *arguments)
-            total = [a + b for a, b in zip(total, part, strict=True)] if total else part
+        with in_graphs():
+            for batch, weight in self.batches:
+                part = function(batch, tf.constant(weight, tf.float64), *arguments)
+                total = [a + b for a, b in zip(total, part, strict=True)] if total else part
         return total
 
     def _gradient(self, batch: Batch, weight: tf.Tensor, values: Values) -> list[tf.Tensor]:
@@ -121,25 +130,100 @@ class ScoringLoss:
         )
 
     def _mean_loss(self, batch: Batch, values: Values) -> tf.Tensor:
-        mapping = list(zip(self.variables, values, strict=True))
-        scope = keras.StatelessScope(mapping, initialize_variables=False)
-        with exact_moments(), computing_in(self.model, None), scope:
-            outputs = self.model(batch[0], training=self.training)
+        with exact_moments(), stateless_in(self.model, self.precision, self.weights, values):
+            outputs = self.model(*call_arguments(self.model, batch[0]), training=self.training)
         if self.temperature is not None:
             outputs = tf.nest.map_structure(self._tempered, outputs)
         return self._loss(outputs, *batch[1:])
 
-    def _tempered(self, outputs: tf.Tensor) -> tf.Tensor:
-        activation = ACTIVATIONS.get(outputs.op.type)
-        if activation is not None:
-            logits = outputs.op.inputs[0]
-            return activation(logits / tf.cast(self.temperature, logits.dtype))
-        if not self._outputs_are_logits and self.temperature != 1:
-            raise ValueError(
-                f"temperature={self.temperature} divides logits, and the loss of model '{self.model.name}' does "
-                "not take logits. Pass temperature=1, or loss=(y, outputs) -> scalar."
-            )
-        return outputs / tf.cast(self.temperature, outputs.dtype)
+    def _tempered(self, output: tf.Tensor) -> tf.Tensor:
+        logits, activation = logits_of(output)
+        if activation is None:
+            if not self._outputs_are_logits and self.temperature != 1:
+                raise ValueError(
+                    f"temperature={self.temperature} divides logits, and the outputs of model '{self.model.name}' "
+                    "are not known to be logits to its loss. Pass temperature=1, or loss=(y, outputs) -> scalar "
+                    "that divides them itself."
+                )
+            if not output.dtype.is_floating:
+                return output
+        cooled = logits / tf.cast(self.temperature, logits.dtype)
+        cooled = cooled if activation is None else activation(cooled)
+        if hasattr(output, "_keras_mask"):
+            cooled._keras_mask = output._keras_mask
+        return cooled
+
+
+def precision_of(weights: Sequence[MaskedWeight]) -> str:
+    """The dtype to differentiate in: the widest of the weights', and at least float32."""
+    return keras.backend.result_type("float32", *(entry.weight.dtype for entry in weights))
+
+
+@contextlib.contextmanager
+def stateless_in(
+    model: keras.Model,
+    precision: str,
+    weights: Sequence[MaskedWeight],
+    values: Values,
+    others: Mapping[int, tf.Tensor] = types.MappingProxyType({}),
+) -> Iterator[None]:
+    """For the duration, the model computes in a precision, its weights have these values, and no state changes.
+
+    Args:
+        model: a built model.
+        precision: a float dtype.
+        weights: its prunable weights.
+        values: tensors in their place, of any float dtype.
+        others: values of other variables, by the variable's `id`.
+
+    Raises:
+        ValueError: a weight was not read, so that nothing depends on its value.
+    """
+    scope = _Recorder(weights)
+    # Past the constructor, which would round the values to the variables' dtype.
+    scope.state_mapping |= others
+    scope.state_mapping |= {id(entry.weight): value for entry, value in zip(weights, values, strict=True)}
+    with fresh_functions(model), computing_in(model, precision), scope:
+        yield
+    if scope.unread:
+        raise ValueError(
+            f"The forward pass of model '{model.name}' reads {', '.join(sorted(scope.unread.values()))} only inside "
+            "a tf.function that was traced before, where other values cannot be tried. Take tf.function off what "
+            "the model calls, or make the whole `call` of a layer the tf.function."
+        )
+
+
+class _Recorder(keras.StatelessScope):
+    """Names of the weights that nobody has read."""
+
+    def __init__(self, weights: Sequence[MaskedWeight]):
+        super().__init__(initialize_variables=False)
+        self.unread = {id(entry.weight): entry.name for entry in weights}
+
+    def get_current_value(self, variable):
+        self.unread.pop(id(variable), None)
+        return super().get_current_value(variable)
+
+
+@contextlib.contextmanager
+def in_graphs() -> Iterator[None]:
+    """For the duration, functions are traced also where the user has them run eagerly for debugging."""
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+
+
+def logits_of(output: tf.Tensor) -> tuple[tf.Tensor, Callable | None]:
+    """What a softmax or sigmoid at the end was given, and that activation; or the output itself, and None.
+
+    Args:
+        output: a tensor of a graph.
+    """
+    activation = ACTIVATIONS.get(output.op.type)
+    return (output, None) if activation is None else (output.op.inputs[0], activation)
 
 
 @contextlib.contextmanager
@@ -163,20 +247,56 @@ def exact_moments() -> Iterator[None]:
         tf.nn.moments = original
 
 
-def _loss_of(model: keras.Model, loss: Loss | None) -> tuple[Callable[..., tf.Tensor], bool]:
+def _loss_of(model: keras.Model, loss: Loss | None, precision: str) -> tuple[Callable[..., tf.Tensor], bool]:
     """`(outputs, y, sample_weight) -> scalar`, and whether it is known to take logits."""
     if loss is not None:
         return functools.partial(_own_loss, loss), False
-    compiled = getattr(model, "_compile_loss", None) if getattr(model, "compiled", False) else None
-    if compiled is None:
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        raise ValueError(
+            f"Model '{model.name}' has a compute_loss of its own. Say which loss scores its weights: pass "
+            "loss=(y, outputs) -> scalar."
+        )
+    if not getattr(model, "compiled", False):
         return _cross_entropy, True
+    compiled = model._compile_loss
+    if compiled is None:
+        raise ValueError(
+            f"Model '{model.name}' was compiled without a loss. Compile it with one, or pass "
+            "loss=(y, outputs) -> scalar."
+        )
+    own = keras.tree.map_structure(functools.partial(_in_precision, precision), compiled._user_loss)
     # A copy, since it counts what it sees. Regularizers and `add_loss` are no part of it.
-    copy = type(compiled)(
-        compiled._user_loss, compiled._user_loss_weights, compiled.reduction, compiled.output_names
-    )
-    losses = keras.tree.flatten(compiled._user_loss)
+    copied = type(compiled)(own, compiled._user_loss_weights, compiled.reduction, compiled.output_names)
+
+    def mean(outputs, y, *weight):
+        with _alone_in(precision):
+            return copied(y, outputs, *weight)
+
+    losses = [x for x in keras.tree.flatten(own) if x is not None]
     logits = all(isinstance(x, keras.Loss) and x.get_config().get("from_logits") for x in losses)
-    return lambda outputs, y, *weight: copy(y, outputs, *weight), logits
+    return mean, logits
+
+
+def _in_precision(precision: str, loss: Any) -> Any:
+    """A Keras loss as one that does not round to the dtype it was made for."""
+    if not isinstance(loss, keras.Loss):
+        return loss
+    loss = copy.copy(loss)
+    loss._dtype_policy, loss._dtype = keras.DTypePolicy(precision), precision
+    return loss
+
+
+@contextlib.contextmanager
+def _alone_in(precision: str) -> Iterator[None]:
+    """For the duration, losses that Keras makes have a precision, and are not divided by a number of replicas."""
+    floatx, strategy = keras.config.floatx(), tf.distribute.get_strategy
+    keras.config.set_floatx(precision)
+    tf.distribute.get_strategy = lambda: types.SimpleNamespace(num_replicas_in_sync=1)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        tf.distribute.get_strategy = strategy
 
 
 def _own_loss(loss: Loss, outputs: Any, y: Any, *weight: Any) -> tf.Tensor:
@@ -195,7 +315,7 @@ def _cross_entropy(outputs: Any, labels: Any, *weight: Any) -> tf.Tensor:
             "A model that is not compiled is scored by the cross-entropy of its one output, without sample "
             "weights. Compile it with a loss, or pass loss=(y, outputs) -> scalar."
         )
-    logits = outputs.op.inputs[0] if outputs.op.type == "Softmax" else outputs
+    logits, _ = logits_of(outputs)
     if logits.shape.rank != 2 or not tf.as_dtype(labels.dtype).is_integer:
         raise ValueError(
             "A model that is not compiled is scored by the cross-entropy of integer labels and outputs "

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, borrowed_masks
+from tf_tickets.layers import MaskedWeight, borrowed_masks, set_masks
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL, SAMPLINGS
 from tf_tickets.pruning import flow
 from tf_tickets.pruning import masks as masking
@@ -29,8 +29,8 @@ class Quota:
     """How many weights a ticket keeps, and where: all that is decided without looking at scores.
 
     Attributes:
-        ratios: `"global"` ranks all layers together; anything else fixes each layer's count: a name, ratios or a
-            Ticket, see `keep_counts`.
+        ratios: `"global"` ranks all layers together; anything else fixes each layer's count: a name, ratios
+            or a Ticket, see `keep_counts`.
         sparsity: fraction to remove, in [0, 1).
         rounding: `"exact"` or `"reference"`, see `keep_counts`.
         family: form of the smart ratios, see `keep_counts`.
@@ -39,12 +39,12 @@ class Quota:
             with the rest (global), or means 0.3 (smart rules).
         redistribute: see `keep_counts`.
         min_keep: weights that every layer keeps at least.
-        sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's density,
-            so that the total is random too. For random scores only.
+        sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's
+            density, so that the total is random too. For random scores only.
         preserve_flow: leave no input or output channel of a layer without a weight. Counts stay as they are
             (each layer gets enough for it); Bernoulli masks grow.
-        rounds: how many times to score and prune; None means the score's own. The densities of the rounds are a
-            geometric series that ends at the target.
+        rounds: how many times to score and prune; None means the score's own. The densities of the rounds are
+            a geometric series that ends at the target.
     """
 
     ratios: Any
@@ -58,9 +58,16 @@ class Quota:
     preserve_flow: bool = False
     rounds: int | None = None
 
+    @property
+    def ranks_all(self) -> bool:
+        """Whether the layers are ranked together."""
+        return isinstance(self.ratios, str) and self.ratios == GLOBAL
+
 
 # What `prune` takes beside the options of the score.
-OPTIONS = tuple(field.name for field in dataclasses.fields(Quota) if field.name not in ("sparsity", "rounding"))
+OPTIONS = tuple(
+    field.name for field in dataclasses.fields(Quota) if field.name not in ("sparsity", "rounding")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +144,7 @@ def draw_ticket(
             entries = stack.enter_context(borrowed_masks(model))
         for budget in chosen:
             if allowed is not None:
-                for entry, mask in zip(entries, allowed, strict=True):
-                    entry.mask.assign(mask)
+                set_masks(entries, allowed)
             arrays = scoring.checked_scores(model, score, batches, rng, options)
             kept = allowed = _select(arrays, budget, row, allowed, entries if quota.preserve_flow else None)
     return Ticket(
@@ -155,7 +161,7 @@ def draw_ticket(
 
 
 def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, ...] | None:
-    """How many kept weights of each layer lie on a path from an input to an output; None where that cannot be found."""
+    """Kept weights of each layer on a path from an input to an output; None where that is not known."""
     found = on_path(model, scoring.weights_to_score(model), masks)
     return None if found is None else tuple(int(np.count_nonzero(mask)) for mask in found)
 
@@ -214,12 +220,13 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
         max(min(quota.min_keep, entry.size), flow.least_to_flow(entry) if quota.preserve_flow else 0)
         for entry in entries
     )
-    if quota.ratios == GLOBAL:
+    if quota.ranks_all:
         count = row.reference_count if quota.rounding == "reference" else None
         ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
         if sum(least) > ranked + (last or 0):
             raise ValueError(
-                f"sparsity={quota.sparsity} keeps {ranked + (last or 0):,} weights, and the layers are to keep "
+                f"sparsity={quota.sparsity} keeps {ranked + (last or 0):,} weights, and the layers are to "
+                "keep "
                 f"{sum(least):,} at least (min_keep, preserve_flow)."
             )
         return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
@@ -241,7 +248,7 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
 
 
 def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
-    """A round keeps no less of anything than the round after it, however counts were rounded, nor more than there is."""
+    """The budget, no less of anything than that of the round after it, and no more than there is."""
     counts = classifier = None
     if budget.counts is not None and later.counts is not None:
         counts = [min(max(a, b), c) for a, b, c in zip(budget.counts, later.counts, room, strict=True)]
@@ -303,16 +310,16 @@ def _check_quota(quota: Quota, row: scoring.Score) -> None:
             )
     if quota.classifier_keep is not None:
         ratio_rules.check_classifier_keep(quota.classifier_keep)
-    if not quota.redistribute and quota.ratios == GLOBAL:
+    if not quota.redistribute and quota.ranks_all:
         raise ValueError("redistribute=False is for ratios of layers; ratios='global' has none.")
     if not _is_whole(quota.min_keep) or quota.min_keep < 0:
         raise ValueError(f"min_keep is a number of weights, 0 or more. Received: {quota.min_keep!r}")
-    if quota.sampling == "bernoulli":
-        if not row.independent or quota.ratios == GLOBAL or quota.rounding == "reference":
-            raise ValueError(
-                "sampling='bernoulli' is for random scores with ratios of layers and exact rounding. Received: "
-                f"ratios={quota.ratios!r}, rounding={quota.rounding!r}, or a score that is not random."
-            )
+    draws = row.independent and not quota.ranks_all and quota.rounding == "exact"
+    if quota.sampling == "bernoulli" and not draws:
+        raise ValueError(
+            "sampling='bernoulli' is for random scores with ratios of layers and exact rounding. Received: "
+            f"ratios={quota.ratios!r}, rounding={quota.rounding!r}, or a score that is not random."
+        )
 
 
 def _check_rounds(
@@ -324,8 +331,10 @@ def _check_rounds(
         raise ValueError(f"rounds is a whole number, 1 or more. Received: {rounds!r}")
     if rounds > 1 and not row.sees_masks and not trains_between:
         raise ValueError(
-            f"rounds={rounds}: {scoring.name_of(score)} scores do not depend on what is pruned, so that further "
-            "rounds without training between them change nothing. To train between them, prune(within=ticket) at "
+            f"rounds={rounds}: {scoring.name_of(score)} scores do not depend on what is pruned, so that "
+            "further "
+            "rounds without training between them change nothing. To train between them, "
+            "prune(within=ticket) at "
             "each of round_sparsities, or let the command line do it (--rounds)."
         )
     return int(rounds)
@@ -355,7 +364,8 @@ def _check_room(budget: Budget, room: Sequence[int], entries: Sequence[MaskedWei
         raise ValueError(f"{keep:,} weights are to be kept, and within= has {sum(room):,}.")
     if budget.counts is None and (budget.classifier or 0) > room[-1]:
         raise ValueError(
-            f"{entries[-1].name} is to keep {budget.classifier:,} weights, and within= has {room[-1]:,} there."
+            f"{entries[-1].name} is to keep {budget.classifier:,} weights, and within= has {room[-1]:,} "
+            "there."
         )
 
 
@@ -409,7 +419,8 @@ def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[st
         count = np.count_nonzero(last)
         if count < round(budget.apart * last.size):
             notes.append(
-                f"the classifier keeps {count / last.size:.2%} of its weights, not {100 * budget.apart:.4g}%: "
+                f"the classifier keeps {count / last.size:.2%} of its weights, not "
+                f"{100 * budget.apart:.4g}%: "
                 "more would take over half of the whole budget"
             )
     return tuple(notes)

@@ -88,7 +88,9 @@ def _with_least(scores: Arrays, keep: int, within: Arrays | None, least: Sequenc
     allowed = [np.ones(score.shape, bool) for score in scores] if within is None else within
     counts = [min(count, int(np.count_nonzero(a))) for count, a in zip(least, allowed, strict=True)]
     if sum(counts) > keep:
-        raise ValueError(f"min_keep asks for {sum(counts):,} weights in all layers, and the budget is {keep:,}.")
+        raise ValueError(
+            f"min_keep asks for {sum(counts):,} weights in all layers, and the budget is {keep:,}."
+        )
     first = layerwise_masks(scores, counts, within)
     left = [a & ~mask for a, mask in zip(allowed, first, strict=True)]
     rest = global_masks(scores, keep - sum(counts), left)

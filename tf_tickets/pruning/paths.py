@@ -64,7 +64,7 @@ def on_path(
                 _kept_losses(model),
                 _functions_run_eagerly(),
             ):
-                probes = [_probe(model, entries, masks, level, rng) for level in LEVELS]
+                probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises
             continue
         readable = [probe for probe in probes if probe is not None]
@@ -77,15 +77,19 @@ def _probe(
     model: keras.Model,
     entries: Sequence[MaskedWeight],
     masks: Sequence[np.ndarray],
+    dtype: str | None,
     level: float,
     rng: np.random.Generator,
 ) -> list[np.ndarray] | None:
     """Where the derivative is not zero; None if it is not finite."""
-    values = [_kept_values(entry, mask, rng) for entry, mask in zip(entries, masks, strict=True)]
+    values = [
+        tf.constant(_kept_values(entry, mask, rng), dtype or entry.weight.dtype)
+        for entry, mask in zip(entries, masks, strict=True)
+    ]
     scope = keras.StatelessScope(initialize_variables=False)
     # Not by the constructor, which would round them to the variables' dtype.
     scope.state_mapping |= {id(entry.weight): value for entry, value in zip(entries, values, strict=True)}
-    _set_others(scope.state_mapping, model, rng)
+    _set_others(scope.state_mapping, model, dtype, rng)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         with scope:
@@ -109,15 +113,17 @@ def _random(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(0.5, 1.5, tuple(shape))
 
 
-def _kept_values(entry: MaskedWeight, mask: np.ndarray, rng: np.random.Generator) -> tf.Tensor:
+def _kept_values(entry: MaskedWeight, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Values with which each unit takes the mean of what it is still connected to."""
     outputs = {axis % mask.ndim for axis in channel_axes(entry).outputs}
     others = tuple(axis for axis in range(mask.ndim) if axis not in outputs)
     kept = np.count_nonzero(mask, axis=others, keepdims=True)
-    return tf.constant(_random(mask.shape, rng) * mask / np.maximum(kept, 1))
+    return _random(mask.shape, rng) * mask / np.maximum(kept, 1)
 
 
-def _set_others(values: dict[int, tf.Tensor], model: keras.Model, rng: np.random.Generator) -> None:
+def _set_others(
+    values: dict[int, tf.Tensor], model: keras.Model, dtype: str | None, rng: np.random.Generator
+) -> None:
     """Adds, by identity, what the other trainable variables are taken to be, and masks that hide nothing."""
     for layer in model._flatten_layers():
         if isinstance(layer, Masked):
@@ -128,7 +134,7 @@ def _set_others(values: dict[int, tf.Tensor], model: keras.Model, rng: np.random
                 continue
             fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 1
             value = np.zeros(shape) if ADDED.search(variable.name) else _random(shape, rng) / fan_in
-            values[id(variable)] = tf.constant(value)
+            values[id(variable)] = tf.constant(value, dtype or variable.dtype)
 
 
 def _inputs(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...], tf.DType], tf.Tensor]:

@@ -42,7 +42,8 @@ def prune(
             trained ones for methods that score trained weights, and the initial ones otherwise.
         method: one of `METHODS`, or a `Method` of your own.
         sparsity: fraction of the prunable weights to remove, in [0, 1); 0 for `"dense"`.
-        data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data (see `tf_tickets.score`).
+        data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data (see
+            `tf_tickets.score`).
         seed: seed of random masks and random scores.
         init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then.
             Weights to go back to: needed by methods that start from the initialisation or from epoch k after
@@ -51,9 +52,10 @@ def prune(
         rounding: `"exact"` keeps round(N(1 - sparsity)) weights; `"reference"` follows the authors'
             arithmetic.
         samples_per_class: pick the first so many examples of each class out of `data`.
-        within: a Ticket or bool masks: only weights kept there are scored and kept. So iterative pruning goes on
-            from an earlier ticket after some training, and a search stays inside a random mask.
-        score: a name or a callable `(model, batches, rng, **options) -> arrays` instead of the method's own score.
+        within: a Ticket or bool masks: only weights kept there are scored and kept. So iterative pruning goes
+            on from an earlier ticket after some training, and a search stays inside a random mask.
+        score: a name or a callable `(model, batches, rng, **options) -> arrays` instead of the method's own
+            score.
         **options: how many to keep and where: `ratios` (a name, numbers, a mapping or a Ticket), `family`,
             `classifier_keep`, `redistribute`, `min_keep`, `sampling`, `preserve_flow` and `rounds`, see
             `tf_tickets.pruning.Quota`; and the options of the score, see `tf_tickets.score`.
@@ -82,7 +84,7 @@ def prune(
     given = {name: options.pop(name) for name in OPTIONS if name in options}
     ratios = given.setdefault("ratios", row.ratios)
     own = isinstance(ratios, str) and ratios == row.ratios
-    _check_classifier_keep_is_used(given, ratios, rounding)
+    _check_classifier_keep_is_used(given, rounding)
     # Of other ratios than the method's own, its share of the classifier is no part.
     given.setdefault("classifier_keep", row.classifier_keep if own else None)
     check_choice("rounding", rounding, ROUNDINGS)
@@ -129,9 +131,13 @@ def prune(
     return ticket
 
 
-def _check_classifier_keep_is_used(options: Mapping[str, Any], ratios: Any, rounding: str) -> None:
-    rule = RATIOS.get(ratios) if isinstance(ratios, str) else None
-    used = ratios == GLOBAL or rounding == "reference" or (rule is not None and rule.classifier_apart)
+def _check_classifier_keep_is_used(options: Mapping[str, Any], rounding: str) -> None:
+    ratios = options["ratios"]
+    named = isinstance(ratios, str)
+    ranked = named and ratios == GLOBAL
+    used = (
+        ranked or rounding == "reference" or (named and ratios in RATIOS and RATIOS[ratios].classifier_apart)
+    )
     if "classifier_keep" in options and not used:
         raise ValueError(
             f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."

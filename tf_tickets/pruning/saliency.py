@@ -7,11 +7,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, computing_in, example_inputs, prunable_weights
-from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss
+from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights
+from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss, in_graphs, logits_of, stateless_in
 from tf_tickets.pruning.traces import kept_trace
 
 Arrays = list[np.ndarray]
+
+# Layers that bring raw images to the numbers that a network works with, which may be below zero.
+PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def snip(
@@ -117,8 +121,9 @@ def obd(
 def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Arrays:
     """|w dR/dw|, R the sum of the outputs for an input of ones, with every parameter replaced by its absolute value.
 
-    No data is used. In float64: R is a product over all layers, which float32 cannot hold. Pruning by this
-    score takes 100 rounds unless `rounds=` says otherwise; one round alone tends to remove whole layers.
+    No data is used: layers that preprocess images pass the ones on, and a softmax or sigmoid at the end is left
+    out. In float64: R is a product over all layers, which float32 cannot hold. Pruning by this score takes
+    100 rounds unless `rounds=` says otherwise; one round alone tends to remove whole layers.
 
     Args:
         model: a built model.
@@ -138,9 +143,11 @@ class _SynapticFlow:
         self.model = model
         self.weights = weights
         self._traced = tf.function(self._scores, autograph=False)
+        self._traced._omit_frequent_tracing_warning = True
 
     def scores(self) -> Arrays:
-        arrays = [array.numpy() for array in self._traced()]
+        with in_graphs():
+            arrays = [array.numpy() for array in self._traced()]
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError(
                 f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too fast."
@@ -149,20 +156,28 @@ class _SynapticFlow:
 
     def _scores(self) -> list[tf.Tensor]:
         absolute = {
-            id(variable): tf.abs(tf.cast(variable, "float64"))
+            id(variable): tf.abs(tf.cast(tf.convert_to_tensor(variable), "float64"))
             for variable in self.model.variables
             if tf.as_dtype(variable.dtype).is_floating
         }
         values = [absolute[id(entry.weight)] for entry in self.weights]
-        mapping = [(variable, absolute[id(variable)]) for variable in self.model.variables if id(variable) in absolute]
         args, kwargs = example_inputs(self.model, tf.ones)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            with computing_in(self.model, "float64"), keras.StatelessScope(mapping, initialize_variables=False):
+            with (
+                wrapped_calls((x for x in self.model._flatten_layers() if isinstance(x, PREPROCESSING)), _cast_only),
+                stateless_in(self.model, "float64", self.weights, values, absolute),
+            ):
                 outputs = self.model(*args, training=False, **kwargs)
-            flow = tf.add_n([tf.reduce_sum(x) for x in tf.nest.flatten(outputs)])
+            # A softmax at the end would make R the number of outputs, whatever the weights.
+            logits = [logits_of(x)[0] for x in tf.nest.flatten(outputs) if x.dtype.is_floating]
+            flow = tf.add_n([tf.reduce_sum(tf.cast(x, "float64")) for x in logits])
         gradient = tape.gradient(flow, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.abs(w * g) for w, g in zip(values, gradient, strict=True)]
+
+
+def _cast_only(layer: keras.Layer, call: Callable) -> Callable:
+    return lambda inputs: tf.cast(inputs, layer.compute_dtype)
 
 
 def _products(values: Sequence[tf.Tensor], others: Sequence[tf.Tensor]) -> Arrays:

@@ -28,7 +28,8 @@ class Score:
         keeps: `"largest"` or `"smallest"` scores.
         rounds: how many rounds of scoring and pruning make a ticket, unless `rounds=` says otherwise.
         sees_masks: whether the score depends on what is masked; if not, further rounds change nothing.
-        independent: whether scores are independent uniform draws in [0, 1), of which Bernoulli masks can be made.
+        independent: whether scores are independent uniform draws in [0, 1), of which Bernoulli masks can be
+            made.
         reference_count: (number of weights, sparsity) -> weights that the authors' code keeps of a global
             ranking by this score, where no two scores tie.
     """
@@ -67,8 +68,8 @@ def score(
             Exactly those examples, in their order; they are read once, and held in memory while scoring. Not
             needed by scores that see no data.
         seed: seed of the score's own random stream.
-        samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as one
-            batch.
+        samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as
+            one batch.
         **options: options of the score: `temperature`, `halves`, `redraw_classifier` (GraSP), `probes` (OBD),
             `loss` and `training` (both, and SNIP).
 
@@ -135,7 +136,8 @@ def imported(name: str) -> ScoreFunction:
         value = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:  # whatever the module does on import
         raise ValueError(
-            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). It is written "
+            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). It is "
+            "written "
             "module:function, the module on Python's path or in the current directory."
         ) from error
     if not callable(value):

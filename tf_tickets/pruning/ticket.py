@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights
+from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
 from tf_tickets.store import replacing
 
 FORMAT = "tf_tickets.ticket"
@@ -106,7 +106,7 @@ class Ticket:
 
     @property
     def collapsed(self) -> str | None:
-        """A sentence on layers of which nothing is left, or on a network without any path; None if all is well."""
+        """A sentence on layers of which nothing is left, or a network without a path; None if all is well."""
         empty = [layer.name for layer in self.layers if not layer.kept]
         if self.on_path is not None and not any(self.on_path):
             cut = f": nothing is kept of {', '.join(empty)}" if empty else ""
@@ -120,11 +120,11 @@ class Ticket:
 
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}") for x in self.layers
         ]
         rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", f"{self.kept / self.total:.2%}"))
-        head = ("layer", "shape", "kept", "of", "keep-ratio")
+        head: tuple[str, ...] = ("layer", "shape", "kept", "of", "keep-ratio")
         effective = "not known"
         if self.on_path is not None:
             head = (*head, "on a path")
@@ -155,9 +155,7 @@ class Ticket:
         # A model that has masks keeps its choice of layers.
         if entries[0].mask is None:
             entries = mask_layers(model).masked
-        for entry, mask in zip(entries, self.masks, strict=True):
-            assert entry.mask is not None
-            entry.mask.assign(mask)
+        set_masks(entries, self.masks)
         return model
 
     def check(self, model: keras.Model) -> list[MaskedWeight]:
@@ -189,7 +187,9 @@ class Ticket:
             raise TypeError(f"A ticket is compared with a Ticket. Received: {type(other).__name__}")
         shapes, others = [mask.shape for mask in self.masks], [mask.shape for mask in other.masks]
         if shapes != others:
-            raise ValueError(f"The tickets are for different models: {_first_difference(shapes, others, 'the other')}")
+            raise ValueError(
+                f"The tickets are for different models: {_first_difference(shapes, others, 'the other')}"
+            )
         layers = tuple(
             LayerOverlap(
                 name=a.name,
@@ -305,7 +305,7 @@ class LayerOverlap:
 
     @property
     def overlap(self) -> float:
-        """shared / the smaller of the two counts: 1 where one mask contains the other; 0 where one is empty."""
+        """shared / the smaller count: 1 where one mask contains the other, 0 where one is empty."""
         return self.shared / min(self.kept, self.other_kept) if self.shared else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""Traced functions that rounds of scoring share: only masks change between rounds, and those are variables."""
+"""Traced functions that rounds of scoring share: between rounds only masks change, which are variables."""
 
 import contextlib
 import contextvars
