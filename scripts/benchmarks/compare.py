@@ -1,4 +1,4 @@
-"""Runs methods x sparsities x seeds, one after another, and tabulates mean and spread.
+"""Runs methods x sparsities x seeds, `--jobs` at a time, and tabulates mean and spread.
 
 Flags of tf_tickets.run that hold for all runs follow a `--`:
 
@@ -6,6 +6,7 @@ Flags of tf_tickets.run that hold for all runs follow a `--`:
         -- --dataset=idx:fashion-mnist
 """
 
+import concurrent.futures
 import itertools
 import json
 import pathlib
@@ -21,6 +22,7 @@ SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ...", lower_bound=1)
 RUNS = flags.DEFINE_string(
     "runs", None, "Folder for the runs; finished ones are not run again.", required=True
 )
+JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; give each its --threads.", lower_bound=1)
 TABLE = flags.DEFINE_string("table", None, "Also write the table to this file.")
 
 
@@ -43,28 +45,30 @@ def cell(results: list[dict], key: str = "test_accuracy") -> str:
 def main(argv: list[str]) -> None:
     """Runs and tabulates."""
     common, seeds = argv[1:], range(SEEDS.value)
-    dense = [run(f"dense-{seed}", ["--method=dense", f"--seed={seed}", *common]) for seed in seeds]
-    found = {
-        (method, sparsity): [
-            run(
-                f"{method}-{sparsity}-{seed}",
-                [f"--method={method}", f"--sparsity={sparsity}", f"--seed={seed}", *common],
-            )
-            for seed in seeds
-        ]
-        for method, sparsity in itertools.product(METHODS.value, SPARSITIES.value)
-    }
+    cells = [*itertools.product(METHODS.value, SPARSITIES.value)]
+    with concurrent.futures.ThreadPoolExecutor(JOBS.value) as pool:
+
+        def start(method: str, sparsity: str | None, seed: int):
+            flag = [] if sparsity is None else [f"--sparsity={sparsity}"]
+            name = "-".join(part for part in (method, sparsity, str(seed)) if part is not None)
+            return pool.submit(run, name, [f"--method={method}", f"--seed={seed}", *flag, *common])
+
+        # The dense trainings first: the others share them.
+        dense = [future.result() for future in [start("dense", None, seed) for seed in seeds]]
+        futures = {cell: [start(*cell, seed) for seed in seeds] for cell in cells}
+        found = {cell: [future.result() for future in started] for cell, started in futures.items()}
     columns = [f"{100 * float(sparsity):g} %" for sparsity in SPARSITIES.value]
     lines = [
-        f"| method | {' | '.join(columns)} | multiply-adds kept at {columns[-1]} |",
-        f"|---|{'---|' * (len(columns) + 1)}",
-        f"| dense (0 %) | {' | '.join([cell(dense)] * len(columns))} | 100 % |",
+        f"| method | {' | '.join(columns)} | multiply-adds kept at {columns[-1]} | effective sparsity |",
+        f"|---|{'---|' * (len(columns) + 2)}",
+        f"| dense (0 %) | {' | '.join([cell(dense)] * len(columns))} | 100 % | 0 % |",
     ]
     for method in METHODS.value:
-        cells = [cell(found[method, sparsity]) for sparsity in SPARSITIES.value]
+        accuracies = [cell(found[method, sparsity]) for sparsity in SPARSITIES.value]
         last = found[method, SPARSITIES.value[-1]]
         macs = statistics.mean(100 * result["macs_kept"] / result["macs"] for result in last)
-        lines.append(f"| {method} | {' | '.join(cells)} | {macs:.1f} % |")
+        effective = statistics.mean(100 * result["effective_sparsity"] for result in last)
+        lines.append(f"| {method} | {' | '.join(accuracies)} | {macs:.1f} % | {effective:.2f} % |")
     table = "\n".join(lines)
     print(table)
     if TABLE.value:
