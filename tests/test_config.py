@@ -4,10 +4,11 @@ import dataclasses
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import config, exporting, pipeline, training
+from tf_tickets import Ticket, config, exporting, pipeline, training
 from tf_tickets.data import Recipe
 
 FLAGFILES = sorted(pathlib.Path(__file__).parent.parent.glob("flags/**/*.cfg"))
@@ -94,6 +95,68 @@ def test_the_flags_offer_what_the_tables_have():
     assert set(config.STRATEGIES) == set(training.STRATEGIES)
 
 
+@pytest.mark.parametrize("flag", ["--ticket=nowhere.npz", "--ratios=ticket:nowhere.npz"])
+def test_a_ticket_that_is_not_there(flag):
+    with pytest.raises(FileNotFoundError, match=r"No ticket at nowhere.npz"):
+        configure(flag)
+
+
+def test_fields_at_their_defaults_do_not_name_a_run():
+    """So that a release which adds a flag keeps the names of the runs before it."""
+    assert not {"score", "rounds", "min_keep", "score_options", "ticket_sha256"} & FIXED.identity.keys()
+    for field, value in [
+        ("rounds", 3),
+        ("min_keep", 1),
+        ("redistribute", False),
+        ("score_options", {"a": 1}),
+    ]:
+        changed = dataclasses.replace(FIXED, **{field: value})
+        assert changed.identity == {**FIXED.identity, field: value}
+        assert changed.dense_identity == FIXED.dense_identity
+
+
+def test_defaults_of_scoring_data():
+    settings, _ = configure("--method=snip")
+    assert (settings.samples_per_class, settings.scoring_batches, settings.augment_scoring) == (10, 1, False)
+    assert configure("--method=random")[0].samples_per_class is None
+    settings, _ = configure("--method=obd", "--samples_per_class=5", "--scoring_batches=4")
+    assert (settings.samples_per_class, settings.scoring_batches) == (5, 4)
+
+
+def test_scores_ratios_and_rounds_of_ones_own():
+    settings, _ = configure(
+        "--method=grasp",
+        "--score_options=temperature=1.5,halves=false,loss=null",
+        "--rounds=7",
+        "--min_keep=3",
+    )
+    assert settings.score_options == {"temperature": 1.5, "halves": False, "loss": None}
+    assert (settings.rounds, settings.trained_rounds, settings.min_keep) == (7, 1, 3)
+    settings, _ = configure("--method=lt", "--rounds=4", "--score=tests.pruning.nets:magnitudes")
+    assert (settings.trained_rounds, settings.row.score) == (4, "tests.pruning.nets:magnitudes")
+    assert len(settings.score_code) == 16
+    settings, _ = configure("--method=random", "--ratios=1,0.5,0.25")
+    assert settings.ratios == (1.0, 0.5, 0.25)
+    assert config.Config.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_ticket_brings_its_method_and_sparsity(tmp_path):
+    path = tmp_path / "ticket.npz"
+    Ticket((np.arange(10) < 3,), ("w",), {"method": "lt"}).save(path)
+    settings, _ = configure(f"--ticket={path}")
+    assert (settings.method, settings.sparsity, settings.pretrains) == ("lt", 0.7, False)
+    settings, _ = configure(f"--ticket={path}", "--method=lr_rewinding")
+    assert (settings.method, settings.pretrains) == ("lr_rewinding", True)
+    moved = tmp_path / "moved.npz"
+    path.rename(moved)
+    assert configure(f"--ticket={moved}", "--method=lr_rewinding")[0].identity == settings.identity
+    Ticket((np.arange(10) < 3,), ("w",)).save(path)
+    with pytest.raises(ValueError, match=r"was found by no method that is known: say by --method="):
+        configure(f"--ticket={path}")
+    with pytest.raises(ValueError, match=r"--rounds=2 is for drawing a ticket, and --ticket=.* brings one"):
+        configure(f"--ticket={path}", "--method=lt", "--rounds=2")
+
+
 def test_changed_data_is_another_config():
     _, dataset = configure()
     train = dataset.splits["train"]
@@ -135,6 +198,25 @@ def test_changed_data_is_another_config():
         (["--milestones=80,120"], "80 lies beyond the 30 epochs"),
         (["--run_dir=x", "--dense_dir=x"], "two directories"),
         (["--validation_fraction=0.9"], "0.9"),
+        (["--score=snop"], "score='snop' is unknown. Choose one of: random, magnitude, snip"),
+        (["--score=no_such_file:mine"], "no_such_file has no mine to import"),
+        (["--method=dense", "--score=snip"], "--score=snip is only for a method that prunes"),
+        (["--method=snip", "--score_options=temperature=1"], "score_options: Unknown option temperature"),
+        (["--method=grasp", "--score_options=temperature"], "takes name=value. Received: 'temperature'"),
+        (["--method=dense", "--score_options=a=1"], "prunes"),
+        (["--ratios=0.5,x"], "0.5,x is unknown.*a number for each layer, or ticket:FILE"),
+        (["--method=lt", "--noredistribute"], "only for a method that uses ratios of layers"),
+        (["--method=hybrid", "--sampling=bernoulli"], "only for a method that draws random masks"),
+        (["--method=random", "--ratios=global", "--sampling=bernoulli"], "draws random masks by ratios"),
+        (["--method=random", "--samples_per_class=10"], "only for a method that scores on data"),
+        (["--method=synflow", "--augment_scoring"], "only for a method that scores on data"),
+        (["--method=random", "--rounds=3"], "only for a method that gains by rounds"),
+        (["--method=magnitude", "--rounds=3"], "only for a method that gains by rounds"),
+        (["--rounds=0"], "--rounds=0 is out of range: it is a whole number, 1 or more"),
+        (["--min_keep=-1"], "--min_keep=-1 is out of range"),
+        (["--method=snip", "--samples_per_class=0"], "--samples_per_class=0 is out of range"),
+        (["--method=snip", "--augment_scoring"], "digits has no augmentation"),
+        (["--ticket=nowhere.npz", "--method=lt", "--sparsity=0.9"], "is for drawing a ticket, and --ticket="),
     ],
 )
 def test_bad_values_are_refused_with_the_choices(arguments, message):

@@ -171,8 +171,8 @@ def tagger():
 def recurrent():
     inputs = keras.Input((5,), dtype="int32")
     x = keras.layers.Embedding(9, 6, mask_zero=True)(inputs)
-    x = keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True))(x)
-    x = keras.layers.LSTM(4)(keras.layers.Dense(5)(x))
+    x = keras.layers.GRU(4, return_sequences=True)(x)
+    x = keras.layers.Flatten()(keras.layers.Dense(5)(x))
     return keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
 
 
@@ -205,8 +205,8 @@ def normalizations():
     x = keras.layers.Conv2D(4, 3, activation="relu")(x)
     frozen = keras.layers.BatchNormalization()
     frozen.trainable = False
-    x = keras.layers.UnitNormalization()(frozen(x))
-    x = keras.layers.RMSNormalization()(keras.layers.Conv2D(4, 3)(x))
+    x = keras.layers.RMSNormalization()(keras.layers.Conv2D(4, 3)(frozen(x)))
+    x = keras.layers.UnitNormalization()(x)
     return keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(x)))
 
 

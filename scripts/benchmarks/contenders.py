@@ -3,6 +3,7 @@
 For scores one step is one score of one batch.
 """
 
+import atexit
 import contextlib
 import functools
 import json
@@ -114,6 +115,7 @@ def score(model_name: str, size: int, threads: int, name: str) -> Steps:
     options = {"temperature": TEMPERATURE} if name == "grasp" else {}
     traces = contextlib.ExitStack()
     traces.enter_context(keeping_traces())
+    atexit.register(traces.close)  # which holds it: traces end with their context
 
     def steps(count: int) -> None:
         for _ in range(count):

@@ -21,6 +21,7 @@ from tf_tickets.pruning import (
     plan_budgets,
     round_sparsities,
 )
+from tf_tickets.pruning.masks import top_k
 
 
 def ticket_of(model, score, ratios="global", sparsity=0.9, data=None, seed=0, **arguments):
@@ -135,6 +136,24 @@ class TestRounds:
                 model, "snip", "erk", data=data, rounds=3, only_round=number, within=ticket, paths=False
             )
         assert_same(ticket.masks, at_once.masks)
+
+
+class TestScoresInRounds:
+    @pytest.mark.parametrize("name", ["synflow", "snip", "grasp"])
+    def test_rank_as_the_ticket_does(self, name):
+        model = nets.convolutional()
+        options = {"data": nets.examples(model), **({"redraw_classifier": False} if name == "grasp" else {})}
+        before = nets.state(model)
+        arrays = tt.score(model, name, rounds=4, sparsity=0.8, **options)
+        assert_same(nets.state(model), before)
+        ticket = tt.prune(model, name, 0.8, rounds=4, **options)
+        ranked = np.concatenate([array.ravel() for array in arrays]) * (-1 if name == "grasp" else 1)
+        assert_same(top_k(ranked, ticket.kept), np.concatenate([mask.ravel() for mask in ticket.masks]))
+
+    @pytest.mark.parametrize("arguments", [{"rounds": 4}, {"sparsity": 0.5}, {"rounds": 1, "sparsity": 0.5}])
+    def test_need_to_know_where_they_lead(self, arguments):
+        with pytest.raises(ValueError, match=r"rounds= and sparsity= go together. Received: rounds="):
+            tt.score(shared(), "synflow", **arguments)
 
 
 class TestWithin:

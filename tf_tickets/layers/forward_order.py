@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -214,7 +213,8 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
 
 def _takes_several(model: keras.Model) -> bool:
     """Whether `call` needs several arguments, rather than one structure of inputs."""
-    parameters = inspect.signature(model.call).parameters.values()
+    # As Keras read it when the model was made: a `tf.function` renewed since has no signature.
+    parameters = model._call_signature.parameters.values()
     return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
 
 

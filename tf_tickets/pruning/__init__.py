@@ -10,7 +10,8 @@ from tf_tickets.pruning.draw import (
 )
 from tf_tickets.pruning.prune import prune
 from tf_tickets.pruning.ratios import RATIOS, keep_counts, keep_densities
-from tf_tickets.pruning.scores import SCORES, Score, score
+from tf_tickets.pruning.scores import SCORES, Score
+from tf_tickets.pruning.scoring import score
 from tf_tickets.pruning.ticket import Overlap, Ticket, TicketLayer
 
 __all__ = [

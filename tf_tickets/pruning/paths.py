@@ -186,14 +186,15 @@ def _smoothed(model: keras.Model, rng: np.random.Generator) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for layer in layers:
             activation = layer.__dict__.get("activation")
-            if _zero_at_zero(activation):
+            if zero_at_zero(activation):
                 stack.callback(object.__setattr__, layer, "activation", activation)
                 object.__setattr__(layer, "activation", keras.activations.linear)
         stack.enter_context(wrapped_calls((layer for layer in layers if isinstance(layer, smooth)), wrap))
         yield
 
 
-def _zero_at_zero(activation: Any) -> bool:
+def zero_at_zero(activation: Any) -> bool:
+    """Whether an activation gives zero for zero, as ReLU does and softmax does not."""
     if not callable(activation) or isinstance(activation, keras.Layer):
         return False
     zeros = tf.zeros((1, 2))

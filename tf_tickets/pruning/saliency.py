@@ -1,6 +1,7 @@
 """Scores from derivatives: SNIP, GraSP and OBD of the loss, SynFlow of the network without data."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -10,12 +11,14 @@ import tensorflow as tf
 from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights
 from tf_tickets.layers.forward_order import wrapped_calls
 from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss, in_graphs, logits_of, stateless_in
+from tf_tickets.pruning.paths import zero_at_zero
 from tf_tickets.pruning.traces import kept_trace
 
 Arrays = list[np.ndarray]
 
-# Layers that bring raw images to the numbers that a network works with, which may be below zero.
-PREPROCESSING = (keras.layers.Rescaling, keras.layers.Normalization)
+# Layers that are the identity where all is positive, but for a maximum; and those that bring raw images to the
+# numbers that a network works with, which may be below zero.
+PASSED = (keras.layers.ReLU, keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def snip(
@@ -121,9 +124,13 @@ def obd(
 def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Arrays:
     """|w dR/dw|, R the sum of the outputs for an input of ones, with every parameter replaced by its absolute value.
 
-    No data is used: layers that preprocess images pass the ones on, and a softmax or sigmoid at the end is left
-    out. In float64: R is a product over all layers, which float32 cannot hold. Pruning by this score takes
-    100 rounds unless `rounds=` says otherwise; one round alone tends to remove whole layers.
+    No data is used. What flows is positive, where a ReLU is the identity; so is taken every activation that is
+    zero at zero, as one that saturates would stop the flow. Layers that preprocess images pass the ones on, and
+    a softmax or sigmoid at the end is left out. In float64: R is a product over all layers, which float32
+    cannot hold. Pruning by this score takes 100 rounds unless `rounds=` says otherwise; one round alone tends
+    to remove whole layers. That many rounds keep every layer holds for layers in a row; queries and keys of
+    attention and the gates of squeeze-and-excitation get next to no flow, and are lost: pass `min_keep=` or
+    `exclude` them.
 
     Args:
         model: a built model.
@@ -142,12 +149,11 @@ class _SynapticFlow:
     def __init__(self, model: keras.Model, weights: Sequence[MaskedWeight]):
         self.model = model
         self.weights = weights
-        self._traced = tf.function(self._scores, autograph=False)
-        self._traced._omit_frequent_tracing_warning = True
+        with in_graphs(), _flowing(model):
+            self._traced = tf.function(self._scores, autograph=False).get_concrete_function()
 
     def scores(self) -> Arrays:
-        with in_graphs():
-            arrays = [array.numpy() for array in self._traced()]
+        arrays = [array.numpy() for array in self._traced()]
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError(
                 f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too fast."
@@ -164,16 +170,27 @@ class _SynapticFlow:
         args, kwargs = example_inputs(self.model, tf.ones)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            with (
-                wrapped_calls((x for x in self.model._flatten_layers() if isinstance(x, PREPROCESSING)), _cast_only),
-                stateless_in(self.model, "float64", self.weights, values, absolute),
-            ):
+            with stateless_in(self.model, "float64", self.weights, values, absolute):
                 outputs = self.model(*args, training=False, **kwargs)
             # A softmax at the end would make R the number of outputs, whatever the weights.
             logits = [logits_of(x)[0] for x in tf.nest.flatten(outputs) if x.dtype.is_floating]
             flow = tf.add_n([tf.reduce_sum(tf.cast(x, "float64")) for x in logits])
         gradient = tape.gradient(flow, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.abs(w * g) for w, g in zip(values, gradient, strict=True)]
+
+
+@contextlib.contextmanager
+def _flowing(model: keras.Model) -> Iterator[None]:
+    """For the duration, layers of `PASSED` and activations that are zero at zero are the identity."""
+    layers = model._flatten_layers()
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            activation = layer.__dict__.get("activation")
+            if zero_at_zero(activation):
+                stack.callback(object.__setattr__, layer, "activation", activation)
+                object.__setattr__(layer, "activation", keras.activations.linear)
+        stack.enter_context(wrapped_calls((x for x in layers if isinstance(x, PASSED)), _cast_only))
+        yield
 
 
 def _cast_only(layer: keras.Layer, call: Callable) -> Callable:

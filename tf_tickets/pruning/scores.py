@@ -11,8 +11,7 @@ import numpy as np
 
 from tf_tickets.layers import MaskedWeight, prunable_weights
 from tf_tickets.pruning import saliency
-from tf_tickets.pruning.batches import Batch, read_batches
-from tf_tickets.streams import stream
+from tf_tickets.pruning.batches import Batch
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
 
@@ -47,48 +46,6 @@ class Score:
         """Names of the keyword options that the function takes."""
         parameters = list(inspect.signature(self.function).parameters.values())[3:]
         return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
-
-
-def score(
-    model: keras.Model,
-    score: str | ScoreFunction,
-    data: Any = None,
-    seed: int = 0,
-    samples_per_class: int | None = None,
-    **options: Any,
-) -> list[np.ndarray]:
-    """Scores every prunable weight of a model, as it stands, masks and all.
-
-    Larger means more worth keeping, but for `"grasp"`, whose largest are removed.
-
-    Args:
-        model: a built Keras model, masked or not. Nothing of it is changed.
-        score: a name, one of `SCORES`, or your own callable `(model, batches, rng, **options) -> arrays`.
-        data: `(x, y)` arrays, taken as one batch, or a `tf.data.Dataset` (or another iterable) of batches.
-            Exactly those examples, in their order; they are read once, and held in memory while scoring. Not
-            needed by scores that see no data.
-        seed: seed of the score's own random stream.
-        samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as
-            one batch.
-        **options: options of the score: `temperature`, `halves`, `redraw_classifier` (GraSP), `probes` (OBD),
-            `loss` and `training` (both, and SNIP).
-
-    Returns:
-        List of float arrays shaped like the weights, in forward order.
-
-    Raises:
-        ValueError: unknown score or option, data missing, a model with nothing to prune, or scores of a
-            wrong number, shape or value (NaN).
-
-    Example:
-        >>> scores = tt.score(model, "magnitude")
-    """
-    row = score_row(score)
-    check_options(row, options)
-    weights_to_score(model)
-    check_data(score, data)
-    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
-    return checked_scores(model, score, batches, stream(seed, "score"), options)
 
 
 def checked_scores(

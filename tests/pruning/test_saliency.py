@@ -1,0 +1,406 @@
+"""SNIP, GraSP, OBD and SynFlow: the authors' numbers, the definitions, and what is left to options."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_tickets as tt
+from tests import smallnet
+from tests.pruning import nets
+from tests.pruning.nets import assert_same
+from tf_tickets.layers import prunable_weights
+from tf_tickets.pruning import Quota, plan_budgets
+from tf_tickets.streams import stream
+
+SPARSITIES = [0.9, 0.5]
+NORMALIZATIONS = {"ours": tt.layers.BatchNormalization, "stock": keras.layers.BatchNormalization}
+KEEP_COUNTS = json.loads((smallnet.FIXTURES / "keep_counts.json").read_text())
+
+# fixture -> (score, options, the model is given the authors' drawn classifier)
+GOLDEN = {
+    "snip_float64": ("snip", {}),
+    "grasp_float64": ("grasp", {"redraw_classifier": False}),
+    "grasp_reinit_float64": ("grasp", {"redraw_classifier": False}),
+    "snip_evalmode_float64": ("snip", {"training": False}),
+    "grasp_evalmode_float64": ("grasp", {"redraw_classifier": False, "training": False}),
+}
+IN_TRAINING = [name for name in GOLDEN if "evalmode" not in name]
+
+
+@functools.cache
+def small(dtype="float64", normalization="ours", fixture="snip_float64"):
+    """The small net, with the classifier that the fixture was scored with. It is never changed."""
+    model = smallnet.build(dtype, NORMALIZATIONS[normalization])
+    arrays = smallnet.fixture(fixture)
+    if "keras/scored_fc_weight" in arrays:
+        model.get_layer("fc").kernel.assign(arrays["keras/scored_fc_weight"])
+    return model
+
+
+def scored(fixture, dtype="float64", normalization="ours", **options):
+    score, own = GOLDEN[fixture]
+    model = small(dtype, normalization, fixture)
+    return tt.score(model, score, data=smallnet.batch(dtype), **{**own, **options})
+
+
+def golden(fixture, key="score"):
+    arrays = smallnet.fixture(fixture)
+    return [arrays[f"keras/{key}/{layer}"] for layer in smallnet.PRUNABLE]
+
+
+def errors(found, expected):
+    """Of each layer, as a fraction of its largest element."""
+    return [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(found, expected, strict=True)]
+
+
+class TestTheAuthorsNumbers:
+    @pytest.mark.parametrize("normalization", NORMALIZATIONS)
+    @pytest.mark.parametrize("fixture", GOLDEN)
+    def test_scores(self, fixture, normalization):
+        arrays = scored(fixture, normalization=normalization)
+        assert all(array.dtype == "float64" for array in arrays)
+        assert max(errors(arrays, golden(fixture))) < 1e-9
+
+    @pytest.mark.parametrize("fixture", IN_TRAINING)
+    def test_scores_in_float32(self, fixture):
+        arrays = scored(fixture, dtype="float32")
+        assert all(array.dtype == "float32" for array in arrays)
+        assert max(errors(arrays, golden(fixture))) < 2e-5
+
+    @pytest.mark.parametrize("fixture", ["snip", "grasp"])
+    def test_of_predicting_networks_are_not_the_default(self, fixture):
+        assert min(errors(scored(f"{fixture}_float64"), golden(f"{fixture}_evalmode_float64"))) > 0.1
+
+    @pytest.mark.parametrize("sparsity", SPARSITIES)
+    @pytest.mark.parametrize("normalization", NORMALIZATIONS)
+    @pytest.mark.parametrize("fixture", IN_TRAINING)
+    def test_masks_bit_for_bit(self, fixture, normalization, sparsity):
+        method, options = GOLDEN[fixture]
+        model = keras.models.clone_model(small("float64", normalization, fixture))
+        model.set_weights(small("float64", normalization, fixture).get_weights())
+        ticket = tt.prune(
+            model, method, sparsity, data=smallnet.batch("float64"), rounding="reference", **options
+        )
+        assert_same(ticket.masks, [mask.astype(bool) for mask in golden(fixture, f"mask/{sparsity}")])
+
+    def test_masks_of_predicting_networks_are_others(self):
+        train, predict = (golden(f"snip{mode}_float64", "mask/0.9") for mode in ("", "_evalmode"))
+        ticket = tt.prune(smallnet.build("float64"), "snip", 0.9, data=smallnet.batch("float64"))
+        shared = [
+            sum(np.count_nonzero(a & b.astype(bool)) for a, b in zip(ticket.masks, masks, strict=True))
+            for masks in (train, predict)
+        ]
+        assert shared[0] == 178
+        assert shared[1] / 178 == pytest.approx(0.43, abs=0.01)
+
+    def test_a_folded_model_scores_alike(self):
+        folded = tt.fold(smallnet.build("float64"))
+        assert type(folded.get_layer("bn1")) is keras.layers.BatchNormalization
+        arrays = tt.score(folded, "grasp", data=smallnet.batch("float64"), redraw_classifier=False)
+        assert max(errors(arrays, golden("grasp_float64"))) < 1e-9
+
+
+@pytest.fixture(scope="module", params=["resnet32", "vgg19"])
+def network(request):
+    """Name and model; masked, so that its forward order is traced just once."""
+    model = tt.models.build(request.param, (32, 32, 3), 10)
+    tt.mask_layers(model)
+    return request.param, model
+
+
+class TestCountsOfThePublishedNetworks:
+    @pytest.mark.parametrize("sparsity", ["0.9", "0.95", "0.98"])
+    def test_under_the_authors_rounding(self, network, sparsity):
+        name, model = network
+        expected = KEEP_COUNTS[name]["10"][sparsity]
+        quota = Quota(ratios="global", sparsity=float(sparsity), rounding="reference")
+        for score in ("snip", "grasp"):
+            (budget,) = plan_budgets(model, score, quota)
+            assert budget.ranked == expected[f"{score}_keep_no_ties"]
+        lottery = Quota(
+            ratios="global", sparsity=float(sparsity), rounding="reference", classifier_keep=1.0
+        )
+        (budget,) = plan_budgets(model, "magnitude", lottery)
+        assert (budget.ranked, budget.classifier) == (expected["lt_keep_conv"], expected["linear"])
+
+
+def curved(seed=0, dtype="float64", sizes=(4, 5, 3), **options):
+    """A net whose loss has second derivatives everywhere."""
+    return nets.functional(sizes, seed, dtype=dtype, activation="tanh", **options)
+
+
+def loss_of(model):
+    """The mean cross-entropy of the model's weights, as a function of values put in their place."""
+    entries = prunable_weights(model)
+
+    def loss(values, x, y, training=True, temperature=1.0):
+        mapping = [(entry.weight, value) for entry, value in zip(entries, values, strict=True)]
+        with keras.StatelessScope(mapping):
+            logits = model(x, training=training) / temperature
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+
+    return [tf.convert_to_tensor(entry.weight) for entry in entries], loss
+
+
+def gradient(values, function):
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        loss = function(values)
+    return tape.gradient(loss, values)
+
+
+class TestSnip:
+    def test_is_the_weight_times_its_gradient(self):
+        model = curved()
+        x, y = nets.examples(model)
+        values, loss = loss_of(model)
+        expected = [np.abs(w * g) for w, g in zip(values, gradient(values, lambda v: loss(v, x, y)), strict=True)]
+        assert max(errors(tt.score(model, "snip", data=(x, y)), expected)) < 1e-12
+
+    def test_of_several_batches_sums_before_the_absolute_value(self):
+        model = curved()
+        x, y = nets.examples(model, 8)
+        whole = tt.score(model, "snip", data=(x, y))
+        for cuts in ([4], [2, 4, 6], [3], [1, 6]):
+            parts = list(zip(np.split(x, cuts), np.split(y, cuts), strict=True))
+            arrays = tt.score(model, "snip", data=parts)
+            assert max(errors(arrays, [len(parts) * array for array in whole])) < 1e-12
+
+    def test_hidden_weights_have_none(self):
+        model = curved()
+        ticket = tt.prune(model, "random", 0.5)
+        for array, mask in zip(tt.score(model, "snip", data=nets.examples(model)), ticket.masks, strict=True):
+            assert not array[~mask].any() and array[mask].any()
+
+
+class TestGrasp:
+    PLAIN = {"temperature": 1.0, "halves": False, "redraw_classifier": False}
+
+    def hessian_gradient(self, model, x, y, halves=False, training=True, temperature=1.0):
+        """H g by central differences of the gradient along g, in float64."""
+        values, loss = loss_of(model)
+        parts = [slice(None, len(y) // 2), slice(len(y) // 2, None)] if halves else [slice(None)]
+
+        def total(values):
+            return tf.add_n([loss(values, x[s], y[s], training, temperature) for s in parts])
+
+        g = gradient(values, total)
+        step = 1e-6 / max(float(tf.reduce_max(tf.abs(part))) for part in g)
+        ahead, behind = (
+            gradient([v + s * d for v, d in zip(values, g, strict=True)], total) for s in (step, -step)
+        )
+        return values, [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+
+    @pytest.mark.parametrize("halves", [False, True])
+    def test_is_minus_the_weight_times_the_hessian_times_the_gradient(self, halves):
+        model = curved()
+        x, y = nets.examples(model)
+        values, product = self.hessian_gradient(model, x, y, halves)
+        expected = [-(w * h) for w, h in zip(values, product, strict=True)]
+        arrays = tt.score(model, "grasp", data=(x, y), **{**self.PLAIN, "halves": halves})
+        assert max(errors(arrays, expected)) < 1e-7
+
+    @pytest.mark.parametrize(
+        "layer",
+        [
+            keras.layers.BatchNormalization,
+            tt.layers.BatchNormalization,
+            keras.layers.LayerNormalization,
+            functools.partial(keras.layers.GroupNormalization, groups=2),
+            keras.layers.RMSNormalization,
+        ],
+        ids=["batch", "ours", "layer", "group", "rms"],
+    )
+    def test_is_right_behind_every_normalisation(self, layer):
+        inputs = x = keras.Input((5, 5, 2), dtype="float64")
+        x = keras.layers.Conv2D(4, 3, kernel_initializer=nets.drawn(1), dtype="float64")(x)
+        x = keras.layers.Activation("tanh", dtype="float64")(layer(dtype="float64")(x))
+        x = keras.layers.GlobalAveragePooling2D(dtype="float64")(x)
+        model = keras.Model(inputs, nets.dense(3, 2, dtype="float64")(x))
+        x, y = nets.examples(model)
+        values, product = self.hessian_gradient(model, x.astype("float64"), y)
+        arrays = tt.score(model, "grasp", data=(x.astype("float64"), y), **self.PLAIN)
+        # Stock Keras, left as it is, is off by 4 % behind batch normalisation, and by more behind the others.
+        assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-6
+
+    def test_sums_to_the_squared_gradient_norm_before_batch_normalisation(self):
+        squares = [np.sum(g**2) for g in golden("grasp_float64", "g")]
+        ratios = [array.sum() / s for array, s in zip(scored("grasp_float64"), squares, strict=True)]
+        assert ratios[0] == pytest.approx(1.0000008, abs=1e-7)
+        assert ratios[1] == pytest.approx(0.99995, abs=1e-5)
+
+    def test_several_batches_are_one_but_for_a_factor(self):
+        model = curved()
+        x, y = nets.examples(model, 8)
+        whole = tt.score(model, "grasp", data=(x, y), **self.PLAIN)
+        for cuts in ([4], [3], [1, 6]):
+            parts = list(zip(np.split(x, cuts), np.split(y, cuts), strict=True))
+            arrays = tt.score(model, "grasp", data=parts, **self.PLAIN)
+            assert max(errors(arrays, [len(parts) ** 2 * array for array in whole])) < 1e-12
+
+    def test_halves_are_batches_where_examples_do_not_see_each_other(self):
+        model = curved()
+        x, y = nets.examples(model, 6)
+        halves = tt.score(model, "grasp", data=(x, y), redraw_classifier=False)
+        batches = [(x[:3], y[:3]), (x[3:], y[3:])]
+        apart = tt.score(model, "grasp", data=batches, redraw_classifier=False, halves=False)
+        assert max(errors(halves, apart)) < 1e-12
+
+    def test_temperature_divides_the_logits(self):
+        model = curved()
+        x, y = nets.examples(model)
+        values, product = self.hessian_gradient(model, x, y, temperature=5.0)
+        arrays = tt.score(model, "grasp", data=(x, y), **{**self.PLAIN, "temperature": 5})
+        assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-7
+
+    def test_the_classifier_is_drawn_anew_from_the_seed(self):
+        model = curved(sizes=(4, 50, 60))
+        before = nets.values(model)
+        arrays = tt.score(model, "grasp", data=nets.examples(model, 60), seed=3)
+        drawn = stream(3, "score").normal(0, np.sqrt(2 / 110), (50, 60))
+        assert_same(nets.values(model), before)
+        model.set_weights([*before[:-2], drawn, before[-1]])
+        expected = tt.score(model, "grasp", data=nets.examples(model, 60), redraw_classifier=False)
+        assert max(errors(arrays, expected)) < 1e-12
+        other = tt.score(model, "grasp", data=nets.examples(model, 60), seed=4)
+        assert min(errors(other, arrays)) > 0
+
+    def test_a_classifier_that_is_no_matrix_stays(self):
+        inputs = keras.Input((4, 4, 2))
+        x = keras.layers.Conv2D(3, 3, kernel_initializer=nets.drawn(0))(inputs)
+        model = keras.Model(inputs, keras.layers.Flatten()(keras.layers.Conv2D(3, 2)(x)))
+        data = nets.examples(model)
+        assert_same(
+            tt.score(model, "grasp", data=data),
+            tt.score(model, "grasp", data=data, redraw_classifier=False),
+        )
+
+
+class TestObd:
+    def true_hessian(self, model, x, y):
+        """Of all prunable weights, flat, as the network predicts."""
+        values, loss = loss_of(model)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(values)
+            parts = gradient(values, lambda v: loss(v, x, y, training=False))
+            flat = tf.concat([tf.reshape(part, [-1]) for part in parts], 0)
+        blocks = tape.jacobian(flat, values)
+        return np.concatenate([block.numpy().reshape(len(flat), -1) for block in blocks], axis=1)
+
+    def test_is_the_true_diagonal_but_for_noise_of_a_known_size(self):
+        model = curved(sizes=(3, 4, 3))
+        x, y = nets.examples(model, 9)
+        hessian = self.true_hessian(model, x, y)
+        w, diagonal = np.concatenate([kernel.ravel() for kernel in nets.kernels(model)]), np.diag(hessian)
+        spread = np.sqrt(np.sum(hessian**2, axis=1) - diagonal**2)
+        probes = 400
+        estimate = np.concatenate([a.ravel() for a in tt.score(model, "obd", data=(x, y), probes=probes)])
+        deviations = (2 * estimate / w**2 - diagonal) / (spread / np.sqrt(probes))
+        # Unbiased, and of the standard deviation that the docstring tells.
+        assert np.abs(deviations).max() < 4.5
+        assert 0.4 < np.mean(deviations**2) < 2
+
+    def test_is_exact_where_the_hessian_is_diagonal(self):
+        """One unit of one weight an input, and inputs that come one at a time."""
+        model = nets.functional((5, 1), dtype="float64", use_bias=False)
+        x, y = np.eye(5), np.arange(5.0)
+
+        def squared(y, outputs):
+            return tf.reduce_mean(tf.square(tf.cast(y, outputs.dtype) - outputs[:, 0]))
+
+        w = nets.kernels(model)[0]
+        (array,) = tt.score(model, "obd", data=(x, y), loss=squared, probes=1)
+        np.testing.assert_allclose(array, w**2 / 5, rtol=1e-12)
+
+    def test_scores_the_predicting_network_by_default(self):
+        model = nets.convolutional()
+        data = nets.examples(model)
+        own = tt.score(model, "obd", data=data, probes=2)
+        assert_same(tt.score(model, "obd", data=data, probes=2, training=False), own)
+        assert min(errors(tt.score(model, "obd", data=data, probes=2, training=True), own)) > 0.01
+
+    @pytest.mark.parametrize("probes", [0, -1, 1.5, True, np.True_, "3", None])
+    def test_probes(self, probes):
+        model = curved()
+        with pytest.raises(ValueError, match="probes is a whole number, 1 or more. Received: "):
+            tt.score(model, "obd", data=nets.examples(model), probes=probes)
+
+
+class TestSynflow:
+    def test_is_the_product_of_absolute_weights(self):
+        model = nets.functional((3, 4, 2), dtype="float64", use_bias=False, activation="relu")
+        a, b = (np.abs(kernel) for kernel in nets.kernels(model))
+        expected = [a * b.sum(1), np.outer(a.sum(0), np.ones(2)) * b]
+        assert max(errors(tt.score(model, "synflow"), expected)) < 1e-14
+
+    @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "gelu", None])
+    def test_activations_let_the_flow_pass(self, activation):
+        assert_same(
+            tt.score(nets.functional((4, 7, 3), activation=activation), "synflow"),
+            tt.score(nets.functional((4, 7, 3)), "synflow"),
+        )
+
+    def test_a_layer_of_relu6_lets_the_flow_pass(self):
+        plain = nets.functional((4, 7, 3))
+        model = keras.Sequential([plain.layers[1], keras.layers.ReLU(6.0), plain.layers[2]])
+        model.build((None, 4))
+        for layer in plain.layers[1:]:
+            layer.kernel.assign(10 * layer.kernel)
+        assert_same(tt.score(model, "synflow"), tt.score(plain, "synflow"))
+        assert "call" not in model.layers[1].__dict__
+
+    def test_is_conserved_from_layer_to_layer(self):
+        model = nets.functional((4, 7, 5, 3), activation="relu", use_bias=False)
+        tt.prune(model, "random", 0.3)
+        sums = [array.sum() for array in tt.score(model, "synflow")]
+        np.testing.assert_allclose(sums, sums[0], rtol=1e-14)
+
+    def test_takes_the_absolute_value_of_every_parameter(self):
+        model = nets.convolutional()
+        for variable in model.variables:
+            variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+        scores = tt.score(model, "synflow")
+        for variable in model.variables:
+            variable.assign(np.abs(variable))
+        assert_same(tt.score(model, "synflow"), scores)
+
+    def test_does_not_overflow_float32(self):
+        model = nets.functional((9,) * 30, use_bias=False)
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, 10.0))
+        scores = tt.score(model, "synflow")
+        np.testing.assert_allclose([array.sum() for array in scores], 9 * 90.0**29, rtol=1e-12)
+
+    def test_overflow_of_float64_is_an_error(self):
+        model = nets.functional((9,) * 30, use_bias=False)
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, 1e12))
+        with pytest.raises(ValueError, match="beyond float64: its activations grow too fast"):
+            tt.score(model, "synflow")
+
+    def test_many_rounds_keep_every_layer_where_one_does_not(self):
+        # The wide layer has most of the weights, and each of little flow.
+        model = nets.functional((20, 300, 300, 3), activation="relu", use_bias=False)
+        with pytest.warns(UserWarning, match="has collapsed"):
+            assert tt.prune(model, "synflow", 0.999, rounds=1).collapsed
+        ticket = tt.prune(model, "synflow", 0.999)
+        assert not ticket.collapsed and all(layer.kept for layer in ticket.layers)
+        assert ticket.kept == round(0.001 * ticket.total)
+        assert ticket.effective_sparsity == ticket.sparsity
+
+    @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+    def test_leaves_out_the_activation_at_the_end(self, activation):
+        logits = nets.functional((4, 5, 3))
+        outputs = keras.layers.Activation(activation)(logits.outputs[0])
+        assert_same(tt.score(keras.Model(logits.inputs, outputs), "synflow"), tt.score(logits, "synflow"))
+
+    def test_leaves_out_preprocessing(self):
+        inputs = keras.Input((4,), dtype="uint8")
+        normalization = keras.layers.Normalization(mean=[1.0, 2, 3, 4], variance=[4.0, 4, 4, 4])
+        plain = nets.functional((4, 5, 3))
+        model = keras.Model(inputs, plain(normalization(keras.layers.Rescaling(1 / 255.0, -1)(inputs))))
+        assert_same(tt.score(model, "synflow"), tt.score(plain, "synflow"))

@@ -1,0 +1,85 @@
+"""Scores of a model, as the user asks for them."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.layers import borrowed_masks, set_masks
+from tf_tickets.methods import GLOBAL
+from tf_tickets.pruning.batches import read_batches
+from tf_tickets.pruning.draw import Quota, draw_ticket, plan_budgets, round_sparsities
+from tf_tickets.pruning.ratios import check_sparsity
+from tf_tickets.pruning.scores import (
+    ScoreFunction,
+    check_data,
+    check_options,
+    checked_scores,
+    score_row,
+    weights_to_score,
+)
+from tf_tickets.streams import stream
+
+
+def score(
+    model: keras.Model,
+    score: str | ScoreFunction,
+    data: Any = None,
+    seed: int = 0,
+    samples_per_class: int | None = None,
+    rounds: int = 1,
+    sparsity: float | None = None,
+    **options: Any,
+) -> list[np.ndarray]:
+    """Scores every prunable weight of a model, as it stands, masks and all.
+
+    Larger means more worth keeping, but for `"grasp"`, whose largest are removed.
+
+    Args:
+        model: a built Keras model, masked or not. Nothing of it is changed.
+        score: a name, one of `SCORES`, or your own callable `(model, batches, rng, **options) -> arrays`.
+        data: `(x, y)` arrays, taken as one batch, or a `tf.data.Dataset` (or another iterable) of batches.
+            Exactly those examples, in their order; they are read once, and held in memory while scoring. Not
+            needed by scores that see no data.
+        seed: seed of the score's own random stream.
+        samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as
+            one batch.
+        rounds: with a `sparsity`, scores of the last of so many rounds of scoring and pruning to it, all
+            layers ranked together, as `prune` does. What earlier rounds removed is at the far end, at -inf
+            (GraSP: inf).
+        sparsity: where the rounds lead, in [0, 1).
+        **options: options of the score: `temperature`, `halves`, `redraw_classifier` (GraSP), `probes` (OBD),
+            `loss` and `training` (both, and SNIP).
+
+    Returns:
+        List of float arrays shaped like the weights, in forward order.
+
+    Raises:
+        ValueError: unknown score or option, data missing, a model with nothing to prune, or scores of a
+            wrong number, shape or value (NaN).
+
+    Example:
+        >>> scores = tt.score(model, "magnitude")
+    """
+    row = score_row(score)
+    check_options(row, options)
+    weights_to_score(model)
+    check_data(score, data)
+    if (rounds != 1) != (sparsity is not None):
+        raise ValueError(
+            f"rounds= and sparsity= go together. Received: rounds={rounds!r}, sparsity={sparsity!r}"
+        )
+    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
+    rng = stream(seed, "score")
+    if sparsity is None:
+        return checked_scores(model, score, batches, rng, options)
+    plan_budgets(model, score, Quota(ratios=GLOBAL, sparsity=sparsity, rounds=rounds))
+    earlier = Quota(
+        ratios=GLOBAL, sparsity=round_sparsities(check_sparsity(sparsity), rounds)[-2], rounds=rounds - 1
+    )
+    ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **options)
+    with borrowed_masks(model) as masked:
+        set_masks(masked, ticket.masks)
+        arrays = checked_scores(model, score, batches, rng, options)
+    removed = -np.inf if row.keeps == "largest" else np.inf
+    return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]
