@@ -1,5 +1,6 @@
 """Scoring, masking and pruning on models as users write them: right on each, and without a trace."""
 
+import dataclasses
 import random
 
 import keras
@@ -8,14 +9,15 @@ import pytest
 import tensorflow as tf
 
 import tf_tickets as tt
-
 from tests.pruning.nets import assert_same
 from tests.replicas import two_replicas
-from tests.users_models import CASES, Case, compiled, data
+from tests.users_models import CASES, compiled, data
 from tf_tickets.layers import prunable_weights
+from tf_tickets.pruning import path_counts
 
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 SCORES = ("snip", "grasp", "obd", "synflow")
+# What a model is told of the order of its weights, so that it is traced just once.
+REMEMBERED = {"_forward_order"}
 
 
 def options(score, case):
@@ -29,12 +31,19 @@ def scored(model, case, score, batch=None, **more):
 
 
 def fitted(case):
-    """A compiled model that has run fit and predict; the same every time, and TensorFlow's random state with it."""
+    """A compiled model that has run fit and predict: the same every time, global random states too."""
     keras.utils.set_random_seed(0)
     model = compiled(case, keras.optimizers.Adam(0.01), metrics=None)
     model.fit(*data(case), batch_size=3, verbose=0)
     model.predict(data(case)[0], verbose=0)
     return model
+
+
+@pytest.fixture(scope="module", params=CASES)
+def network(request):
+    """A case, and its model after fit and predict. Tests may mask and prune it."""
+    case = CASES[request.param]
+    return case, fitted(case)
 
 
 def outputs(model, case):
@@ -52,15 +61,32 @@ def state(model):
     layers = model._flatten_layers()
     return {
         "variables": list(variables(model).items()),
-        "losses": [np.asarray(loss) for loss in model.losses],
+        "losses": [id(loss) for layer in layers for loss in layer._losses],
         "layers": [
-            (id(layer), type(layer), layer.dtype_policy, layer.trainable, sorted(layer.__dict__)) for layer in layers
+            (
+                id(layer),
+                type(layer),
+                layer.dtype_policy,
+                layer.trainable,
+                sorted(layer.__dict__.keys() - REMEMBERED),
+            )
+            for layer in layers
         ],
         "activations": [id(layer.__dict__.get("activation")) for layer in layers],
-        "compiled": [model._compile_loss, model._compile_loss.built, model.train_function, model.predict_function],
+        "compiled": [
+            model._compile_loss,
+            model._compile_loss.built,
+            model.train_function,
+            model.predict_function,
+        ],
         "metrics": [metric.name for metric in model.metrics],
         "random": [random.getstate(), np.random.get_state()[1].tolist()],  # noqa: NPY002
-        "keras": [keras.config.floatx(), keras.config.dtype_policy(), tf.nn.moments, tf.distribute.get_strategy],
+        "keras": [
+            keras.config.floatx(),
+            keras.config.dtype_policy(),
+            tf.nn.moments,
+            tf.distribute.get_strategy,
+        ],
     }
 
 
@@ -75,13 +101,16 @@ def assert_state(model, before):
 
 
 class TestNoTrace:
-    @every_case
-    def test_everything_is_what_it_was(self, case):
-        model = fitted(case)
+    def test_everything_is_what_it_was(self, network):
+        case, model = network
         before = state(model)
-        for score in SCORES:
-            scored(model, case, score)
+        for score in ("snip", "grasp", "synflow"):
+            arrays = scored(model, case, score)
+            assert all(array.any() for array in arrays) or (score, case) == ("synflow", CASES["transformer"])
             assert_state(model, before)
+        whole = [np.ones(entry.shape, bool) for entry in prunable_weights(model)]
+        assert path_counts(model, whole) is not None
+        assert_state(model, before)
 
     @pytest.mark.parametrize("case", [CASES["dropout"], CASES["functional"], CASES["losses of layers"]])
     def test_training_goes_on_as_if_nothing_had_been(self, case):
@@ -106,9 +135,8 @@ class TestNoTrace:
 
 
 class TestPruning:
-    @every_case
-    def test_masks_act_and_tickets_travel(self, case, tmp_path):
-        model = fitted(case)
+    def test_masks_act_and_tickets_travel(self, network, tmp_path):
+        case, model = network
         report = tt.mask_layers(model)
         assert len(report.masked) == case.masked
         assert set(report.left_alone) == set(tt.mask_layers(model).left_alone)
@@ -119,9 +147,6 @@ class TestPruning:
         sparse = outputs(model, case)
         for found, x in zip(keras.tree.flatten(model.predict(data(case)[0], verbose=0)), sparse, strict=True):
             np.testing.assert_allclose(found, x, rtol=1e-4, atol=1e-5)
-        trained = model.get_weights()
-        model.fit(*data(case), verbose=0)
-        model.set_weights(trained)
 
         ticket.save(tmp_path / "ticket.npz")
         fresh = case.build()
@@ -134,20 +159,17 @@ class TestPruning:
         for entry, mask in zip(prunable_weights(model), ticket.masks, strict=True):
             assert not np.asarray(entry.weight)[~mask].any()
 
-    @every_case
-    def test_by_every_kind_of_score_and_ratio(self, case):
-        model = case.build()
-        model.compile("sgd", **case.compile)
+    def test_by_every_kind_of_score_and_ratio(self, network):
+        _, model = network
         total = sum(entry.size for entry in tt.mask_layers(model).masked)
-        given = {"data": data(case)}
         for method, more in {
-            "grasp": {**given, **options("grasp", case)},
             "synflow": {"rounds": 3},
             "erk": {},
             "random": {"preserve_flow": True},
             "hybrid": {},
         }.items():
             assert tt.prune(model, method, 0.3, **more).kept == round(0.7 * total)
+        tt.fold(model)
 
     def test_what_is_left_alone_is_named_with_its_reason(self):
         reasons = dict(tt.mask_layers(CASES["transformer"].build()).left_alone)
@@ -210,19 +232,27 @@ class TestSharedWeights:
         np.testing.assert_allclose(tt.score(model, "snip", data=(x, y))[0], expected, rtol=1e-5, atol=1e-8)
 
 
-class TestDtypes:
-    @pytest.fixture(params=["functional", "nested", "transformer", "subclassed", "softmax", "own layer"])
-    def case(self, request):
-        return CASES[request.param]
+MIXED = [
+    ("functional", "mixed_float16"),
+    ("functional", "mixed_bfloat16"),
+    ("nested", "mixed_float16"),
+    ("transformer", "mixed_bfloat16"),
+    ("subclassed", "mixed_bfloat16"),
+    ("own layer", "mixed_float16"),
+    ("softmax", "mixed_float16"),
+]
 
+
+class TestDtypes:
     @pytest.fixture
     def policy(self):
         before = keras.config.dtype_policy()
         yield keras.config.set_dtype_policy
         keras.config.set_dtype_policy(before)
 
-    @pytest.mark.parametrize("mixed", ["mixed_float16", "mixed_bfloat16"])
-    def test_mixed_models_score_as_float32_models(self, case, mixed, policy):
+    @pytest.mark.parametrize(("name", "mixed"), MIXED)
+    def test_mixed_models_score_as_float32_models(self, name, mixed, policy):
+        case = CASES[name]
         keras.utils.set_random_seed(0)
         single = compiled(case)
         policy(mixed)
@@ -230,16 +260,18 @@ class TestDtypes:
         policy("float32")
         model.compile("sgd", **case.compile)
         model.set_weights(single.get_weights())
-        for score in ("snip", "grasp", "synflow"):
-            if case is CASES["transformer"] and score != "synflow":
-                continue  # its dropout has a seed state that differs between builds
+        # The transformer's dropout has a seed of its own in every model that is built.
+        for score in ("synflow",) if name == "transformer" else ("snip", "grasp", "synflow"):
             for found, expected in zip(scored(model, case, score), scored(single, case, score), strict=True):
                 assert found.dtype == expected.dtype
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
         ticket = tt.prune(model, "snip", 0.5, data=data(case))
         sparse = outputs(model, case)
         assert all(np.isfinite(x.astype("float32")).all() for x in sparse)
-        assert_same([x.astype("float32") for x in outputs(tt.fold(model), case)], [x.astype("float32") for x in sparse])
+        assert_same(
+            [x.astype("float32") for x in outputs(tt.fold(model), case)],
+            [x.astype("float32") for x in sparse],
+        )
         assert ticket.effective_sparsity is not None
 
     @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
@@ -258,12 +290,16 @@ class TestDtypes:
             assert {array.dtype.name for array in arrays} == {"float64" if dtype == "float64" else "float32"}
             for found, expected in zip(arrays, scored(single, case, score), strict=True):
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-        assert tt.prune(model, "grasp", 0.5, data=data(case)).kept == tt.prune(model, "synflow", 0.5, rounds=2).kept
+        assert (
+            tt.prune(model, "grasp", 0.5, data=data(case)).kept
+            == tt.prune(model, "synflow", 0.5, rounds=2).kept
+        )
+
+
+ALONE = {name: case for name, case in CASES.items() if case.alone and name != "recurrent"}
 
 
 class TestBatches:
-    ALONE = {name: case for name, case in CASES.items() if case.alone and name not in ("recurrent", "masked places")}
-
     @pytest.mark.parametrize("case", ALONE.values(), ids=ALONE)
     def test_may_be_cut_anywhere(self, case):
         model = compiled(case)
@@ -275,7 +311,9 @@ class TestBatches:
         whole = tt.score(model, "snip", data=(x, y))
         parts = tt.score(model, "snip", data=[rows(0, 1), rows(1, 6)])
         for found, expected in zip(parts, whole, strict=True):
-            np.testing.assert_allclose(found, 2 * expected, rtol=0, atol=1e-5 * np.abs(expected).max() + 1e-12)
+            np.testing.assert_allclose(
+                found, 2 * expected, rtol=0, atol=1e-5 * np.abs(expected).max() + 1e-12
+            )
 
 
 class TestReplicas:
@@ -283,7 +321,8 @@ class TestReplicas:
 
     @pytest.mark.parametrize("name", ["functional", "softmax"])
     def test_two_are_as_one(self, name):
-        case = CASES[name]
+        # XLA knows of no variables on two devices.
+        case = dataclasses.replace(CASES[name], compile={**CASES[name].compile, "jit_compile": False})
         keras.utils.set_random_seed(0)
         single = compiled(case)
         with two_replicas().scope():
@@ -302,49 +341,47 @@ class TestReplicas:
         assert_same([np.asarray(entry.mask) for entry in tt.masked_weights(mirrored)], before)
 
 
+# Name -> arguments, and scores to take: the gradient of a hundred layers takes long to trace.
 APPLICATIONS = {
-    "MobileNetV2": {"alpha": 0.35},
-    "EfficientNetV2B0": {},
-    "ConvNeXtTiny": {},
-    "DenseNet121": {},
-    "ResNet50V2": {},
+    "MobileNetV2": ({"alpha": 0.35}, ("snip", "synflow")),
+    "EfficientNetV2B0": ({}, ()),
+    "ConvNeXtTiny": ({}, ()),
+    "DenseNet121": ({}, ()),
+    "ResNet50V2": ({}, ("synflow",)),
 }
 
 
 class TestApplications:
     """Networks as they are shipped, with a softmax at the end."""
 
-    @pytest.fixture(params=APPLICATIONS)
-    def application(self, request):
-        keras.utils.set_random_seed(0)
-        return getattr(keras.applications, request.param)(
-            weights=None, input_shape=(32, 32, 3), classes=4, **APPLICATIONS[request.param]
+    @pytest.mark.parametrize("name", APPLICATIONS)
+    def test_are_scored_and_pruned(self, name):
+        arguments, scores = APPLICATIONS[name]
+        model = getattr(keras.applications, name)(
+            weights=None, input_shape=(32, 32, 3), classes=4, **arguments
         )
-
-    def test_are_scored_and_pruned(self, application):
         rng = np.random.default_rng(0)
         x, y = rng.uniform(0, 255, (4, 32, 32, 3)).astype("float32"), np.arange(4)
-        weights = application.get_weights()
-        scores = tt.score(application, "snip", data=(x, y))
-        assert all(array.any() for array in scores)
-        assert_same(application.get_weights(), weights)
-        total = sum(entry.size for entry in prunable_weights(application))
-        ticket = tt.prune(application, "random", 0.9, preserve_flow=True)
+        weights = model.get_weights()
+        for score in scores:
+            assert all(array.any() for array in tt.score(model, score, data=(x, y)))
+        assert_same(model.get_weights(), weights)
+        total = sum(entry.size for entry in tt.mask_layers(model).masked)
+        ticket = tt.prune(model, "random", 0.9, preserve_flow=True)
         assert ticket.kept == round(0.1 * total)
-        assert ticket.effective_sparsity is not None and ticket.effective_sparsity < 0.91
-        sparse = np.asarray(application(x, training=False))
-        np.testing.assert_allclose(tt.fold(application)(x, training=False), sparse, rtol=1e-4, atol=1e-6)
+        assert ticket.effective_sparsity is not None and 0.89 < ticket.effective_sparsity < 0.92
+        sparse = np.asarray(model(x, training=False))
+        np.testing.assert_allclose(tt.fold(model)(x, training=False), sparse, rtol=1e-4, atol=1e-6)
 
-
-def test_a_network_with_relu6_and_a_second_derivative():
-    case = Case(
-        lambda: keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=4, alpha=0.35),
-        lambda rng, count: rng.normal(size=(count, 32, 32, 3)).astype("float32"),
-        36,
-    )
-    model = case.build()
-    flow = tt.score(model, "synflow")
-    assert len(flow) == case.masked and all(array.any() for array in flow)
-    assert not tt.prune(model, "synflow", 0.9, rounds=10).collapsed
-
-
+    def test_logits_score_as_probabilities_do(self):
+        arguments = {"weights": None, "input_shape": (32, 32, 3), "classes": 4, "alpha": 0.35}
+        data = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32"), np.arange(4)
+        logits = keras.applications.MobileNetV2(classifier_activation=None, **arguments)
+        softmax = keras.applications.MobileNetV2(**arguments)
+        softmax.set_weights(logits.get_weights())
+        assert_same(tt.score(softmax, "synflow"), tt.score(logits, "synflow"))
+        assert_same(
+            tt.score(softmax, "snip", data=data, training=False),
+            tt.score(logits, "snip", data=data, training=False),
+        )
+        assert tt.prune(softmax, "synflow", 0.9, rounds=10).effective_sparsity < 0.91

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -295,6 +296,12 @@ class TestRounds:
         again, screen = run(tmp_path / "run", *arguments)
         assert again["weights_sha256"] == first["weights_sha256"] == whole["weights_sha256"]
         assert "dense training: done before" in screen
+
+    def test_a_finished_run_does_not_need_its_rounds(self, tmp_path):
+        first, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
+        shutil.rmtree(tmp_path / "run" / "round_00")
+        again, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
+        assert {**again, "seconds": 0} == {**first, "seconds": 0}
 
     @pytest.mark.parametrize("method", ["snip", "grasp"])
     def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path):

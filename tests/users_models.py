@@ -149,7 +149,10 @@ def halves_of_vectors(rng, count):
 
 
 def kind_and_size(rng, count):
-    return {"kind": np.sort(np.arange(count) % CLASSES), "size": rng.normal(size=(count, 1)).astype("float32")}
+    return {
+        "kind": np.sort(np.arange(count) % CLASSES),
+        "size": rng.normal(size=(count, 1)).astype("float32"),
+    }
 
 
 def transformer():
@@ -286,9 +289,7 @@ CASES: dict[str, Case] = {
     ),
     "losses of layers": Case(with_losses, vectors, 2),
     "operations": Case(operations, vectors, 2),
-    "softmax": Case(
-        softmax, vectors, 2, one_hot, {"loss": "categorical_crossentropy", "jit_compile": True}
-    ),
+    "softmax": Case(softmax, vectors, 2, one_hot, {"loss": "categorical_crossentropy", "jit_compile": True}),
 }
 
 

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tf_tickets import callbacks, data, layers, models, training
+    from tf_tickets import callbacks, data, layers, models, pruning, training
     from tf_tickets.exporting import export
     from tf_tickets.layers import fold, mask_layers, masked_weights, register_maskable
     from tf_tickets.methods import METHODS, Method
@@ -25,6 +25,7 @@ _PUBLIC = {
     "masked_weights": "tf_tickets.layers",
     "models": None,
     "prune": "tf_tickets.pruning",
+    "pruning": None,
     "register_maskable": "tf_tickets.layers",
     "score": "tf_tickets.pruning",
     "training": None,
@@ -44,6 +45,7 @@ __all__ = [
     "masked_weights",
     "models",
     "prune",
+    "pruning",
     "register_maskable",
     "score",
     "training",

@@ -10,8 +10,9 @@ import os
 import pathlib
 import platform
 import time
+import types
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -149,11 +150,13 @@ def find_ticket(job: Job) -> pruning.Ticket:
         return _found(job, directory, functools.partial(pruning.Ticket.load, config.ticket))
     before: pruning.Ticket | None = None
     last = config.trained_rounds - 1
-    for number in range(last):
+    facts: dict[str, Any] = {}
+    for number in range(last if directory.finished("ticket") is None else 0):
         earlier = directory.round(number).claim()
         before = _found(job, earlier, functools.partial(_draw, job, number, before))
         _retrain(job, before, earlier, number)
-    return _found(job, directory, functools.partial(_draw, job, last, before))
+        facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + _seconds(earlier)
+    return _found(job, directory, functools.partial(_draw, job, last, before), facts)
 
 
 def retrain(job: Job, ticket: pruning.Ticket) -> None:
@@ -161,15 +164,20 @@ def retrain(job: Job, ticket: pruning.Ticket) -> None:
     _retrain(job, ticket, job.directory, job.config.trained_rounds - 1)
 
 
-def _found(job: Job, directory: TicketDirectory, find: Callable[[], pruning.Ticket]) -> pruning.Ticket:
-    """The ticket of a directory, which `find` finds where it is not there yet."""
+def _found(
+    job: Job,
+    directory: TicketDirectory,
+    find: Callable[[], pruning.Ticket],
+    facts: Mapping[str, Any] = types.MappingProxyType({}),
+) -> pruning.Ticket:
+    """The ticket of a directory, which `find` finds where it is not there yet; `facts` are noted with it."""
     if directory.finished("ticket") is None:
         began = time.perf_counter()
         find().save(directory.ticket, overwrite=True)
         ticket = pruning.Ticket.load(directory.ticket)
         directory.finish(
             "ticket",
-            {"seconds": time.perf_counter() - began, "sha256": ticket.sha256},
+            {"seconds": time.perf_counter() - began, "sha256": ticket.sha256, **facts},
             [directory.ticket],
         )
     ticket = pruning.Ticket.load(directory.ticket)
@@ -308,10 +316,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     numbers = dict(numbers)
     dense_seconds = numbers.pop("dense_seconds", None)
     if config.trained_rounds > 1:
-        seconds = {
-            "rounds": sum(_seconds(job.directory.round(i)) for i in range(config.trained_rounds - 1)),
-            **seconds,
-        }
+        seconds = {"rounds": stages["ticket"]["rounds_seconds"], **seconds}
     if config.pretrains:
         seconds = {"dense": dense_seconds, **seconds}
     result = {

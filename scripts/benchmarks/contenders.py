@@ -1,17 +1,15 @@
-"""The training steps and scores that are compared; each runs in its own process and goes when told to on its input.
+"""The training steps and scores that are compared; each runs in its own process and steps when told to.
 
-For scores one step is one score of one batch.
+A step of a score is one score of one batch.
 """
 
-import atexit
-import contextlib
 import functools
 import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -113,13 +111,18 @@ def score(model_name: str, size: int, threads: int, name: str) -> Steps:
     tt.mask_layers(model)
     batches = read_batches(batch(size))
     options = {"temperature": TEMPERATURE} if name == "grasp" else {}
-    traces = contextlib.ExitStack()
-    traces.enter_context(keeping_traces())
-    atexit.register(traces.close)  # which holds it: traces end with their context
+
+    def calls() -> Iterator[None]:
+        with keeping_traces():
+            while True:
+                checked_scores(model, name, batches, np.random.default_rng(0), options)
+                yield
+
+    call = calls()
 
     def steps(count: int) -> None:
         for _ in range(count):
-            checked_scores(model, name, batches, np.random.default_rng(0), options)
+            next(call)
 
     return steps
 

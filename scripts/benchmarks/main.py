@@ -10,8 +10,8 @@ GraSP stands twice there: as the authors' code computes it, with two forward pas
 What counts is a call as rounds of pruning make it, traced before; the first call, which traces, is shown too.
 --batch_size=100 is the papers' scoring batch, 10 of each of 10 classes.
 
-selection: seconds and memory of choosing the 10 % largest of --scores scores over all layers together: of scores
-that differ, that are all the same, and with one weight of each layer kept at least.
+selection: seconds and memory, with the scores themselves, of choosing the 10 % largest of --scores scores over all
+layers together: of scores that differ, that are all the same, and with a weight of each layer kept at least.
 
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make the
 ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratio of the fastest turns
@@ -165,15 +165,15 @@ def compare(what: str, model: str, names: list[str]) -> dict[str, dict[str, floa
     for name, row in found.items():
         print(
             f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), the first "
-            f"{row['tracing_step_s']:.1f} s, from start {row['first_step_s']:.1f} s, peak {row['peak_mib']:,.0f} MiB"
+            f"{row['tracing_step_s']:.1f} s, done {row['first_step_s']:.1f} s after start, "
+            f"peak {row['peak_mib']:,.0f} MiB"
         )
     for ratio in COMPARISONS[what].ratios:
         if ratio.of in found and ratio.over in found:
-            of, over = found[ratio.of], found[ratio.over]
-            fastest = of["fastest_ms"] / over["fastest_ms"]
-            print(
-                f"  {ratio.title:32} {against(of['step_ms'] / over['step_ms'], ratio.limit)} (fastest {fastest:.3f})"
+            median, fastest = (
+                found[ratio.of][key] / found[ratio.over][key] for key in ("step_ms", "fastest_ms")
             )
+            print(f"  {ratio.title:32} {against(median, ratio.limit)} (fastest {fastest:.3f})")
     print(flush=True)
     return found
 
@@ -188,9 +188,9 @@ def select() -> dict[str, dict[str, float]]:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
         )
         row = found[case] = json.loads(answer.stdout)
+        seconds, memory = (against(row[key], limit) for key, limit in SELECTION_LIMITS.items())
         print(
-            f"  {case:10} {against(row['seconds'], SELECTION_LIMITS['seconds'])} s (fastest {row['fastest_s']:.3f}); "
-            f"memory with the scores themselves {against(row['memory'], SELECTION_LIMITS['memory'])} times theirs"
+            f"  {case:10} {seconds} s (fastest {row['fastest_s']:.3f}), memory {memory} times the scores' own"
         )
     print(flush=True)
     return found

@@ -1,4 +1,4 @@
-"""SNIP and GraSP in plain PyTorch, as the authors' code computes them: a score of every weight of a network."""
+"""SNIP and GraSP in plain PyTorch, as the authors' code computes them: a score of every weight."""
 
 import copy
 from collections.abc import Callable

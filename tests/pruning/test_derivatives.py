@@ -72,7 +72,9 @@ class TestWhichLoss:
         x, y = data[0], (data[1] > 0).astype("float64")[:, None]
         logits = net(sizes=(4, 5, 1))
         logits.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
-        sigmoid = keras.Model(logits.inputs, keras.layers.Activation("sigmoid", dtype="float64")(logits.outputs[0]))
+        sigmoid = keras.Model(
+            logits.inputs, keras.layers.Activation("sigmoid", dtype="float64")(logits.outputs[0])
+        )
         sigmoid.compile("sgd", "binary_crossentropy")
         for score in ("snip", "grasp"):
             close(tt.score(sigmoid, score, data=(x, y)), tt.score(logits, score, data=(x, y)))
@@ -115,12 +117,15 @@ class TestWhichLoss:
             loss_weights={"a": 1.0, "b": 0.5, "c": 1.0},
         )
         arrays = tt.score(model, "snip", data=(x, {"a": y, "b": target, "c": y}))
-        parts = tt.score(one, "snip", data=data), tt.score(
-            other, "snip", data=(x, target), loss=mean_of(lambda y, z: 0.5 * tf.square(y - z))
+        parts = (
+            tt.score(one, "snip", data=data),
+            tt.score(other, "snip", data=(x, target), loss=mean_of(lambda y, z: 0.5 * tf.square(y - z))),
         )
         assert len(arrays) == 4
         for expected in (*parts[0], *parts[1]):
-            assert any(a.shape == expected.shape and np.allclose(a, expected, rtol=1e-10, atol=0) for a in arrays)
+            assert any(
+                a.shape == expected.shape and np.allclose(a, expected, rtol=1e-10, atol=0) for a in arrays
+            )
 
     @pytest.mark.parametrize("dtype", ["float64", "float32"])
     def test_is_computed_in_the_precision_of_the_weights(self, dtype, data):
@@ -156,7 +161,9 @@ class TestWhatIsRefused:
     def test_labels_that_need_a_loss(self):
         x, y = nets.examples(net())
         for labels in (np.eye(3)[y], y.astype("float32")):
-            with pytest.raises(ValueError, match=r"integer labels and outputs \(batch, classes\).* Compile it"):
+            with pytest.raises(
+                ValueError, match=r"integer labels and outputs \(batch, classes\).* Compile it"
+            ):
                 self.score(net(), data=(x, labels))
 
     def test_several_outputs_or_sample_weights_without_a_loss(self):
@@ -164,11 +171,15 @@ class TestWhatIsRefused:
         one = net()
         several = keras.Model(one.inputs, [one.outputs[0], one.outputs[0]])
         for model, data in ((several, (x, y)), (one, (x, y, y.astype("float32")))):
-            with pytest.raises(ValueError, match="scored by the cross-entropy of its one output, without sample"):
+            with pytest.raises(
+                ValueError, match="scored by the cross-entropy of its one output, without sample"
+            ):
                 self.score(model, data=data)
 
     def test_a_model_compiled_without_a_loss(self):
-        with pytest.raises(ValueError, match="'functional.*' was compiled without a loss. Compile it with one, or"):
+        with pytest.raises(
+            ValueError, match=r"'functional.*' was compiled without a loss. Compile it with one, or"
+        ):
             self.score(compiled(net(), None))
 
     def test_a_loss_that_the_model_computes_by_itself(self):
@@ -177,7 +188,9 @@ class TestWhatIsRefused:
                 return super().compute_loss(*args, **kwargs) * 2
 
         model = Own([keras.Input((4,)), keras.layers.Dense(3)])
-        with pytest.raises(ValueError, match="has a compute_loss of its own. Say which loss scores its weights"):
+        with pytest.raises(
+            ValueError, match=r"has a compute_loss of its own. Say which loss scores its weights"
+        ):
             self.score(compiled(model, "mse"))
         assert self.score(model, loss=lambda y, z: tf.reduce_mean(z))[0].any()
 
@@ -190,7 +203,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("temperature", [0, -1, float("nan"), "2", True, [1]])
     def test_temperatures(self, temperature):
-        with pytest.raises(ValueError, match="temperature is a number above 0. Received: "):
+        with pytest.raises(ValueError, match=r"temperature is a number above 0. Received: "):
             self.score(net(), name="grasp", temperature=temperature)
 
     def test_a_temperature_for_outputs_that_are_no_logits(self):
@@ -203,7 +216,7 @@ class TestWhatIsRefused:
 
     def test_halves_of_one_example(self):
         x, y = nets.examples(net(), 1)
-        with pytest.raises(ValueError, match="halves=True cuts every batch in two. Received a batch of one"):
+        with pytest.raises(ValueError, match=r"halves=True cuts every batch in two. Received a batch of one"):
             self.score(net(), name="grasp", data=(x, y))
         assert self.score(net(), name="grasp", data=(x, y), halves=False)[0].any()
 
@@ -223,7 +236,7 @@ class TestWhatIsRefused:
         model = Hidden()
         x, y = nets.examples(net())
         model(x)
-        with pytest.raises(ValueError, match="only inside a tf.function that was traced before"):
+        with pytest.raises(ValueError, match=r"only inside a tf.function that was traced before"):
             self.score(model, data=(x, y))
 
 
@@ -276,7 +289,12 @@ class TestTraces:
             traced.append(1)
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, z))
 
-        tt.score(model, "snip", data=list(zip(np.split(x, [1, 3, 6, 10]), np.split(y, [1, 3, 6, 10]), strict=True)), loss=loss)
+        tt.score(
+            model,
+            "snip",
+            data=list(zip(np.split(x, [1, 3, 6, 10]), np.split(y, [1, 3, 6, 10]), strict=True)),
+            loss=loss,
+        )
         assert len(traced) <= 2
 
 
@@ -285,7 +303,9 @@ class TestExactMoments:
         x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 2)))
         own = [[tf.nn.moments(x, axes, keepdims=k) for k in (False, True)] for axes in ([0], [0, 1], [-1])]
         with exact_moments():
-            exact = [[tf.nn.moments(x, axes, keepdims=k) for k in (False, True)] for axes in ([0], [0, 1], [-1])]
+            exact = [
+                [tf.nn.moments(x, axes, keepdims=k) for k in (False, True)] for axes in ([0], [0, 1], [-1])
+            ]
         for a, b in zip(tf.nest.flatten(exact), tf.nest.flatten(own), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12)
 

@@ -121,9 +121,7 @@ class TestCountsOfThePublishedNetworks:
         for score in ("snip", "grasp"):
             (budget,) = plan_budgets(model, score, quota)
             assert budget.ranked == expected[f"{score}_keep_no_ties"]
-        lottery = Quota(
-            ratios="global", sparsity=float(sparsity), rounding="reference", classifier_keep=1.0
-        )
+        lottery = Quota(ratios="global", sparsity=float(sparsity), rounding="reference", classifier_keep=1.0)
         (budget,) = plan_budgets(model, "magnitude", lottery)
         assert (budget.ranked, budget.classifier) == (expected["lt_keep_conv"], expected["linear"])
 
@@ -158,7 +156,9 @@ class TestSnip:
         model = curved()
         x, y = nets.examples(model)
         values, loss = loss_of(model)
-        expected = [np.abs(w * g) for w, g in zip(values, gradient(values, lambda v: loss(v, x, y)), strict=True)]
+        expected = [
+            np.abs(w * g) for w, g in zip(values, gradient(values, lambda v: loss(v, x, y)), strict=True)
+        ]
         assert max(errors(tt.score(model, "snip", data=(x, y)), expected)) < 1e-12
 
     def test_of_several_batches_sums_before_the_absolute_value(self):
@@ -177,9 +177,10 @@ class TestSnip:
             assert not array[~mask].any() and array[mask].any()
 
 
-class TestGrasp:
-    PLAIN = {"temperature": 1.0, "halves": False, "redraw_classifier": False}
+PLAIN = {"temperature": 1.0, "halves": False, "redraw_classifier": False}
 
+
+class TestGrasp:
     def hessian_gradient(self, model, x, y, halves=False, training=True, temperature=1.0):
         """H g by central differences of the gradient along g, in float64."""
         values, loss = loss_of(model)
@@ -201,7 +202,7 @@ class TestGrasp:
         x, y = nets.examples(model)
         values, product = self.hessian_gradient(model, x, y, halves)
         expected = [-(w * h) for w, h in zip(values, product, strict=True)]
-        arrays = tt.score(model, "grasp", data=(x, y), **{**self.PLAIN, "halves": halves})
+        arrays = tt.score(model, "grasp", data=(x, y), **{**PLAIN, "halves": halves})
         assert max(errors(arrays, expected)) < 1e-7
 
     @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ class TestGrasp:
         model = keras.Model(inputs, nets.dense(3, 2, dtype="float64")(x))
         x, y = nets.examples(model)
         values, product = self.hessian_gradient(model, x.astype("float64"), y)
-        arrays = tt.score(model, "grasp", data=(x.astype("float64"), y), **self.PLAIN)
+        arrays = tt.score(model, "grasp", data=(x.astype("float64"), y), **PLAIN)
         # Stock Keras, left as it is, is off by 4 % behind batch normalisation, and by more behind the others.
         assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-6
 
@@ -236,10 +237,10 @@ class TestGrasp:
     def test_several_batches_are_one_but_for_a_factor(self):
         model = curved()
         x, y = nets.examples(model, 8)
-        whole = tt.score(model, "grasp", data=(x, y), **self.PLAIN)
+        whole = tt.score(model, "grasp", data=(x, y), **PLAIN)
         for cuts in ([4], [3], [1, 6]):
             parts = list(zip(np.split(x, cuts), np.split(y, cuts), strict=True))
-            arrays = tt.score(model, "grasp", data=parts, **self.PLAIN)
+            arrays = tt.score(model, "grasp", data=parts, **PLAIN)
             assert max(errors(arrays, [len(parts) ** 2 * array for array in whole])) < 1e-12
 
     def test_halves_are_batches_where_examples_do_not_see_each_other(self):
@@ -254,7 +255,7 @@ class TestGrasp:
         model = curved()
         x, y = nets.examples(model)
         values, product = self.hessian_gradient(model, x, y, temperature=5.0)
-        arrays = tt.score(model, "grasp", data=(x, y), **{**self.PLAIN, "temperature": 5})
+        arrays = tt.score(model, "grasp", data=(x, y), **{**PLAIN, "temperature": 5})
         assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-7
 
     def test_the_classifier_is_drawn_anew_from_the_seed(self):
@@ -326,7 +327,7 @@ class TestObd:
     @pytest.mark.parametrize("probes", [0, -1, 1.5, True, np.True_, "3", None])
     def test_probes(self, probes):
         model = curved()
-        with pytest.raises(ValueError, match="probes is a whole number, 1 or more. Received: "):
+        with pytest.raises(ValueError, match=r"probes is a whole number, 1 or more. Received: "):
             tt.score(model, "obd", data=nets.examples(model), probes=probes)
 
 

@@ -118,6 +118,11 @@ class TestSummary:
         ]
         assert ticket.effective_sparsity == 1 - 1244 / 2010
 
+    def test_is_what_print_shows(self):
+        ticket = example()
+        assert str(ticket) == ticket.summary()
+        assert repr(ticket).startswith(f"Ticket({ticket.kept} of {ticket.total} weights in ")
+
     def test_says_that_no_path_is_left(self):
         ticket = Ticket((np.ones(4, bool), np.zeros(2, bool)), ("a", "b"), on_path=(0, 0))
         assert ticket.collapsed == "no path is left from an input to an output: nothing is kept of b"

@@ -66,7 +66,7 @@ def wrapped_calls(
 
 @contextlib.contextmanager
 def fresh_functions(model: keras.Model) -> Iterator[None]:
-    """For the duration, calls that the user made a `tf.function` are traced afresh; what is traced then is forgotten.
+    """For the duration, calls that the user made a `tf.function` are traced afresh, and for that only.
 
     A trace from before would read variables past a StatelessScope, and one made inside the scope would keep
     its values.
@@ -79,6 +79,20 @@ def fresh_functions(model: keras.Model) -> Iterator[None]:
     finally:
         for (holder, key), function in zip(places, before, strict=True):
             holder[key] = function
+
+
+@contextlib.contextmanager
+def kept_losses(model: keras.Model) -> Iterator[None]:
+    """Afterwards, layers have the losses again that their last call added: every call clears them."""
+    layers = model._flatten_layers()
+    before = [(layer, layer._losses[:], set(layer._loss_ids)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, losses, ids in before:
+            layer._losses[:] = losses
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
 
 
 def renew_functions(model: keras.Model) -> None:
@@ -102,7 +116,7 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
             return model(*args, training=False, **kwargs)
 
     try:
-        with fresh_functions(model):
+        with fresh_functions(model), kept_losses(model):
             tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
     except Exception as error:
         raise ValueError(
@@ -176,7 +190,7 @@ class _ReadRecorder(keras.StatelessScope):
 
 
 def _own_functions(model: keras.Model) -> list[tuple[Any, Any]]:
-    """(holder, key) of every layer's `call` that is a `tf.function`: its own attribute, or bound by its class."""
+    """(holder, key) of each layer's `call` that is a `tf.function`: its attribute, or bound by its class."""
     places: list[tuple[Any, Any]] = []
     for layer in model._flatten_layers():
         if isinstance(layer.__dict__.get("call"), tf.types.experimental.PolymorphicFunction):

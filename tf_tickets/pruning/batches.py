@@ -86,7 +86,8 @@ def _iterate(data: Any) -> Iterable:
         return data
     if isinstance(data, tuple):
         return [data]
-    if isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, np.ndarray)) and not tf.is_tensor(data):
+    no_batches = isinstance(data, (str, bytes, dict, np.ndarray)) or tf.is_tensor(data)
+    if isinstance(data, Iterable) and not no_batches:
         return data
     raise TypeError(
         "data= takes (x, y) arrays, a tf.data.Dataset of batches, or an iterable of batches. "

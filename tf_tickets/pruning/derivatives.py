@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, computing_in
-from tf_tickets.layers.forward_order import call_arguments, fresh_functions
+from tf_tickets.layers.forward_order import call_arguments, fresh_functions, kept_losses
 
 Loss = Callable[[Any, Any], tf.Tensor]
 Batch = tuple[Any, ...]
@@ -67,7 +67,9 @@ class ScoringLoss:
         self.model = model
         self.weights = weights
         self.precision = precision_of(weights)
-        self.batches = [(batch, len(sizes) * size / sum(sizes)) for batch, size in zip(batches, sizes, strict=True)]
+        self.batches = [
+            (batch, len(sizes) * size / sum(sizes)) for batch, size in zip(batches, sizes, strict=True)
+        ]
         self.temperature = temperature
         self.training = bool(training)
         self.halves = halves
@@ -141,9 +143,9 @@ class ScoringLoss:
         if activation is None:
             if not self._outputs_are_logits and self.temperature != 1:
                 raise ValueError(
-                    f"temperature={self.temperature} divides logits, and the outputs of model '{self.model.name}' "
-                    "are not known to be logits to its loss. Pass temperature=1, or loss=(y, outputs) -> scalar "
-                    "that divides them itself."
+                    f"temperature={self.temperature} divides logits, and the outputs of model "
+                    f"'{self.model.name}' are not known to be logits. Pass temperature=1, or "
+                    "loss=(y, outputs) -> scalar that divides them itself."
                 )
             if not output.dtype.is_floating:
                 return output
@@ -167,7 +169,7 @@ def stateless_in(
     values: Values,
     others: Mapping[int, tf.Tensor] = types.MappingProxyType({}),
 ) -> Iterator[None]:
-    """For the duration, the model computes in a precision, its weights have these values, and no state changes.
+    """For the duration, the model computes in a precision, with these weights, and no state changes.
 
     Args:
         model: a built model.
@@ -183,12 +185,12 @@ def stateless_in(
     # Past the constructor, which would round the values to the variables' dtype.
     scope.state_mapping |= others
     scope.state_mapping |= {id(entry.weight): value for entry, value in zip(weights, values, strict=True)}
-    with fresh_functions(model), computing_in(model, precision), scope:
+    with fresh_functions(model), kept_losses(model), computing_in(model, precision), scope:
         yield
     if scope.unread:
         raise ValueError(
-            f"The forward pass of model '{model.name}' reads {', '.join(sorted(scope.unread.values()))} only inside "
-            "a tf.function that was traced before, where other values cannot be tried. Take tf.function off what "
+            f"Model '{model.name}' reads {', '.join(sorted(scope.unread.values()))} only inside a "
+            "tf.function that was traced before, where other values cannot be tried. Take tf.function off what "
             "the model calls, or make the whole `call` of a layer the tf.function."
         )
 
@@ -288,7 +290,7 @@ def _in_precision(precision: str, loss: Any) -> Any:
 
 @contextlib.contextmanager
 def _alone_in(precision: str) -> Iterator[None]:
-    """For the duration, losses that Keras makes have a precision, and are not divided by a number of replicas."""
+    """For the duration, losses that Keras makes have a precision and are not divided by the replicas."""
     floatx, strategy = keras.config.floatx(), tf.distribute.get_strategy
     keras.config.set_floatx(precision)
     tf.distribute.get_strategy = lambda: types.SimpleNamespace(num_replicas_in_sync=1)
@@ -301,7 +303,9 @@ def _alone_in(precision: str) -> Iterator[None]:
 
 def _own_loss(loss: Loss, outputs: Any, y: Any, *weight: Any) -> tf.Tensor:
     if weight:
-        raise ValueError("A loss of your own is called as (y, outputs): leave sample weights out of the batches.")
+        raise ValueError(
+            "A loss of your own is called as (y, outputs): leave sample weights out of the batches."
+        )
     value = tf.convert_to_tensor(loss(y, outputs))
     if value.shape.rank != 0:
         raise ValueError(f"loss(y, outputs) gives one number. Received shape: {value.shape}")
@@ -319,13 +323,11 @@ def _cross_entropy(outputs: Any, labels: Any, *weight: Any) -> tf.Tensor:
     if logits.shape.rank != 2 or not tf.as_dtype(labels.dtype).is_integer:
         raise ValueError(
             "A model that is not compiled is scored by the cross-entropy of integer labels and outputs "
-            f"(batch, classes). Received labels {labels.dtype.name} and outputs {logits.shape}. Compile it with a "
-            "loss, or pass loss=(y, outputs) -> scalar."
+            f"(batch, classes). Received labels {labels.dtype.name} and outputs {logits.shape}. "
+            "Compile it with a loss, or pass loss=(y, outputs) -> scalar."
         )
     logits = tf.cast(logits, keras.backend.result_type(logits.dtype, "float32"))
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits)
-    )
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits))
 
 
 def _examples(batch: Batch) -> int:

@@ -53,7 +53,8 @@ def preserve_flow(
     """Masks in which every input and every output channel of every layer keeps a weight.
 
     Each channel without one gets its best-scored weight: first the output channels, then the inputs that are
-    still without. Random scores mean a random weight, as in section 2.3 of the notes on random pruning.
+    still without. Random scores mean a random weight, as in the code of "Why Random Pruning Is All We Need to
+    Start Sparse" (which loses part of the repair).
 
     Args:
         masks: bool arrays, one a layer; they are not changed.

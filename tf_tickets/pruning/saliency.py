@@ -16,8 +16,8 @@ from tf_tickets.pruning.traces import kept_trace
 
 Arrays = list[np.ndarray]
 
-# Layers that are the identity where all is positive, but for a maximum; and those that bring raw images to the
-# numbers that a network works with, which may be below zero.
+# The identity where all is positive, but for a maximum; and what brings raw images to the numbers that a
+# network works with, which may be below zero.
 PASSED = (keras.layers.ReLU, keras.layers.Rescaling, keras.layers.Normalization)
 
 
@@ -64,18 +64,26 @@ def grasp(
         batches: see `ScoringLoss`. With several, g and H are their sums.
         rng: draws the classifier.
         temperature: divides the logits. Pass 1 for a loss that takes no logits.
-        halves: cut every batch in two by position, which is by class where it is sorted, and sum the gradients
-            and the Hessians of the halves, each normalised by its own statistics, as the authors' code does.
+        halves: cut every batch in two by position, which is by class where it is sorted, and sum gradients
+            and Hessians of the halves, each normalised by its own statistics, as the authors' code does.
         redraw_classifier: score with a Xavier-normal classifier (the last dense kernel), as the authors' code
             does: initial weights near zero have tiny gradients. The model keeps its own.
         loss: `(y, outputs) -> scalar` instead of the model's own.
         training: as for `snip`.
 
-    Reference: Wang et al., 2020, "Picking winning tickets before training by preserving gradient flow", eq. 8.
+    Reference: Wang et al., 2020, "Picking winning tickets before training by preserving gradient flow",
+    eq. 8.
     """
     weights = prunable_weights(model)
     scoring = kept_trace(
-        ScoringLoss, model, weights, batches, loss=loss, temperature=temperature, training=training, halves=halves
+        ScoringLoss,
+        model,
+        weights,
+        batches,
+        loss=loss,
+        temperature=temperature,
+        training=training,
+        halves=halves,
     )
     values = scoring.values()
     if redraw_classifier:
@@ -93,10 +101,10 @@ def obd(
 ) -> Arrays:
     """w^2 h / 2, h the diagonal of the loss's Hessian: what the loss gains when the weight is removed.
 
-    The diagonal is Hutchinson's estimate from exact Hessian products, the mean of v (H v) over random signs v.
-    It is unbiased for any network and loss, and needs neither a positive curvature nor the recursion of the
-    paper, which is only written for layers in a row. Its standard deviation for one weight is the root of the
-    sum of the squares of that row's other elements, over the root of `probes`.
+    The diagonal is Hutchinson's estimate from exact Hessian products, the mean of v (H v) over random signs
+    v. It is unbiased for any network and loss, and needs neither a positive curvature nor the recursion of
+    the paper, which is only written for layers in a row. Its standard deviation for one weight is the root
+    of the sum of the squares of that row's other elements, over the root of `probes`.
 
     Args:
         model: a built, trained model.
@@ -113,32 +121,42 @@ def obd(
     weights = prunable_weights(model)
     scoring = kept_trace(ScoringLoss, model, weights, batches, loss=loss, training=training)
     values = scoring.values()
-    diagonal = [np.zeros(entry.shape, value.dtype.as_numpy_dtype) for entry, value in zip(weights, values, strict=True)]
+    diagonal = [
+        np.zeros(entry.shape, value.dtype.as_numpy_dtype)
+        for entry, value in zip(weights, values, strict=True)
+    ]
     for _ in range(probes):
-        signs = [tf.constant(rng.choice((-1.0, 1.0), entry.shape), value.dtype) for entry, value in zip(weights, values, strict=True)]
-        for total, product in zip(diagonal, _products(signs, scoring.hessian_product(values, signs)), strict=True):
+        signs = [
+            tf.constant(rng.choice((-1.0, 1.0), entry.shape), value.dtype)
+            for entry, value in zip(weights, values, strict=True)
+        ]
+        for total, product in zip(
+            diagonal, _products(signs, scoring.hessian_product(values, signs)), strict=True
+        ):
             total += product / probes
     return [w.numpy() ** 2 * h / 2 for w, h in zip(values, diagonal, strict=True)]
 
 
 def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Arrays:
-    """|w dR/dw|, R the sum of the outputs for an input of ones, with every parameter replaced by its absolute value.
+    """|w dR/dw|, R the sum of the outputs for inputs of one, every parameter replaced by its absolute value.
 
-    No data is used. What flows is positive, where a ReLU is the identity; so is taken every activation that is
-    zero at zero, as one that saturates would stop the flow. Layers that preprocess images pass the ones on, and
-    a softmax or sigmoid at the end is left out. In float64: R is a product over all layers, which float32
-    cannot hold. Pruning by this score takes 100 rounds unless `rounds=` says otherwise; one round alone tends
-    to remove whole layers. That many rounds keep every layer holds for layers in a row; queries and keys of
-    attention and the gates of squeeze-and-excitation get next to no flow, and are lost: pass `min_keep=` or
-    `exclude` them.
+    No data is used. What flows is positive, where a ReLU is the identity; every other activation that is zero
+    at zero is taken to be so too, as one that saturates would stop the flow. Layers that preprocess images
+    pass the ones on, and a softmax or sigmoid at the end is left out. In float64: R is a product over all
+    layers, which float32 cannot hold.
+
+    Pruning by this score takes 100 rounds unless `rounds=` says otherwise; one round alone tends to remove
+    whole layers. Many rounds keep every layer of a network whose layers come in a row. Queries and keys of
+    attention, and the gates of squeeze-and-excitation, get next to no flow and are lost: pass `min_keep=`, or
+    leave them alone (`mask_layers(exclude=...)`).
 
     Args:
         model: a built model.
         batches: not used.
         rng: not used.
 
-    Reference: Tanaka et al., 2020, "Pruning neural networks without any data by iteratively conserving synaptic
-    flow", eq. 4 and algorithm 1.
+    Reference: Tanaka et al., 2020, "Pruning neural networks without any data by iteratively conserving
+    synaptic flow", eq. 4 and algorithm 1.
     """
     return kept_trace(_SynapticFlow, model, prunable_weights(model)).scores()
 
@@ -156,7 +174,8 @@ class _SynapticFlow:
         arrays = [array.numpy() for array in self._traced()]
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError(
-                f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too fast."
+                f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too "
+                "fast."
             )
         return arrays
 

@@ -118,6 +118,12 @@ class Ticket:
         """Hash of the masks with their shapes and order."""
         return masks_sha256(self.masks)
 
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Ticket({self.kept:,} of {self.total:,} weights in {len(self.masks)} layers, {self.sha256[:10]})"
+
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
         rows: list[tuple[str, ...]] = [
