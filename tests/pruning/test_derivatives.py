@@ -236,8 +236,37 @@ class TestWhatIsRefused:
         model = Hidden()
         x, y = nets.examples(net())
         model(x)
-        with pytest.raises(ValueError, match=r"only inside a tf.function that was traced before"):
+        with pytest.raises(ValueError, match=r"only inside a tf.function traced before"):
             self.score(model, data=(x, y))
+
+
+class TestArguments:
+    def test_a_call_of_two_arguments_takes_a_tuple_of_inputs(self):
+        class Two(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.left, self.right = keras.layers.Dense(3), keras.layers.Dense(3)
+
+            def call(self, a, b):
+                return self.left(a) + self.right(b)
+
+        model = Two()
+        (x, y), (other, _) = nets.examples(net()), nets.examples(net(), seed=1)
+        model(x, other)
+        arrays = tt.score(model, "snip", data=((x, other), y))
+        assert [array.shape for array in arrays] == [(4, 3), (4, 3)]
+        assert all(array.any() for array in [*arrays, *tt.score(model, "synflow")])
+
+    def test_a_normalisation_over_replicas_is_exact_too(self):
+        inputs = keras.Input((4,), dtype="float64")
+        x = nets.dense(5, 0, dtype="float64")(inputs)
+        outputs = []
+        for synchronized in (False, True):
+            h = keras.layers.BatchNormalization(synchronized=synchronized, dtype="float64")(x)
+            head = keras.layers.Dense(3, kernel_initializer=nets.drawn(1), dtype="float64")
+            outputs.append(keras.Model(inputs, head(keras.ops.tanh(h))))
+        one, other = (tt.score(model, "grasp", data=nets.examples(model)) for model in outputs)
+        close(one, other, 1e-8)
 
 
 class TestOptions:

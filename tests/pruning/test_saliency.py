@@ -292,20 +292,72 @@ class TestObd:
         blocks = tape.jacobian(flat, values)
         return np.concatenate([block.numpy().reshape(len(flat), -1) for block in blocks], axis=1)
 
-    def test_is_the_true_diagonal_but_for_noise_of_a_known_size(self):
+    def relu_net(self):
+        model = nets.functional((3, 4, 3), dtype="float64", activation="relu")
+        model.layers[-1].activation = keras.activations.linear
+        return model
+
+    def scored(self, model, data, **options):
+        """The diagonal of which the scores are made."""
+        w = np.concatenate([kernel.ravel() for kernel in nets.kernels(model)])
+        return 2 * np.concatenate([a.ravel() for a in tt.score(model, "obd", data=data, **options)]) / w**2
+
+    def test_is_the_true_diagonal_of_a_relu_network(self):
+        model, probes = self.relu_net(), 400
+        data = nets.examples(model, 9)
+        estimate, diagonal = self.scored(model, data, probes=probes), np.diag(self.true_hessian(model, *data))
+        seen = diagonal > 0
+        # The relative error of one probe is sqrt(2) at most.
+        assert np.abs(estimate[seen] / diagonal[seen] - 1).max() < 4 * np.sqrt(2 / probes)
+        assert np.abs(estimate[~seen]).max(initial=0) == 0, "of dead units"
+        assert (estimate >= 0).all()
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            {"activation": "softmax", "loss": keras.losses.SparseCategoricalCrossentropy()},
+            {"activation": None, "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+        ],
+        ids=["softmax", "logits"],
+    )
+    def test_is_the_same_whether_the_softmax_is_in_the_model_or_in_the_loss(self, head):
+        model = self.relu_net()
+        data = nets.examples(model, 9)
+        expected = tt.score(model, "obd", data=data, probes=3)
+        model.layers[-1].activation = keras.activations.get(head["activation"])
+        model.compile(loss=head["loss"])
+        assert max(errors(tt.score(model, "obd", data=data, probes=3), expected)) < 1e-9
+
+    def test_of_several_batches_is_that_of_one(self):
+        model, probes = self.relu_net(), 400
+        x, y = nets.examples(model, 12)
+        cut = self.scored(model, [(x[:8], y[:8]), (x[8:], y[8:])], probes=probes)
+        diagonal = np.diag(self.true_hessian(model, x, y))
+        seen = diagonal > 0
+        # Two batches sum up what one averages.
+        assert np.abs(cut[seen] / diagonal[seen] / 2 - 1).max() < 4 * np.sqrt(2 / probes)
+
+    def test_of_squared_errors_of_several_outputs_is_exact(self):
+        """Where each example reaches one output alone, no sign matters."""
+        model = nets.functional((5, 1), dtype="float64", use_bias=False)
+        x, y = np.eye(5), np.arange(5.0)[:, None]
+        model.compile(loss="mse")
+        w = nets.kernels(model)[0]
+        (array,) = tt.score(model, "obd", data=(x, y), probes=1)
+        np.testing.assert_allclose(array, w**2 / 5, rtol=1e-12)
+
+    def test_hutchinsons_is_the_true_diagonal_but_for_noise_of_a_known_size(self):
         model = curved(sizes=(3, 4, 3))
-        x, y = nets.examples(model, 9)
-        hessian = self.true_hessian(model, x, y)
-        w, diagonal = np.concatenate([kernel.ravel() for kernel in nets.kernels(model)]), np.diag(hessian)
+        data, probes = nets.examples(model, 9), 400
+        hessian = self.true_hessian(model, *data)
+        estimate, diagonal = self.scored(model, data, probes=probes, curvature="hessian"), np.diag(hessian)
         spread = np.sqrt(np.sum(hessian**2, axis=1) - diagonal**2)
-        probes = 400
-        estimate = np.concatenate([a.ravel() for a in tt.score(model, "obd", data=(x, y), probes=probes)])
-        deviations = (2 * estimate / w**2 - diagonal) / (spread / np.sqrt(probes))
+        deviations = (estimate - diagonal) / (spread / np.sqrt(probes))
         # Unbiased, and of the standard deviation that the docstring tells.
         assert np.abs(deviations).max() < 4.5
         assert 0.4 < np.mean(deviations**2) < 2
 
-    def test_is_exact_where_the_hessian_is_diagonal(self):
+    def test_hutchinsons_is_exact_where_the_hessian_is_diagonal(self):
         """One unit of one weight an input, and inputs that come one at a time."""
         model = nets.functional((5, 1), dtype="float64", use_bias=False)
         x, y = np.eye(5), np.arange(5.0)
@@ -314,8 +366,20 @@ class TestObd:
             return tf.reduce_mean(tf.square(tf.cast(y, outputs.dtype) - outputs[:, 0]))
 
         w = nets.kernels(model)[0]
-        (array,) = tt.score(model, "obd", data=(x, y), loss=squared, probes=1)
+        (array,) = tt.score(model, "obd", data=(x, y), loss=squared, probes=1, curvature="hessian")
         np.testing.assert_allclose(array, w**2 / 5, rtol=1e-12)
+
+    def test_curvatures(self):
+        model = curved()
+        with pytest.raises(
+            ValueError, match=r"curvature='fisher' is unknown. Choose one of: gauss_newton, hessian"
+        ):
+            tt.score(model, "obd", data=nets.examples(model), curvature="fisher")
+
+    def test_too_many_outputs_to_form_their_hessian(self):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(5000)])
+        with pytest.raises(ValueError, match=r"at most 4,096 numbers an example.*curvature='hessian'"):
+            tt.score(model, "obd", data=nets.examples(model))
 
     def test_scores_the_predicting_network_by_default(self):
         model = nets.convolutional()
