@@ -4,16 +4,22 @@ A shell script stands for Python here: it writes down how it is called, makes a 
 and installs nothing. So these tests need no network and show every way that an install can go.
 """
 
+import importlib
 import os
 import runpy
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import setuptools
+import tensorflow as tf
 from packaging.requirements import Requirement
+
+from tf_tickets.pruning import saliency
+from tf_tickets.pruning.derivatives import ScoringLoss
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "env", "grep", "mkdir", "sleep", "tail"]
@@ -250,3 +256,71 @@ def test_constraints_name_a_version_of_every_requirement_for_each_python(monkeyp
 def test_scripts_are_executable():
     for name in ("scripts/run", "scripts/test", ".ci/run"):
         assert os.access(ROOT / name, os.X_OK), name
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """Imports a module of scripts/benchmarks."""
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "benchmarks")
+    return importlib.import_module
+
+
+@pytest.mark.parametrize("case", ["distinct", "tied", "min_keep"])
+def test_the_bench_measures_a_selection(benchmarks, case):
+    found = benchmarks("selection").measure(case, count=1000, turns=1)
+    assert 0 < found["fastest_s"] <= found["seconds"]
+    assert found["memory"] > 1
+
+
+def test_the_bench_times_scores_that_were_traced_before(benchmarks, monkeypatch):
+    contenders = benchmarks("contenders")
+    made = []
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
+    monkeypatch.setattr(saliency, "ScoringLoss", lambda *a, **b: made.append(b) or ScoringLoss(*a, **b))
+    steps = contenders.CONTENDERS["snip"]("resnet8", 2, 1)
+    steps(1)
+    steps(2)
+    assert len(made) == 1
+
+
+def test_the_bench_compares_contenders_that_take_turns(benchmarks):
+    known = set(benchmarks("contenders").CONTENDERS)
+    for comparison in benchmarks("comparisons").COMPARISONS.values():
+        named = {name for ratio in comparison.ratios for name in (ratio.of, ratio.over)}
+        assert named <= set(comparison.contenders) <= known
+
+
+def test_the_bench_says_what_it_can_measure():
+    bench = ROOT / "scripts" / "benchmarks" / "main.py"
+    asked = subprocess.run([sys.executable, bench, "--what=speed"], capture_output=True, text=True)
+    assert asked.returncode == 1
+    assert "--what takes some of: training, scoring, selection" in asked.stderr
+
+
+def test_the_scores_in_pytorch_are_those_of_the_definition(benchmarks):
+    torch = pytest.importorskip("torch")
+    scores = benchmarks("torch_scores")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+    x, y = torch.randn(6, 3).double(), torch.tensor([0, 0, 0, 1, 1, 1])
+
+    def gradient(step, direction):
+        torch.manual_seed(1)  # of the classifier, which GraSP draws
+        copy, weights = scores._copied(model, redraw=True)
+        for weight, way in zip(weights, direction, strict=True):
+            weight.data += step * way
+        losses = [torch.nn.functional.cross_entropy(copy(x[i : i + 3]) / 200, y[i : i + 3]) for i in (0, 3)]
+        return weights, torch.autograd.grad(sum(losses), weights)
+
+    weights, along = gradient(0, [0, 0])
+    (_, ahead), (_, behind) = gradient(1e-3, along), gradient(-1e-3, along)
+    expected = [-w * (a - b) / 2e-3 for w, a, b in zip(weights, ahead, behind, strict=True)]
+    for name in ("grasp", "grasp_one_pass"):
+        torch.manual_seed(1)
+        found = scores.SCORES[name](model, x, y, 200.0)
+        torch.testing.assert_close(found, [score.detach() for score in expected], rtol=1e-6, atol=1e-12)
+
+    weights = [model[0].weight, model[2].weight]
+    gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(model(x), y), weights)
+    expected = [(w * g).abs().detach() for w, g in zip(weights, gradients, strict=True)]
+    torch.testing.assert_close(scores.snip(model, x, y, 200.0), expected)

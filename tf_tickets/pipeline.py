@@ -187,7 +187,7 @@ def _found(
     for note in ticket.notes:
         job.show.line(f"  note: {note}")
     if ticket.collapsed:
-        job.show.warn(f"the network has collapsed: {ticket.collapsed}")
+        job.show.warn(ticket.collapsed)
     return ticket
 
 

@@ -4,21 +4,22 @@
 
 training: our trainer, masked and not, beside Keras's own layers, a plain fit and a plain PyTorch loop.
 
-scoring: SNIP and GraSP (temperature 200, in halves, the classifier redrawn) as multiples of one training step of
-the same batch; beside them the same scores in plain PyTorch as multiples of one step of the plain PyTorch loop.
-GraSP stands twice there: as the authors' code computes it, with two forward passes of each half, and in one pass.
-What counts is a call as rounds of pruning make it, traced before; the first call, which traces, is shown too.
---batch_size=100 is the papers' scoring batch, 10 of each of 10 classes.
+scoring: SNIP and GraSP (temperature 200, in halves, the classifier redrawn) as multiples of one training
+step of the same batch; beside them the same scores in plain PyTorch as multiples of one step of the plain
+PyTorch loop. GraSP stands twice there: as the authors' code computes it, with two forward passes of each
+half, and in one pass. What counts is a call as rounds of pruning make it, traced before; the first call,
+which traces, is shown too. --batch_size=100 is the papers' scoring batch, 10 of each of 10 classes.
 
-selection: seconds and memory, with the scores themselves, of choosing the 10 % largest of --scores scores over all
-layers together: of scores that differ, that are all the same, and with a weight of each layer kept at least.
+selection: seconds and memory, with the scores themselves, of choosing the 10 % largest of --scores scores
+over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
+at least.
 
-Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make the
-ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratio of the fastest turns
-stands behind each; a ratio with a limit is followed by it. Peak memory is a process's, libraries and all.
+Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
+the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratio of the
+fastest turns stands behind each; a ratio with a limit is followed by it. Peak memory is a process's,
+libraries and all.
 """
 
-import dataclasses
 import importlib.util
 import json
 import os
@@ -32,51 +33,8 @@ from absl import app, flags
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contenders
 import selection
+from comparisons import COMPARISONS
 
-
-@dataclasses.dataclass(frozen=True)
-class Ratio:
-    """One line of a comparison: `of` over `over`, and what it should not exceed."""
-
-    title: str
-    of: str
-    over: str
-    limit: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Contenders that take turns, and what of them is compared."""
-
-    contenders: tuple[str, ...]
-    ratios: tuple[Ratio, ...]
-
-
-COMPARISONS = {
-    "training": Comparison(
-        ("stock", "unmasked", "masked", "fit", "torch", "torch_channels_last"),
-        (
-            Ratio("masked / unmasked", "masked", "unmasked"),
-            Ratio("unmasked / stock Keras layers", "unmasked", "stock"),
-            Ratio("masked / torch", "masked", "torch"),
-            Ratio("masked / torch, channels last", "masked", "torch_channels_last"),
-            Ratio("trainer / fit", "masked", "fit"),
-        ),
-    ),
-    "scoring": Comparison(
-        ("masked", "snip", "grasp", "torch", "torch_snip", "torch_grasp", "torch_grasp_one_pass"),
-        (
-            Ratio("SNIP / training step", "snip", "masked", limit=1.25),
-            Ratio("GraSP / training step", "grasp", "masked", limit=2.6),
-            Ratio("torch SNIP / torch step", "torch_snip", "torch"),
-            Ratio("torch GraSP / torch step", "torch_grasp", "torch"),
-            Ratio("torch GraSP, one pass / step", "torch_grasp_one_pass", "torch"),
-            Ratio("SNIP / torch SNIP", "snip", "torch_snip"),
-            Ratio("GraSP / torch GraSP", "grasp", "torch_grasp"),
-            Ratio("GraSP / torch GraSP, one pass", "grasp", "torch_grasp_one_pass"),
-        ),
-    ),
-}
 WHATS = (*COMPARISONS, "selection")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
 

@@ -65,13 +65,11 @@ class TestTheAuthorsMasks:
 
     def test_through_prune(self, small):
         weights = nets.values(small)
-        with pytest.warns(UserWarning, match="The network has collapsed: no path is left"):
+        with pytest.warns(UserWarning, match="After pruning, the network has collapsed: no path is left"):
             lt = tt.prune(smallnet.build(), "lt", 0.9, init_weights=weights, rounding="reference")
         assert_same(lt.masks, fixture_masks("lt_float32", "mask/0.9"))
-        collapsed = (
-            "no path is left from an input to an output: nothing is kept of conv1/kernel, conv2/kernel"
-        )
-        assert lt.collapsed == collapsed and f"collapsed: {collapsed}" in lt.summary()
+        assert lt.collapsed == "the network has collapsed: no path is left from an input to an output"
+        assert lt.collapsed in lt.summary()
         hybrid = tt.prune(smallnet.build(), "hybrid", 0.5, rounding="reference", family="vgg")
         assert_same(hybrid.masks, fixture_masks("hybrid_float32", "vgg19_bn/mask/0.5"))
 

@@ -121,18 +121,22 @@ class TestSummary:
     def test_is_what_print_shows(self):
         ticket = example()
         assert str(ticket) == ticket.summary()
-        assert repr(ticket).startswith(f"Ticket({ticket.kept} of {ticket.total} weights in ")
+        assert repr(ticket).startswith(f"Ticket({ticket.kept} of {ticket.total} in 3 layers, ")
 
     def test_says_that_no_path_is_left(self):
-        ticket = Ticket((np.ones(4, bool), np.zeros(2, bool)), ("a", "b"), on_path=(0, 0))
-        assert ticket.collapsed == "no path is left from an input to an output: nothing is kept of b"
-        disconnected = Ticket((np.ones(4, bool), np.ones(2, bool)), ("a", "b"), on_path=(0, 0))
-        assert disconnected.collapsed == "no path is left from an input to an output"
+        ticket = Ticket((np.ones(4, bool), np.ones(2, bool)), ("a", "b"), on_path=(0, 0))
+        assert ticket.collapsed == "the network has collapsed: no path is left from an input to an output"
+        assert ticket.summary().splitlines()[-1] == ticket.collapsed
 
     def test_names_the_collapsed_layers(self):
         ticket = Ticket((np.zeros(4, bool), np.ones(4, bool), np.zeros(2, bool)), ("a", "b", "c"))
-        assert ticket.summary().splitlines()[-1] == "collapsed: nothing is kept of a, c"
-        assert "collapsed" not in example().summary()
+        assert ticket.collapsed_layers == ("a", "c")
+        assert ticket.summary().splitlines()[-1] == "collapsed layers, of which nothing is left: a, c"
+        assert example().collapsed is None and "collapsed" not in example().summary()
+
+    def test_a_layer_off_every_path_has_collapsed_too(self):
+        ticket = Ticket((np.ones(4, bool), np.ones(2, bool)), ("a", "b"), on_path=(4, 0))
+        assert ticket.collapsed_layers == ("b",)
 
 
 class TestComparison:

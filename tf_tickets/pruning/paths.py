@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import Masked, MaskedWeight, computing_in, example_inputs
-from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.layers.forward_order import kept_losses, wrapped_calls
 from tf_tickets.pruning.flow import channel_axes
 
 # Double precision keeps products of hundreds of layers apart from zero. A call that insists on its own
@@ -61,7 +61,7 @@ def on_path(
             with (
                 computing_in(model, dtype),
                 _smoothed(model, rng),
-                _kept_losses(model),
+                kept_losses(model),
                 _functions_run_eagerly(),
             ):
                 probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
@@ -160,17 +160,6 @@ def _functions_run_eagerly() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
-
-
-@contextlib.contextmanager
-def _kept_losses(model: keras.Model) -> Iterator[None]:
-    """A model that is called forgets the losses of the call before."""
-    kept = [(layer, list(layer._losses)) for layer in model._flatten_layers()]
-    try:
-        yield
-    finally:
-        for layer, losses in kept:
-            layer._losses[:] = losses
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ def prune(
             restore_weights(model, own_values)
         raise
     if ticket.collapsed:
-        warnings.warn(f"The network has collapsed: {ticket.collapsed}.", stacklevel=2)
+        warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)
     return ticket
 
 

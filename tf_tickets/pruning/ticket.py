@@ -105,13 +105,18 @@ class Ticket:
         return None if self.on_path is None else 1 - sum(self.on_path) / self.total
 
     @property
+    def collapsed_layers(self) -> tuple[str, ...]:
+        """Names of weights of which nothing is left, or nothing on a path where that is known."""
+        left = self.on_path or tuple(layer.kept for layer in self.layers)
+        return tuple(name for name, count in zip(self.names, left, strict=True) if not count)
+
+    @property
     def collapsed(self) -> str | None:
         """A sentence on layers of which nothing is left, or a network without a path; None if all is well."""
-        empty = [layer.name for layer in self.layers if not layer.kept]
         if self.on_path is not None and not any(self.on_path):
-            cut = f": nothing is kept of {', '.join(empty)}" if empty else ""
-            return f"no path is left from an input to an output{cut}"
-        return f"nothing is kept of {', '.join(empty)}" if empty else None
+            return "the network has collapsed: no path is left from an input to an output"
+        layers = self.collapsed_layers
+        return f"collapsed layers, of which nothing is left: {', '.join(layers)}" if layers else None
 
     @property
     def sha256(self) -> str:
@@ -122,7 +127,7 @@ class Ticket:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"Ticket({self.kept:,} of {self.total:,} weights in {len(self.masks)} layers, {self.sha256[:10]})"
+        return f"Ticket({self.kept:,} of {self.total:,} in {len(self.masks)} layers, {self.sha256[:10]})"
 
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
@@ -139,7 +144,7 @@ class Ticket:
             effective = f"{self.effective_sparsity:.4%}"
         lines = [table(head, rows), f"sparsity {self.sparsity:.4%}, effective sparsity {effective}"]
         if self.collapsed:
-            lines.append(f"collapsed: {self.collapsed}")
+            lines.append(self.collapsed)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def apply(self, model: keras.Model) -> keras.Model:
