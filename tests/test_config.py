@@ -135,7 +135,7 @@ def test_scores_ratios_and_rounds_of_ones_own():
     settings, _ = configure("--method=lt", "--rounds=4", "--score=tests.pruning.nets:magnitudes")
     assert (settings.trained_rounds, settings.row.score) == (4, "tests.pruning.nets:magnitudes")
     assert len(settings.score_code) == 16
-    settings, _ = configure("--method=random", "--ratios=1,0.5,0.25")
+    settings, _ = configure("--method=random", "--ratios=1,0.5,0.25", "--sparsity=0.9")
     assert settings.ratios == (1.0, 0.5, 0.25)
     assert config.Config.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
@@ -151,6 +151,8 @@ def test_a_ticket_brings_its_method_and_sparsity(tmp_path):
     path.rename(moved)
     assert configure(f"--ticket={moved}", "--method=lr_rewinding")[0].identity == settings.identity
     Ticket((np.arange(10) < 3,), ("w",)).save(path)
+    with pytest.raises(ValueError, match=r"--rounding=exact is for drawing a ticket"):
+        configure(f"--ticket={path}", "--method=lt", "--rounding=exact")
     with pytest.raises(ValueError, match=r"was found by no method that is known: say by --method="):
         configure(f"--ticket={path}")
     with pytest.raises(ValueError, match=r"--rounds=2 is for drawing a ticket, and --ticket=.* brings one"):
@@ -204,6 +206,8 @@ def test_changed_data_is_another_config():
         (["--method=snip", "--score_options=temperature=1"], "score_options: Unknown option temperature"),
         (["--method=grasp", "--score_options=temperature"], "takes name=value. Received: 'temperature'"),
         (["--method=dense", "--score_options=a=1"], "prunes"),
+        (["--ratios=1,0.5,0.2"], "--ratios=1,0.5,0.2 are proportions, scaled to --sparsity: say that too"),
+        (["--method=dense", "--rounding=reference"], "--rounding=reference is only for a method that prunes"),
         (["--ratios=0.5,x"], "0.5,x is unknown.*a number for each layer, or ticket:FILE"),
         (["--method=lt", "--noredistribute"], "only for a method that uses ratios of layers"),
         (["--method=hybrid", "--sampling=bernoulli"], "only for a method that draws random masks"),

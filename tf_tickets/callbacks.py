@@ -10,6 +10,7 @@ A hybrid ticket of any model in one call (dense for 30 epochs, then pruned and r
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -226,15 +227,18 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._follow_schedule(range(self._steps + 1, done + 1))
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        if self.ticket is not None:
+        if self.ticket is not None and self.ticket.on_path is None:
             self.ticket = dataclasses.replace(self.ticket, on_path=path_counts(self.model, self.ticket.masks))
 
     def prune(self, sparsity: float) -> None:
         """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
-        # Paths are counted once, at the end: that is a forward pass of its own.
+        # Of a whole schedule paths are counted once, at the end: that is a forward pass of its own.
+        once = self.schedule is None
         self.ticket = draw_ticket(
-            self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=False
+            self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=once
         )
+        if self.ticket.collapsed:
+            warnings.warn(f"After pruning, {self.ticket.collapsed}.", stacklevel=2)
         self.ticket.apply(self.model)
 
     def _follow_schedule(self, steps: range) -> None:

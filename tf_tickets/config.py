@@ -70,7 +70,7 @@ METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
     ("rounds", lambda c: c.iterates, "gains by rounds: it trains between them, or its score sees the masks"),
     *(
         (flag, lambda c: c.row.prunes, "prunes")
-        for flag in ("ratios", "score", "score_options", "min_keep", "preserve_flow")
+        for flag in ("ratios", "score", "score_options", "min_keep", "preserve_flow", "rounding")
     ),
 )
 
@@ -197,8 +197,8 @@ def define_flags() -> None:
         flags.DEFINE_enum,
         TICKET,
         "rounding",
-        "exact",
-        "How ratios become counts: exact totals, or the authors' arithmetic.",
+        None,
+        "How ratios become counts: exact totals (default), or the authors' arithmetic.",
         choices=ROUNDINGS,
     )
     _define(
@@ -480,6 +480,8 @@ def check_flags(values: flags.FlagValues) -> None:
                 f"--{name}={values[name].value} is only for a method that {needs}; "
                 f"--method={method} does not."
             )
+    if isinstance(choice.ratios, tuple) and values.sparsity is None:
+        raise ValueError(f"--ratios={values.ratios} are proportions, scaled to --sparsity: say that too.")
     _check_score_options(choice, values)
     _classifier_keep(values.classifier_keep, row, choice.ratios)
     unknown = [name for name in values.export if name not in EXPORTS]
@@ -512,7 +514,7 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         family=values.ratio_family,
         classifier_keep=None if ticket else _classifier_keep(values.classifier_keep, row, choice.ratios),
         rewind_epoch=_rewind_epoch(values.rewind_epoch, row, recipe.epochs),
-        rounding=values.rounding,
+        rounding=_or(values.rounding, "exact"),
         seed=values.seed,
         dataset=values.dataset,
         data_fingerprint=fingerprint(dataset),
@@ -619,11 +621,11 @@ def _method(values: flags.FlagValues) -> str:
     method = values.method
     if values.ticket is not None and not values["method"].present:
         method = _ticket(values.ticket).origin.get("method")
-        if method not in METHODS:
+        retrained = [name for name, row in METHODS.items() if row.prunes]
+        if not isinstance(method, str) or method not in retrained:
             raise ValueError(
                 f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by "
-                "--method= "
-                f"where its retraining starts from, one of: {', '.join(METHODS)}."
+                f"--method= where its retraining starts from, one of: {', '.join(retrained)}."
             )
     if method not in METHODS:
         raise ValueError(f"--method={method} is unknown. Choose one of: {', '.join(METHODS)}.")
@@ -659,7 +661,7 @@ def _check_score_options(choice: Choice, values: flags.FlagValues) -> None:
     try:
         check_options(choice.score, _score_options(values.score_options))
     except ValueError as error:
-        raise ValueError(f"--score_options: {error}") from None
+        raise ValueError(f"--score, --score_options: {error}") from None
 
 
 def _scoring_data(values: flags.FlagValues, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
@@ -670,8 +672,7 @@ def _scoring_data(values: flags.FlagValues, dataset: Dataset, recipe: Recipe) ->
         "scoring_batches": _or(values.scoring_batches, 10 if many else 1),
         "augment_scoring": _or(values.augment_scoring, recipe.augment),
     }
-    counts = np.bincount(dataset.splits["train"].labels)
-    fewest = int(counts[counts > 0].min())
+    fewest = int(np.bincount(dataset.splits["train"].labels, minlength=dataset.num_classes).min())
     if fewest < chosen["samples_per_class"]:
         raise ValueError(
             f"--samples_per_class={chosen['samples_per_class']}: a class of {dataset.name} has only {fewest} "

@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import time
+import traceback
 import types
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -147,7 +148,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
     """Scores the weights, decides how many to keep where, keeps the best; in rounds, trains between them."""
     config, directory = job.config, job.directory
     if config.ticket is not None:
-        return _found(job, directory, functools.partial(pruning.Ticket.load, config.ticket))
+        return _found(job, directory, functools.partial(_given, job, config.ticket))
     before: pruning.Ticket | None = None
     last = config.trained_rounds - 1
     facts: dict[str, Any] = {}
@@ -191,19 +192,37 @@ def _found(
     return ticket
 
 
+def _given(job: Job, path: str) -> pruning.Ticket:
+    """A ticket from a file; its paths are counted where it does not know them."""
+    ticket = pruning.Ticket.load(path)
+    if ticket.on_path is not None:
+        return ticket
+    return dataclasses.replace(ticket, on_path=pruning.path_counts(job.model, ticket.masks))
+
+
 def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
     config = job.config
     _go_to(job, config.row.scored_at, number)
-    ticket = pruning.draw_ticket(
-        job.model,
-        config.row.score,
-        _quota(config),
-        data=_scoring_batches(job),
-        seed=config.seed,
-        within=before,
-        only_round=number if config.trained_rounds > 1 else None,
-        **config.score_options,
-    )
+    try:
+        ticket = pruning.draw_ticket(
+            job.model,
+            config.row.score,
+            _quota(config),
+            data=_scoring_batches(job),
+            seed=config.seed,
+            within=before,
+            only_round=number if config.trained_rounds > 1 else None,
+            **config.score_options,
+        )
+    except Exception as error:
+        if config.score_code is None or isinstance(error, ValueError):
+            raise
+        # Code of the user's own can raise anything.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise RuntimeError(
+            f"--score={config.score} failed: {type(error).__name__}: {error} ({where.filename}, line "
+            f"{where.lineno})"
+        ) from error
     origin = {"method": config.method, **ticket.origin, "run": config.identity}
     return dataclasses.replace(ticket, origin=origin)
 
@@ -224,7 +243,7 @@ def _scoring_batches(job: Job) -> list | None:
                 seed=stream_seed(config.seed, "score"),
             ),
             config.samples_per_class or 1,
-            classes=np.unique(dataset.splits["train"].labels),
+            classes=range(dataset.num_classes),
         )
         for number in range(config.scoring_batches)
     ]

@@ -116,3 +116,24 @@ class TestPickingByClass:
         nets.assert_same(
             tt.score(model, "snip", data=dataset(), samples_per_class=2), tt.score(model, "snip", data=picked)
         )
+
+
+class TestClassesThatAreMissing:
+    """Where so many of each class are picked, every class has to be there."""
+
+    def test_in_the_middle(self):
+        x, y = np.zeros((6, 6), "float32"), np.array([0, 0, 1, 1, 3, 3])
+        with pytest.raises(ValueError, match="samples_per_class=2: of class 2 there are only 0 examples"):
+            read_batches((x, y), samples_per_class=2)
+
+    def test_at_the_end_where_the_model_has_it(self):
+        model = nets.functional()
+        x, y = np.zeros((4, 6), "float32"), np.array([0, 0, 1, 1])
+        with pytest.raises(ValueError, match="samples_per_class=2: of class 2 there are only 0 examples"):
+            tt.score(model, "snip", data=(x, y), samples_per_class=2)
+
+    def test_labels_beyond_the_outputs(self):
+        model = nets.functional()
+        x, _ = nets.examples(model)
+        with pytest.raises(ValueError, match=r"The loss of model .* cannot be computed: .*label"):
+            tt.score(model, "snip", data=(x, np.full(len(x), 50)))

@@ -173,6 +173,9 @@ class TestOriginAndNotes:
             "sampling": "exact",
             "preserve_flow": False,
             "rounds": 1,
+            "samples_per_class": None,
+            "options": {},
+            "within": None,
         }
         json.dumps(ticket.origin)
 

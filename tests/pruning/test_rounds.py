@@ -63,6 +63,13 @@ class TestRounds:
         # Magnitudes of what is left are what they were, so rounds end where one round does.
         assert_same(ticket.masks, ticket_of(model, nets.magnitudes, sparsity=0.9, paths=False).masks)
 
+    @pytest.mark.parametrize("score", ["snip", "synflow"])
+    def test_of_ratios_that_leave_layers_empty(self, score):
+        model = nets.functional()
+        data = nets.examples(model)
+        ticket = ticket_of(model, score, [1, 0, 1], 0.8, data=data, rounds=5, paths=False)
+        assert (ticket.kept, ticket.layers[1].kept) == (21, 0)
+
     def test_rounds_make_a_difference_to_scores_that_see_masks(self):
         model = nets.convolutional()
         data = nets.examples(model, 12)
@@ -197,6 +204,13 @@ class TestWithin:
             ticket_of(nets.functional(), "magnitude", "uniform", sparsity=0.5, within=source)
         with pytest.raises(ValueError, match=r"within= has masks of shapes \[\(2,\)\], and the model's"):
             ticket_of(model, "magnitude", within=[np.ones(2, bool)])
+        with pytest.raises(ValueError, match=r"within= takes a Ticket or a list of bool masks. Received: 3"):
+            ticket_of(model, "magnitude", within=3)
+        apart = ticket_of(model, "random", "smart", sparsity=0.6, classifier_keep=1.0)
+        with pytest.raises(
+            ValueError, match=r"Of the layers before it \d+ weights are to be kept, and within= has"
+        ):
+            ticket_of(model, "magnitude", sparsity=0.62, classifier_keep=0.1, within=apart)
         with pytest.raises(ValueError, match=r"within= takes bool masks. Received: \['float32'\]"):
             ticket_of(model, "magnitude", within=[mask.astype("float32") for mask in source.masks])
 
@@ -261,6 +275,32 @@ class TestLayersStayAlive:
         )
         assert ticket.kept == round(ticket.total * 0.3)
         assert sum(ticket.on_path) == ticket.kept
+
+    @pytest.mark.parametrize("method", ["magnitude", "lt"])
+    def test_with_min_keep_and_a_classifier_apart(self, method):
+        model = smallnet.build()
+        ticket = tt.prune(
+            model, method, 0.7, init_weights=model.get_weights(), preserve_flow=True, min_keep=70
+        )
+        assert ticket.kept == 535 and min(layer.kept for layer in ticket.layers) >= 70
+        assert method != "lt" or ticket.layers[-1].kept == 160, "all of the classifier, as its rule says"
+        assert sum(ticket.on_path) == 535 and not ticket.notes
+
+    def test_bernoulli_masks_have_no_counts_to_keep(self):
+        with pytest.raises(ValueError, match=r"min_keep=3 is for exact counts; sampling='bernoulli' draws"):
+            ticket_of(shared(), "random", "erk", min_keep=3, sampling="bernoulli")
+
+    @pytest.mark.parametrize("name", ["preserve_flow", "redistribute"])
+    def test_what_is_neither_true_nor_false(self, name):
+        with pytest.raises(ValueError, match=f"{name} is True or False. Received: 'no'"):
+            ticket_of(shared(), "random", "erk", **{name: "no"})
+
+    @pytest.mark.parametrize("ratios", ["global", "uniform"])
+    def test_too_little_to_keep_channels_alive(self, ratios):
+        with pytest.raises(
+            ValueError, match=r"keeps 36 weights, and preserve_flow=True needs \d+ in all layers"
+        ):
+            ticket_of(shared(), "magnitude", ratios, 0.98, preserve_flow=True)
 
     def test_a_source_with_dead_channels_cannot_be_mended(self):
         model = nets.functional()

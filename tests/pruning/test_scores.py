@@ -32,8 +32,8 @@ def shared():
     return model
 
 
-def ones(model, batches, rng):
-    return [np.ones(kernel.shape) for kernel in nets.kernels(model)]
+def positions(model, batches, rng):
+    return [np.arange(kernel.size, dtype=float).reshape(kernel.shape) for kernel in nets.kernels(model)]
 
 
 def returning(arrays):
@@ -150,8 +150,8 @@ class TestCallables:
             lambda kernels: [tf.constant(kernel) for kernel in kernels],
             lambda kernels: (keras.Variable(kernel) for kernel in kernels),
             lambda kernels: tuple(kernel.tolist() for kernel in kernels),
-            lambda kernels: [np.full(kernel.shape, -np.inf) for kernel in kernels],
-            lambda kernels: [np.zeros(kernel.shape, np.int8) for kernel in kernels],
+            lambda kernels: [np.where(kernel > 0, np.inf, -np.inf) for kernel in kernels],
+            lambda kernels: [np.sign(kernel).astype(np.int8) for kernel in kernels],
             lambda kernels: [tf.cast(kernel, "bfloat16") for kernel in kernels],
         ],
         ids=["tensors", "a generator of variables", "nested lists", "infinite", "integers", "bfloat16"],
@@ -224,20 +224,47 @@ class TestCallables:
 
     def test_any_options_where_it_takes_any(self):
         def mine(model, batches, rng, **options):
-            return [np.full(kernel.shape, options["level"]) for kernel in nets.kernels(model)]
+            return [options["level"] * array for array in positions(model, batches, rng)]
 
-        assert tt.score(shared(), mine, level=3)[0][0, 0] == 3
+        assert tt.score(shared(), mine, level=3)[0][0, 1] == 3
 
     def test_partials_and_objects_are_callables(self):
-        class Constant:
+        class Counted:
             def __call__(self, model, batches, rng):
-                return ones(model, batches, rng)
+                return positions(model, batches, rng)
 
         def scaled(scale, model, batches, rng):
-            return [scale * array for array in ones(model, batches, rng)]
+            return [scale * array for array in positions(model, batches, rng)]
 
         model = shared()
-        assert_same(tt.score(model, Constant()), tt.score(model, functools.partial(scaled, 1.0)))
+        assert_same(tt.score(model, Counted()), tt.score(model, functools.partial(scaled, 1.0)))
+
+    @pytest.mark.parametrize("value", [0, 1.0, np.inf, -np.inf])
+    def test_one_number_for_all_weights_ranks_nothing(self, value):
+        tied = returning(lambda kernels: [np.full(kernel.shape, value) for kernel in kernels])
+        with pytest.raises(
+            ValueError, match=r"Score given is .* for each of the 103 weights: it ranks nothing"
+        ):
+            tt.score(shared(), tied)
+        with pytest.raises(ValueError, match="it ranks nothing"):
+            tt.prune(nets.functional(), "snip", 0.5, score=tied)
+
+    def test_what_it_writes_to_the_model_is_undone(self):
+        def writing(model, batches, rng):
+            for kernel in model.trainable_variables:
+                kernel.assign(kernel * 0)
+            return positions(model, batches, rng)
+
+        model = nets.functional()
+        before = nets.state(model)
+        tt.score(model, writing)
+        assert_same(nets.state(model), before)
+
+    def test_an_option_that_prune_has_itself_is_refused(self):
+        def mine(model, batches, rng, rounds=3): ...
+
+        with pytest.raises(ValueError, match="option rounds is one of prune itself: give it another name"):
+            tt.prune(nets.functional(), "snip", 0.5, score=mine)
 
     def test_its_own_errors_pass_through(self):
         def broken(model, batches, rng):
@@ -272,7 +299,7 @@ class TestWhatIsRefused:
             tt.score(model, "magnitude")
 
     def test_scores_that_need_data_without_data(self, monkeypatch):
-        monkeypatch.setitem(SCORES, "curious", Score(function=ones, data="needed"))
+        monkeypatch.setitem(SCORES, "curious", Score(function=positions, data="needed"))
         with pytest.raises(ValueError, match=r"score='curious' needs data=: \(x, y\) arrays or"):
             tt.score(shared(), "curious")
         assert len(tt.score(shared(), "curious", data=(np.zeros((1, 6)), np.zeros(1)))) == 3

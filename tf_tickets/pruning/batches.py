@@ -9,14 +9,17 @@ import tensorflow as tf
 Batch = tuple[Any, ...]
 
 
-def read_batches(data: Any, samples_per_class: int | None = None) -> list[Batch] | None:
+def read_batches(
+    data: Any, samples_per_class: int | None = None, num_classes: int | None = None
+) -> list[Batch] | None:
     """The batches to score on, as tensors.
 
     Args:
         data: `(x, y)` or `(x, y, sample_weight)` arrays, which are one batch; a `tf.data.Dataset` of such
             batches, or any other iterable of them; None for none.
         samples_per_class: pick so many examples of each class, the first that come, into one batch sorted by
-            class. Labels are integers then, and every class that occurs has to have so many.
+            class. Labels are integers then, and every class has to have so many.
+        num_classes: labels are 0 to num_classes - 1. None takes the largest label that occurs for the last.
 
     Returns:
         List of tuples of tensors, or None.
@@ -35,7 +38,9 @@ def read_batches(data: Any, samples_per_class: int | None = None) -> list[Batch]
         raise ValueError("data= holds no batch.")
     if samples_per_class is None:
         return batches
-    return [first_of_each_class(batches, samples_per_class)]
+    return [
+        first_of_each_class(batches, samples_per_class, None if num_classes is None else range(num_classes))
+    ]
 
 
 def first_of_each_class(
@@ -47,7 +52,8 @@ def first_of_each_class(
         batches: `(x, y)` each, y integer labels `(batch,)` or `(batch, 1)`. Read no further than needed where
             the classes are known.
         samples_per_class: 1 or more.
-        classes: the labels that occur. None reads on to the end to know them.
+        classes: the labels there are. None means 0 to the largest that occurs, and reads on to the end to
+            know it.
 
     Raises:
         ValueError: a class has too few examples, or labels are no integers.
@@ -69,6 +75,9 @@ def first_of_each_class(
                 rows.append(tf.nest.map_structure(lambda x, i=position: x[i], batch))
         if classes is not None and all(len(rows) == wanted for rows in found.values()):
             break
+    if classes is None and found:
+        for label in range(max(found)):
+            found.setdefault(label, [])
     few = sorted(label for label, rows in found.items() if len(rows) < wanted)
     if few:
         raise ValueError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, computing_in
@@ -67,6 +68,10 @@ class ScoringLoss:
         sizes = [_examples(batch) for batch in batches]
         if halves and min(sizes) < 2:
             raise ValueError("halves=True cuts every batch in two. Received a batch of one example.")
+        if loss is not None and not callable(loss):
+            raise ValueError(f"loss is a function (y, outputs) -> scalar. Received: {loss!r}")
+        if not isinstance(training, (bool, np.bool_)):
+            raise ValueError(f"training is True or False. Received: {training!r}")
         self.model = model
         self.weights = weights
         self.precision = precision_of(weights)
@@ -119,7 +124,12 @@ class ScoringLoss:
         total: list[tf.Tensor] = []
         with in_graphs():
             for batch, weight in self.batches:
-                part = function(batch, tf.constant(weight, tf.float64), *arguments)
+                try:
+                    part = function(batch, tf.constant(weight, tf.float64), *arguments)
+                except tf.errors.InvalidArgumentError as error:
+                    raise ValueError(
+                        f"The loss of model '{self.model.name}' cannot be computed: {_reason(error)}"
+                    ) from error
                 total = [a + b for a, b in zip(total, part, strict=True)] if total else part
         return total
 
@@ -383,7 +393,10 @@ def _own_loss(loss: Loss, outputs: Any, y: Any, *weight: Any) -> tf.Tensor:
         raise ValueError(
             "A loss of your own is called as (y, outputs): leave sample weights out of the batches."
         )
-    value = tf.convert_to_tensor(loss(y, outputs))
+    value = loss(y, outputs)
+    if value is None:
+        raise ValueError("loss(y, outputs) gives one number. Received: None")
+    value = tf.convert_to_tensor(value)
     if value.shape.rank != 0:
         raise ValueError(f"loss(y, outputs) gives one number. Received shape: {value.shape}")
     return value
@@ -405,6 +418,12 @@ def _cross_entropy(outputs: Any, labels: Any, *weight: Any) -> tf.Tensor:
         )
     logits = tf.cast(logits, keras.backend.result_type(logits.dtype, "float32"))
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits))
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """The first line of TensorFlow's message that says something of the values."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    return next((line for line in lines if "Received" in line), lines[0])
 
 
 def _examples(batch: Batch) -> int:

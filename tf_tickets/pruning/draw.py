@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from tf_tickets.pruning import ratios as ratio_rules
 from tf_tickets.pruning import scores as scoring
 from tf_tickets.pruning.batches import read_batches
 from tf_tickets.pruning.paths import on_path
-from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.pruning.ticket import Ticket, masks_sha256
 from tf_tickets.pruning.traces import keeping_traces
 from tf_tickets.streams import stream
 
@@ -135,7 +135,9 @@ def draw_ticket(
     row = scoring.score_row(score)
     scoring.check_options(row, options)
     scoring.check_data(score, data)
-    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
+    batches = (
+        None if row.data == "unused" else read_batches(data, samples_per_class, scoring.num_classes_of(model))
+    )
     rng = stream(seed, "score")
     kept: list[np.ndarray] = []
     with contextlib.ExitStack() as stack:
@@ -143,9 +145,10 @@ def draw_ticket(
         if allowed is not None or len(chosen) > 1:
             entries = stack.enter_context(borrowed_masks(model))
         for budget in chosen:
+            later = allowed is not None
             if allowed is not None:
                 set_masks(entries, allowed)
-            arrays = scoring.checked_scores(model, score, batches, rng, options)
+            arrays = scoring.checked_scores(model, score, batches, rng, options, may_tie=later)
             kept = allowed = _select(arrays, budget, row, allowed, entries if quota.preserve_flow else None)
     return Ticket(
         masks=tuple(kept),
@@ -154,6 +157,9 @@ def draw_ticket(
             "score": scoring.name_of(score),
             "seed": int(seed),
             **_origin(quota, len(budgets)),
+            "samples_per_class": samples_per_class,
+            "options": {name: _plain(value) for name, value in options.items()},
+            "within": None if within is None else masks_sha256(_masks_of(within, entries)),
         },
         notes=_notes(kept, chosen[-1], quota),
         on_path=path_counts(model, kept) if paths else None,
@@ -191,11 +197,17 @@ def plan_budgets(
     budgets = [_plan(model, entries, quota, row)]
     if within is not None:
         _check_room(budgets[0], room, entries)
-    start = 1 - sum(room) / sum(entry.size for entry in entries)
-    for sparsity in round_sparsities(target, rounds, start)[-2::-1]:
-        earlier = dataclasses.replace(quota, sparsity=sparsity, rounding="exact")
+    total = sum(entry.size for entry in entries)
+    # Layers that end with nothing hold nothing in the rounds before, either.
+    holds = total if budgets[0].counts is None else _size_of_kept(entries, budgets[0].counts)
+    for sparsity in round_sparsities(target, rounds, 1 - sum(room) / total)[-2::-1]:
+        earlier = dataclasses.replace(quota, sparsity=max(sparsity, 1 - holds / total), rounding="exact")
         budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row), room))
     return budgets[::-1]
+
+
+def _size_of_kept(entries: Sequence[MaskedWeight], counts: Sequence[int]) -> int:
+    return sum(entry.size for entry, count in zip(entries, counts, strict=True) if count)
 
 
 def round_sparsities(sparsity: float, rounds: int, start: float = 0.0) -> list[float]:
@@ -216,20 +228,32 @@ def round_sparsities(sparsity: float, rounds: int, start: float = 0.0) -> list[f
 
 def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row: scoring.Score) -> Budget:
     sizes = [entry.size for entry in entries]
+    # Bernoulli masks grow by what keeps channels alive; exact ones need room for it.
+    flows = quota.preserve_flow and quota.sampling == "exact"
     least = tuple(
-        max(min(quota.min_keep, entry.size), flow.least_to_flow(entry) if quota.preserve_flow else 0)
-        for entry in entries
+        max(min(quota.min_keep, entry.size), flow.least_to_flow(entry) if flows else 0) for entry in entries
     )
+    keep = ratio_rules.total_to_keep(sum(sizes), quota.sparsity)
+    if sum(least) > keep:
+        raise ValueError(
+            f"sparsity={quota.sparsity} keeps {keep:,} weights, and {_asking(quota)} needs {sum(least):,} in "
+            "all layers together. Lower the sparsity."
+        )
     if quota.ranks_all:
         count = row.reference_count if quota.rounding == "reference" else None
         ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
-        if sum(least) > ranked + (last or 0):
+        if last is not None and (last < least[-1] or ranked < sum(least[:-1])):
             raise ValueError(
-                f"sparsity={quota.sparsity} keeps {ranked + (last or 0):,} weights, and the layers are to "
-                "keep "
-                f"{sum(least):,} at least (min_keep, preserve_flow)."
+                f"The classifier keeps {last:,} weights and the other layers {ranked:,}, and "
+                f"{_asking(quota)} "
+                f"needs {least[-1]:,} and {sum(least[:-1]):,}. Lower the sparsity, or pass "
+                "classifier_keep=None."
             )
         return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
+    if quota.rounding == "reference" and any(least):
+        raise ValueError(
+            f"{_asking(quota)} changes the counts of layers, and rounding='reference' fixes them."
+        )
     named = isinstance(quota.ratios, str)
     fraction = CLASSIFIER_KEEP if quota.classifier_keep is None else quota.classifier_keep
     arguments: dict[str, Any] = {
@@ -245,6 +269,12 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
         densities = ratio_rules.keep_densities(model, quota.sparsity, **arguments)
     apart = fraction if named and ratio_rules.RATIOS[quota.ratios].classifier_apart else None
     return Budget(counts=counts, densities=densities, classifier=counts[-1], least=least, apart=apart)
+
+
+def _asking(quota: Quota) -> str:
+    """The options that ask layers to keep something."""
+    asked = [f"min_keep={quota.min_keep}"] if quota.min_keep else []
+    return " and ".join([*asked, "preserve_flow=True"] if quota.preserve_flow else asked)
 
 
 def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
@@ -285,12 +315,18 @@ def _select(
             *masking.global_masks(body, budget.ranked, within and within[:-1], budget.least[:-1]),
             *masking.layerwise_masks(last, [budget.classifier], within and within[-1:]),
         ]
-        keep = budget.ranked + budget.classifier
     if flowing is None:
         return masks
     if within is not None:
         scores = [np.where(a, score, -np.inf) for a, score in zip(within, scores, strict=True)]
-    masks = flow.preserve_flow(masks, scores, [flow.channel_axes(entry) for entry in flowing], keep)
+    axes = [flow.channel_axes(entry) for entry in flowing]
+    if budget.counts is None and budget.classifier is not None:
+        masks = [
+            *flow.preserve_flow(masks[:-1], scores[:-1], axes[:-1], budget.ranked, budget.least[:-1]),
+            *flow.preserve_flow(masks[-1:], scores[-1:], axes[-1:], [budget.classifier]),
+        ]
+    else:
+        masks = flow.preserve_flow(masks, scores, axes, keep, budget.least)
     if within is not None and any((mask & ~a).any() for mask, a in zip(masks, within, strict=True)):
         raise ValueError("preserve_flow=True: the masks given as within= have channels without any weight.")
     return masks
@@ -315,6 +351,11 @@ def _check_quota(quota: Quota, row: scoring.Score) -> None:
     if not _is_whole(quota.min_keep) or quota.min_keep < 0:
         raise ValueError(f"min_keep is a number of weights, 0 or more. Received: {quota.min_keep!r}")
     draws = row.independent and not quota.ranks_all and quota.rounding == "exact"
+    for name in ("redistribute", "preserve_flow"):
+        if not isinstance(getattr(quota, name), (bool, np.bool_)):
+            raise ValueError(f"{name} is True or False. Received: {getattr(quota, name)!r}")
+    if quota.sampling == "bernoulli" and quota.min_keep:
+        raise ValueError(f"min_keep={quota.min_keep} is for exact counts; sampling='bernoulli' draws them.")
     if quota.sampling == "bernoulli" and not draws:
         raise ValueError(
             "sampling='bernoulli' is for random scores with ratios of layers and exact rounding. Received: "
@@ -332,15 +373,16 @@ def _check_rounds(
     if rounds > 1 and not row.sees_masks and not trains_between:
         raise ValueError(
             f"rounds={rounds}: {scoring.name_of(score)} scores do not depend on what is pruned, so that "
-            "further "
-            "rounds without training between them change nothing. To train between them, "
-            "prune(within=ticket) at "
-            "each of round_sparsities, or let the command line do it (--rounds)."
+            "further rounds without training between them change nothing. To train between them, "
+            "prune(within=ticket) at each of tf_tickets.pruning.round_sparsities, or let the command line do "
+            "it (--rounds)."
         )
     return int(rounds)
 
 
 def _masks_of(within: Within, entries: Sequence[MaskedWeight]) -> list[np.ndarray]:
+    if not isinstance(within, (Ticket, Iterable)):
+        raise ValueError(f"within= takes a Ticket or a list of bool masks. Received: {within!r}")
     masks = [np.asarray(mask) for mask in (within.masks if isinstance(within, Ticket) else within)]
     if [mask.shape for mask in masks] != [entry.shape for entry in entries]:
         raise ValueError(
@@ -362,11 +404,15 @@ def _check_room(budget: Budget, room: Sequence[int], entries: Sequence[MaskedWei
     keep = budget.ranked + (budget.classifier or 0)
     if budget.counts is None and keep > sum(room):
         raise ValueError(f"{keep:,} weights are to be kept, and within= has {sum(room):,}.")
-    if budget.counts is None and (budget.classifier or 0) > room[-1]:
-        raise ValueError(
-            f"{entries[-1].name} is to keep {budget.classifier:,} weights, and within= has {room[-1]:,} "
-            "there."
-        )
+    if budget.counts is None and budget.classifier is not None:
+        for name, count, has in (
+            (entries[-1].name, budget.classifier, room[-1]),
+            ("the layers before it", budget.ranked, sum(room[:-1])),
+        ):
+            if count > has:
+                raise ValueError(
+                    f"Of {name} {count:,} weights are to be kept, and within= has {has:,} there."
+                )
 
 
 def _global_budget(
@@ -396,8 +442,7 @@ def _global_budget(
 def _origin(quota: Quota, rounds: int) -> dict[str, Any]:
     """The quota as JSON; ratios of a ticket or of one's own as numbers."""
     facts = {**dataclasses.asdict(dataclasses.replace(quota, ratios=None)), "rounds": rounds}
-    # What came as NumPy numbers goes as plain ones.
-    facts = {name: getattr(value, "item", lambda v=value: v)() for name, value in facts.items()}
+    facts = {name: _plain(value) for name, value in facts.items()}
     ratios = quota.ratios
     if isinstance(ratios, Ticket):
         ratios = [layer.keep_ratio for layer in ratios.layers]
@@ -414,9 +459,10 @@ def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[st
     last = kept[-1]
     if quota.sampling == "bernoulli":
         expected = sum(d * mask.size for d, mask in zip(budget.densities or (), kept, strict=True))
-        notes.append(f"Bernoulli masks: {expected:,.1f} weights are kept on average")
+        more = ", and those that keep channels alive" if quota.preserve_flow else ""
+        notes.append(f"Bernoulli masks: {expected:,.1f} weights are kept on average{more}")
     elif quota.rounding == "exact" and budget.apart is not None and len(kept) > 1:
-        count = np.count_nonzero(last)
+        count = budget.classifier or 0
         if count < round(budget.apart * last.size):
             notes.append(
                 f"the classifier keeps {count / last.size:.2%} of its weights, not "
@@ -424,6 +470,13 @@ def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[st
                 "more would take over half of the whole budget"
             )
     return tuple(notes)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: NumPy numbers as plain ones, functions and other things by name."""
+    value = value.item() if isinstance(value, np.generic) else value
+    known = isinstance(value, (str, int, float, bool, type(None)))
+    return value if known else getattr(value, "__name__", repr(value))
 
 
 def _is_whole(value: Any) -> bool:

@@ -49,6 +49,7 @@ def preserve_flow(
     scores: Sequence[np.ndarray],
     axes: Sequence[Channels | tuple[Axes, Axes]],
     keep: Sequence[int] | int | None = None,
+    least: Sequence[int] | None = None,
 ) -> list[np.ndarray]:
     """Masks in which every input and every output channel of every layer keeps a weight.
 
@@ -63,6 +64,7 @@ def preserve_flow(
         keep: how many weights to keep of each layer, or in all layers together (an int). The lowest-scored
             weights that are not the last of a channel go, until the count is met; of equal ones the later
             first. None keeps all that the masks have, and what was added.
+        least: how many weights to leave in each layer at least.
 
     Returns:
         New masks. Those in which no channel is dead, and whose counts are met, are as they were.
@@ -84,16 +86,17 @@ def preserve_flow(
     alive = [_revived(*layer) for layer in zip(masks, scores, channels, strict=True)]
     if keep is None:
         return alive
+    least = [0] * len(masks) if least is None else least
     if isinstance(keep, (int, np.integer)):
-        return _cut(alive, scores, channels, int(keep), "all layers")
+        return _cut(alive, scores, channels, int(keep), "all layers", least)
     if len(keep) != len(masks):
         raise ValueError(
             f"keep= is one count a layer, or one for all. Received {len(keep)} for {len(masks)} layers."
         )
-    layers = zip(alive, scores, channels, keep, strict=True)
+    layers = zip(alive, scores, channels, keep, least, strict=True)
     return [
-        _cut([mask], [score], [channel], int(count), f"layer {layer}")[0]
-        for layer, (mask, score, channel, count) in enumerate(layers)
+        _cut([mask], [score], [channel], int(count), f"layer {layer}", [floor])[0]
+        for layer, (mask, score, channel, count, floor) in enumerate(layers)
     ]
 
 
@@ -118,8 +121,12 @@ def _cut(
     channels: Sequence[Channels],
     keep: int,
     what: str,
+    least: Sequence[int],
 ) -> list[np.ndarray]:
-    """The masks without their lowest-scored weights, down to `keep`, the last of each channel spared."""
+    """The masks without their lowest-scored weights, down to `keep`.
+
+    The last weight of each channel is spared, and the last `least` of each layer.
+    """
     kept = [np.flatnonzero(mask) for mask in masks]
     sizes = [len(positions) for positions in kept]
     excess = sum(sizes) - keep
@@ -132,20 +139,25 @@ def _cut(
     values = np.concatenate(
         [np.ravel(score)[positions] for score, positions in zip(scores, kept, strict=True)]
     )
-    # From the end, so that of equal scores the later go first.
-    order = len(values) - 1 - np.argsort(values[::-1], kind="stable")
+    layers = np.repeat(np.arange(len(sizes)), sizes)
+    left = list(sizes)
+    order = _lowest(values, excess + len(left_inputs) + len(left_outputs) + sum(least))
     gone: list[int] = []
-    for candidate, i, o in zip(order.tolist(), inputs[order].tolist(), outputs[order].tolist(), strict=True):
+    for candidate, i, o, layer in zip(
+        order.tolist(), inputs[order].tolist(), outputs[order].tolist(), layers[order].tolist(), strict=True
+    ):
         if len(gone) == excess:
             break
-        if left_inputs[i] > 1 and left_outputs[o] > 1:
+        if left_inputs[i] > 1 and left_outputs[o] > 1 and left[layer] > least[layer]:
             left_inputs[i] -= 1
             left_outputs[o] -= 1
+            left[layer] -= 1
             gone.append(candidate)
     if len(gone) < excess:
         raise ValueError(
             f"Cannot keep {keep:,} weights of {what} without a dead channel: {sum(sizes) - len(gone):,} are "
-            "each the last of one. Keep more (inputs + outputs - 1 of a layer will do) or preserve no flow."
+            "each the last of one, or of the least that a layer keeps. Keep more (inputs + outputs - 1 of a "
+            "layer will do) or preserve no flow."
         )
     goes = np.zeros(len(values), bool)
     goes[gone] = True
@@ -153,6 +165,16 @@ def _cut(
     for mask, positions, part in zip(thinner, kept, np.split(goes, np.cumsum(sizes)[:-1]), strict=True):
         mask.reshape(-1)[positions[part]] = False
     return thinner
+
+
+def _lowest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of at least the `count` lowest values, in ascending order; of equal ones the later first."""
+    positions = np.arange(len(values))
+    if count < len(values):
+        positions = np.flatnonzero(values <= np.partition(values, count)[count])
+    # From the end, because the sort leaves equal ones in order.
+    positions = positions[::-1]
+    return positions[np.argsort(values[positions], kind="stable")]
 
 
 def _layout(shape: Axes, channels: Channels) -> tuple[Axes, tuple[Axes, Axes]]:

@@ -81,6 +81,11 @@ def prune(
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
     chosen = row.score if score is None else score
     check_options(score_row(chosen), options, also=OPTIONS)
+    clash = sorted(set(score_row(chosen).options) & set(OPTIONS))
+    if clash:
+        raise ValueError(
+            f"The score's option {', '.join(clash)} is one of prune itself: give it another name."
+        )
     given = {name: options.pop(name) for name in OPTIONS if name in options}
     ratios = given.setdefault("ratios", row.ratios)
     own = isinstance(ratios, str) and ratios == row.ratios

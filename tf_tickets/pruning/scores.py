@@ -54,10 +54,33 @@ def checked_scores(
     batches: list[Batch] | None,
     rng: np.random.Generator,
     options: Mapping[str, Any],
+    may_tie: bool = False,
 ) -> list[np.ndarray]:
-    """Calls a score and checks what it returns; arguments and errors as for `score`."""
-    arrays = score_row(score).function(model, batches, rng, **options)
-    return _checked(arrays, prunable_weights(model), score)
+    """Calls a score and checks what it returns; arguments and errors as for `score`.
+
+    Code of a user's own that writes to the model does so in vain.
+
+    Args:
+        model, score, batches, rng, options: as for `score`.
+        may_tie: accept scores that are all the same, as those of a network that has collapsed are.
+    """
+    row = score_row(score)
+    own = [] if row in SCORES.values() else [(x, np.array(x)) for x in model.variables]
+    try:
+        arrays = row.function(model, batches, rng, **options)
+    finally:
+        for variable, value in own:
+            variable.assign(value)
+    return _checked(arrays, prunable_weights(model), score, may_tie)
+
+
+def num_classes_of(model: keras.Model) -> int | None:
+    """How many classes the labels have: the outputs of a model with one output `(batch, classes)`."""
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):  # a subclassed model
+        return None
+    return shape[-1] if isinstance(shape, tuple) and len(shape) == 2 and (shape[-1] or 0) > 1 else None
 
 
 def check_data(score: str | ScoreFunction, data: Any) -> None:
@@ -160,7 +183,7 @@ SCORES: dict[str, Score] = {
 }
 
 
-def _checked(arrays, weights: Sequence[MaskedWeight], score) -> list[np.ndarray]:
+def _checked(arrays, weights: Sequence[MaskedWeight], score, may_tie: bool) -> list[np.ndarray]:
     name = name_of(score)
     if not isinstance(arrays, Iterable):
         raise ValueError(f"Score {name} returned no list of arrays but {arrays!r}.")
@@ -174,6 +197,11 @@ def _checked(arrays, weights: Sequence[MaskedWeight], score) -> list[np.ndarray]
             )
         if array.dtype.kind not in "fiu" or np.isnan(array).any():
             raise ValueError(f"Score {name} returned NaN or no numbers for {entry.name}.")
+    total = sum(array.size for array in arrays)
+    if total > 1 and not may_tie and all((array == arrays[0].flat[0]).all() for array in arrays):
+        raise ValueError(
+            f"Score {name} is {arrays[0].flat[0]} for each of the {total:,} weights: it ranks nothing."
+        )
     return arrays
 
 

@@ -15,6 +15,7 @@ from tf_tickets.pruning.scores import (
     check_data,
     check_options,
     checked_scores,
+    num_classes_of,
     score_row,
     weights_to_score,
 )
@@ -69,7 +70,7 @@ def score(
         raise ValueError(
             f"rounds= and sparsity= go together. Received: rounds={rounds!r}, sparsity={sparsity!r}"
         )
-    batches = None if row.data == "unused" else read_batches(data, samples_per_class)
+    batches = None if row.data == "unused" else read_batches(data, samples_per_class, num_classes_of(model))
     rng = stream(seed, "score")
     if sparsity is None:
         return checked_scores(model, score, batches, rng, options)
@@ -80,6 +81,6 @@ def score(
     ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **options)
     with borrowed_masks(model) as masked:
         set_masks(masked, ticket.masks)
-        arrays = checked_scores(model, score, batches, rng, options)
+        arrays = checked_scores(model, score, batches, rng, options, may_tie=True)
     removed = -np.inf if row.keeps == "largest" else np.inf
     return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import operator
 import os
 import pathlib
 import zipfile
@@ -72,6 +73,10 @@ class Ticket:
                 raise ValueError(f"Masks are bool arrays. Received for {name}: {mask.dtype}.")
         if self.on_path is not None and len(self.on_path) != len(self.masks):
             raise ValueError(f"on_path is one number a mask. Received: {self.on_path}")
+        if any(
+            not 0 <= a <= np.count_nonzero(b) for a, b in zip(self.on_path or (), self.masks, strict=False)
+        ):
+            raise ValueError(f"on_path counts kept weights. Received: {self.on_path}")
 
     @property
     def layers(self) -> tuple[TicketLayer, ...]:
@@ -281,12 +286,14 @@ class Ticket:
                 raise ValueError("its masks do not match its hash")
             # Tickets of the first release have no such entry.
             on_path = header.get("on_path")
+            if not isinstance(header["origin"], dict):
+                raise ValueError("its origin is no mapping")
             return cls(
                 masks,
-                tuple(header["names"]),
+                tuple(str(name) for name in header["names"]),
                 header["origin"],
-                tuple(header["notes"]),
-                None if on_path is None else tuple(int(count) for count in on_path),
+                tuple(str(note) for note in header["notes"]),
+                None if on_path is None else tuple(operator.index(count) for count in on_path),
             )
         except FileNotFoundError:
             raise FileNotFoundError(f"No ticket at {path}.") from None
