@@ -207,8 +207,7 @@ def define_flags() -> None:
         "rounds",
         None,
         "Prune in so many rounds, each to the same fraction of the one before, rewinding and training "
-        "between "
-        "them where the method trains first. Default: the score's own, 100 for SynFlow and 1 for the others.",
+        "between them where the method trains first. Default: the score's own, 100 for SynFlow, 1 for others.",
     )
     _define(
         flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true."
@@ -467,9 +466,8 @@ def check_flags(values: flags.FlagValues) -> None:
         given = [name for name in DRAWING_FLAGS if values[name].value is not None]
         if given:
             raise ValueError(
-                f"--{given[0]}={values[given[0]].value} is for drawing a ticket, and "
-                f"--ticket={values.ticket} "
-                "brings one."
+                f"--{given[0]}={values[given[0]].value} is for drawing a ticket, "
+                f"and --ticket={values.ticket} brings one."
             )
         if not row.prunes:
             raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
@@ -604,9 +602,8 @@ def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; or give a number for each "
-            "layer, or "
-            "ticket:FILE."
+            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; "
+            "or give a number for each layer, or ticket:FILE."
         ) from None
 
 

@@ -220,8 +220,8 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
         # Code of the user's own can raise anything.
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise RuntimeError(
-            f"--score={config.score} failed: {type(error).__name__}: {error} ({where.filename}, line "
-            f"{where.lineno})"
+            f"--score={config.score} failed: {type(error).__name__}: {error} "
+            f"({where.filename}, line {where.lineno})"
         ) from error
     origin = {"method": config.method, **ticket.origin, "run": config.identity}
     return dataclasses.replace(ticket, origin=origin)

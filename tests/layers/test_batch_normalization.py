@@ -1,5 +1,6 @@
 """BatchNormalization: exact to second order, PyTorch's moving statistics, the rest as Keras."""
 
+import contextlib
 import inspect
 
 import keras
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from tests import smallnet
 from tests.replicas import two_replicas
-from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
 
 PRECISION = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 1e-5, "float64": 1e-13}
 
@@ -281,3 +282,45 @@ def test_each_replica_keeps_the_statistics_of_its_own_examples():
     for part, own in zip(parts, (x[:2], x[2:]), strict=True):
         np.testing.assert_allclose(part, 0.9 + 0.1 * own.var((0, 1, 2), ddof=1), rtol=1e-5)
     np.testing.assert_array_equal(layer.moving_variance, parts[0])
+
+
+class TestDifferentiatedTwice:
+    """The cheap second derivative of the fused kernel, by all that it depends on."""
+
+    def products(self, layer, x, vectors, twice):
+        """Hessian products with respect to images, gamma and beta, of a loss that is curved in the outputs."""
+        x = tf.constant(x, layer.compute_dtype)
+        watched = [x, layer.gamma.value, layer.beta.value]
+        vectors = [tf.constant(vector, x.dtype) for vector in vectors]
+        with tf.GradientTape() as outer:
+            outer.watch(watched)
+            with tf.GradientTape() as inner:
+                inner.watch(watched)
+                with differentiated_twice() if twice else contextlib.nullcontext():
+                    loss = tf.reduce_sum(tf.sin(layer(x, training=True)))
+            product = tf.add_n(
+                [tf.reduce_sum(g * v) for g, v in zip(inner.gradient(loss, watched), vectors, strict=True)]
+            )
+        return [part.numpy() for part in outer.gradient(product, watched)]
+
+    @pytest.mark.parametrize("directions", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])
+    def test_is_that_of_plain_moments(self, directions):
+        x = images((16, 5, 4, 3))
+        rng = np.random.default_rng(2)
+        vectors = [
+            scale * rng.normal(size=shape) for scale, shape in zip(directions, (x.shape, 3, 3), strict=True)
+        ]
+        plain, fused = built(dtype="float64"), built()
+        expected = self.products(plain, x, vectors, twice=False)
+        for actual, part in zip(self.products(fused, x, vectors, twice=True), expected, strict=True):
+            np.testing.assert_allclose(actual, part, atol=2e-5 * max(np.abs(part).max(), 1))
+
+    def test_leaves_outputs_and_moving_statistics_as_they_are(self):
+        x = images().astype("float32")
+        one, other = built(), built()
+        expected = one(x, training=True)
+        with differentiated_twice():
+            actual = other(x, training=True)
+        np.testing.assert_array_equal(actual, expected)
+        for a, b in zip(one.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, computing_in
+from tf_tickets.layers.batch_normalization import differentiated_twice
 from tf_tickets.layers.forward_order import call_arguments, fresh_functions, kept_losses
 
 Loss = Callable[[Any, Any], tf.Tensor]
@@ -145,7 +146,8 @@ class ScoringLoss:
     ) -> list[tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            gradient = self._gradient(batch, weight, values)
+            with differentiated_twice():
+                gradient = self._gradient(batch, weight, values)
             fixed = [tf.stop_gradient(part) for part in (gradient if vector is None else vector)]
             product = tf.add_n(
                 [tf.reduce_sum(g * tf.cast(v, g.dtype)) for g, v in zip(gradient, fixed, strict=True)]

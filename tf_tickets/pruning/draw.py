@@ -244,10 +244,9 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
         ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
         if last is not None and (last < least[-1] or ranked < sum(least[:-1])):
             raise ValueError(
-                f"The classifier keeps {last:,} weights and the other layers {ranked:,}, and "
-                f"{_asking(quota)} "
-                f"needs {least[-1]:,} and {sum(least[:-1]):,}. Lower the sparsity, or pass "
-                "classifier_keep=None."
+                f"The classifier keeps {last:,} weights, the other layers {ranked:,}, and {_asking(quota)} "
+                f"needs {least[-1]:,} and {sum(least[:-1]):,}. Lower the sparsity, or pass another "
+                "classifier_keep."
             )
         return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
     if quota.rounding == "reference" and any(least):

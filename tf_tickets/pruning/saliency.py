@@ -188,8 +188,7 @@ class _SynapticFlow:
         arrays = [array.numpy() for array in self._traced()]
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError(
-                f"SynFlow's score of model '{self.model.name}' is beyond float64: its activations grow too "
-                "fast."
+                f"SynFlow's score of model '{self.model.name}' is beyond float64: activations grow too fast."
             )
         return arrays
 

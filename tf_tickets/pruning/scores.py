@@ -116,9 +116,8 @@ def imported(name: str) -> ScoreFunction:
         value = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:  # whatever the module does on import
         raise ValueError(
-            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). It is "
-            "written "
-            "module:function, the module on Python's path or in the current directory."
+            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). "
+            "It is written module:function, the module on Python's path or in the current directory."
         ) from error
     if not callable(value):
         raise ValueError(f"score={name!r} is no function but {type(value).__name__}.")
