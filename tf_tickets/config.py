@@ -207,7 +207,7 @@ def define_flags() -> None:
         "rounds",
         None,
         "Prune in so many rounds, each to the same fraction of the one before, rewinding and training "
-        "between them where the method trains first. Default: the score's own, 100 for SynFlow, 1 for others.",
+        "between them where the method trains first. Default: the score's own (SynFlow 100, others 1).",
     )
     _define(
         flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true."

@@ -288,7 +288,7 @@ class TestDifferentiatedTwice:
     """The cheap second derivative of the fused kernel, by all that it depends on."""
 
     def products(self, layer, x, vectors, twice):
-        """Hessian products with respect to images, gamma and beta, of a loss that is curved in the outputs."""
+        """Hessian products by images, gamma and beta, of a loss that is curved in the outputs."""
         x = tf.constant(x, layer.compute_dtype)
         watched = [x, layer.gamma.value, layer.beta.value]
         vectors = [tf.constant(vector, x.dtype) for vector in vectors]
