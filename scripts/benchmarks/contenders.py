@@ -175,11 +175,12 @@ def serve(name: str, model: str, size: int, threads: int) -> None:
     ready = {"first_step_s": first - began, "tracing_step_s": first - made}
     print(json.dumps(ready), file=answers, flush=True)
     for line in sys.stdin:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         steps(int(line))
-        seconds = time.perf_counter() - began
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "peak_mib": peak}), file=answers, flush=True)
+        answer = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": peak}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

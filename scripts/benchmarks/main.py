@@ -15,9 +15,10 @@ over all layers together: of scores that differ, that are all the same, and with
 at least.
 
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
-the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratio of the
-fastest turns stands behind each; a ratio with a limit is followed by it. Peak memory is a process's,
-libraries and all.
+the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratios of the
+fastest turns and of the medians of CPU seconds stand behind each: where they disagree, something else took
+the cores, and only the last means much. (CPU seconds count every thread, and say nothing of how well the
+cores were shared.) A ratio with a limit is followed by it. Peak memory is a process's, libraries and all.
 """
 
 import importlib.util
@@ -36,6 +37,7 @@ import selection
 from comparisons import COMPARISONS
 
 WHATS = (*COMPARISONS, "selection")
+KINDS = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
 
 WHAT = flags.DEFINE_list("what", list(WHATS), f"What to measure, of: {', '.join(WHATS)}.")
@@ -71,6 +73,7 @@ class Contender:
         )
         self.first = self._answer()
         self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
         self.peak_mib = 0.0
 
     def turn(self, steps: int) -> None:
@@ -78,6 +81,7 @@ class Contender:
         print(steps, file=self.process.stdin, flush=True)
         answer = self._answer()
         self.seconds.append(answer["seconds"] / steps)
+        self.cpu_seconds.append(answer["cpu_seconds"] / steps)
         self.peak_mib = answer["peak_mib"]
 
     def stop(self) -> None:
@@ -109,6 +113,7 @@ def measure(model: str, names: list[str]) -> dict[str, dict[str, float]]:
         c.name: {
             "step_ms": 1e3 * statistics.median(c.seconds),
             "fastest_ms": 1e3 * min(c.seconds),
+            "cpu_ms": 1e3 * statistics.median(c.cpu_seconds),
             **c.first,
             "peak_mib": c.peak_mib,
         }
@@ -122,7 +127,7 @@ def compare(what: str, model: str, names: list[str]) -> dict[str, dict[str, floa
     print(f"\n{what}, {model}, batch {BATCH_SIZE.value}, medians of {ROUNDS.value} turns of {STEPS.value}")
     for name, row in found.items():
         print(
-            f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), the first "
+            f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}, CPU {row['cpu_ms']:.1f}), the first "
             f"{row['tracing_step_s']:.1f} s, done {row['first_step_s']:.1f} s after start, "
             f"peak {row['peak_mib']:,.0f} MiB"
         )
