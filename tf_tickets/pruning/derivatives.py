@@ -165,10 +165,14 @@ class ScoringLoss:
                     inner.watch(fixed)
                     loss = self._loss(rebuild(fixed), *batch[1:])
                 slope = inner.gradient(loss, fixed)
-            # Example by example; what a rounding error makes negative is zero.
+            # Example by example.
             sizes, axes = tf.linalg.eigh(outer.batch_jacobian(slope, fixed))
-            signs = tf.sign(tf.random.stateless_uniform(tf.shape(fixed), seed, -1, 1, fixed.dtype))
-            root = tf.linalg.matvec(axes, tf.sqrt(tf.maximum(sizes, 0)) * signs)
+            signs = tf.cast(tf.sign(tf.random.stateless_uniform(tf.shape(fixed), seed, -1, 1)), fixed.dtype)
+            # The symmetric root: signs and order of the axes are the solver's.
+            turned = tf.linalg.matvec(axes, signs, transpose_a=True)
+            # What is zero but for rounding would come out of the root a thousand times as large.
+            least = 16 * np.finfo(sizes.dtype.as_numpy_dtype).eps * tf.reduce_max(sizes, -1, keepdims=True)
+            root = tf.linalg.matvec(axes, tf.sqrt(tf.where(sizes > least, sizes, 0)) * turned)
             product = tf.reduce_sum(logits * root)
         gradient = tape.gradient(product, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.square(part) * tf.cast(weight, part.dtype) for part in gradient]
