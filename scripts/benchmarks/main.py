@@ -37,7 +37,7 @@ import selection
 from comparisons import COMPARISONS
 
 WHATS = (*COMPARISONS, "selection")
-KINDS = ("step_ms", "fastest_ms", "cpu_ms")
+COMPARED = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
 
 WHAT = flags.DEFINE_list("what", list(WHATS), f"What to measure, of: {', '.join(WHATS)}.")
@@ -127,16 +127,15 @@ def compare(what: str, model: str, names: list[str]) -> dict[str, dict[str, floa
     print(f"\n{what}, {model}, batch {BATCH_SIZE.value}, medians of {ROUNDS.value} turns of {STEPS.value}")
     for name, row in found.items():
         print(
-            f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}, CPU {row['cpu_ms']:.1f}), the first "
-            f"{row['tracing_step_s']:.1f} s, done {row['first_step_s']:.1f} s after start, "
+            f"  {name:20} {row['step_ms']:8.1f} ms "
+            f"(fastest {row['fastest_ms']:.1f}, CPU {row['cpu_ms']:.1f}), "
+            f"the first {row['tracing_step_s']:.1f} s, done {row['first_step_s']:.1f} s after start, "
             f"peak {row['peak_mib']:,.0f} MiB"
         )
     for ratio in COMPARISONS[what].ratios:
         if ratio.of in found and ratio.over in found:
-            median, fastest = (
-                found[ratio.of][key] / found[ratio.over][key] for key in ("step_ms", "fastest_ms")
-            )
-            print(f"  {ratio.title:32} {against(median, ratio.limit)} (fastest {fastest:.3f})")
+            median, fastest, cpu = (found[ratio.of][key] / found[ratio.over][key] for key in COMPARED)
+            print(f"  {ratio.title:32} {against(median, ratio.limit)} (fastest {fastest:.3f}, CPU {cpu:.3f})")
     print(flush=True)
     return found
 

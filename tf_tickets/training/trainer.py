@@ -47,8 +47,9 @@ class Trainer:
         self.jit_compile = jit_compile
         self._traced_for: tuple[list, list] | None = None
         with self.strategy.scope():
-            # Keras's callbacks look for the optimizer on the compiled model.
-            model.compile(optimizer=optimizer, loss=None, jit_compile=False)
+            # Keras's callbacks look for the optimizer on the compiled model, and others for the loss.
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
             self.optimizer = model.optimizer
             self.optimizer.build(model.trainable_variables)
             self._loss = keras.metrics.Mean(name="loss")
