@@ -10,7 +10,7 @@ PyTorch loop. GraSP stands twice there: as the authors' code computes it, with t
 half, and in one pass. What counts is a call as rounds of pruning make it, traced before; the first call,
 which traces, is shown too. --batch_size=100 is the papers' scoring batch, 10 of each of 10 classes.
 
-selection: seconds and memory, with the scores themselves, of choosing the tenth part that scores best of --scores scores
+selection: seconds and memory, with the scores themselves, of choosing the best tenth of --scores scores
 over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
 at least.
 
@@ -130,8 +130,8 @@ def compare(what: str, model: str, names: list[str]) -> dict[str, dict[str, floa
     for name, row in found.items():
         print(
             f"  {name:20} {row['step_ms']:8.1f} ms (fastest {row['fastest_ms']:.1f}), "
-            f"CPU {row['cpu_ms']:.1f} ms, first {row['tracing_step_s']:.1f} s, {row['first_step_s']:.1f} s after start; "
-            f"peak {row['peak_mib']:,.0f} MiB"
+            f"CPU {row['cpu_ms']:.1f} ms, first {row['tracing_step_s']:.1f} s, "
+            f"{row['first_step_s']:.1f} s after start; peak {row['peak_mib']:,.0f} MiB"
         )
     for ratio in COMPARISONS[what].ratios:
         if ratio.of in found and ratio.over in found:
