@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,27 @@ from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDIN
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
     from tf_tickets.pruning import Score
+    from tf_tickets.sanity.checks import Check
 
 DEFAULT_SPARSITY = 0.98
 EXPORTS = ("saved_model", "keras", "litert")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 STRATEGIES = ("auto", "none", "mirrored")
 RANKED = "ranked"
+# Rows of sanity.CHECKS, whose functions need TensorFlow.
+CHECKS = (
+    "random_labels",
+    "random_pixels",
+    "corrupted",
+    "half_dataset",
+    "half_dataset_in_order",
+    "rearrange",
+    "shuffle_weights",
+    "shuffle_weights_but_classifier",
+    "reinitialize",
+    "rearrange+reinitialize",
+    "invert",
+)
 
 # What --help shows, in this order; every flag belongs to one group.
 TICKET, DATA, MODEL, TRAINING, PLACES, MACHINE = (
@@ -133,21 +149,27 @@ class Choice:
         return self.row.prunes and (self.row.pretrains or self.score.sees_masks)
 
 
-def define_flags() -> None:
-    """Defines the flags of a run (once), each in one of `GROUPS`."""
-    if "method" in flags.FLAGS:
+def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] = ()) -> None:
+    """Defines the flags of a run (once), each in one of `GROUPS`.
+
+    Args:
+        values: where to.
+        lists: names of flags that take a list instead, and have no default: what a sweep varies.
+    """
+    if "method" in values:
         return
+    define = functools.partial(_define, values, lists)
     methods = "; ".join(f"{name}: {row.about}" for name, row in METHODS.items())
-    _define(flags.DEFINE_string, TICKET, "method", "hybrid", f"What to do. {methods}.")
-    _define(
+    define(flags.DEFINE_string, TICKET, "method", "hybrid", f"What to do. {methods}.")
+    define(
         flags.DEFINE_float,
         TICKET,
         "sparsity",
         None,
         f"Fraction of the prunable weights to remove, in [0, 1). Default {DEFAULT_SPARSITY} (0 for dense).",
     )
-    _define(flags.DEFINE_integer, TICKET, "seed", 0, "Of the init, the data order and the masks.")
-    _define(
+    define(flags.DEFINE_integer, TICKET, "seed", 0, "Of the init, the data order and the masks.")
+    define(
         flags.DEFINE_string,
         TICKET,
         "score",
@@ -155,14 +177,14 @@ def define_flags() -> None:
         "Score instead of the method's own: a name, or module:function for a function of your own, "
         "(model, batches, rng, **options) -> arrays.",
     )
-    _define(
+    define(
         flags.DEFINE_list,
         TICKET,
         "score_options",
         None,
         "Options of the score, such as temperature=1,halves=false (GraSP) or probes=64 (OBD).",
     )
-    _define(
+    define(
         flags.DEFINE_string,
         TICKET,
         "ratios",
@@ -170,7 +192,7 @@ def define_flags() -> None:
         "Keep-ratios instead of the method's own: a name, a number for each layer (1,0.5,0.1), or "
         "ticket:FILE for those of a ticket.",
     )
-    _define(
+    define(
         flags.DEFINE_enum,
         TICKET,
         "ratio_family",
@@ -178,7 +200,7 @@ def define_flags() -> None:
         "Form of the smart ratios. Default: vgg for our VGGs, resnet for everything else.",
         choices=FAMILIES,
     )
-    _define(
+    define(
         flags.DEFINE_string,
         TICKET,
         "classifier_keep",
@@ -186,14 +208,14 @@ def define_flags() -> None:
         f"Fraction of the classifier kept apart from the rest, or '{RANKED}' to rank it with the rest "
         "(global ratios). Default: the method's.",
     )
-    _define(
+    define(
         flags.DEFINE_integer,
         TICKET,
         "rewind_epoch",
         None,
         "Epoch that weight rewinding goes back to. Default: a tenth of the epochs.",
     )
-    _define(
+    define(
         flags.DEFINE_enum,
         TICKET,
         "rounding",
@@ -201,7 +223,7 @@ def define_flags() -> None:
         "How ratios become counts: exact totals (default), or the authors' arithmetic.",
         choices=ROUNDINGS,
     )
-    _define(
+    define(
         flags.DEFINE_integer,
         TICKET,
         "rounds",
@@ -209,10 +231,10 @@ def define_flags() -> None:
         "Prune in so many rounds, each to the same fraction of the one before, rewinding and training "
         "between them where the method trains first. Default: the score's own (SynFlow 100, others 1).",
     )
-    _define(
+    define(
         flags.DEFINE_bool, TICKET, "redistribute", None, "Share what full layers cannot hold. Default: true."
     )
-    _define(
+    define(
         flags.DEFINE_enum,
         TICKET,
         "sampling",
@@ -220,38 +242,38 @@ def define_flags() -> None:
         "Random masks of exact counts (default), or of independent weights.",
         choices=SAMPLINGS,
     )
-    _define(
+    define(
         flags.DEFINE_integer, TICKET, "min_keep", None, "Weights that each layer keeps at least. Default: 0."
     )
-    _define(
+    define(
         flags.DEFINE_bool,
         TICKET,
         "preserve_flow",
         None,
         "Leave no input or output channel of a layer without a weight. Default: false.",
     )
-    _define(
+    define(
         flags.DEFINE_integer,
         TICKET,
         "samples_per_class",
         None,
         "Examples of each class in a batch to score on. Default: 10, or 1 with more than 100 classes.",
     )
-    _define(
+    define(
         flags.DEFINE_integer,
         TICKET,
         "scoring_batches",
         None,
         "Batches to score on, each picked anew. Default: 1, or 10 with more than 100 classes.",
     )
-    _define(
+    define(
         flags.DEFINE_bool,
         TICKET,
         "augment_scoring",
         None,
         "Score on augmented examples. Default: as in training.",
     )
-    _define(
+    define(
         flags.DEFINE_string,
         TICKET,
         "ticket",
@@ -259,83 +281,90 @@ def define_flags() -> None:
         "Retrain this ticket (a ticket.npz) instead of drawing one. --method says where from; default: the "
         "method that found it.",
     )
-    _define(
+    define(
+        flags.DEFINE_string,
+        TICKET,
+        "sanity_check",
+        None,
+        f"Attack the ticket, or what it is drawn from, and retrain on clean data: {', '.join(CHECKS)}.",
+    )
+    define(
         flags.DEFINE_string,
         DATA,
         "dataset",
         "digits",
         "digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tfds:NAME, idx:DIR or npz:FILE.",
     )
-    _define(flags.DEFINE_string, DATA, "data_dir", None, "Where TFDS keeps its datasets.")
-    _define(
+    define(flags.DEFINE_string, DATA, "data_dir", None, "Where TFDS keeps its datasets.")
+    define(
         flags.DEFINE_float,
         DATA,
         "validation_fraction",
         0.0,
         "Part of the training set to hold out, stratified. The test set never selects anything.",
     )
-    _define(flags.DEFINE_integer, DATA, "image_size", None, "Resize images to this many pixels.")
-    _define(
+    define(flags.DEFINE_integer, DATA, "image_size", None, "Resize images to this many pixels.")
+    define(
         flags.DEFINE_string,
         MODEL,
         "model",
         None,
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, lenet_300_100, mlp_A_B_..., or keras:NAME.",
     )
-    _define(
+    define(
         flags.DEFINE_float,
         MODEL,
         "width",
         None,
         "Scales the widths; 1.0 is the paper's. Default: the recipe's, or 1.0 with --model.",
     )
-    _define(flags.DEFINE_integer, TRAINING, "epochs", None, "Of dense training, and of retraining.")
-    _define(flags.DEFINE_integer, TRAINING, "batch_size", None, "Global batch size.")
-    _define(flags.DEFINE_enum, TRAINING, "optimizer", None, "Optimizer.", choices=OPTIMIZERS)
-    _define(flags.DEFINE_float, TRAINING, "learning_rate", None, "At the top of the schedule.")
-    _define(flags.DEFINE_float, TRAINING, "momentum", None, "Of SGD.")
-    _define(flags.DEFINE_bool, TRAINING, "nesterov", None, "Nesterov's momentum.")
-    _define(
+    define(flags.DEFINE_integer, TRAINING, "epochs", None, "Of dense training, and of retraining.")
+    define(flags.DEFINE_integer, TRAINING, "batch_size", None, "Global batch size.")
+    define(flags.DEFINE_enum, TRAINING, "optimizer", None, "Optimizer.", choices=OPTIMIZERS)
+    define(flags.DEFINE_float, TRAINING, "learning_rate", None, "At the top of the schedule.")
+    define(flags.DEFINE_float, TRAINING, "momentum", None, "Of SGD.")
+    define(flags.DEFINE_bool, TRAINING, "nesterov", None, "Nesterov's momentum.")
+    define(
         flags.DEFINE_float,
         TRAINING,
         "weight_decay",
         None,
         "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
     )
-    _define(flags.DEFINE_enum, TRAINING, "schedule", None, "Schedule.", choices=SCHEDULES)
-    _define(
+    define(flags.DEFINE_enum, TRAINING, "schedule", None, "Schedule.", choices=SCHEDULES)
+    define(
         flags.DEFINE_list,
         TRAINING,
         "milestones",
         None,
         "Where the rate drops: fractions of the epochs, or 0-based epochs.",
     )
-    _define(flags.DEFINE_float, TRAINING, "lr_decay", None, "Factor at each milestone.")
-    _define(flags.DEFINE_float, TRAINING, "min_learning_rate", None, "Floor of the cosine.")
-    _define(flags.DEFINE_integer, TRAINING, "warmup_epochs", None, "Epochs of linear warm-up.")
-    _define(flags.DEFINE_bool, TRAINING, "augment", None, "Random crops and flips.")
-    _define(
+    define(flags.DEFINE_float, TRAINING, "lr_decay", None, "Factor at each milestone.")
+    define(flags.DEFINE_float, TRAINING, "min_learning_rate", None, "Floor of the cosine.")
+    define(flags.DEFINE_integer, TRAINING, "warmup_epochs", None, "Epochs of linear warm-up.")
+    define(flags.DEFINE_bool, TRAINING, "augment", None, "Random crops and flips.")
+    define(
         flags.DEFINE_string,
         PLACES,
         "run_dir",
         None,
         "Where the run goes. Default: runs/NAME-HASH, named after the config.",
     )
-    _define(
+    define(
         flags.DEFINE_string,
         PLACES,
         "dense_dir",
         None,
         "The dense training that runs share. Default: RUN_DIR/../dense/HASH.",
     )
-    _define(
+    define(
         flags.DEFINE_list,
         PLACES,
         "export",
         ["saved_model"],
         f"Formats to export, any of {', '.join(EXPORTS)}; empty for none.",
     )
-    _define(
+    define(
         flags.DEFINE_enum,
         MACHINE,
         "strategy",
@@ -343,7 +372,7 @@ def define_flags() -> None:
         "tf.distribute strategy; auto is mirrored where there are several GPUs.",
         choices=STRATEGIES,
     )
-    _define(
+    define(
         flags.DEFINE_integer,
         MACHINE,
         "threads",
@@ -392,6 +421,7 @@ class Config:
     augment_scoring: bool | None = None
     ticket: str | None = None
     ticket_sha256: str | None = None
+    sanity_check: str | None = None
 
     @property
     def row(self) -> Method:
@@ -405,9 +435,31 @@ class Config:
         return self.row.pretrains if self.ticket is None else self.row.start_from != INIT
 
     @property
+    def pretrains_on_other_data(self) -> bool:
+        """Whether the sanity check changes what the dense network is trained on."""
+        return self.pretrains and self.check.place == "data"
+
+    @property
     def trained_rounds(self) -> int:
         """Rounds of pruning with training between them."""
         return (self.rounds or 1) if self.row.pretrains and self.ticket is None else 1
+
+    @property
+    def check(self) -> Check:
+        """The row of the sanity check; one that changes nothing where there is none."""
+        from tf_tickets.sanity.checks import CHECKS, NO_CHECK
+
+        return NO_CHECK if self.sanity_check is None else CHECKS[self.sanity_check]
+
+    @property
+    def retraining_epochs(self) -> range:
+        """The epochs of the recipe that a retraining runs."""
+        return RETRAINING_EPOCHS[self.row.schedule](self)
+
+    @property
+    def budget(self) -> int:
+        """Epochs of all trainings behind the ticket: the dense one, those between rounds, the last."""
+        return self.recipe.epochs * self.pretrains + len(self.retraining_epochs) * self.trained_rounds
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -432,7 +484,10 @@ class Config:
             "replicas",
             "threads",
         )
-        return {key: self.identity[key] for key in keys}
+        identity = {key: self.identity[key] for key in keys}
+        if self.pretrains_on_other_data:
+            identity["sanity_check"] = self.sanity_check
+        return identity
 
     def to_json(self) -> dict[str, Any]:
         """All fields, as JSON-able values."""
@@ -447,6 +502,15 @@ class Config:
         if not isinstance(fields["ratios"], str):
             fields["ratios"] = tuple(fields["ratios"])
         return cls(**fields)
+
+
+# The epochs that a retraining runs, by the schedule of the method.
+RETRAINING_EPOCHS: dict[str, Callable[[Config], range]] = {
+    "full": lambda config: range(config.recipe.epochs),
+    "rest": lambda config: range(config.rewind_epoch or 0, config.recipe.epochs),
+    "last": lambda config: range(config.recipe.epochs),
+    "none": lambda config: range(0),
+}
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -472,12 +536,14 @@ def check_flags(values: flags.FlagValues) -> None:
         if not row.prunes:
             raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
     choice = _choice(values)
-    for name, applies, needs in METHOD_FLAGS:
-        if values[name].value is not None and not applies(choice):
-            raise ValueError(
-                f"--{name}={values[name].value} is only for a method that {needs}; "
-                f"--method={method} does not."
-            )
+    for name, needs in _useless(values, choice):
+        raise ValueError(
+            f"--{name}={values[name].value} is only for a method that {needs}; --method={method} does not."
+        )
+    if values.sanity_check is not None:
+        reason = says_nothing(values)
+        if reason is not None:
+            raise ValueError(f"--sanity_check={values.sanity_check} says nothing here: {reason}.")
     if isinstance(choice.ratios, tuple) and values.sparsity is None:
         raise ValueError(f"--ratios={values.ratios} are proportions, scaled to --sparsity: say that too.")
     _check_score_options(choice, values)
@@ -492,8 +558,50 @@ def check_flags(values: flags.FlagValues) -> None:
     find(values.dataset)
 
 
-def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Config:
-    """The Config of a run: the flags where they are given, the dataset's recipe elsewhere."""
+def useless_flags(values: flags.FlagValues) -> list[str]:
+    """Names of flags that are given and mean nothing for the method."""
+    return [name for name, _ in _useless(values, _choice(values))]
+
+
+def says_nothing(values: flags.FlagValues) -> str | None:
+    """Why `--sanity_check` can say nothing about the method, or None where it can."""
+    from tf_tickets.sanity.checks import check_row
+
+    check = check_row(values.sanity_check)
+    if values.ticket is not None and check.place in ("data", "scores"):
+        return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
+    return check.says_nothing(_choice(values))
+
+
+def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_dir: str = "runs") -> Config:
+    """The Config of a run: the flags where they are given, the dataset's recipe elsewhere.
+
+    Args:
+        values: parsed flags, which `check_flags` has passed.
+        dataset: the dataset that they name.
+        replicas: of the strategy.
+        runs_dir: folder of the run's directory, where `--run_dir` does not say it.
+    """
+    config = plan_config(values, dataset.recipe, replicas)
+    if config.ticket is None and _choice(values).sees_data:
+        config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
+    config = dataclasses.replace(config, data_fingerprint=fingerprint(dataset))
+    run_dir = values.run_dir or os.path.join(runs_dir, run_name(config))
+    parent = os.path.dirname(os.path.abspath(run_dir))
+    dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
+    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
+        raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
+    return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
+
+
+def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> Config:
+    """The Config as far as it is known without the data: no fingerprint, no examples to score on, no places.
+
+    Args:
+        values: parsed flags, which `check_flags` has passed.
+        recipe: the dataset's.
+        replicas: of the strategy.
+    """
     ticket = _ticket(values.ticket)
     choice = _choice(values)
     row, method = METHODS[_method(values)], _method(values)
@@ -502,10 +610,10 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         given["milestones"] = tuple(_number(text) for text in given["milestones"])
     if "model" in given:
         given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
-    recipe = dataclasses.replace(dataset.recipe, **given)
+    recipe = dataclasses.replace(recipe, **given)
     _check_recipe(recipe, given)
     sparsity = values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes
-    config = Config(
+    return Config(
         method=method,
         sparsity=sparsity if ticket is None else ticket.sparsity,
         ratios=choice.ratios if ticket is None else row.ratios,
@@ -515,7 +623,7 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         rounding=_or(values.rounding, "exact"),
         seed=values.seed,
         dataset=values.dataset,
-        data_fingerprint=fingerprint(dataset),
+        data_fingerprint="",
         validation_fraction=values.validation_fraction,
         image_size=values.image_size,
         recipe=recipe,
@@ -533,22 +641,18 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int) -> Co
         preserve_flow=_or(values.preserve_flow, False),
         ticket=values.ticket,
         ticket_sha256=None if ticket is None else ticket.sha256,
-        **(_scoring_data(values, dataset, recipe) if ticket is None and choice.sees_data else {}),
+        sanity_check=values.sanity_check,
     )
-    run_dir = values.run_dir or os.path.join("runs", run_name(config))
-    parent = os.path.dirname(os.path.abspath(run_dir))
-    dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
-    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
-        raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
-    return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
 
 
 def run_name(config: Config) -> str:
     """Name of the run's directory: what a person looks for, and a hash of everything."""
     dataset = "".join(c if c.isalnum() else "_" for c in os.path.basename(config.dataset.rstrip("/")))
     model = config.recipe.model.replace(":", "_")
+    check = "" if config.sanity_check is None else f"-{config.sanity_check}"
     return (
-        f"{dataset}-{model}-{config.method}-{config.sparsity:g}-seed{config.seed}-{digest(config.identity)}"
+        f"{dataset}-{model}-{config.method}-{config.sparsity:g}{check}-seed{config.seed}-"
+        f"{digest(config.identity)}"
     )
 
 
@@ -591,6 +695,14 @@ def _choice(values: flags.FlagValues) -> Choice:
     if ratios not in (GLOBAL, *RATIOS):
         ratios = _given_ratios(ratios, (GLOBAL, *RATIOS))
     return Choice(row, score, ratios)
+
+
+def _useless(values: flags.FlagValues, choice: Choice) -> list[tuple[str, str]]:
+    return [
+        (name, needs)
+        for name, applies, needs in METHOD_FLAGS
+        if values[name].value is not None and not applies(choice)
+    ]
 
 
 def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
@@ -741,8 +853,19 @@ def _without(config: Config, names: tuple[str, ...]) -> dict[str, Any]:
     return json.loads(json.dumps({key: value for key, value in fields.items() if key not in names}))
 
 
-def _define(define, group: str, name: str, default, help: str, choices=None) -> None:
-    if choices is None:
-        define(name, default, help, module_name=group)
+def _define(
+    values: flags.FlagValues,
+    lists: Collection[str],
+    kind: Callable,
+    group: str,
+    name: str,
+    default: Any,
+    help: str,
+    choices: Sequence[str] | None = None,
+) -> None:
+    if name in lists:
+        flags.DEFINE_list(name, None, f"One or more. {help}", flag_values=values, module_name=group)
+    elif choices is None:
+        kind(name, default, help, flag_values=values, module_name=group)
     else:
-        define(name, default, list(choices), help, module_name=group)
+        kind(name, default, list(choices), help, flag_values=values, module_name=group)

@@ -13,6 +13,8 @@ import rich.markup
 import rich.progress
 import rich.table
 
+from tf_tickets.wording import duration, plural
+
 BAR_WIDTH = 20
 
 
@@ -54,6 +56,10 @@ class Console:
     def training(self, title: str, epochs: Sequence[int], steps: int) -> "Progress":
         """A Keras callback that shows a training's progress."""
         return Progress(self.out, title, epochs, steps)
+
+    def sweep(self, tasks: int, cost: int) -> "SweepProgress":
+        """A context that shows a sweep's progress."""
+        return SweepProgress(self.out, tasks, cost)
 
 
 class Progress(keras.callbacks.Callback):
@@ -120,6 +126,48 @@ class Progress(keras.callbacks.Callback):
             self.bar.stop()
 
 
+class SweepProgress:
+    """A line for each task that ends, the time left, and in a terminal a bar below.
+
+    Args:
+        out: where to.
+        tasks: how many there are.
+        cost: of all of them together, in any unit that time is proportional to.
+    """
+
+    def __init__(self, out: rich.console.Console, tasks: int, cost: int):
+        self.out, self.tasks, self.cost = out, tasks, cost
+        self.done = self.spent = 0
+        self.bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(BAR_WIDTH),
+            rich.progress.TextColumn("{task.fields[left]}"),
+            console=out,
+            transient=True,
+        )
+        self.task = self.bar.add_task("sweep", total=max(cost, 1), left="")
+        self.began = time.monotonic()
+
+    def __enter__(self) -> "SweepProgress":
+        if self.out.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.out.is_terminal:
+            self.bar.stop()
+
+    def finish(self, label: str, cost: int, ending: str) -> None:
+        """Shows that a task has ended."""
+        self.done += 1
+        self.spent += cost
+        elapsed = time.monotonic() - self.began
+        left = elapsed / self.spent * (self.cost - self.spent) if self.spent else 0.0
+        when = f"about {duration(left)} left" if self.done < self.tasks else f"{duration(elapsed)} in all"
+        self.out.print(f"  [{self.done}/{self.tasks}] {label}: {ending}; {when}", markup=False)
+        self.bar.update(self.task, completed=self.spent, left=when)
+
+
 class EpochLog(keras.callbacks.Callback):
     """Writes every epoch's numbers as a JSON line, and for TensorBoard.
 
@@ -158,11 +206,6 @@ def bar(fraction: float, width: int = BAR_WIDTH) -> str:
     if fraction > 0:
         eighths = max(eighths, 1)
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 epoch`, `2 epochs`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _numbers(logs: Mapping[str, float] | None) -> str:

@@ -1,4 +1,5 @@
-"""The story: data, model, [pretrain], scores, keep-ratios, masks, rewind, retrain, evaluate, export, report.
+"""The story: data, model, [pretrain], scores, keep-ratios, masks, [sanity check], rewind, retrain, evaluate,
+export, report.
 
 Every stage returns at once where its output exists already, so that running again goes on where it stopped.
 """
@@ -22,8 +23,8 @@ import tensorflow as tf
 
 from tf_tickets import callbacks, layers, models, pruning, training
 from tf_tickets.config import Config
-from tf_tickets.console import Console, EpochLog, bar, plural
-from tf_tickets.data import Dataset
+from tf_tickets.console import Console, EpochLog, bar
+from tf_tickets.data import Dataset, Examples
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
@@ -39,6 +40,7 @@ from tf_tickets.store import (
     write_json,
 )
 from tf_tickets.streams import stream_seed
+from tf_tickets.wording import plural
 
 
 def run(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> dict[str, Any]:
@@ -51,6 +53,14 @@ def run(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show
         numbers = evaluate(job, ticket)
         export(job)
         return report(job, ticket, numbers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curriculum:
+    """The examples that a training sees, and whether every epoch has an order of its own."""
+
+    dataset: Dataset
+    shuffle: bool
 
 
 @dataclasses.dataclass
@@ -70,9 +80,25 @@ class Job:
     def recipe(self) -> Recipe:
         return self.config.recipe
 
+    @functools.cached_property
+    def pruning_data(self) -> Dataset:
+        """What everything before the ticket sees: the dataset, or what the sanity check makes of it."""
+        corrupt = self.config.check.data
+        if corrupt is None:
+            return self.dataset
+        return corrupt(self.dataset, self.config.seed, self.recipe.batch_size)
+
     @property
-    def steps_per_epoch(self) -> int:
-        return self.dataset.steps_per_epoch("train", self.recipe.batch_size)
+    def pretraining(self) -> Curriculum:
+        """How the dense network and the rounds before the last are trained."""
+        if self.config.check.in_order:
+            return Curriculum(self.pruning_data, shuffle=False)
+        return Curriculum(_as_many(self.pruning_data, len(self.dataset.splits["train"])), shuffle=True)
+
+    @property
+    def retraining(self) -> Curriculum:
+        """How the ticket is trained: on clean data, whatever the sanity check."""
+        return Curriculum(self.dataset, shuffle=True)
 
 
 def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> Job:
@@ -118,8 +144,16 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
         directory=directory.claim(),
         dense=dense,
     )
+    _ = job.pruning_data  # what the check cannot do with this dataset is an error before work starts
     _show_plan(job, len(weights), total)
     return job
+
+
+def pretrain_only(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> None:
+    """The dense training that a run shares with others, and no more of the run."""
+    job = prepare(config, dataset, strategy, show)
+    with job.directory.locked():
+        pretrain(job)
 
 
 def pretrain(job: Job) -> None:
@@ -134,13 +168,14 @@ def pretrain(job: Job) -> None:
             show.line("dense training")
             layers.restore_weights(job.model, job.init_weights)
             kept = {rewind: dense.epoch_weights(rewind)} if rewind is not None else {}
-            _train(job, dense, "train", range(job.recipe.epochs), job.recipe.learning_rate_at, kept)
+            epochs = range(job.recipe.epochs)
+            _train(job, dense, "train", job.pretraining, epochs, job.recipe.learning_rate_at, kept)
         else:
             show.line(f"dense training: done before, in {dense.path}")
         if rewind is not None and not dense.epoch_weights(rewind).exists():
             show.line(f"dense training, again up to epoch {rewind}, to rewind to")
             layers.restore_weights(job.model, job.init_weights)
-            _fit(job, "dense", range(rewind), job.recipe.learning_rate_at, [])
+            _fit(job, "dense", job.pretraining, range(rewind), job.recipe.learning_rate_at, [])
             _save_weights(job.model, dense.epoch_weights(rewind))
 
 
@@ -148,7 +183,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
     """Scores the weights, decides how many to keep where, keeps the best; in rounds, trains between them."""
     config, directory = job.config, job.directory
     if config.ticket is not None:
-        return _found(job, directory, functools.partial(_given, job, config.ticket))
+        return _found(job, directory, lambda path=config.ticket: _checked(job, _given(job, path)))
     before: pruning.Ticket | None = None
     last = config.trained_rounds - 1
     facts: dict[str, Any] = {}
@@ -157,7 +192,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
         before = _found(job, earlier, functools.partial(_draw, job, number, before))
         _retrain(job, before, earlier, number)
         facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + _seconds(earlier)
-    return _found(job, directory, functools.partial(_draw, job, last, before), facts)
+    return _found(job, directory, lambda: _checked(job, _draw(job, last, before)), facts)
 
 
 def retrain(job: Job, ticket: pruning.Ticket) -> None:
@@ -200,6 +235,18 @@ def _given(job: Job, path: str) -> pruning.Ticket:
     return dataclasses.replace(ticket, on_path=pruning.path_counts(job.model, ticket.masks))
 
 
+def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
+    """The ticket, its masks attacked if that is the sanity check."""
+    name, attack = job.config.sanity_check, job.config.check.masks
+    origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
+    if attack is None:
+        return dataclasses.replace(ticket, origin=origin)
+    masks = tuple(attack(ticket.masks, job.config.seed))
+    return dataclasses.replace(
+        ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
+    )
+
+
 def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
     config = job.config
     _go_to(job, config.row.scored_at, number)
@@ -212,6 +259,7 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
             seed=config.seed,
             within=before,
             only_round=number if config.trained_rounds > 1 else None,
+            inverted=config.check.inverts,
             **config.score_options,
         )
     except Exception as error:
@@ -229,7 +277,7 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
 
 def _scoring_batches(job: Job) -> list | None:
     """Batches of so many examples of each class, from the training set in an order of their own."""
-    config, dataset = job.config, job.dataset
+    config, dataset = job.config, job.pruning_data
     if config.scoring_batches is None:
         return None
     return [
@@ -251,16 +299,19 @@ def _scoring_batches(job: Job) -> list | None:
 
 def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, number: int) -> None:
     config = job.config
-    label = "retraining" if directory is job.directory else f"round {number + 1} of {config.trained_rounds}"
+    last = directory is job.directory
+    label = "retraining" if last else f"round {number + 1} of {config.trained_rounds}"
     if directory.finished("retrain") is not None:
         job.show.line(f"{label}: done before")
         return
-    epochs, rate = RETRAINING[config.row.schedule](config)
+    epochs, rate = config.retraining_epochs, RETRAINING_RATES[config.row.schedule](job.recipe)
     _go_to(job, config.row.start_from, number)
     ticket.apply(job.model)
+    if last and config.check.weights is not None:
+        config.check.weights(job.model, config.seed)
     if epochs:
         job.show.line(label)
-    _train(job, directory, "retrain", epochs, rate, {})
+    _train(job, directory, "retrain", job.retraining if last else job.pretraining, epochs, rate, {})
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -289,6 +340,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "test_accuracy": test["accuracy"],
         "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
         "test_loss": test["loss"],
+        "chance_accuracy": _largest_share(job.dataset.splits["test"].labels),
         "macs": _sum(uses, [kernel.size for kernel in kernels]),
         "macs_kept": _sum(uses, [int(mask.sum()) for mask in ticket.masks]),
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
@@ -298,10 +350,14 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     if "validation" in job.dataset.splits:
         numbers["validation_accuracy"] = _measure(job, "validation")["accuracy"]
     if dense:
-        numbers["dense_test_accuracy"] = dense["history"][-1]["test_accuracy"]
-        numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
-        numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
         numbers["dense_seconds"] = dense["seconds"]
+        last = dense["history"][-1]["test_accuracy"]
+        if config.pretrains_on_other_data:
+            numbers["pretraining_test_accuracy"] = last
+        else:
+            numbers["dense_test_accuracy"] = last
+            numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
+            numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
     directory.finish("evaluate", {"seconds": time.perf_counter() - began, "numbers": numbers})
     return numbers
 
@@ -340,6 +396,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         seconds = {"dense": dense_seconds, **seconds}
     result = {
         "method": config.method,
+        "sanity_check": config.sanity_check,
         "sparsity": config.sparsity,
         "achieved_sparsity": ticket.sparsity,
         "kept": ticket.kept,
@@ -360,15 +417,12 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     return result
 
 
-# Which epochs a retraining runs, and the learning rate of each.
-RETRAINING: dict[str, Callable[[Config], tuple[range, Callable[[int], float]]]] = {
-    "full": lambda c: (range(c.recipe.epochs), c.recipe.learning_rate_at),
-    "rest": lambda c: (range(c.rewind_epoch or 0, c.recipe.epochs), c.recipe.learning_rate_at),
-    "last": lambda c: (
-        range(c.recipe.epochs),
-        lambda epoch: c.recipe.learning_rate_at(c.recipe.epochs - 1),
-    ),
-    "none": lambda c: (range(0), c.recipe.learning_rate_at),
+# The learning rate of an epoch of retraining, by the schedule of the method; dense training has the recipe's.
+RETRAINING_RATES: dict[str, Callable[[Recipe], Callable[[int], float]]] = {
+    "full": lambda recipe: recipe.learning_rate_at,
+    "rest": lambda recipe: recipe.learning_rate_at,
+    "last": lambda recipe: lambda epoch: recipe.learning_rate_at(recipe.epochs - 1),
+    "none": lambda recipe: recipe.learning_rate_at,
 }
 
 OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
@@ -422,11 +476,11 @@ def _load_weights(model: keras.Model, path: pathlib.Path, directory: Directory) 
         raise ValueError(f"{path} is damaged ({error}). {directory.remedy}") from error
 
 
-def _train(job, directory, stage: str, epochs: range, rate, keep: dict) -> None:
+def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, rate, keep: dict) -> None:
     """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
     began = time.perf_counter()
     extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
-    history = _fit(job, "dense" if directory is job.dense else "retrain", epochs, rate, extra)
+    history = _fit(job, "dense" if directory is job.dense else "retrain", curriculum, epochs, rate, extra)
     with layers.folded(job.model):
         _save_weights(job.model, directory.final_weights)
         size = _compressed_bytes(job.model.get_weights())
@@ -437,14 +491,17 @@ def _train(job, directory, stage: str, epochs: range, rate, keep: dict) -> None:
     )
 
 
-def _fit(job: Job, stage: str, epochs: range, rate, extra: Sequence) -> list[dict[str, float]]:
+def _fit(
+    job: Job, stage: str, curriculum: Curriculum, epochs: range, rate, extra: Sequence
+) -> list[dict[str, float]]:
     if not epochs:
         return []
-    recipe, dataset = job.recipe, job.dataset
+    recipe, dataset = job.recipe, curriculum.dataset
+    steps = dataset.steps_per_epoch("train", recipe.batch_size)
     with job.strategy.scope():
         optimizer = OPTIMIZERS[recipe.optimizer](recipe)
     trainer = training.Trainer(job.model, optimizer, job.strategy)
-    progress = job.show.training(stage, epochs, job.steps_per_epoch)
+    progress = job.show.training(stage, epochs, steps)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
     try:
         return trainer.fit(
@@ -452,12 +509,12 @@ def _fit(job: Job, stage: str, epochs: range, rate, extra: Sequence) -> list[dic
                 "train",
                 recipe.batch_size,
                 epochs=epochs,
-                shuffle=True,
+                shuffle=curriculum.shuffle,
                 augment=recipe.augment,
                 seed=stream_seed(job.config.seed, "data"),
             ),
             epochs,
-            job.steps_per_epoch,
+            steps,
             callbacks=[
                 callbacks.LearningRateRewinding(epochs[0], to=epochs[0], schedule=rate),
                 *extra,
@@ -482,6 +539,15 @@ def _measure(job: Job, split: str) -> dict[str, float]:
 def _evaluate(trainer: training.Trainer, dataset: Dataset, split: str) -> dict[str, float]:
     batch_size = 500
     return trainer.evaluate(dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size))
+
+
+def _as_many(dataset: Dataset, count: int) -> Dataset:
+    """The dataset with its training examples repeated, in turn, until there are so many."""
+    train = dataset.splits["train"]
+    if len(train) == count:
+        return dataset
+    rows = np.resize(np.arange(len(train)), count)
+    return dataset.replace("train", Examples(train.images[rows], train.labels[rows]))
 
 
 class _KeepWeights(keras.callbacks.Callback):
@@ -530,6 +596,11 @@ def _compressed_bytes(arrays: Sequence[np.ndarray]) -> int:
     return sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 6)) for array in arrays)
 
 
+def _largest_share(labels: np.ndarray) -> float:
+    """The accuracy of always answering with the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
 def _sha256(arrays: Sequence[np.ndarray]) -> str:
     hasher = hashlib.sha256()
     for array in arrays:
@@ -561,7 +632,8 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
     config, recipe, dataset = job.config, job.recipe, job.dataset
     keep = pruning.ratios.total_to_keep(total, config.sparsity)
     sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
-    epochs, _ = RETRAINING[config.row.schedule](config)
+    steps = dataset.steps_per_epoch("train", recipe.batch_size)
+    epochs = config.retraining_epochs
     parts = []
     if config.pretrains:
         done = job.dense.finished("train") is not None
@@ -573,11 +645,16 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
         "plan",
         {
             "method": f"{config.method}: {config.row.about}",
+            **(
+                {"sanity check": f"{config.sanity_check}: {config.check.about}"}
+                if config.sanity_check
+                else {}
+            ),
             "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
             f"{_ratios_shown(config)}",
             "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
             "model": f"{recipe.model}, width {recipe.width:g}",
-            "training": f"{' + '.join(parts)}, {job.steps_per_epoch} steps each, batch {recipe.batch_size}, "
+            "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}",
             "run": str(job.directory.path),
@@ -604,6 +681,8 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
         ],
     )
     facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
+    if "pretraining_test_accuracy" in result:
+        facts["pretrained network"] = f"{result['pretraining_test_accuracy']:.4f}, {job.config.check.about}"
     if "dense_test_accuracy" in result and job.config.row.prunes:
         facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
     facts["sparsity"] = (

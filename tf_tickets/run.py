@@ -1,15 +1,24 @@
 """`python -m tf_tickets.run`: one ticket from data to export."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 
 from tf_tickets import config as configuration
+
+if TYPE_CHECKING:
+    from tf_tickets.data import Dataset
+
+# Errors that one line explains; anything else is a fault of ours, and shows where.
+EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError)
 
 ABOUT = """\
 Trains a network, finds a sparse ticket in it, retrains that, and exports it.
@@ -22,49 +31,58 @@ Trains a network, finds a sparse ticket in it, retrains that, and exports it.
 def main(argv: Sequence[str]) -> int:
     """Runs what the flags ask for; returns the process's exit code."""
     values = flags.FLAGS
-    _quieten()
+    quieten()
     if len(argv) > 1:
-        return _fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
+        return fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
     try:
-        _load_tensorflow(values.threads or configuration.default_threads())
+        load_tensorflow(values.threads or configuration.default_threads())
         configuration.check_flags(values)
-        from tf_tickets import data, pipeline, training
+        from tf_tickets import pipeline, training
         from tf_tickets.console import Console
 
-        dataset = data.load(
-            values.dataset,
-            data_dir=values.data_dir,
-            seed=values.seed,
-            validation_fraction=values.validation_fraction,
-            image_size=values.image_size,
-        )
+        dataset = load_data(values)
         strategy = training.make_strategy(values.strategy)
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
         pipeline.run(config, dataset, strategy, Console())
-    except (ValueError, OSError, ArithmeticError, RuntimeError) as error:
-        return _fail(str(error))
+    except EXPECTED as error:
+        return fail(str(error))
     except KeyboardInterrupt:
-        return _fail("interrupted; finished stages are kept, the same command goes on", code=130)
+        return fail("interrupted; finished stages are kept, the same command goes on", code=130)
     return 0
 
 
-def parse_flags(argv: Sequence[str]) -> list[str]:
+def load_data(values: flags.FlagValues) -> Dataset:
+    """The dataset that the flags ask for."""
+    from tf_tickets import data
+
+    return data.load(
+        values.dataset,
+        data_dir=values.data_dir,
+        seed=values.seed,
+        validation_fraction=values.validation_fraction,
+        image_size=values.image_size,
+    )
+
+
+def parse_flags(
+    argv: Sequence[str], about: str = ABOUT, groups: Sequence[str] = configuration.GROUPS
+) -> list[str]:
     """absl's flag parser, with a --help that shows our flags by group, and errors in one line."""
     if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
         with contextlib.suppress(BrokenPipeError):
-            print(help_text())
+            print(help_text(about, groups))
         sys.exit(0)
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        sys.exit(_fail(f"{error} (--help lists the flags)"))
+        sys.exit(fail(f"{error} (--help lists the flags)"))
 
 
-def help_text() -> str:
+def help_text(about: str = ABOUT, groups: Sequence[str] = configuration.GROUPS) -> str:
     """What --help prints: every flag with its default, by group."""
     by_group = flags.FLAGS.flags_by_module_dict()
-    lines = [ABOUT]
-    for group in configuration.GROUPS:
+    lines = [about]
+    for group in groups:
         lines.append(f"{group}:")
         for flag in by_group[group]:
             default = "" if flag.default is None else f" (default {_shown(flag.default)})"
@@ -78,14 +96,14 @@ def _shown(value) -> str:
     return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Leaves the screen to the plan, the progress and the result; --verbosity brings the logs back."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
 
 
-def _load_tensorflow(threads: int) -> None:
+def load_tensorflow(threads: int) -> None:
     """Imports TensorFlow without the lines that it prints on every import, whatever its log level."""
     sys.stderr.flush()
     screen = os.dup(2)
@@ -104,7 +122,8 @@ def _load_tensorflow(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def _fail(message: str, code: int = 1) -> int:
+def fail(message: str, code: int = 1) -> int:
+    """Says in one line what is wrong; returns the process's exit code."""
     print(f"tf_tickets: {message}", file=sys.stderr)
     return code
 

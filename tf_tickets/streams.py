@@ -7,18 +7,28 @@ import numpy as np
 STREAMS = ("init", "data", "score", "mask", "check")
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
+def stream(seed: int, name: str, part: str = "") -> np.random.Generator:
     """An independent NumPy generator for one purpose of one run.
 
     Args:
         seed: the run's seed, a non-negative int.
         name: one of `STREAMS`.
+        part: names one of any number of sub-streams, each independent of the others and of the stream itself,
+            which has the empty name. Defaults to `""`.
+
+    Raises:
+        ValueError: an unknown stream, a part that is no name, or what is no seed.
     """
     if name not in STREAMS:
         raise ValueError(f"Unknown random stream {name!r}. Streams: {', '.join(STREAMS)}.")
+    if not isinstance(part, str):
+        raise ValueError(f"A part of a random stream is a string. Received: {part!r}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"A seed is a non-negative integer. Received: {seed!r}")
-    return np.random.default_rng([int(seed), zlib.crc32(name.encode())])
+    # As a spawn key: in line with the seed, a part could meet the stream of another, very long seed.
+    parts = (zlib.crc32(part.encode()),) if part else ()
+    sequence = np.random.SeedSequence([int(seed), zlib.crc32(name.encode())], spawn_key=parts)
+    return np.random.default_rng(sequence)
 
 
 def stream_seed(seed: int, name: str) -> int:

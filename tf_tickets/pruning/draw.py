@@ -101,6 +101,7 @@ def draw_ticket(
     within: Within | None = None,
     only_round: int | None = None,
     paths: bool = True,
+    inverted: bool = False,
     **options: Any,
 ) -> Ticket:
     """Scores the weights that the model holds now and keeps the best.
@@ -116,6 +117,7 @@ def draw_ticket(
         only_round: draw this one of the quota's rounds, counted from 0, from `within`: for training between
             rounds.
         paths: count the kept weights that lie on a path from an input to an output.
+        inverted: keep the weights with the worst scores instead of the best (a sanity check).
         **options: options of the score.
 
     Returns:
@@ -149,7 +151,9 @@ def draw_ticket(
             if allowed is not None:
                 set_masks(entries, allowed)
             arrays = scoring.checked_scores(model, score, batches, rng, options, may_tie=later)
-            kept = allowed = _select(arrays, budget, row, allowed, entries if quota.preserve_flow else None)
+            if (row.keeps == "smallest") != inverted:
+                arrays = [-array for array in arrays]
+            kept = allowed = _select(arrays, budget, allowed, entries if quota.preserve_flow else None)
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
@@ -159,6 +163,7 @@ def draw_ticket(
             **_origin(quota, len(budgets)),
             "samples_per_class": samples_per_class,
             "options": {name: _plain(value) for name, value in options.items()},
+            **({"inverted": True} if inverted else {}),
             "within": None if within is None else masks_sha256(_masks_of(within, entries)),
         },
         notes=_notes(kept, chosen[-1], quota),
@@ -291,13 +296,10 @@ def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
 def _select(
     scores: Sequence[np.ndarray],
     budget: Budget,
-    row: scoring.Score,
     within: Sequence[np.ndarray] | None,
     flowing: Sequence[MaskedWeight] | None,
 ) -> list[np.ndarray]:
-    """The masks of one round."""
-    if row.keeps == "smallest":
-        scores = [-score for score in scores]
+    """The masks of one round: the largest scores are kept."""
     keep: Any = budget.counts
     if budget.densities is not None:
         # A uniform draw u of [0, 1) is at least 1 - d with probability d.

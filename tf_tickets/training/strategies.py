@@ -34,3 +34,9 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name not in STRATEGIES:
         raise ValueError(f"strategy={name!r} is unknown. Choose one of: {', '.join(STRATEGIES)}.")
     return STRATEGIES[name]()
+
+
+def count_replicas(name: str) -> int:
+    """Replicas that `make_strategy(name)` would have, without making it: no GPU is touched."""
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    return 1 if name == "none" else max(gpus, 1)

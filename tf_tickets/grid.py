@@ -1,0 +1,252 @@
+"""What a sweep runs: the product of the values of its axes, each cell the flags of one run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from absl import flags
+
+from tf_tickets import config as configuration
+from tf_tickets.config import Config
+from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.sources import find
+from tf_tickets.methods import METHODS
+
+# Flags that take several values in a sweep; the first varies slowest.
+AXES = ("dataset", "model", "method", "ratios", "rounds", "sparsity", "sanity_check", "seed")
+NO_CHECK = "none"
+# What a network that keeps every weight does not depend on.
+OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
+# Random tickets that stand beside every other method: uniform and smart ratios.
+BASELINES = ("uniform", "random")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        flags: what `python -m tf_tickets.run` is to be given, by name, as text.
+    """
+
+    flags: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        # In one order, so that equal cells are equal.
+        order = {axis: place for place, axis in enumerate(AXES)}
+        ordered = sorted(self.flags, key=lambda flag: (order.get(flag[0], len(AXES)), flag[0]))
+        object.__setattr__(self, "flags", tuple(ordered))
+
+    @property
+    def arguments(self) -> list[str]:
+        """The flags as a command line has them."""
+        return [f"--{name}={value}" for name, value in self.flags]
+
+    @functools.cached_property
+    def values(self) -> flags.FlagValues:
+        """The flags, parsed."""
+        return parse(self.arguments)
+
+    def label(self, names: Collection[str] = AXES) -> str:
+        """The cell for people: its values of some flags."""
+        words = {"seed": "seed {}", "epochs": "{} epochs", "rounds": "{} rounds"}
+        return " ".join(
+            words.get(name, "{}").format(value) for name, value in self.flags if name in names and value
+        )
+
+    def having(self, **changes: str | None) -> Cell:
+        """A cell with other values of some flags; None leaves a flag out."""
+        merged = {**dict(self.flags), **changes}
+        return Cell(tuple((name, value) for name, value in merged.items() if value is not None))
+
+
+RecipeOf = Callable[[Cell], Recipe]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The cells of a sweep, and what was left out of it.
+
+    Attributes:
+        cells: different ones, in the order of the axes.
+        silent: label of a cell -> why its sanity check could say nothing.
+    """
+
+    cells: tuple[Cell, ...]
+    silent: Mapping[str, str]
+
+    def label(self, cell: Cell) -> str:
+        """A cell for people: its values of the flags in which cells differ."""
+        return cell.label(self._varied)
+
+    @functools.cached_property
+    def _varied(self) -> set[str]:
+        found: dict[str, set[str | None]] = {}
+        given = [dict(cell.flags) for cell in self.cells]
+        for name in {name for pairs in given for name in pairs} - {"milestones"}:
+            found[name] = {pairs.get(name) for pairs in given}
+        return {"method", *(name for name, values in found.items() if len(values) > 1)}
+
+
+def parse(arguments: Sequence[str]) -> flags.FlagValues:
+    """The flags of one run, parsed apart from the program's own."""
+    values = flags.FlagValues()
+    configuration.define_flags(values)
+    values(["run", *arguments])
+    return values
+
+
+def recipe_by_name(cell: Cell) -> Recipe:
+    """The recipe of a cell's dataset, where its name tells it.
+
+    Raises:
+        ValueError: only the data tell it.
+    """
+    recipe = find(cell.values.dataset)[0].recipe
+    if recipe is None:
+        raise ValueError(f"--dataset={cell.values.dataset}: only the data tell its recipe.")
+    return recipe
+
+
+def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
+    """The grid that flags ask for, of which `AXES` take lists.
+
+    A cell whose sanity check can say nothing about its method is left out, and so is a flag where it means
+    nothing to a method of the sweep, as long as it means something to another.
+
+    Args:
+        values: parsed flags.
+        controls: also dense, dense with each method's whole training budget, and the random tickets of
+            `BASELINES`, for every dataset, model, sparsity and seed.
+        recipe_of: the recipe of a cell's dataset.
+
+    Raises:
+        ValueError: a value that `python -m tf_tickets.run` would refuse, before anything runs.
+    """
+    axes = {axis: _values(values, axis) for axis in AXES}
+    common = {
+        name: _as_text(values[name])
+        for group in configuration.GROUPS
+        for name in (flag.name for flag in values.flags_by_module_dict()[group])
+        if name not in AXES and not values[name].using_default_value
+    }
+    for name in ("run_dir", "dense_dir", "ticket"):
+        if name in common:
+            raise ValueError(f"--{name}={common[name]} is for one run; a sweep has --runs_dir.")
+    asked = [
+        Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
+        for point in itertools.product(*axes.values())
+    ]
+    asked = [cell.having(sanity_check=_check(cell)) for cell in asked]
+    if controls:
+        asked = [*_controls(asked, recipe_of), *asked]
+    used: set[str] = set()
+    cells: dict[Cell, None] = {}
+    silent: dict[str, str] = {}
+    for cell in asked:
+        fitting = _fitting(cell)
+        used |= {name for name, _ in fitting.flags}
+        reason = configuration.says_nothing(fitting.values) if fitting.values.sanity_check else None
+        if reason is not None:
+            silent[fitting.having(seed=None).label()] = reason
+            continue
+        configuration.check_flags(fitting.values)
+        cells[fitting] = None
+    unused = [name for name in common if name not in used]
+    if unused:
+        configuration.check_flags(asked[0].values)
+        raise ValueError(f"--{unused[0]}={common[unused[0]]} means nothing to any method of this sweep.")
+    return Grid(tuple(cells), silent)
+
+
+def planned(cell: Cell, recipe_of: RecipeOf = recipe_by_name) -> Config:
+    """What is known of a cell's config without its data."""
+    return configuration.plan_config(cell.values, recipe_of(cell))
+
+
+def seeds_of(texts: Sequence[str]) -> list[str]:
+    """Seeds written one by one or as ranges: `["0-2", "7"]` are 0, 1, 2 and 7."""
+    seeds: list[str] = []
+    for text in texts:
+        found = re.fullmatch(r"(\d+)-(\d+)", text)
+        if found:
+            seeds += map(str, range(int(found[1]), int(found[2]) + 1))
+            if int(found[2]) < int(found[1]):
+                raise ValueError(f"--seed={text} is an empty range.")
+        elif text.isdigit():
+            seeds.append(text)
+        else:
+            raise ValueError(
+                f"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: {text!r}"
+            )
+    return seeds
+
+
+def _values(values: flags.FlagValues, axis: str) -> list[str | None]:
+    """The values of one axis, each once; [None] where the flag is not given."""
+    given = values[axis].value
+    if given is None:
+        return [None]
+    texts = [text.strip() for text in given]
+    if axis == "seed":
+        texts = seeds_of(texts)
+    if axis == "ratios" and any(_is_number(text) for text in texts):
+        raise ValueError(
+            f"--ratios={','.join(texts)}: a sweep takes names of ratios, or ticket:FILE; numbers are for "
+            "tf_tickets.run."
+        )
+    if not texts or not all(texts):
+        raise ValueError(f"--{axis} is empty.")
+    return list(dict.fromkeys(texts))
+
+
+def _check(cell: Cell) -> str | None:
+    name = dict(cell.flags).get("sanity_check")
+    return None if name == NO_CHECK else name
+
+
+def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
+    """The networks that stand beside a method."""
+    for cell in cells:
+        plain = cell.having(sanity_check=None, ratios=None, rounds=None, score=None, score_options=None)
+        yield plain.having(method="dense")
+        for method in BASELINES:
+            yield plain.having(method=method)
+        config = planned(_fitting(cell.having(sanity_check=None)), recipe_of)
+        if config.budget > config.recipe.epochs:
+            yield plain.having(method="dense", epochs=str(config.budget), **_stretched(config.recipe))
+
+
+def _stretched(recipe: Recipe) -> dict[str, str | None]:
+    """Milestones of a longer training at the same fractions of it."""
+    if recipe.schedule != "milestones":
+        return {}
+    fractions = [x if x < 1 else x / recipe.epochs for x in recipe.milestones]
+    return {"milestones": ",".join(f"{x:.12g}" for x in fractions)}
+
+
+def _fitting(cell: Cell) -> Cell:
+    """The cell without the flags that mean nothing to its method."""
+    row = METHODS.get(cell.values.method)
+    if row is not None and not row.prunes:
+        cell = cell.having(**dict.fromkeys(OF_PRUNED_NETWORKS))
+    return cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
+
+
+def _as_text(flag: flags.Flag) -> str:
+    value = flag.value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""Sanity checks: corruptions of the pruning data, attacks on tickets, and the statistics of the verdict."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_tickets.sanity.attacks import rearrange, rearranged, reinitialize, shuffle_weights
+    from tf_tickets.sanity.checks import CHECKS, Check
+    from tf_tickets.sanity.corruptions import corrupted, half_dataset, random_labels, random_pixels
+    from tf_tickets.sanity.statistics import Comparison, compare
+
+# Public name -> module; the statistics need no TensorFlow, and do not load it.
+_PUBLIC = {
+    "CHECKS": "checks",
+    "Check": "checks",
+    "Comparison": "statistics",
+    "compare": "statistics",
+    "corrupted": "corruptions",
+    "half_dataset": "corruptions",
+    "random_labels": "corruptions",
+    "random_pixels": "corruptions",
+    "rearrange": "attacks",
+    "rearranged": "attacks",
+    "reinitialize": "attacks",
+    "shuffle_weights": "attacks",
+}
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Comparison",
+    "compare",
+    "corrupted",
+    "half_dataset",
+    "random_labels",
+    "random_pixels",
+    "rearrange",
+    "rearranged",
+    "reinitialize",
+    "shuffle_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tf_tickets.sanity' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tf_tickets.sanity.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

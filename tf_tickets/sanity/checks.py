@@ -1,0 +1,151 @@
+"""The sanity checks: each is one row that says what is changed, at which place of the story."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from tf_tickets.data import Dataset
+from tf_tickets.methods import INIT
+from tf_tickets.sanity import attacks, corruptions
+
+if TYPE_CHECKING:
+    from tf_tickets.config import Choice
+
+Corruption = Callable[[Dataset, int, int], Dataset]
+MasksAttack = Callable[[Sequence[np.ndarray], int], Sequence[np.ndarray]]
+WeightsAttack = Callable[[keras.Model, int], keras.Model]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One row of the table. Retraining always runs on clean data.
+
+    Attributes:
+        about: one line for people.
+        asks: what the method is shown not to use, if the check costs it nothing.
+        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring),
+            `"scores"`, `"ticket"` (masks or weights), or `"nothing"`.
+        data: (dataset, seed, batch size) -> the dataset to prune on; None leaves it as it is.
+        in_order: the dense training and the rounds see the examples in their order, without shuffling, and
+            take no more steps than these fill. Otherwise they take as many as on the clean data.
+        inverts: the least important weights are kept, instead of the most.
+        masks: (masks, seed) -> the ticket's masks; None leaves them.
+        weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
+            them.
+    """
+
+    about: str
+    asks: str
+    place: str
+    data: Corruption | None = None
+    in_order: bool = False
+    inverts: bool = False
+    masks: MasksAttack | None = None
+    weights: WeightsAttack | None = None
+
+    def says_nothing(self, choice: Choice) -> str | None:
+        """Why the check can say nothing about a method, or None where it can."""
+        row = choice.row
+        if not row.prunes:
+            return "the method keeps every weight"
+        if self.place == "data" and not (row.pretrains or choice.sees_data):
+            return "the method looks at no data"
+        if self.inverts and choice.independent:
+            return "the scores are random, and inverted they are random again"
+        if self.place == "ticket" and choice.independent:
+            if row.start_from == INIT:
+                return "masks and weights are random and independent, and so are the attacked ones"
+            if self.weights is None:
+                return "the masks are random already"
+        return None
+
+
+def _seeded(corruption: Callable[..., Dataset]) -> Corruption:
+    return lambda dataset, seed, batch_size: corruption(dataset, seed)
+
+
+NO_CHECK = Check(about="no check", asks="nothing", place="nothing")
+
+CHECKS: dict[str, Check] = {
+    "random_labels": Check(
+        about="prunes on labels drawn at random",
+        asks="the labels",
+        place="data",
+        data=_seeded(corruptions.random_labels),
+    ),
+    "random_pixels": Check(
+        about="prunes on images whose values are permuted, each image by itself",
+        asks="the images",
+        place="data",
+        data=_seeded(corruptions.random_pixels),
+    ),
+    "corrupted": Check(
+        about="prunes on random labels and permuted images (the paper's check, section 4.1)",
+        asks="the data",
+        place="data",
+        data=_seeded(corruptions.corrupted),
+    ),
+    "half_dataset": Check(
+        about="prunes on a fixed random half of the training set, in as many steps",
+        asks="one half of the data",
+        place="data",
+        data=_seeded(corruptions.half_dataset),
+    ),
+    "half_dataset_in_order": Check(
+        about="prunes on the first half of the training set, in its order, in half the steps (the authors' code)",
+        asks="one half of the data, the order, and half of the steps",
+        place="data",
+        data=lambda dataset, seed, batch_size: corruptions.half_dataset(dataset, seed, first=batch_size),
+        in_order=True,
+    ),
+    "rearrange": Check(
+        about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
+        asks="which connections of a layer are kept",
+        place="ticket",
+        masks=attacks.rearranged,
+    ),
+    "shuffle_weights": Check(
+        about="permutes the kept weights of each layer among the kept positions (section 5.1)",
+        asks="where in a layer its kept weights are",
+        place="ticket",
+        weights=attacks.shuffle_weights,
+    ),
+    "shuffle_weights_but_classifier": Check(
+        about="the same, the classifier spared",
+        asks="where in a layer before the classifier its kept weights are",
+        place="ticket",
+        weights=functools.partial(attacks.shuffle_weights, spare_classifier=True),
+    ),
+    "reinitialize": Check(
+        about="keeps the masks, and draws all weights anew from their initializers",
+        asks="the values of the weights it starts from",
+        place="ticket",
+        weights=attacks.reinitialize,
+    ),
+    "rearrange+reinitialize": Check(
+        about="both: what is left of the ticket are the numbers of weights in each layer",
+        asks="anything but the number of weights in each layer",
+        place="ticket",
+        masks=attacks.rearranged,
+        weights=attacks.reinitialize,
+    ),
+    "invert": Check(
+        about="keeps the weights with the worst scores instead of the best",
+        asks="the order of its scores",
+        place="scores",
+        inverts=True,
+    ),
+}
+
+
+def check_row(name: str) -> Check:
+    """The row of a check's name."""
+    if name not in CHECKS:
+        raise ValueError(f"--sanity_check={name} is unknown. Choose one of: {', '.join(CHECKS)}.")
+    return CHECKS[name]

@@ -1,0 +1,424 @@
+"""`python -m tf_tickets.sweep`: a grid of runs, several at a time, shared work once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+import os
+import pathlib
+import statistics
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from absl import app, flags
+
+from tf_tickets import config as configuration
+from tf_tickets import grid, worker
+from tf_tickets import run as command
+from tf_tickets.config import Config
+from tf_tickets.grid import Cell, Grid
+from tf_tickets.store import DenseDirectory, NotOurs, RunDirectory, read_json
+from tf_tickets.wording import duration, plural
+from tf_tickets.worker import DENSE, WHOLE, Outcome, Task
+
+ABOUT = """\
+Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.
+
+  python -m tf_tickets.sweep --method=random,snip,hybrid --sparsity=0.95,0.98 --seed=0-4
+  python -m tf_tickets.sweep --flagfile=flags/laptop/initial_tickets.cfg --dry_run
+
+Flags of one run hold for all of them. The same command goes on where it stopped.
+"""
+if TYPE_CHECKING:
+    from tf_tickets.console import Console, SweepProgress
+
+SWEEP = "The sweep"
+GROUPS = (SWEEP, *configuration.GROUPS)
+# Deaths of its process that a cell may be near before it is given up.
+MOST_DEATHS = 2
+
+
+def define_flags() -> None:
+    """Defines the flags of a sweep (once): those of a run, of which the axes take lists, and its own."""
+    if "runs_dir" in flags.FLAGS:
+        return
+    configuration.define_flags(lists=grid.AXES)
+    define = functools.partial(dict, module_name=SWEEP)
+    flags.DEFINE_string(
+        "runs_dir", "runs", "Folder of the runs; finished ones are not run again.", **define()
+    )
+    flags.DEFINE_integer(
+        "jobs",
+        None,
+        "Runs at a time. Default: as many as fill the cores with their --threads (here 1); one where there "
+        "is a GPU.",
+        lower_bound=1,
+        **define(),
+    )
+    flags.DEFINE_bool(
+        "controls",
+        False,
+        "Also dense, dense with each method's whole training budget, uniform and random tickets.",
+        **define(),
+    )
+    flags.DEFINE_bool("dry_run", False, "Print what would run, and what it costs; run nothing.", **define())
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs what the flags ask for; returns the process's exit code: 0 if every cell has its result."""
+    command.quieten()
+    if len(argv) > 1:
+        return command.fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
+    try:
+        plan = make_plan(flags.FLAGS, controls=flags.FLAGS.controls)
+        from tf_tickets.console import Console
+
+        show = Console()
+        plan.show(show)
+        if flags.FLAGS.dry_run:
+            return 0
+        failures = run_plan(plan, show)
+        show_table(plan, show)
+        return show_failures(failures, show)
+    except command.EXPECTED as error:
+        return command.fail(str(error))
+    except KeyboardInterrupt:
+        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A cell with its config, and where it goes."""
+
+    cell: Cell
+    config: Config
+    label: str
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Its run directory."""
+        return RunDirectory(self.config.run_dir, self.config.identity, "run")
+
+    @property
+    def dense(self) -> DenseDirectory:
+        """The dense training that it shares."""
+        return DenseDirectory(self.config.dense_dir, self.config.dense_identity, "dense")
+
+    @functools.cached_property
+    def result(self) -> dict[str, Any] | None:
+        """What result.json holds; None where the run is not finished, or not this config's."""
+        try:
+            if read_json(self.directory.config) != self.directory.identity:
+                return None
+            result = read_json(self.directory.result)
+            return result if isinstance(result["test_accuracy"], float) else None
+        except (OSError, NotOurs, KeyError, TypeError):
+            return None
+
+    def task(self, part: str) -> Task:
+        """The work in a process of its own."""
+        places = (f"--run_dir={self.config.run_dir}", f"--dense_dir={self.config.dense_dir}")
+        cost = self.config.recipe.epochs if part == DENSE else _cost(self.config)
+        return Task(self.label, (*self.cell.arguments, *places), part, cost)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a sweep will do.
+
+    Attributes:
+        runs: every cell.
+        grid: their cells, and what was left out.
+        jobs: processes.
+        threads: of each.
+    """
+
+    runs: tuple[Planned, ...]
+    grid: Grid
+    jobs: int
+    threads: int
+
+    @property
+    def waiting(self) -> list[Planned]:
+        """Runs without a result."""
+        return [run for run in self.runs if run.result is None]
+
+    @property
+    def dense(self) -> dict[str, Planned]:
+        """Dense trainings still to be done: directory -> the run that stands for all that share it."""
+        chosen: dict[str, Planned] = {}
+        for run in self.waiting:
+            if not run.config.pretrains or run.dense.finished("train") is not None:
+                continue
+            known = chosen.setdefault(run.config.dense_dir, run)
+            # Who rewinds to an epoch must be the one to train, or it would have to be trained up to again.
+            if known.config.rewind_epoch is None and run.config.rewind_epoch is not None:
+                chosen[run.config.dense_dir] = run
+        return chosen
+
+    def show(self, show: Console) -> None:
+        """Prints runs, shared trainings and cost."""
+        waiting, dense = self.waiting, self.dense
+        sharing = [run for run in self.runs if run.config.pretrains]
+        networks = {run.config.dense_dir for run in sharing}
+        epochs = sum(_cost(run.config) for run in waiting)
+        dense_epochs = sum(run.config.recipe.epochs for run in dense.values())
+        alone = sum(run.config.recipe.epochs for run in waiting if run.config.pretrains)
+        saved = f" ({epochs + alone:,} without sharing)" if alone > dense_epochs else ""
+        facts = {
+            "runs": f"{len(self.runs):,}, of which {len(self.runs) - len(waiting):,} are done",
+            "dense": f"{plural(len(networks), 'network')}, shared by {plural(len(sharing), 'run')}; "
+            f"{len(dense):,} to train",
+            "cost": f"{epochs + dense_epochs:,} epochs of training, {dense_epochs:,} of them dense{saved}",
+            "time": self._time(epochs + dense_epochs),
+            "machine": f"{plural(self.jobs, 'run')} at a time, {plural(self.threads, 'thread')} each",
+        }
+        if self.grid.silent:
+            facts["left out"] = (
+                f"{plural(len(self.grid.silent), 'cell')} (times seeds) whose check says nothing:"
+            )
+        show.facts("sweep", facts)
+        for label, reason in self.grid.silent.items():
+            show.line(f"    {label}: {reason}")
+        show.line("")
+
+    def _time(self, epochs: int) -> str:
+        """An estimate from the runs that are done."""
+        if not epochs:
+            return "nothing to do"
+        rates = [
+            run.result["seconds"]["retrain"] / _cost(run.config)
+            for run in self.runs
+            if run.result is not None and run.result["seconds"].get("retrain") and _cost(run.config)
+        ]
+        if not rates:
+            return "not known before the first run"
+        return f"about {duration(statistics.median(rates) * epochs / self.jobs)}, by the runs that are done"
+
+
+def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
+    """Reads the grid and the data, and finds what is done. Errors come before work.
+
+    Args:
+        values: parsed flags of a sweep.
+        controls: see `grid.read_grid`.
+    """
+    # A run alone takes all cores; of several at a time each takes one, unless told otherwise.
+    if values.threads is None:
+        values.threads = 1
+    if values["export"].using_default_value:
+        values.export = []
+    command.load_tensorflow(configuration.default_threads())
+    return _plan(grid.read_grid(values, controls, lambda cell: worker.load_data(cell.values).recipe), values)
+
+
+def _plan(found: Grid, values: flags.FlagValues) -> Plan:
+    from tf_tickets import training
+
+    replicas = training.count_replicas(values.strategy)
+    runs = {}
+    for cell in found.cells:
+        config = configuration.make_config(
+            cell.values, worker.load_data(cell.values), replicas, values.runs_dir
+        )
+        runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell)))
+    for run in runs.values():
+        run.directory.check()
+        run.dense.check()
+    jobs = values.jobs or (1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1))
+    return Plan(tuple(runs.values()), found, jobs, values.threads)
+
+
+def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
+    """Runs what is not done yet, dense trainings first, and goes on past failures.
+
+    Returns:
+        Label of each cell that has no result -> what went wrong.
+    """
+    dense = plan.dense
+    waiting = plan.waiting
+    tasks = {f"dense {path}": run.task(DENSE) for path, run in dense.items()}
+    tasks |= {run.config.run_dir: run.task(WHOLE) for run in waiting}
+    after = {
+        run.config.run_dir: f"dense {run.config.dense_dir}"
+        for run in waiting
+        if run.config.pretrains and run.config.dense_dir in dense
+    }
+    with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
+        outcomes = _Crew(tasks, after, plan.jobs, plan.threads, progress).work()
+    failures = {key: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
+    for key, outcome in failures.items():
+        _log(plan, key, outcome)
+    return failures
+
+
+class _Crew:
+    """Processes at work on tasks.
+
+    Args:
+        tasks: by key, in the order in which they are wanted.
+        after: key of a task -> key of the one that must be done before.
+        jobs: processes.
+        threads: of each.
+        progress: what the person sees.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, Task], after: Mapping[str, str], jobs: int, threads: int, progress
+    ):
+        self.tasks, self.after, self.jobs, self.threads = tasks, after, jobs, threads
+        self.progress: SweepProgress = progress
+        self.waiting = deque(tasks)
+        self.suspects: deque[str] = deque()  # in flight when a process died; tried again one at a time
+        self.deaths: dict[str, int] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.running: dict[concurrent.futures.Future, str] = {}
+        self.pool: concurrent.futures.ProcessPoolExecutor | None = None
+
+    def work(self) -> dict[str, Outcome]:
+        """Does all tasks; key -> how it ended."""
+        try:
+            while self.waiting or self.suspects or self.running:
+                self._submit()
+                done, _ = concurrent.futures.wait(
+                    self.running, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                died = []
+                for future in done:
+                    key = self.running.pop(future)
+                    try:
+                        self._finish(key, future.result())
+                    except BrokenProcessPool:
+                        died.append(key)
+                if died:
+                    self._bury([*died, *self.running.values()])
+            return self.outcomes
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+        finally:
+            if self.pool is not None:
+                self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self) -> None:
+        while len(self.running) < self.jobs:
+            key = self._next()
+            if key is None:
+                return
+            if self.pool is None:
+                self.pool = _pool(self.jobs, self.threads)
+            self.running[self.pool.submit(worker.perform, self.tasks[key])] = key
+            if self.suspects or self.deaths.get(key):
+                return
+
+    def _next(self) -> str | None:
+        """A task that can start now."""
+        if self.suspects:
+            return None if self.running else self.suspects.popleft()
+        if any(self.deaths.get(key) for key in self.running.values()):
+            return None
+        for _ in range(len(self.waiting)):
+            key = self.waiting.popleft()
+            before = self.after.get(key)
+            if before is None or before in self.outcomes:
+                problem = before and self.outcomes[before].problem
+                if not problem:
+                    return key
+                self._finish(key, Outcome(0.0, None, f"its dense training failed: {problem}"))
+            else:
+                self.waiting.append(key)
+        return None
+
+    def _finish(self, key: str, outcome: Outcome) -> None:
+        self.outcomes[key] = outcome
+        task = self.tasks[key]
+        label = f"{task.label}, its dense training" if task.part == DENSE else task.label
+        accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
+        ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
+        self.progress.finish(label, task.cost, ending)
+
+    def _bury(self, keys: Sequence[str]) -> None:
+        """A process died, of what one of these did: each is tried again, alone."""
+        self.running.clear()
+        self.pool = None
+        for key in keys:
+            self.deaths[key] = self.deaths.get(key, 0) + 1
+            if self.deaths[key] < MOST_DEATHS:
+                self.suspects.append(key)
+            else:
+                self._finish(key, Outcome(0.0, None, "its process was killed, twice (out of memory?)"))
+
+
+def _pool(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
+    environment = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
+    return concurrent.futures.ProcessPoolExecutor(
+        jobs,
+        # A forked process would inherit TensorFlow's threads as they are, locked or not.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=worker.start,
+        initargs=(os.getpid(), threads, environment),
+    )
+
+
+def show_table(plan: Plan, show: Console) -> None:
+    """Mean and spread of each cell over its seeds."""
+    found: dict[str, list[float]] = {}
+    for run in plan.runs:
+        result = dataclasses.replace(run).result  # read anew
+        if result is not None:
+            label = plan.grid.label(run.cell.having(seed=None))
+            found.setdefault(label, []).append(100 * result["test_accuracy"])
+    rows = [
+        (label, f"{statistics.mean(x):.2f}", f"{statistics.stdev(x):.2f}" if len(x) > 1 else "-", str(len(x)))
+        for label, x in found.items()
+    ]
+    show.table("test accuracy of the final epoch, %", ("cell", "mean", "deviation", "runs"), rows)
+    if plan.runs:
+        parent = pathlib.Path(plan.runs[0].config.run_dir).parent
+        show.line(f"\ntables, figures and verdicts: python -m tf_tickets.report {parent}")
+
+
+def show_failures(failures: Mapping[str, Outcome], show: Console) -> int:
+    """Lists what failed; returns the exit code."""
+    if not failures:
+        return 0
+    show.line("")
+    show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
+    for key, outcome in failures.items():
+        show.line(f"  {key}: {outcome.problem}")
+    return 1
+
+
+def _log(plan: Plan, key: str, outcome: Outcome) -> None:
+    """Keeps a failure's details beside the runs."""
+    parent = pathlib.Path(plan.runs[0].config.run_dir).parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with open(parent / "failures.log", "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {key}: {outcome.problem}\n{outcome.details}\n")
+
+
+def _cost(config: Config) -> int:
+    """Epochs of a run that it shares with no other."""
+    return len(config.retraining_epochs) * config.trained_rounds
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    define_flags()
+    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, ABOUT, GROUPS))
+
+
+if __name__ == "__main__":
+    entry_point()
