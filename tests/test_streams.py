@@ -1,6 +1,7 @@
-"""Named random streams: pure in (seed, name), independent of each other and of every global state."""
+"""Named random streams: pure in (seed, name, part), independent of each other and of every global state."""
 
 import random
+import zlib
 
 import keras
 import numpy as np
@@ -62,11 +63,51 @@ PINNED = {
     "mask": 1_731_828_526,
     "check": 243_627_360,
 }
+PINNED_PART = 330_612_371
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_stay_what_they_are_from_release_to_release(name):
     assert stream_seed(0, name) == PINNED[name]
+
+
+PARTS = ("", "random_labels", "random_pixels", "rearrange", "check", "mask")
+parts = st.sampled_from(PARTS)
+
+
+@given(seeds, names)
+def test_the_part_without_a_name_is_the_stream_itself(seed, name):
+    np.testing.assert_array_equal(stream(seed, name, "").random(4), stream(seed, name).random(4))
+
+
+@given(st.tuples(seeds, names, parts), st.tuples(seeds, names, parts))
+def test_a_part_is_a_function_of_its_name_and_differs_from_all_others(one, other):
+    numbers = stream(*one).random(4)
+    np.testing.assert_array_equal(stream(*one).random(4), numbers)
+    if one != other:
+        assert not np.array_equal(stream(*other).random(4), numbers)
+
+
+def test_parts_of_a_stream_do_not_correlate():
+    draws = np.stack([stream(seed, "check", part).normal(size=5000) for seed in (0, 1) for part in PARTS])
+    correlations = np.corrcoef(draws) - np.eye(len(draws))
+    assert np.abs(correlations).max() < 5 / np.sqrt(5000)
+
+
+def test_a_part_is_no_stream_of_a_longer_seed():
+    # Laid end to end, the words of seed, name and part would be those of this seed and the name "mask".
+    longer = zlib.crc32(b"check") << 32
+    assert not np.array_equal(stream(0, "check", "mask").random(4), stream(longer, "mask").random(4))
+
+
+def test_parts_stay_what_they_are_from_release_to_release():
+    assert int(stream(0, "check", "rearrange").integers(2**31)) == PINNED_PART
+
+
+@pytest.mark.parametrize("part", [None, 1, b"rearrange", ("a",)])
+def test_what_is_no_part(part):
+    with pytest.raises(ValueError, match=r"A part of a random stream is a string. Received: "):
+        stream(0, "check", part)
 
 
 @given(seeds, names)

@@ -4,8 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tf_tickets import callbacks, data, layers, models, pruning, training
+    from tf_tickets import callbacks, data, layers, models, pruning, sanity, training
     from tf_tickets.exporting import export
+    from tf_tickets.laboratory import sanity_check
     from tf_tickets.layers import fold, mask_layers, masked_weights, register_maskable
     from tf_tickets.methods import METHODS, Method
     from tf_tickets.pruning import Ticket, keep_counts, prune, score
@@ -27,6 +28,8 @@ _PUBLIC = {
     "prune": "tf_tickets.pruning",
     "pruning": None,
     "register_maskable": "tf_tickets.layers",
+    "sanity": None,
+    "sanity_check": "tf_tickets.laboratory",
     "score": "tf_tickets.pruning",
     "training": None,
 }
@@ -47,6 +50,8 @@ __all__ = [
     "prune",
     "pruning",
     "register_maskable",
+    "sanity",
+    "sanity_check",
     "score",
     "training",
 ]

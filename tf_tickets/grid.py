@@ -116,7 +116,7 @@ def recipe_by_name(cell: Cell) -> Recipe:
 def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
     """The grid that flags ask for, of which `AXES` take lists.
 
-    A cell whose sanity check can say nothing about its method is left out, and so is a flag where it means
+    A sanity check for one of the methods only is written `method:check`. A cell whose sanity check can say nothing about its method is left out, and so is a flag where it means
     nothing to a method of the sweep, as long as it means something to another.
 
     Args:
@@ -142,7 +142,7 @@ def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: Recip
         Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
         for point in itertools.product(*axes.values())
     ]
-    asked = [cell.having(sanity_check=_check(cell)) for cell in asked]
+    asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
     if controls:
         asked = [*_controls(asked, recipe_of), *asked]
     used: set[str] = set()
@@ -205,9 +205,17 @@ def _values(values: flags.FlagValues, axis: str) -> list[str | None]:
     return list(dict.fromkeys(texts))
 
 
-def _check(cell: Cell) -> str | None:
-    name = dict(cell.flags).get("sanity_check")
-    return None if name == NO_CHECK else name
+def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
+    """The cell with its check by name; None where that is for another method (`method:check`)."""
+    check = dict(cell.flags).get("sanity_check")
+    if check is None or check == NO_CHECK:
+        return cell.having(sanity_check=None)
+    method, colon, name = check.rpartition(":")
+    if not colon:
+        return cell
+    if method not in methods:
+        raise ValueError(f"--sanity_check={check} is for a method that is not in this sweep.")
+    return cell.having(sanity_check=name) if dict(cell.flags).get("method") == method else None
 
 
 def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:

@@ -43,12 +43,12 @@ GROUPS = (SWEEP, *configuration.GROUPS)
 MOST_DEATHS = 2
 
 
-def define_flags() -> None:
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of a sweep (once): those of a run, of which the axes take lists, and its own."""
-    if "runs_dir" in flags.FLAGS:
+    if "runs_dir" in values:
         return
-    configuration.define_flags(lists=grid.AXES)
-    define = functools.partial(dict, module_name=SWEEP)
+    configuration.define_flags(values, lists=grid.AXES)
+    define = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
         "runs_dir", "runs", "Folder of the runs; finished ones are not run again.", **define()
     )
@@ -76,9 +76,7 @@ def main(argv: Sequence[str]) -> int:
         return command.fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
     try:
         plan = make_plan(flags.FLAGS, controls=flags.FLAGS.controls)
-        from tf_tickets.console import Console
-
-        show = Console()
+        show = console()
         plan.show(show)
         if flags.FLAGS.dry_run:
             return 0
@@ -89,6 +87,13 @@ def main(argv: Sequence[str]) -> int:
         return command.fail(str(error))
     except KeyboardInterrupt:
         return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+
+
+def console() -> Console:
+    """Standard output."""
+    from tf_tickets.console import Console
+
+    return Console()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +116,12 @@ class Planned:
 
     @functools.cached_property
     def result(self) -> dict[str, Any] | None:
-        """What result.json holds; None where the run is not finished, or not this config's."""
+        """What result.json held when it was first asked for."""
+        return self.fresh_result
+
+    @property
+    def fresh_result(self) -> dict[str, Any] | None:
+        """What result.json holds now; None where the run is not finished, or not this config's."""
         try:
             if read_json(self.directory.config) != self.directory.identity:
                 return None
@@ -370,7 +380,7 @@ def show_table(plan: Plan, show: Console) -> None:
     """Mean and spread of each cell over its seeds."""
     found: dict[str, list[float]] = {}
     for run in plan.runs:
-        result = dataclasses.replace(run).result  # read anew
+        result = run.fresh_result
         if result is not None:
             label = plan.grid.label(run.cell.having(seed=None))
             found.setdefault(label, []).append(100 * result["test_accuracy"])

@@ -98,7 +98,7 @@ CHECKS: dict[str, Check] = {
         data=_seeded(corruptions.half_dataset),
     ),
     "half_dataset_in_order": Check(
-        about="prunes on the first half of the training set, in its order, in half the steps (the authors' code)",
+        about="prunes on the first half of the data, in its order, in half the steps (the authors' code)",
         asks="one half of the data, the order, and half of the steps",
         place="data",
         data=lambda dataset, seed, batch_size: corruptions.half_dataset(dataset, seed, first=batch_size),

@@ -1,0 +1,198 @@
+"""`python -m tf_tickets.report`: tables, figures and verdicts from run directories."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from absl import app, flags
+
+from tf_tickets import results
+from tf_tickets.reporting.document import Document, counted
+from tf_tickets.store import PathLike, read_json, replacing, write_json
+
+ABOUT = """\
+Makes one page of runs: verdicts of the sanity checks, tables, figures, and how to make each number again.
+
+  python -m tf_tickets.report runs
+  python -m tf_tickets.report runs/digits runs/fashion --output=docs/report --title="Digits and fashion"
+"""
+GROUP = "The report"
+TITLE = "Tickets and their sanity checks"
+# Says that a directory is ours, and which files of it.
+MARKER = ".tf_tickets_report"
+PAGE, TEXT, NUMBERS, LAYERS, FIGURES = "index.html", "report.md", "report.csv", "layers.csv", "figures"
+
+
+def make_report(
+    runs: Iterable[PathLike] | PathLike,
+    output: PathLike,
+    *,
+    title: str = TITLE,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+) -> pathlib.Path:
+    """Writes a report: a page, Markdown, CSV files and figures.
+
+    Args:
+        runs: run directories, or folders that are searched for them.
+        output: directory for the report; made if it does not exist. One that is neither empty nor a
+            report's is refused. Files of an earlier report are replaced, others are left alone.
+        title: on top.
+        margin: of equivalence, in accuracy: 0.01 is one point.
+        alpha: chance of a false answer in a family of checks.
+
+    Returns:
+        The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), layers.csv (one row
+        a layer) and figures/.
+
+    Raises:
+        FileNotFoundError: a path of `runs` does not exist.
+        ValueError: there is no run; `output` is not ours; `margin` or `alpha` is out of range.
+
+    Example:
+        >>> make_report("runs", "report", title="Digits at 98 %")
+        PosixPath('report/index.html')
+    """
+    return _make(runs, output, title, margin, alpha)[0]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Makes the report that the flags ask for; returns the process's exit code."""
+    values = flags.FLAGS
+    if len(argv) < 2:
+        return _fail("name run directories, or folders that hold them (--help shows how)")
+    try:
+        page, document = _make(argv[1:], values.output, values.title, values.margin, values.alpha)
+    except (ValueError, OSError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted", code=130)
+    for warning in _warnings(document):
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{page}: {dict(document.facts)['runs']}, {counted(len(document.sections), 'setting')}")
+    return 0
+
+
+def define_flags() -> None:
+    """Defines the flags of a report, once."""
+    if "output" in flags.FLAGS:
+        return
+    flags.DEFINE_string("output", "report", "Directory for the report.", module_name=GROUP)
+    flags.DEFINE_string("title", TITLE, "On top of the page.", module_name=GROUP)
+    flags.DEFINE_float("margin", 0.01, "Of equivalence, in accuracy: 0.01 is one point.", module_name=GROUP)
+    flags.DEFINE_float("alpha", 0.05, "Chance of a false answer in a family of checks.", module_name=GROUP)
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """absl's flag parser, with a --help of our flags, and errors in one line."""
+    if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
+        with contextlib.suppress(BrokenPipeError):
+            print(help_text())
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(_fail(f"{error} (--help lists the flags)"))
+
+
+def help_text() -> str:
+    """What --help prints: every flag with its default."""
+    lines = [ABOUT]
+    for flag in flags.FLAGS.flags_by_module_dict()[GROUP]:
+        lines.append(f"  --{flag.name}")
+        lines += [f"      {line}" for line in textwrap.wrap(f"{flag.help} (default {flag.default})", 76)]
+    return "\n".join(lines)
+
+
+def _make(
+    runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float, alpha: float
+) -> tuple[pathlib.Path, Document]:
+    for name, value, limit in (("margin", margin, 1), ("alpha", alpha, 0.5)):
+        if not 0 < value < limit:
+            raise ValueError(f"{name}={value} is out of range: it lies between 0 and {limit}, both excluded.")
+    directory = pathlib.Path(output)
+    _check_ours(directory)
+    found = results.load(runs)
+
+    from tf_tickets.reporting import numbers, page, sections
+
+    document = sections.document(found, title, margin=margin, alpha=alpha)
+    files = {
+        NUMBERS: numbers.runs_csv(found),
+        LAYERS: numbers.layers_csv(found),
+        **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
+        TEXT: page.markdown(document, FIGURES),
+        PAGE: page.html(document),
+    }
+    _write(directory, files)
+    return directory / PAGE, document
+
+
+def _check_ours(directory: pathlib.Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise ValueError(f"{directory} is not a directory. Choose another --output.")
+    if not (directory / MARKER).is_file() and any(os.scandir(directory)):
+        raise ValueError(f"{directory} is not empty and holds no report. Choose another --output.")
+
+
+def _write(directory: pathlib.Path, files: Mapping[str, str]) -> None:
+    """Writes the files, each whole or not at all, and removes those of an earlier report that are no more."""
+    marker = directory / MARKER
+    directory.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(marker)
+    # Before the first file, so that an interrupted report is still known as ours.
+    write_json(marker, sorted({*earlier, *files}))
+    for name, text in files.items():
+        with replacing(directory / name) as new:
+            new.write_text(text, encoding="utf-8")
+    for name in earlier - set(files):
+        (directory / name).unlink(missing_ok=True)
+    write_json(marker, sorted(files))
+
+
+def _earlier(marker: pathlib.Path) -> set[str]:
+    """Files of the report that lies there, as far as they are figures in their place."""
+    if not marker.exists():
+        return set()
+    names = read_json(marker)
+    if not isinstance(names, list):
+        raise ValueError(f"{marker} is damaged. Delete {marker.parent}, or choose another --output.")
+    return {
+        name
+        for name in names
+        if isinstance(name, str)
+        and pathlib.PurePosixPath(name).parent == pathlib.PurePosixPath(FIGURES)
+        and name.endswith(".svg")
+    }
+
+
+def _warnings(document: Document) -> Iterable[str]:
+    yield from document.warnings
+    for section in document.sections:
+        for text in section.warnings:
+            yield f"{section.title}: {text}"
+    for row in document.others.rows if document.others else ():
+        path, status, why = (cell.text for cell in row.cells)
+        yield f"{path} is {status}: {why}"
+
+
+def _fail(message: str, code: int = 1) -> int:
+    print(f"tf_tickets: {message}", file=sys.stderr)
+    return code
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    define_flags()
+    app.run(main, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    entry_point()

@@ -1,0 +1,50 @@
+"""`python -m tf_tickets.sanity`: does a pruning method use the data, and the connections that it chooses?"""
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from tf_tickets import laboratory, sweep
+from tf_tickets import run as command
+
+ABOUT = """\
+Trains a method's ticket and its attacked twins over paired seeds, and says for each sanity check whether the
+method is insensitive to it (equivalent within --margin), sensitive (a drop), or how many seeds would decide.
+
+  python -m tf_tickets.sanity --method=snip --sparsity=0.98,0.99 --model=resnet8
+  python -m tf_tickets.sanity --method=snip --score=my_file:mine --sparsity=0.98 --model=resnet8
+
+All checks and ten seeds unless told otherwise; --dry_run tells the cost. The same command goes on where it
+stopped.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Judges what the flags ask for; returns the process's exit code: 0 if every run has its result."""
+    command.quieten()
+    values = flags.FLAGS
+    if len(argv) > 1:
+        return command.fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
+    try:
+        plan = laboratory.make_plan(values)
+        show = sweep.console()
+        if values.dry_run:
+            plan.show(show)
+            return 0
+        findings = laboratory.investigate(plan, values.margin, values.alpha, show)
+        show.line(f"\n{findings}\n\ntables and figures: python -m tf_tickets.report {values.runs_dir}")
+        return 1 if findings.failures else 0
+    except command.EXPECTED as error:
+        return command.fail(str(error))
+    except KeyboardInterrupt:
+        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    laboratory.define_flags()
+    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, ABOUT, sweep.GROUPS))
+
+
+if __name__ == "__main__":
+    entry_point()
