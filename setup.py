@@ -10,13 +10,16 @@ REQUIRES = [
     "absl-py>=1.4",
     "etils<1.14; python_version < '3.11'",  # later ones need 3.11, which pip 23 finds out too late
     "importlib_resources>=6.0",  # tensorflow-datasets imports it without requiring it
+    "jinja2>=3.1",
     "keras>=3.12",
+    "matplotlib>=3.8",
     "numpy>=1.26",
     "protobuf>=6.31.1",  # tensorflow-datasets cannot be imported with 5, which pip would let through
     "rich>=13.7",
     "scikit-learn>=1.4",
     "scipy>=1.11.4",
     "setuptools",  # tensorflow-model-optimization imports distutils, gone from Python 3.12
+    "statsmodels>=0.14.2",
     "tensorboard>=2.20",  # what tf.summary writes with; TensorFlow no longer requires it
     "tensorflow>=2.20",
     "tensorflow-datasets>=4.9.7",
@@ -40,6 +43,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["tf_tickets", "tf_tickets.*"]),
+    package_data={"tf_tickets.reporting": ["page.html"]},
     python_requires=">=3.10,<3.14",
     install_requires=REQUIRES,
     extras_require={"dev": DEVELOPMENT},

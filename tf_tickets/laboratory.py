@@ -205,7 +205,7 @@ def make_plan(values: flags.FlagValues) -> sweep.Plan:
     values.sanity_check = list(dict.fromkeys([grid.NO_CHECK, *checks]))
     plan = sweep.make_plan(values, controls=values.controls)
     if not any(run.config.sanity_check for run in plan.runs):
-        reasons = "; ".join(dict.fromkeys(plan.grid.silent.values()))
+        reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"
         raise ValueError(f"--method={','.join(values.method)}: no check can say anything ({reasons}).")
     return plan
 

@@ -502,7 +502,9 @@ def _fit(
         optimizer = OPTIMIZERS[recipe.optimizer](recipe)
     trainer = training.Trainer(job.model, optimizer, job.strategy)
     progress = job.show.training(stage, epochs, steps)
-    splits = [split for split in ("validation", "test") if split in dataset.splits]
+    measures = [
+        _measure_of(trainer, dataset, split) for split in ("validation", "test") if split in dataset.splits
+    ]
     try:
         return trainer.fit(
             lambda epochs: dataset.batches(
@@ -520,11 +522,7 @@ def _fit(
                 *extra,
                 progress,
             ],
-            evaluate=lambda: {
-                f"{split}_{name}": value
-                for split in splits
-                for name, value in _evaluate(trainer, dataset, split).items()
-            },
+            evaluate=lambda: {name: value for measure in measures for name, value in measure().items()},
         )
     finally:
         progress.close()
@@ -533,12 +531,15 @@ def _fit(
 def _measure(job: Job, split: str) -> dict[str, float]:
     with job.strategy.scope():
         trainer = training.Trainer(job.model, keras.optimizers.SGD(), job.strategy)
-    return _evaluate(trainer, job.dataset, split)
+    measured = _measure_of(trainer, job.dataset, split)()
+    return {name.removeprefix(f"{split}_"): value for name, value in measured.items()}
 
 
-def _evaluate(trainer: training.Trainer, dataset: Dataset, split: str) -> dict[str, float]:
+def _measure_of(trainer: training.Trainer, dataset: Dataset, split: str) -> Callable[[], dict[str, float]]:
+    """A function that measures the model on a split, again and again, from one pipeline."""
     batch_size = 500
-    return trainer.evaluate(dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size))
+    batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
+    return lambda: {f"{split}_{name}": value for name, value in trainer.evaluate(batches, steps).items()}
 
 
 def _as_many(dataset: Dataset, count: int) -> Dataset:

@@ -14,6 +14,9 @@ selection: seconds and memory, with the scores themselves, of choosing the best 
 over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
 at least.
 
+sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once, beside
+the same runs one by one, each with a dense training of its own.
+
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
 the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratios of the
 fastest turns and of the medians of CPU seconds stand behind each: where they disagree, something else took
@@ -34,9 +37,10 @@ from absl import app, flags
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contenders
 import selection
+import sweeping
 from comparisons import COMPARISONS
 
-WHATS = (*COMPARISONS, "selection")
+WHATS = (*COMPARISONS, "selection", "sweep")
 COMPARED = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
 
@@ -50,6 +54,7 @@ ROUNDS = flags.DEFINE_integer("rounds", 9, "Turns of each contender.", lower_bou
 STEPS = flags.DEFINE_integer("steps", 4, "Steps, or scores, in a turn.", lower_bound=1)
 THREADS = flags.DEFINE_integer("threads", None, "Threads of each contender. Default: all cores.")
 SCORES = flags.DEFINE_integer("scores", 100_000_000, "Scores to select from.", lower_bound=selection.LAYERS)
+EPOCHS = flags.DEFINE_integer("epochs", 10, "Of each training of the sweep.", lower_bound=1)
 OUTPUT = flags.DEFINE_string("output", None, "Also write the numbers to this JSON file.")
 flags.register_validator(
     "what", lambda names: set(names) <= set(WHATS), message=f"--what takes some of: {', '.join(WHATS)}"
@@ -159,11 +164,29 @@ def select() -> dict[str, dict[str, float]]:
     return found
 
 
+def sweep() -> dict[str, float]:
+    """Measures and prints what a sweep saves by sharing dense trainings."""
+    threads = str(THREADS.value or len(os.sched_getaffinity(0)))
+    command = [sys.executable, sweeping.__file__, str(EPOCHS.value), threads]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    found = json.loads(answer.stdout)
+    print(
+        f"sweep of {found['runs']} runs of {EPOCHS.value} epochs, {found['dense']} dense networks\n"
+        f"  shared {found['shared_s']:.1f} s, each run alone {found['alone_s']:.1f} s: "
+        f"{found['saved']:.0%} of the time is saved\n",
+        flush=True,
+    )
+    return found
+
+
 def against(value: float, limit: float | None) -> str:
     """A number, and the limit beside it where there is one."""
     if limit is None:
         return f"{value:.3f}"
     return f"{value:.3f} [{'within' if value <= limit else 'ABOVE'} {limit:g}]"
+
+
+OTHERS = {"selection": select, "sweep": sweep}
 
 
 def available(names: list[str]) -> list[str]:
@@ -182,8 +205,8 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     results: dict[str, dict] = {}
     for what in WHAT.value:
-        if what == "selection":
-            results[what] = select()
+        if what in OTHERS:
+            results[what] = OTHERS[what]()
             continue
         names = [name for name in COMPARISONS[what].contenders if not ONLY.value or name in ONLY.value]
         names = available(names)

@@ -1,0 +1,96 @@
+"""Runs experiments of flags/ by name, and makes the report of each.
+
+    ./scripts/reproduce laptop/table1_digits
+    ./scripts/reproduce laptop/table3_fashion --dataset=idx:DIR --seed=0-2
+    ./scripts/reproduce paper/table1 --dry_run
+
+Flags written after a name override those of the flagfile. Runs go to --runs_dir (runs), where experiments
+share what they have in common; the report of NAME to --reports_dir/NAME (reports). The same command goes on
+where it stopped.
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from tf_tickets import laboratory, report, sweep
+from tf_tickets import run as command
+from tf_tickets.wording import plural
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"
+
+
+def experiments() -> dict[str, pathlib.Path]:
+    """Name -> flagfile of every experiment; the flagfiles of single runs are none."""
+    found = sorted(path for folder in ("paper", "laptop") for path in (FOLDER / folder).glob("*.cfg"))
+    return {f"{path.parent.name}/{path.stem}": path for path in found}
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the flags of the program: those of the laboratory, and the place of the reports."""
+    laboratory.define_flags(values)
+    values.set_default("controls", False)
+    flags.DEFINE_string(
+        "reports_dir", "reports", "Folder of the reports.", module_name=sweep.SWEEP, flag_values=values
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the experiments named; returns 0 if every run of them has its result."""
+    command.quieten()
+    names = argv[1:]
+    known = experiments()
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        said = f"unknown experiment {unknown[0]!r}" if unknown else "say which experiment"
+        return command.fail(f"{said}. There are: {', '.join(known)}")
+    given = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    try:
+        return max(reproduce(name, known[name], given) for name in names)
+    except command.EXPECTED as error:
+        return command.fail(str(error))
+    except KeyboardInterrupt:
+        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+
+
+def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
+    """Runs one experiment, and reports on its runs alone."""
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["reproduce", f"--flagfile={flagfile}", *given])
+    plan = sweep.make_plan(values, controls=values.controls)
+    show = sweep.console()
+    show.line(f"\n{name}: {_title(flagfile)}")
+    plan.show(show)
+    if values.dry_run:
+        return 0
+    failures = sweep.run_plan(plan, show)
+    sweep.show_table(plan, show)
+    done = [run.config.run_dir for run in plan.runs if run.fresh_result is not None]
+    if done:
+        page = report.make_report(
+            done,
+            pathlib.Path(values.reports_dir) / name,
+            title=_title(flagfile),
+            margin=values.margin,
+            alpha=values.alpha,
+        )
+        show.line(f"\nreport of {plural(len(done), 'run')}: {page}")
+    return sweep.show_failures(failures, show)
+
+
+def _title(flagfile: pathlib.Path) -> str:
+    """The first line of a flagfile, a comment."""
+    return flagfile.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    define_flags(flags.FLAGS)
+    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, __doc__ or "", sweep.GROUPS))
+
+
+if __name__ == "__main__":
+    entry_point()

@@ -1,0 +1,33 @@
+"""Scores as users write them, of which it is known what they use."""
+
+import numpy as np
+
+from tf_tickets.layers import prunable_weights
+
+
+def ignoring(model, batches, rng):
+    """Looks at no example: magnitudes, a little shaken."""
+    return [
+        np.abs(np.asarray(entry.weight)) * rng.uniform(0.9, 1.1, entry.shape) for entry in _entries(model)
+    ]
+
+
+def needing(model, batches, rng):
+    """Needs the data: keeps what listens to the pixels that tell the classes apart."""
+    x = np.concatenate([np.reshape(x, (len(x), -1)) for x, _ in batches])
+    y = np.concatenate([np.asarray(y) for _, y in batches])
+    means = np.stack([x[y == label].mean(axis=0) for label in np.unique(y)])
+    # Beyond what a pixel's spread within the classes makes by chance.
+    told = means.var(axis=0) / (x.var(axis=0) + 1e-3)
+    first, *others = _entries(model)
+    scores = [told[:, None] * rng.uniform(0.9, 1.1, first.shape)]
+    return [*scores, *(rng.uniform(1.0, 2.0, entry.shape) for entry in others)]
+
+
+def failing(model, batches, rng):
+    """Fails."""
+    raise KeyError("no such thing")
+
+
+def _entries(model):
+    return prunable_weights(model)
