@@ -585,17 +585,14 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_
     config = plan_config(values, dataset.recipe, replicas)
     if config.ticket is None and _choice(values).sees_data:
         config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
-    config = dataclasses.replace(config, data_fingerprint=fingerprint(dataset))
-    run_dir = values.run_dir or os.path.join(runs_dir, run_name(config))
-    parent = os.path.dirname(os.path.abspath(run_dir))
-    dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
-    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
-        raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
-    return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
+    config = dataclasses.replace(config, data_fingerprint=dataset.fingerprint, run_dir="", dense_dir="")
+    return _placed(config, values, runs_dir)
 
 
 def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> Config:
-    """The Config as far as it is known without the data: no fingerprint, no examples to score on, no places.
+    """The Config as far as it is known without the data: no fingerprint, no examples to score on.
+
+    Its directories are no real ones, but differ where those of runs would.
 
     Args:
         values: parsed flags, which `check_flags` has passed.
@@ -613,7 +610,7 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
     recipe = dataclasses.replace(recipe, **given)
     _check_recipe(recipe, given)
     sparsity = values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes
-    return Config(
+    config = Config(
         method=method,
         sparsity=sparsity if ticket is None else ticket.sparsity,
         ratios=choice.ratios if ticket is None else row.ratios,
@@ -643,6 +640,17 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         ticket_sha256=None if ticket is None else ticket.sha256,
         sanity_check=values.sanity_check,
     )
+    return _placed(config, values, "planned")
+
+
+def _placed(config: Config, values: flags.FlagValues, runs_dir: str) -> Config:
+    """The config with its directories."""
+    run_dir = values.run_dir or os.path.join(runs_dir, run_name(config))
+    parent = os.path.dirname(os.path.abspath(run_dir))
+    dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
+    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
+        raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
+    return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
 
 
 def run_name(config: Config) -> str:
@@ -660,17 +668,6 @@ def digest(identity: Mapping[str, Any]) -> str:
     """Ten hexadecimal digits of a config's hash."""
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """Hash of the raw examples of all splits, so that a changed file is a changed config."""
-    hasher = hashlib.blake2b(digest_size=8)
-    for split in sorted(dataset.splits):
-        examples = dataset.splits[split]
-        for array in (examples.images, examples.labels):
-            hasher.update(f"{split}{array.shape}{array.dtype}".encode())
-            hasher.update(np.ascontiguousarray(array).data)
-    return hasher.hexdigest()
 
 
 def default_threads() -> int:

@@ -21,6 +21,8 @@ from tf_tickets import config as configuration
 from tf_tickets import grid, worker
 from tf_tickets import run as command
 from tf_tickets.config import Config
+from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.sources import find
 from tf_tickets.grid import Cell, Grid
 from tf_tickets.store import DenseDirectory, NotOurs, RunDirectory, read_json
 from tf_tickets.wording import duration, plural
@@ -224,24 +226,31 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
     if values["export"].using_default_value:
         values.export = []
     command.load_tensorflow(configuration.default_threads())
-    return _plan(grid.read_grid(values, controls, lambda cell: worker.load_data(cell.values).recipe), values)
-
-
-def _plan(found: Grid, values: flags.FlagValues) -> Plan:
-    from tf_tickets import training
-
-    replicas = training.count_replicas(values.strategy)
-    runs = {}
+    found = grid.read_grid(values, controls, _recipe)
+    folder = pathlib.Path(values.runs_dir)
+    # Where there is no run yet, a plan needs no data to say what is done.
+    blind = values.dry_run and not (folder.is_dir() and any(folder.iterdir()))
+    runs: dict[str, Planned] = {}
     for cell in found.cells:
-        config = configuration.make_config(
-            cell.values, worker.load_data(cell.values), replicas, values.runs_dir
-        )
+        config = grid.planned(cell, _recipe) if blind else _config(cell, values)
         runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell)))
     for run in runs.values():
         run.directory.check()
         run.dense.check()
     jobs = values.jobs or (1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1))
     return Plan(tuple(runs.values()), found, jobs, values.threads)
+
+
+def _config(cell: Cell, values: flags.FlagValues) -> Config:
+    from tf_tickets import training
+
+    replicas = training.count_replicas(values.strategy)
+    return configuration.make_config(cell.values, worker.load_data(cell.values), replicas, values.runs_dir)
+
+
+def _recipe(cell: Cell) -> Recipe:
+    """The recipe of a cell's dataset, which may have to be loaded for it."""
+    return find(cell.values.dataset)[0].recipe or worker.load_data(cell.values).recipe
 
 
 def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:

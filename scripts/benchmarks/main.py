@@ -14,8 +14,8 @@ selection: seconds and memory, with the scores themselves, of choosing the best 
 over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
 at least.
 
-sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once, beside
-the same runs one by one, each with a dense training of its own.
+sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once,
+beside the same runs one by one, each with a dense training of its own.
 
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
 the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratios of the

@@ -1,4 +1,4 @@
-"""Seconds of a sweep of the paper's Table 3 that shares its dense trainings, over those of the same runs alone.
+"""Seconds of a sweep of the paper's Table 3 that shares its dense trainings, and of the same runs alone.
 
 Runs in a process of its own, one run after another in both cases, so that nothing but the sharing differs.
 """

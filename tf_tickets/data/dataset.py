@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,17 @@ class Dataset:
                     f"{self.name}: labels of the {split} split must be 0 to "
                     f"{self.num_classes - 1}. Received: {highest}"
                 )
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of the raw examples of all splits, so that a changed file is a changed dataset."""
+        hasher = hashlib.blake2b(digest_size=8)
+        for split in sorted(self.splits):
+            examples = self.splits[split]
+            for array in (examples.images, examples.labels):
+                hasher.update(f"{split}{array.shape}{array.dtype}".encode())
+                hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()
 
     @property
     def train(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,236 @@
+"""What is compared with what: a `Contender` at a sparsity under a check is an `Arm`, of one `Setting`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from tf_tickets.config import CHECKS, Config
+from tf_tickets.methods import METHODS
+
+# What must be equal to be averaged or compared; the fields of the recipe are among it.
+SETTING = (
+    "dataset",
+    "data_fingerprint",
+    "validation_fraction",
+    "image_size",
+    "recipe",
+    "replicas",
+    "threads",
+)
+# What decides no number, or is named by a hash beside it.
+PLACES = ("data_dir", "run_dir", "dense_dir", "export", "ticket")
+DENSE = "dense"
+
+SHORT = {"ticket_sha256": "ticket"}  # in labels
+HASHES = ("ticket_sha256", "score_code", "data_fingerprint")
+
+Frozen = tuple[tuple[str, Any], ...]
+Value = TypeVar("Value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A method with everything of the config that decides its ticket, but the sparsity and the check.
+
+    Attributes:
+        method: its name.
+        options: every such field of the config.
+        differs: names of the options that are not the method's own; not part of the identity.
+    """
+
+    method: str
+    options: Frozen
+    differs: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], own: Mapping[str, Any]) -> Contender:
+        """The contender of a config.
+
+        Args:
+            config: all its fields.
+            own: the options that the method has unless it is told otherwise, as far as they can be known.
+        """
+        other = {*SETTING, *PLACES, "seed", "method", "sparsity", "sanity_check"}
+        # Nothing decides the ticket of the dense network: it is everything.
+        options = {} if config["method"] == DENSE else {x: y for x, y in config.items() if x not in other}
+        differs = tuple(name for name, value in options.items() if name in own and value != own[name])
+        return cls(config["method"], frozen(options), differs)
+
+    @property
+    def label(self) -> str:
+        """Short, for people: the method, and what differs from its row. See `labels` for several."""
+        return self.labelled(self.differs)
+
+    def labelled(self, names: Iterable[str]) -> str:
+        """The method with the options of these names."""
+        options = dict(self.options)
+        return ", ".join(
+            [self.method, *(f"{SHORT.get(name, name)}={shown(name, options[name])}" for name in names)]
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """What is averaged over seeds: a contender at a sparsity, attacked by a check or by none."""
+
+    contender: Contender
+    sparsity: float
+    check: str | None
+
+    @property
+    def label(self) -> str:
+        """The contender's."""
+        return self.contender.label
+
+    @property
+    def method(self) -> str:
+        """The contender's."""
+        return self.contender.method
+
+    def __str__(self) -> str:
+        attacked = f", {self.check}" if self.check else ""
+        return f"{self.label} at {100 * self.sparsity:.6g} %{attacked}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Data, model, training and threads: only runs of one setting are averaged or compared."""
+
+    fields: Frozen
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Setting:
+        """The setting of a config, of which all fields are given."""
+        fields = {name: config[name] for name in SETTING if name != "recipe"}
+        if fields["validation_fraction"]:
+            # The hash covers the split, which the seed draws: it can be compared within a seed only.
+            fields["data_fingerprint"] = None
+        return cls(frozen({**fields, **config["recipe"]}))
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.fields)[name]
+
+    @property
+    def label(self) -> str:
+        """The dataset, the model and the epochs. See `titles` for several."""
+        width = "" if self["width"] == 1 else f" at width {self['width']:g}"
+        return f"{basename(self['dataset'])}, {self['model']}{width}, {self['epochs']} epochs"
+
+    def is_longer(self, other: Setting) -> bool:
+        """Whether it is `other` but for more epochs; milestones are compared as fractions of them."""
+        return self["epochs"] > other["epochs"] and self._but_for_epochs() == other._but_for_epochs()
+
+    def _but_for_epochs(self) -> dict[str, Any]:
+        fields = dict(self.fields)
+        epochs = fields.pop("epochs")
+        fields["milestones"] = tuple(round(x if x < 1 else x / epochs, 6) for x in fields["milestones"])
+        return fields
+
+
+def own_options(config: Config, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the method has unless it is told otherwise; what cannot be known is left out.
+
+    Args:
+        config: the run's.
+        defaults: of the config's fields.
+    """
+    own = {name: value for name, value in defaults.items() if name != "score_code"}
+    own.update(family=None, rounding="exact")
+    own["augment_scoring"] = None if config.augment_scoring is None else config.recipe.augment
+    # The number of classes chooses one of two; which one is seen where one of the values is left as it was.
+    for samples, batches in ((1, 10), (10, 1)):
+        if config.samples_per_class == samples or config.scoring_batches == batches:
+            own.update(samples_per_class=samples, scoring_batches=batches)
+    row = METHODS.get(config.method)
+    if row is not None:
+        own["ratios"] = row.ratios
+        drawn_as_usual = config.ratios == row.ratios and config.ticket_sha256 is None
+        own["classifier_keep"] = row.classifier_keep if drawn_as_usual else None
+        own["rewind_epoch"] = None if config.rewind_epoch is None else round(config.recipe.epochs / 10)
+    return own
+
+
+def labels(contenders: Iterable[Contender]) -> dict[Contender, str]:
+    """Labels of which no two are alike: where the short ones are, what differs among them is added."""
+    found: dict[Contender, str] = {}
+    for label, alike in grouped(dict.fromkeys(contenders), lambda contender: contender.label).items():
+        if len(alike) == 1:
+            found[alike[0]] = label
+            continue
+        names = sorted({name for contender in alike for name, _ in contender.options})
+        differing = [name for name in names if len({dict(x.options).get(name) for x in alike}) > 1]
+        longer = {
+            x: x.labelled(dict.fromkeys((*x.differs, *(n for n in differing if n in dict(x.options)))))
+            for x in alike
+        }
+        for text, same in grouped(alike, longer.__getitem__).items():
+            for number, contender in enumerate(same, start=1):
+                found[contender] = text if len(same) == 1 else f"{text} ({number})"
+    return found
+
+
+def titles(settings: Iterable[Setting]) -> dict[Setting, str]:
+    """Titles of which no two are alike: where the short ones are, what differs among them is added."""
+    found: dict[Setting, str] = {}
+    for label, alike in grouped(settings, lambda setting: setting.label).items():
+        names = sorted({name for setting in alike for name, _ in setting.fields})
+        differing = [name for name in names if len({dict(x.fields).get(name) for x in alike}) > 1]
+        for setting in alike:
+            parts = [f"{name}={shown(name, dict(setting.fields).get(name))}" for name in differing]
+            found[setting] = ", ".join([label, *parts])
+    return found
+
+
+def check_order(check: str | None) -> tuple[int, str]:
+    """Sorts checks as their table does; none comes first, unknown ones last."""
+    if check is None:
+        return -1, ""
+    return (CHECKS.index(check) if check in CHECKS else len(CHECKS)), check
+
+
+def method_order(contender: Contender) -> tuple[int, bool, str]:
+    """Sorts methods as their table does, each followed by its variations."""
+    order = list(METHODS)
+    position = order.index(contender.method) if contender.method in METHODS else len(order)
+    return position, bool(contender.differs), contender.label
+
+
+def frozen(value: Mapping[str, Any]) -> Frozen:
+    """A mapping of JSON values as something hashable."""
+    return tuple(sorted(((str(name), _hashable(inner)) for name, inner in value.items()), key=lambda x: x[0]))
+
+
+def shown(name: str, value: Any) -> str:
+    """An option's value, short."""
+    if name in HASHES and isinstance(value, str):
+        return value[:6]
+    if name == "score_options":
+        return " ".join(f"{key}:{shown('', inner)}" for key, inner in value) or "none"
+    if isinstance(value, tuple):
+        texts = [shown("", x) for x in value]
+        return ",".join(texts) if len(texts) <= 4 else f"{','.join(texts[:3])},... ({len(texts)})"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def basename(path: str) -> str:
+    """What a dataset's name is known by: of a path, the last part."""
+    return os.path.basename(path.rstrip("/")) or path
+
+
+def grouped(values: Iterable[Value], key: Callable[[Value], Hashable]) -> dict[Any, list[Value]]:
+    """Key -> the values that have it, in their order."""
+    found: dict[Any, list[Value]] = {}
+    for value in values:
+        found.setdefault(key(value), []).append(value)
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return frozen(value)
+    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,130 @@
+"""The command that makes a run again: the flags that differ from their defaults."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_tickets.config import DRAWING_FLAGS, RANKED, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
+from tf_tickets.data.sources import find
+from tf_tickets.methods import METHODS
+from tf_tickets.reporting import reading
+from tf_tickets.reporting.arms import own_options
+from tf_tickets.results import Run
+
+# field of the config -> flag
+OPTIONS = {
+    "ratios": "ratios",
+    "family": "ratio_family",
+    "classifier_keep": "classifier_keep",
+    "rewind_epoch": "rewind_epoch",
+    "rounding": "rounding",
+    "score": "score",
+    "score_options": "score_options",
+    "rounds": "rounds",
+    "redistribute": "redistribute",
+    "sampling": "sampling",
+    "min_keep": "min_keep",
+    "preserve_flow": "preserve_flow",
+    "augment_scoring": "augment_scoring",
+    "ticket": "ticket",
+    "sanity_check": "sanity_check",
+    "validation_fraction": "validation_fraction",
+    "image_size": "image_size",
+    "data_dir": "data_dir",
+    "export": "export",
+}
+
+
+def command(run: Run) -> str:
+    """The command line that makes the run again, in a directory of its own.
+
+    The flags give the run's config, to the hash, where the dataset, the files that it names (a ticket, a
+    score) and the number of GPUs are the same.
+
+    Example:
+        >>> command(run)
+        'python -m tf_tickets.run --method=snip --sparsity=0.98 --seed=3 --export= --threads=2'
+    """
+    words = [f"--{name}={_text(value)}" for name, value in flags(run)]
+    return shlex.join(["python", "-m", "tf_tickets.run", *words])
+
+
+def flags(run: Run) -> Iterator[tuple[str, Any]]:
+    """Name and value of each flag of the command."""
+    config = run.typed
+    row = METHODS.get(config.method)
+    yield "method", config.method
+    if config.ticket is None and (row is None or row.prunes):
+        yield "sparsity", config.sparsity
+    yield "seed", config.seed
+    yield "dataset", config.dataset
+    own = {**reading.DEFAULTS, "validation_fraction": 0.0, **own_options(config, reading.DEFAULTS)}
+    fields = config.to_json()
+    for name, flag in OPTIONS.items():
+        if fields[name] == own.get(name) or (config.ticket is not None and flag in DRAWING_FLAGS):
+            continue
+        yield flag, RANKED if name == "classifier_keep" and fields[name] is None else fields[name]
+    yield from _scoring(run, config)
+    yield from _recipe(config)
+    if config.replicas > 1:
+        yield "strategy", "mirrored"
+    elif (run.result.get("hardware") or {}).get("gpus", 0) not in (0, 1):
+        yield "strategy", "none"
+    yield "threads", config.threads
+
+
+def _scoring(run: Run, config: Config) -> Iterator[tuple[str, Any]]:
+    """How examples are picked to score on; its defaults depend on the number of classes."""
+    if config.samples_per_class is None:
+        return
+    shape = run.result["layers"][-1].get("shape") if run.result else None
+    few_classes = isinstance(shape, list) and bool(shape) and shape[-1] <= 100
+    if (config.samples_per_class, config.scoring_batches) != (10, 1) or not few_classes:
+        yield "samples_per_class", config.samples_per_class
+        yield "scoring_batches", config.scoring_batches
+
+
+def _recipe(config: Config) -> Iterator[tuple[str, Any]]:
+    """What differs from the dataset's recipe; all of it where that is chosen by the data."""
+    try:
+        usual = find(config.dataset)[0].recipe
+    except ValueError:
+        usual = None
+    recipe, applies = config.recipe, _applies(config)
+    for name in RECIPE_FLAGS:
+        value = getattr(recipe, name)
+        default = None if usual is None else getattr(usual, name)
+        if name == "width" and (usual is None or recipe.model != usual.model):
+            default = 1.0  # of a model that a flag names
+        if value != default and applies(name):
+            yield name, value
+
+
+def _applies(config: Config) -> Callable[[str], bool]:
+    rules = {name: means_something for name, means_something, _ in RECIPE_FLAGS_OF}
+    return lambda name: name not in rules or rules[name](config.recipe)
+
+
+def _text(value: Any) -> str:
+    """A flag's value as it is written on the command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return _csv([f"{name}={json.dumps(inner)}" for name, inner in value.items()])
+    if isinstance(value, (list, tuple)):
+        return _csv([str(part) for part in value])
+    return str(value)
+
+
+def _csv(parts: list[str]) -> str:
+    """What absl's list flags read: commas, and quotes where they are needed."""
+    if not parts:
+        return ""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(parts)
+    return text.getvalue()

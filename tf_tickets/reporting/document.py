@@ -1,0 +1,241 @@
+"""What a report says, before it is a page or a text: sections of tables, figures, and folded lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+NONE = "–"  # what is not known, or not there
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval, to be drawn.
+
+    Attributes:
+        low, middle, high: in points.
+        margin: differences within it count as none, in points.
+        limit: where the drawing ends, in points.
+    """
+
+    low: float
+    middle: float
+    high: float
+    margin: float
+    limit: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: what it says.
+        detail: said smaller, beside it.
+        strong: set bold.
+        badge: the text is an answer of the statistics: its name.
+        heat: in [0, 1], how strongly the cell is coloured.
+        interval: drawn instead of a text.
+        span: columns that it takes.
+    """
+
+    text: str = NONE
+    detail: str = ""
+    strong: bool = False
+    badge: str | None = None
+    heat: float | None = None
+    interval: Interval | None = None
+    span: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Cells of a table.
+
+    Attributes:
+        cells: from the left.
+        kind: `"row"`, `"more"` (goes on with the row above, whose name it repeats), `"sub"` (belongs to the
+            row above), `"group"` (a heading within the table) or `"note"`.
+    """
+
+    cells: tuple[Cell, ...]
+    kind: str = "row"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        caption: a sentence or more.
+        head: names of the columns.
+        rows: from the top.
+        align: one letter a column: `l` for texts, `w` for texts of several lines, `r` for numbers. Default:
+            one text, then numbers.
+        compact: set small, where there are many columns.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+    align: str = ""
+    compact: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.align:
+            object.__setattr__(self, "align", "l" + "r" * (len(self.head) - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """A small SVG picture with a title over it."""
+
+    title: str
+    svg: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """Panels that flow into as many columns as there is room for.
+
+    Attributes:
+        name: of the file.
+        caption: a sentence or more.
+        panels: for the page.
+        legend: label and SVG of a sample.
+        width: of a panel in pixels.
+        whole: everything in one SVG file, for texts.
+    """
+
+    name: str
+    caption: str
+    panels: tuple[Panel, ...]
+    legend: tuple[tuple[str, str], ...]
+    width: int
+    whole: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """A list of things to look up: what it is, a command where there is one, and facts in small print."""
+
+    entries: tuple[tuple[str, str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """What is shown when asked for."""
+
+    summary: str
+    items: tuple[Table | Lines, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A heading, what is said below it (texts, then names with their meaning), and what is shown."""
+
+    heading: str
+    texts: tuple[str, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()
+    items: tuple[Table | Figure | Lines | Folded, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One setting.
+
+    Attributes:
+        title: what tells it apart.
+        facts: name and text.
+        warnings: what a reader must know first.
+        parts: from the top.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A whole report.
+
+    Attributes:
+        title: on top.
+        date: of the newest run.
+        scale: the sentence on what the numbers can be compared with.
+        facts: name and text.
+        warnings: what a reader must know first.
+        sections: one a setting.
+        others: runs that are not counted: directory, status, why.
+    """
+
+    title: str
+    date: str
+    scale: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    sections: tuple[Section, ...]
+    others: Table | None
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Of all sections."""
+        return [
+            item
+            for section in self.sections
+            for part in section.parts
+            for item in part.items
+            if isinstance(item, Figure)
+        ]
+
+
+def note(text: str, columns: int) -> Row:
+    """A row of small print."""
+    return Row((Cell(text, span=columns),), "note")
+
+
+def group(text: str, columns: int, detail: str = "") -> Row:
+    """A heading within a table."""
+    return Row((Cell(text, detail, span=columns),), "group")
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(fraction: float | None, decimals: int = 2) -> str:
+    """A fraction in per cent, without the sign."""
+    return NONE if fraction is None else f"{100 * fraction:.{decimals}f}"
+
+
+def sparsity(fraction: float) -> str:
+    """As it was asked for: `98 %`, `99.5 %`."""
+    return f"{100 * fraction:.6g} %"
+
+
+def significant(fraction: float) -> str:
+    """A fraction in per cent with three digits, of very small ones fewer: `30.1`, `2.05`, `0.0012`."""
+    value = 100 * fraction
+    if value <= 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(value))
+    return f"{value:.{min(max(digits, 0), 4)}f}" if value >= 5e-5 else f"{value:.1g}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Whole numbers with runs of three or more shortened: `0–9, 12`."""
+    parts: list[str] = []
+    rest = sorted(set(numbers))
+    while rest:
+        last = 0
+        while last + 1 < len(rest) and rest[last + 1] == rest[last] + 1:
+            last += 1
+        if last < 2:
+            last = 0
+        parts.append(f"{rest[0]}–{rest[last]}" if last else str(rest[0]))
+        rest = rest[last + 1 :]
+    return ", ".join(parts)

@@ -1,0 +1,86 @@
+"""Colours, told apart by people with any colour vision, on a light and on a dark page.
+
+Hue says what a check attacks, lightness which check it is; methods differ by marker and line too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+FONTS = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
+
+# name -> (on light, on dark); no two on light are alike, so that a drawing's colours can be told apart.
+_COLOURS = {
+    "ink": ("#22262b", "#e6e4df"),
+    "muted": ("#636a72", "#a2a7ad"),
+    "rule": ("#d4d5d2", "#3f444b"),
+    # methods: after Okabe and Ito, darker where they were too pale for lines
+    "blue": ("#0072b2", "#57aee6"),
+    "vermilion": ("#d55e00", "#f58f45"),
+    "green": ("#008f68", "#35c79c"),
+    "purple": ("#b0569a", "#de92cb"),
+    "ochre": ("#b58900", "#e3bd4a"),
+    "sky": ("#3fa3d8", "#9bd7f7"),
+    "wine": ("#7d1f4d", "#cf6d9b"),
+    "olive": ("#6b6f1f", "#b9bd68"),
+    # checks on the data
+    "data-1": ("#08468b", "#3f86cf"),
+    "data-2": ("#2d7dbb", "#6aaade"),
+    "data-3": ("#66a9d4", "#93c4e8"),
+    "data-4": ("#9dc9e4", "#b9daf2"),
+    "data-5": ("#c8e0f0", "#dcedf9"),
+    # checks on the ticket
+    "ticket-1": ("#8c2f07", "#c9602c"),
+    "ticket-2": ("#d24a07", "#ea7f3d"),
+    "ticket-3": ("#ee7c2b", "#f6a05f"),
+    "ticket-4": ("#f9a964", "#fabf8c"),
+    "ticket-5": ("#fbcfa3", "#fcdcbf"),
+    # a check on the scores, and one that is not known here
+    "scores": ("#7a6fb0", "#aea5dc"),
+    "unknown": ("#8f959c", "#7f868e"),
+    # sparsities, from low to high
+    "step-1": ("#8fc7bd", "#2f7f74"),
+    "step-2": ("#55a99c", "#3f9c8e"),
+    "step-3": ("#25857a", "#5fb9aa"),
+    "step-4": ("#0d6159", "#8dd3c6"),
+    "step-5": ("#05403c", "#c3ebe3"),
+}
+COLOURS = {name: light for name, (light, _) in _COLOURS.items()}
+DARK = {name: dark for name, (_, dark) in _COLOURS.items()}
+
+_CHECKS = {
+    "random_labels": "data-1",
+    "random_pixels": "data-2",
+    "corrupted": "data-3",
+    "half_dataset": "data-4",
+    "half_dataset_in_order": "data-5",
+    "rearrange": "ticket-1",
+    "shuffle_weights": "ticket-2",
+    "shuffle_weights_but_classifier": "ticket-3",
+    "reinitialize": "ticket-4",
+    "rearrange+reinitialize": "ticket-5",
+    "invert": "scores",
+}
+_METHODS = ("blue", "vermilion", "green", "purple", "ochre", "sky", "wine", "olive")
+_MARKERS = "osD^vPX*"
+_LINES = ("-", "--", "-.")
+_STEPS = ("step-1", "step-2", "step-3", "step-4", "step-5")
+
+
+def check_colour(check: str) -> str:
+    """The colour of a check's bars."""
+    return COLOURS[_CHECKS.get(check, "unknown")]
+
+
+def method_style(position: int) -> tuple[str, str, str, bool]:
+    """Colour, marker, line and whether the marker is filled, of the method at a position in the report."""
+    turn, place = divmod(position, len(_METHODS))
+    return COLOURS[_METHODS[place]], _MARKERS[place], _LINES[turn % len(_LINES)], turn == 0
+
+
+def shades(number: int) -> Sequence[str]:
+    """Colours of so many sparsities, the highest darkest (on the dark page lightest)."""
+    last = len(_STEPS) - 1
+    if number == 1:
+        return [COLOURS[_STEPS[-2]]]
+    return [COLOURS[_STEPS[round(place * last / (number - 1))]] for place in range(number)]

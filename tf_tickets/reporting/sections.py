@@ -1,0 +1,258 @@
+"""Runs -> a `Document`: what a report says, and in which order."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+
+from tf_tickets.reporting import figures, tables
+from tf_tickets.reporting.commands import command
+from tf_tickets.reporting.document import (
+    Cell,
+    Document,
+    Folded,
+    Lines,
+    Part,
+    Row,
+    Section,
+    Table,
+    counted,
+    listed,
+    percent,
+    sparsity,
+)
+from tf_tickets.results import (
+    BROKEN,
+    FINISHED,
+    UNFINISHED,
+    Experiment,
+    Run,
+    Setting,
+    Verdict,
+    baselines,
+    control_label,
+    experiments,
+    verdicts,
+)
+
+# What is said of a setting beside its title, where it is not that: (name, field, the usual value).
+SETTING_FACTS = (
+    ("validation split", "validation_fraction", 0.0),
+    ("images resized to", "image_size", None),
+    ("replicas", "replicas", 1),
+)
+MOST_NOTES = 12
+MOST_VERDICTS = 40  # that are shown without being asked for
+
+
+def document(runs: Sequence[Run], title: str, *, margin: float, alpha: float) -> Document:
+    """Everything that a report says of the runs.
+
+    Args:
+        runs: of `tf_tickets.results.load`.
+        title: on top.
+        margin: of equivalence, in accuracy: 0.01 is one point.
+        alpha: chance of a false answer in a family of checks.
+    """
+    found = experiments(runs)
+    finished = [run for run in runs if run.status == FINISHED]
+    statuses = {status: [run for run in runs if run.status == status] for status in (UNFINISHED, BROKEN)}
+    newest = max((run.written for run in finished if run.written is not None), default=None)
+    counts = [f"{len(finished)} finished", *(f"{len(x)} {status}" for status, x in statuses.items() if x)]
+    facts = [("runs", f"{len(runs):,}, all finished" if len(counts) == 1 else ", ".join(counts))]
+    if finished:
+        facts.append(("seeds", listed([run.seed for run in finished])))
+        facts.append(("machine", _each(_hardware(run) for run in finished)))
+        facts.append(("versions", _each(_versions(run) for run in finished)))
+    return Document(
+        title=title,
+        date="" if newest is None else _date(newest),
+        scale=_scale(found),
+        facts=tuple(facts),
+        warnings=() if finished else ("No run has finished: there is nothing to compare yet.",),
+        sections=tuple(
+            _section(experiment, number, margin, alpha) for number, experiment in enumerate(found, start=1)
+        ),
+        others=_others(statuses),
+    )
+
+
+def _section(experiment: Experiment, number: int, margin: float, alpha: float) -> Section:
+    prefix = f"setting-{number}"
+    parts = [
+        _verdicts(experiment, margin, alpha),
+        _part("Accuracy", [tables.accuracies(experiment, alpha=alpha)]),
+        _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
+        _part("Accuracy against sparsity", [figures.curves(experiment, f"{prefix}-sparsity")]),
+        _part(
+            "Keep-ratios of the layers",
+            [figures.ratios(experiment, f"{prefix}-ratios"), *tables.keep_ratios(experiment)],
+        ),
+        _part("What is left of the network", [tables.compute(experiment)]),
+        _part("Training budget", [tables.budget(experiment)]),
+        _reruns(experiment),
+    ]
+    return Section(
+        title=experiment.title,
+        facts=tuple(_setting_facts(experiment)),
+        warnings=tuple(_shortened([*experiment.problems, *experiment.notes])),
+        parts=tuple(part for part in parts if part is not None),
+    )
+
+
+def _part(heading: str, items: Iterable) -> Part | None:
+    there = tuple(item for item in items if item is not None)
+    return Part(heading, items=there) if there else None
+
+
+def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
+    found = verdicts(experiment, margin=margin, alpha=alpha)
+    beside = baselines(experiment, margin=margin, alpha=alpha)
+    if not found and not beside:
+        return None
+    points = f"{100 * margin:g} {'point' if margin == 0.01 else 'points'}"
+    texts = [
+        f"Insensitive: shown to differ by less than {points} (two one-sided paired t-tests). Sensitive: a "
+        "drop is shown (paired t-test); reversed: a gain is. Undecided: neither is, with so many seeds; “not "
+        "significant” is never read as “no difference”. P-values are adjusted by Holm's method over the "
+        "checks of one ticket, so that a wrong answer of either kind has a chance of "
+        f"{100 * alpha:g} % at most; intervals are of {100 * (1 - alpha):g} %, each for itself."
+    ]
+    if found:
+        texts.insert(0, f"{counted(len(found), 'check')} of tickets: {tables.tally(found)}.")
+    about = tuple((check, tables.ABOUT_CHECKS.get(check, "")) for check in experiment.checks())
+    return Part(
+        "Verdicts",
+        tuple(texts),
+        about,
+        (
+            *_answers(experiment, found, margin, baselines=False),
+            *_answers(experiment, beside, margin, baselines=True),
+        ),
+    )
+
+
+def _answers(
+    experiment: Experiment, found: Sequence[Verdict], margin: float, baselines: bool
+) -> Iterable[Table | Folded]:
+    """All answers at a glance, and the numbers behind them, folded where they are many."""
+    glance = tables.answers(experiment, found, baselines=baselines)
+    numbers = tables.verdicts(experiment, found, margin=margin, baselines=baselines)
+    if glance is not None:
+        yield glance
+    if numbers is not None and glance is not None and len(found) > MOST_VERDICTS:
+        what = "comparisons" if baselines else "verdicts"
+        yield Folded(f"{len(found)} {what} with differences, intervals, p-values and seeds", (numbers,))
+    elif numbers is not None:
+        yield numbers
+
+
+def _reruns(experiment: Experiment) -> Part | None:
+    runs = [
+        *(
+            (experiment.names[arm.contender], run)
+            for arm, by in experiment.arms.items()
+            for run in by.values()
+        ),
+        *((control_label(x), run) for x, by in experiment.controls.items() for run in by.values()),
+    ]
+    if not runs:
+        return None
+    entries = tuple((_what(name, run), command(run), _proof(run)) for name, run in runs)
+    lines = Lines(entries)
+    return Part(
+        "How to make each number again",
+        ("Each command makes the run of the same config; on a CPU with as many threads, to the bit.",),
+        (),
+        (Folded(counted(len(entries), "command"), (lines,)),),
+    )
+
+
+def _what(name: str, run: Run) -> str:
+    parts = [name, sparsity(run.sparsity) if run.sparsity else "", run.check or "", f"seed {run.seed}"]
+    return ", ".join(part for part in parts if part)
+
+
+def _proof(run: Run) -> str:
+    weights = run.result.get("weights_sha256")
+    hashed = f", weights {weights[:12]}" if weights else ""
+    code = run.config.get("score_code")
+    score = f", score's code {code[:12]}" if code else ""
+    return f"{percent(run.accuracy)} %{hashed}{score}, {run.path}"
+
+
+def _setting_facts(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    setting = experiment.setting
+    yield "training", _training(setting)
+    for name, field, usual in SETTING_FACTS:
+        if setting[field] != usual:
+            yield name, f"{setting[field]}"
+    yield "threads", str(setting["threads"])
+    yield "seeds", listed([run.seed for run in experiment.runs]) or "none"
+
+
+def _training(setting: Setting) -> str:
+    schedule = {
+        "milestones": f"× {setting['lr_decay']:g} at epochs {_milestones(setting)}",
+        "cosine": f"cosine to {setting['min_learning_rate']:g}",
+    }.get(setting["schedule"], setting["schedule"])
+    warmup = f", {setting['warmup_epochs']} epochs of warm-up" if setting["warmup_epochs"] else ""
+    augmented = ", augmented" if setting["augment"] else ""
+    return (
+        f"{counted(setting['epochs'], 'epoch')}, batch {setting['batch_size']}, {setting['optimizer']}, "
+        f"learning rate {setting['learning_rate']:g}, {schedule}{warmup}, "
+        f"weight decay {setting['weight_decay']:g}{augmented}"
+    )
+
+
+def _milestones(setting: Setting) -> str:
+    epochs = setting["epochs"]
+    return " and ".join(f"{round(x * epochs) if x < 1 else x:g}" for x in setting["milestones"]) or "none"
+
+
+def _scale(found: Sequence[Experiment]) -> str:
+    if not found:
+        return ""
+    what = "; ".join(dict.fromkeys(experiment.setting.label for experiment in found))
+    return (
+        f"The numbers are of this scale: {what}. They are not to be set beside published tables of other "
+        "data, models or budgets."
+    )
+
+
+def _others(statuses: dict[str, list[Run]]) -> Table | None:
+    rows = tuple(
+        Row((Cell(str(run.path)), Cell(status), Cell(run.problem or "")))
+        for status, runs in statuses.items()
+        for run in runs
+    )
+    if not rows:
+        return None
+    return Table("These runs are in no table and no figure.", ("directory", "status", "why"), rows, "llw")
+
+
+def _shortened(notes: Sequence[str]) -> list[str]:
+    more = len(notes) - MOST_NOTES
+    return list(notes) if more <= 0 else [*notes[:MOST_NOTES], f"And {more} more of this kind."]
+
+
+def _hardware(run: Run) -> str:
+    found = run.result.get("hardware") or {}
+    parts = [str(found.get("machine", "unknown"))]
+    for name in ("core", "thread", "GPU"):
+        number = found.get(f"{name.lower()}s")
+        if isinstance(number, int) and not (name == "GPU" and number == 0):
+            parts.append(counted(number, name))
+    return ", ".join(parts)
+
+
+def _versions(run: Run) -> str:
+    return ", ".join(f"{name} {number}" for name, number in (run.result.get("versions") or {}).items())
+
+
+def _each(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text)) or "unknown"
+
+
+def _date(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d")
