@@ -17,6 +17,7 @@ from absl import flags
 
 from tf_tickets.data.recipe import SCHEDULES, Recipe
 from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDINGS, SAMPLINGS, Method
+from tf_tickets.sanity.checks import CHECKS, NO_CHECK, check_row
 
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
@@ -28,20 +29,6 @@ EXPORTS = ("saved_model", "keras", "litert")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 STRATEGIES = ("auto", "none", "mirrored")
 RANKED = "ranked"
-# Rows of sanity.CHECKS, whose functions need TensorFlow.
-CHECKS = (
-    "random_labels",
-    "random_pixels",
-    "corrupted",
-    "half_dataset",
-    "half_dataset_in_order",
-    "rearrange",
-    "shuffle_weights",
-    "shuffle_weights_but_classifier",
-    "reinitialize",
-    "rearrange+reinitialize",
-    "invert",
-)
 
 # What --help shows, in this order; every flag belongs to one group.
 TICKET, DATA, MODEL, TRAINING, PLACES, MACHINE = (
@@ -447,8 +434,6 @@ class Config:
     @property
     def check(self) -> Check:
         """The row of the sanity check; one that changes nothing where there is none."""
-        from tf_tickets.sanity.checks import CHECKS, NO_CHECK
-
         return NO_CHECK if self.sanity_check is None else CHECKS[self.sanity_check]
 
     @property
@@ -565,8 +550,6 @@ def useless_flags(values: flags.FlagValues) -> list[str]:
 
 def says_nothing(values: flags.FlagValues) -> str | None:
     """Why `--sanity_check` can say nothing about the method, or None where it can."""
-    from tf_tickets.sanity.checks import check_row
-
     check = check_row(values.sanity_check)
     if values.ticket is not None and check.place in ("data", "scores"):
         return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"

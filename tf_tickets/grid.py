@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from absl import flags
+from absl.flags import Error, Flag, FlagValues
 
 from tf_tickets import config as configuration
 from tf_tickets.config import Config
@@ -22,6 +22,8 @@ AXES = ("dataset", "model", "method", "ratios", "rounds", "sparsity", "sanity_ch
 NO_CHECK = "none"
 # What a network that keeps every weight does not depend on.
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
+# What random tickets beside a method have of their own.
+OF_THE_METHOD = ("sanity_check", "ratios", "rounds", "score", "score_options")
 # Random tickets that stand beside every other method: uniform and smart ratios.
 BASELINES = ("uniform", "random")
 
@@ -48,7 +50,7 @@ class Cell:
         return [f"--{name}={value}" for name, value in self.flags]
 
     @functools.cached_property
-    def values(self) -> flags.FlagValues:
+    def values(self) -> FlagValues:
         """The flags, parsed."""
         return parse(self.arguments)
 
@@ -93,11 +95,18 @@ class Grid:
         return {"method", *(name for name, values in found.items() if len(values) > 1)}
 
 
-def parse(arguments: Sequence[str]) -> flags.FlagValues:
-    """The flags of one run, parsed apart from the program's own."""
-    values = flags.FlagValues()
+def parse(arguments: Sequence[str]) -> FlagValues:
+    """The flags of one run, parsed apart from the program's own.
+
+    Raises:
+        ValueError: a text is no value of its flag.
+    """
+    values = FlagValues()
     configuration.define_flags(values)
-    values(["run", *arguments])
+    try:
+        values(["run", *arguments])
+    except Error as error:
+        raise ValueError(str(error)) from error
     return values
 
 
@@ -113,11 +122,12 @@ def recipe_by_name(cell: Cell) -> Recipe:
     return recipe
 
 
-def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
+def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
     """The grid that flags ask for, of which `AXES` take lists.
 
-    A sanity check for one of the methods only is written `method:check`. A cell whose sanity check can say nothing about its method is left out, and so is a flag where it means
-    nothing to a method of the sweep, as long as it means something to another.
+    A sanity check for one of the methods only is written `method:check`. A cell whose sanity check can say
+    nothing about its method is left out, and so is a flag where it means nothing to a method of the sweep, as
+    long as it means something to another.
 
     Args:
         values: parsed flags.
@@ -129,6 +139,8 @@ def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: Recip
         ValueError: a value that `python -m tf_tickets.run` would refuse, before anything runs.
     """
     axes = {axis: _values(values, axis) for axis in AXES}
+    if axes["method"] == [None]:
+        axes["method"] = [parse(()).method]
     common = {
         name: _as_text(values[name])
         for group in configuration.GROUPS
@@ -144,7 +156,7 @@ def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: Recip
     ]
     asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
     if controls:
-        asked = [*_controls(asked, recipe_of), *asked]
+        asked = list(dict.fromkeys([*_controls(asked, recipe_of), *asked]))
     used: set[str] = set()
     cells: dict[Cell, None] = {}
     silent: dict[str, str] = {}
@@ -157,10 +169,11 @@ def read_grid(values: flags.FlagValues, controls: bool = False, recipe_of: Recip
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    unused = [name for name in common if name not in used]
-    if unused:
-        configuration.check_flags(asked[0].values)
-        raise ValueError(f"--{unused[0]}={common[unused[0]]} means nothing to any method of this sweep.")
+    for name, _, needs in configuration.METHOD_FLAGS:
+        if name not in used and not values[name].using_default_value:
+            raise ValueError(
+                f"--{name}={_as_text(values[name])} is only for a method that {needs}; none here does."
+            )
     return Grid(tuple(cells), silent)
 
 
@@ -173,21 +186,19 @@ def seeds_of(texts: Sequence[str]) -> list[str]:
     """Seeds written one by one or as ranges: `["0-2", "7"]` are 0, 1, 2 and 7."""
     seeds: list[str] = []
     for text in texts:
-        found = re.fullmatch(r"(\d+)-(\d+)", text)
-        if found:
-            seeds += map(str, range(int(found[1]), int(found[2]) + 1))
-            if int(found[2]) < int(found[1]):
-                raise ValueError(f"--seed={text} is an empty range.")
-        elif text.isdigit():
-            seeds.append(text)
-        else:
+        found = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", text)
+        if found is None:
             raise ValueError(
                 f"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: {text!r}"
             )
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError(f"--seed={text} is an empty range.")
+        seeds += map(str, range(first, last + 1))
     return seeds
 
 
-def _values(values: flags.FlagValues, axis: str) -> list[str | None]:
+def _values(values: FlagValues, axis: str) -> list[str | None]:
     """The values of one axis, each once; [None] where the flag is not given."""
     given = values[axis].value
     if given is None:
@@ -221,7 +232,9 @@ def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
 def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
     """The networks that stand beside a method."""
     for cell in cells:
-        plain = cell.having(sanity_check=None, ratios=None, rounds=None, score=None, score_options=None)
+        plain = cell.having(**dict.fromkeys(OF_THE_METHOD))
+        if plain.values.classifier_keep == configuration.RANKED:  # which random tickets have no ranking for
+            plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
         for method in BASELINES:
             yield plain.having(method=method)
@@ -246,7 +259,7 @@ def _fitting(cell: Cell) -> Cell:
     return cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
 
 
-def _as_text(flag: flags.Flag) -> str:
+def _as_text(flag: Flag) -> str:
     value = flag.value
     if isinstance(value, bool):
         return str(value).lower()

@@ -13,6 +13,7 @@ from absl import flags
 from tf_tickets import config as configuration
 from tf_tickets import grid, results, sweep
 from tf_tickets.results import Verdict
+from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def make_plan(values: flags.FlagValues) -> sweep.Plan:
             f"--seed={','.join(values.seed)}: {len(set(seeds))} seeds are too few for a verdict. It takes at "
             f"least {LEAST_SEEDS}, and 10 to 20 for a margin of one point."
         )
-    checks = values.sanity_check or list(configuration.CHECKS)
+    checks = values.sanity_check or list(CHECKS)
     values.sanity_check = list(dict.fromkeys([grid.NO_CHECK, *checks]))
     plan = sweep.make_plan(values, controls=values.controls)
     if not any(run.config.sanity_check for run in plan.runs):
@@ -259,8 +260,6 @@ def _lines(
 
 def _summary(verdicts: Sequence[Verdict]) -> list[str]:
     """What the answers mean, in a sentence each."""
-    from tf_tickets.sanity.checks import CHECKS
-
     meanings = {
         INSENSITIVE: "it does not use",
         SENSITIVE: "it uses",

@@ -183,7 +183,8 @@ def find_ticket(job: Job) -> pruning.Ticket:
     """Scores the weights, decides how many to keep where, keeps the best; in rounds, trains between them."""
     config, directory = job.config, job.directory
     if config.ticket is not None:
-        return _found(job, directory, lambda path=config.ticket: _checked(job, _given(job, path)))
+        path = config.ticket
+        return _found(job, directory, lambda: _checked(job, _given(job, path)))
     before: pruning.Ticket | None = None
     last = config.trained_rounds - 1
     facts: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from absl import app, flags
 
 from tf_tickets import results
-from tf_tickets.reporting.document import Document, counted
+from tf_tickets.reporting.document import Document, counted, printable
 from tf_tickets.store import PathLike, read_json, replacing, write_json
 
 ABOUT = """\
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
     for warning in _warnings(document):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {printable(warning)}", file=sys.stderr)
     print(f"{page}: {dict(document.facts)['runs']}, {counted(len(document.sections), 'setting')}")
     return 0
 
@@ -151,7 +151,8 @@ def _write(directory: pathlib.Path, files: Mapping[str, str]) -> None:
     write_json(marker, sorted({*earlier, *files}))
     for name, text in files.items():
         with replacing(directory / name) as new:
-            new.write_text(text, encoding="utf-8")
+            # Names of files need not be Unicode.
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
     for name in earlier - set(files):
         (directory / name).unlink(missing_ok=True)
     write_json(marker, sorted(files))

@@ -30,6 +30,7 @@ from tf_tickets.reporting.arms import (
     own_options,
     titles,
 )
+from tf_tickets.reporting.document import counted
 from tf_tickets.reporting.reading import BROKEN, FINISHED, UNFINISHED
 from tf_tickets.store import PathLike
 
@@ -122,11 +123,7 @@ class Run:
     @property
     def epochs(self) -> int | None:
         """Epochs trained in all: dense training, rounds and retraining; None where the method is unknown."""
-        if self.row is None:
-            return None
-        config, epochs = self.typed, self.typed.recipe.epochs
-        each = {"rest": epochs - (config.rewind_epoch or 0), "none": 0}.get(self.row.schedule, epochs)
-        return epochs * config.pretrains + config.trained_rounds * each
+        return None if self.row is None else self.typed.budget
 
     @property
     def train_seconds(self) -> float | None:
@@ -479,10 +476,10 @@ def _machines(runs: Sequence[Run]) -> Iterator[str]:
         if len(kinds) > 1:
             names = sorted({name for kind in kinds for name, _ in kind})
             differing = [name for name in names if len({dict(kind).get(name) for kind in kinds}) > 1]
-            texts = [
-                f"{', '.join(f'{name} {dict(kind).get(name)}' for name in differing)} ({len(members)} runs)"
-                for kind, members in kinds.items()
-            ]
+            texts = []
+            for kind, members in kinds.items():
+                values = ", ".join(f"{name} {dict(kind).get(name)}" for name in differing)
+                texts.append(f"{values} ({counted(len(members), 'run')})")
             yield f"The runs are of different {what}: {'; '.join(texts)}."
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import multiprocessing
 import os
 import pathlib
+import signal
 import statistics
+import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +53,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     if "runs_dir" in values:
         return
     configuration.define_flags(values, lists=grid.AXES)
-    define = functools.partial(dict, module_name=SWEEP, flag_values=values)
+    define: Callable[[], dict[str, Any]] = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
         "runs_dir", "runs", "Folder of the runs; finished ones are not run again.", **define()
     )
@@ -204,7 +207,7 @@ class Plan:
         if not epochs:
             return "nothing to do"
         rates = [
-            run.result["seconds"]["retrain"] / _cost(run.config)
+            run.result["seconds"]["retrain"] / len(run.config.retraining_epochs)
             for run in self.runs
             if run.result is not None and run.result["seconds"].get("retrain") and _cost(run.config)
         ]
@@ -225,7 +228,8 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
         values.threads = 1
     if values["export"].using_default_value:
         values.export = []
-    command.load_tensorflow(configuration.default_threads())
+    if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
+        command.load_tensorflow(configuration.default_threads())
     found = grid.read_grid(values, controls, _recipe)
     folder = pathlib.Path(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
@@ -322,8 +326,13 @@ class _Crew:
                 process.terminate()
             raise
         finally:
-            if self.pool is not None:
-                self.pool.shutdown(wait=False, cancel_futures=True)
+            self._close()
+
+    def _close(self) -> None:
+        """Ends the processes; none is left that could still be at work in a directory."""
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+        self.pool = None
 
     def _submit(self) -> None:
         while len(self.running) < self.jobs:
@@ -332,7 +341,13 @@ class _Crew:
                 return
             if self.pool is None:
                 self.pool = _pool(self.jobs, self.threads)
-            self.running[self.pool.submit(worker.perform, self.tasks[key])] = key
+            try:
+                with _deaf_children():
+                    self.running[self.pool.submit(worker.perform, self.tasks[key])] = key
+            except BrokenProcessPool:  # one died that had nothing to do
+                self.waiting.appendleft(key)
+                self._bury(list(self.running.values()))
+                continue
             if self.suspects or self.deaths.get(key):
                 return
 
@@ -365,7 +380,7 @@ class _Crew:
     def _bury(self, keys: Sequence[str]) -> None:
         """A process died, of what one of these did: each is tried again, alone."""
         self.running.clear()
-        self.pool = None
+        self._close()
         for key in keys:
             self.deaths[key] = self.deaths.get(key, 0) + 1
             if self.deaths[key] < MOST_DEATHS:
@@ -383,6 +398,19 @@ def _pool(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
         initializer=worker.start,
         initargs=(os.getpid(), threads, environment),
     )
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started in here never hear of Ctrl-C, not even before they can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def show_table(plan: Plan, show: Console) -> None:

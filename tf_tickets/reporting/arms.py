@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tf_tickets.config import CHECKS, Config
+from tf_tickets.config import Config
 from tf_tickets.methods import METHODS
+from tf_tickets.sanity.checks import CHECKS
 
 # What must be equal to be averaged or compared; the fields of the recipe are among it.
 SETTING = (
@@ -188,7 +189,7 @@ def check_order(check: str | None) -> tuple[int, str]:
     """Sorts checks as their table does; none comes first, unknown ones last."""
     if check is None:
         return -1, ""
-    return (CHECKS.index(check) if check in CHECKS else len(CHECKS)), check
+    return (list(CHECKS).index(check) if check in CHECKS else len(CHECKS)), check
 
 
 def method_order(contender: Contender) -> tuple[int, bool, str]:

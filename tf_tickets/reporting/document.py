@@ -202,6 +202,11 @@ def group(text: str, columns: int, detail: str = "") -> Row:
     return Row((Cell(text, detail, span=columns),), "group")
 
 
+def printable(text: str) -> str:
+    """A text of one line, without what would steer a terminal or is not allowed in XML."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -19,7 +19,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.reporting.document import Figure, Panel, sparsity
+from tf_tickets.reporting.document import Figure, Panel, printable, sparsity
 from tf_tickets.reporting.palette import COLOURS, FONTS, check_colour, method_style, shades
 from tf_tickets.reporting.tables import layer_ratios
 from tf_tickets.results import DENSE, Arm, Contender, Experiment
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PIXELS_PER_INCH = 72  # of an SVG file of matplotlib's
-INK, MUTED, RULE = (COLOURS[name] for name in ("ink", "muted", "rule"))
+INK, MUTED, RULE, ERROR = (COLOURS[name] for name in ("ink", "muted", "rule", "error"))
 TICKET = "the ticket"
 
 STYLE: dict[Any, Any] = {
@@ -165,11 +165,13 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
         for limits in dict.fromkeys((whole, near))
         if len(kept) > 1
     ]
-    if any(places for _, places, _ in by_macs):
+    # The zoomed view leaves out what the first panel shows; where there is no such panel, nothing.
+    of_macs = near if len(kept) > 1 else whole
+    if len({round(x, 4) for _, places, _ in by_macs for x in places}) > 1:
         panels.append(
             (
-                f"accuracy against multiply-adds kept{_from(near)}",
-                lambda axes: _draw_by_macs(axes, by_macs, dense, near),
+                f"accuracy against multiply-adds kept{_from(of_macs)}",
+                lambda axes: _draw_by_macs(axes, by_macs, dense, of_macs),
             )
         )
     if not panels:
@@ -179,7 +181,8 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
     return _figure(
         name,
         "Test accuracy in per cent, mean and standard deviation over seeds; horizontal axes are logarithmic. "
-        "Lines over sparsity are drawn a little beside each other, so that none hides another.",
+        "Lines over sparsity are drawn a little beside each other, so that none hides another."
+        + ("" if of_macs == whole else f" Means below {near[0]:g} % are in the first panel only."),
         panels,
         samples,
         size=(440, 310) if len(panels) != 3 else (300, 260),
@@ -236,7 +239,7 @@ def _draw_bars(axes, experiment, contender, shares, series, limits, dense) -> No
                 continue
             axes.bar(x, mean - limits[0], 0.88 * width, bottom=limits[0], color=colour)
             if spread is not None:
-                axes.errorbar(x, mean, spread, color=MUTED, elinewidth=1.0, capsize=min(20 * width, 3))
+                axes.errorbar(x, mean, spread, color=ERROR, elinewidth=1.0, capsize=min(20 * width, 3))
     if dense is not None:
         axes.axhline(dense, color=MUTED, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(shares)), [sparsity(share) for share in shares])
@@ -327,9 +330,11 @@ def _offsets(number: int, most: float, kept: Sequence[float]) -> list[float]:
 
 
 def _near_the_best(cells: Sequence[Sequence[float]]) -> list[Sequence[float]]:
-    """Those whose mean is within 25 points of the best one's: the others would hide their differences."""
+    """Those whose mean is within 25 points of the best one's, if they are most of all: few that lie far below
+    would hide their differences."""
     best = max(_mean(cell) or 0.0 for cell in cells)
-    return [cell for cell in cells if (_mean(cell) or 0.0) > best - 25]
+    near = [cell for cell in cells if (_mean(cell) or 0.0) > best - 25]
+    return near if len(near) >= 0.6 * len(cells) else list(cells)
 
 
 def _limits(cells: Sequence[Sequence[float]], dense: float | None) -> tuple[float, float]:
@@ -372,6 +377,8 @@ def _figure(
     samples: Sequence[Sample],
     size: tuple[int, int],
 ) -> Figure:
+    panels = [(printable(title), draw) for title, draw in panels]
+    samples = [dataclasses.replace(sample, label=printable(sample.label)) for sample in samples]
     with _style():
         return Figure(
             name=name,
@@ -421,6 +428,7 @@ def _whole(panels, samples: Sequence[Sample], size: tuple[int, int]) -> str:
     across = max(1, min(len(samples), width // entry))
     height = rows * (size[1] + 20) + 20 * math.ceil(len(samples) / across)
     figure = _canvas((width, height))
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.09)
     for number, (title, draw) in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, columns, number)
         draw(axes)

@@ -147,15 +147,17 @@ def _table(table: Table) -> list[str]:
     lines = [_plain(table.caption), ""]
     lines.append("| " + " | ".join(_plain(table.head[i]) for i in keep) + " |")
     lines.append("|" + "|".join("---:" if table.align[i] == "r" else "---" for i in keep) + "|")
-    notes = []
+    notes, below = [], ""
     for row in table.rows:
         if row.kind == "note":
-            notes.append(f"* {_plain(row.cells[0].text)}")
+            notes.append(f"* {below}{_plain(row.cells[0].text)}")
             continue
+        if row.kind == "group":
+            below = f"{_plain(row.cells[0].text)}, "
         cells = [cell for inner in row.cells for cell in (inner, *[Cell("")] * (inner.span - 1))]
         texts = [_cell(cells[i]) for i in keep]
         if row.kind == "group":
-            texts[0] = f"**{texts[0]}**"
+            texts[0] = f"**{_plain(row.cells[0].text)}** {_plain(row.cells[0].detail)}"
         if row.kind == "sub":
             texts[0] = f"&nbsp;&nbsp;{texts[0]}"
         lines.append("| " + " | ".join(texts) + " |")

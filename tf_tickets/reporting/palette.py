@@ -14,6 +14,7 @@ _COLOURS = {
     "ink": ("#22262b", "#e6e4df"),
     "muted": ("#636a72", "#a2a7ad"),
     "rule": ("#d4d5d2", "#3f444b"),
+    "error": ("#5c636b", "#757b83"),  # on bars of any colour, and beside them
     # methods: after Okabe and Ito, darker where they were too pale for lines
     "blue": ("#0072b2", "#57aee6"),
     "vermilion": ("#d55e00", "#f58f45"),

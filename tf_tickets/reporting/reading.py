@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
 import re
@@ -136,7 +135,7 @@ def _checked_config(value: Any, where: str) -> dict[str, Any]:
     _require(not lacks, f"{where}: {', '.join(lacks)} missing")
     try:
         recipe = typed(config).recipe
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _Broken(f"{where}: {error}") from None
     config["recipe"] = {**json.loads(json.dumps(dataclasses.asdict(recipe))), **config["recipe"]}
     return config
@@ -161,6 +160,8 @@ def _check_layers(result: Mapping[str, Any]) -> None:
         _check(_mapping(layer, where), _LAYER, where)
         _require(layer["kept"] <= layer["total"], f"{where}: more is kept than there is")
         _require((layer.get("on_path") or 0) <= layer["kept"], f"{where}: more is on a path than is kept")
+    if result.get("macs") is not None and result.get("macs_kept") is not None:
+        _require(result["macs_kept"] <= result["macs"], "result.json: macs_kept is more than macs")
     for name in ("kept", "total"):
         counted = sum(layer[name] for layer in result["layers"])
         _require(counted == result[name], f"{where}: their {name} is {counted} in all, not {result[name]}")
@@ -181,7 +182,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _brief(value: Any) -> str:
@@ -216,9 +217,7 @@ _RATIOS: _Rule = (
     "a name or numbers",
 )
 _SECONDS: _Rule = (
-    lambda x: (
-        isinstance(x, dict) and all(v is None or (_is_number(v) and 0 <= v < math.inf) for v in x.values())
-    ),
+    lambda x: isinstance(x, dict) and all(v is None or (_is_number(v) and 0 <= v < 1e12) for v in x.values()),
     "a mapping of seconds",
 )
 _RESULT: dict[str, tuple[bool, _Rule]] = {

@@ -34,6 +34,7 @@ from tf_tickets.results import (
     experiments,
     verdicts,
 )
+from tf_tickets.sanity.checks import CHECKS
 
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).
 SETTING_FACTS = (
@@ -83,7 +84,9 @@ def _section(experiment: Experiment, number: int, margin: float, alpha: float) -
         _verdicts(experiment, margin, alpha),
         _part("Accuracy", [tables.accuracies(experiment, alpha=alpha)]),
         _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
-        _part("Accuracy against sparsity", [figures.curves(experiment, f"{prefix}-sparsity")]),
+        _part(
+            "Accuracy against sparsity and multiply-adds", [figures.curves(experiment, f"{prefix}-sparsity")]
+        ),
         _part(
             "Keep-ratios of the layers",
             [figures.ratios(experiment, f"{prefix}-ratios"), *tables.keep_ratios(experiment)],
@@ -120,7 +123,7 @@ def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | Non
     ]
     if found:
         texts.insert(0, f"{counted(len(found), 'check')} of tickets: {tables.tally(found)}.")
-    about = tuple((check, tables.ABOUT_CHECKS.get(check, "")) for check in experiment.checks())
+    about = tuple((check, CHECKS[check].about if check in CHECKS else "") for check in experiment.checks())
     return Part(
         "Verdicts",
         tuple(texts),

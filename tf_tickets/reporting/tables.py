@@ -28,19 +28,6 @@ from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run, Verdict, 
 TOO_FEW = "too few seeds"
 # What an answer of the statistics is called where the twin is no attack, but a baseline.
 BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
-ABOUT_CHECKS = {
-    "random_labels": "the labels that the ticket is found with are drawn at random",
-    "random_pixels": "the pixels of each image that the ticket is found with are permuted",
-    "corrupted": "random labels and permuted pixels",
-    "half_dataset": "a fixed random half of the training set, in as many steps",
-    "half_dataset_in_order": "the first half of the training set in file order, in half of the steps",
-    "rearrange": "the mask of each layer is permuted",
-    "shuffle_weights": "the kept weights of each layer change places",
-    "shuffle_weights_but_classifier": "the same, but for the classifier",
-    "reinitialize": "the kept weights are drawn anew",
-    "rearrange+reinitialize": "both: only the number of weights in each layer is left",
-    "invert": "the weights with the worst scores are kept",
-}
 
 
 def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool = False) -> Table | None:
@@ -59,7 +46,10 @@ def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool
         rows.append(Row((Cell(experiment.names[contender]), Cell(sparsity(share)), *cells), kind))
         before = contender
     return Table(
-        "Dense networks and random tickets, beside each ticket." if baselines else "What each check says.",
+        "Dense networks and random tickets, beside each ticket: shown to be above it or below it, or to be "
+        "equivalent within the margin."
+        if baselines
+        else "What each check says.",
         ("ticket", "sparsity", *twins),
         tuple(rows),
         align="lr" + "l" * len(twins),

@@ -1,25 +1,27 @@
-"""The sanity checks: each is one row that says what is changed, at which place of the story."""
+"""The sanity checks: each is one row that says what is changed, at which place of the story.
+
+Reading the table loads no TensorFlow; what a check does is imported when it is done.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-
-from tf_tickets.data import Dataset
-from tf_tickets.methods import INIT
-from tf_tickets.sanity import attacks, corruptions
+from tf_tickets.methods import INIT, TRAINED
 
 if TYPE_CHECKING:
-    from tf_tickets.config import Choice
+    import keras
+    import numpy as np
 
-Corruption = Callable[[Dataset, int, int], Dataset]
-MasksAttack = Callable[[Sequence[np.ndarray], int], Sequence[np.ndarray]]
-WeightsAttack = Callable[[keras.Model, int], keras.Model]
+    from tf_tickets.config import Choice
+    from tf_tickets.data import Dataset
+
+    Corruption = Callable[[Dataset, int, int], Dataset]
+    MasksAttack = Callable[[Sequence[np.ndarray], int], Sequence[np.ndarray]]
+    WeightsAttack = Callable[[keras.Model, int], keras.Model]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Check:
         row = choice.row
         if not row.prunes:
             return "the method keeps every weight"
-        if self.place == "data" and not (row.pretrains or choice.sees_data):
+        scores_trained = row.scored_at == TRAINED and not choice.independent
+        if self.place == "data" and not (choice.sees_data or scores_trained or row.start_from != INIT):
             return "the method looks at no data"
         if self.inverts and choice.independent:
             return "the scores are random, and inverted they are random again"
@@ -66,8 +69,23 @@ class Check:
         return None
 
 
-def _seeded(corruption: Callable[..., Dataset]) -> Corruption:
-    return lambda dataset, seed, batch_size: corruption(dataset, seed)
+def _late(module: str, function: str, **options: Any) -> Callable[..., Any]:
+    """A function of this package, imported when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        found = importlib.import_module(f"tf_tickets.sanity.{module}")
+        return getattr(found, function)(*arguments, **options)
+
+    return call
+
+
+def _corruption(function: str) -> Corruption:
+    corrupt = _late("corruptions", function)
+    return lambda dataset, seed, batch_size: corrupt(dataset, seed)
+
+
+def _first_half(dataset: Dataset, seed: int, batch_size: int) -> Dataset:
+    return _late("corruptions", "half_dataset", first=batch_size)(dataset, seed)
 
 
 NO_CHECK = Check(about="no check", asks="nothing", place="nothing")
@@ -77,63 +95,63 @@ CHECKS: dict[str, Check] = {
         about="prunes on labels drawn at random",
         asks="the labels",
         place="data",
-        data=_seeded(corruptions.random_labels),
+        data=_corruption("random_labels"),
     ),
     "random_pixels": Check(
         about="prunes on images whose values are permuted, each image by itself",
         asks="the images",
         place="data",
-        data=_seeded(corruptions.random_pixels),
+        data=_corruption("random_pixels"),
     ),
     "corrupted": Check(
         about="prunes on random labels and permuted images (the paper's check, section 4.1)",
         asks="the data",
         place="data",
-        data=_seeded(corruptions.corrupted),
+        data=_corruption("corrupted"),
     ),
     "half_dataset": Check(
         about="prunes on a fixed random half of the training set, in as many steps",
         asks="one half of the data",
         place="data",
-        data=_seeded(corruptions.half_dataset),
+        data=_corruption("half_dataset"),
     ),
     "half_dataset_in_order": Check(
         about="prunes on the first half of the data, in its order, in half the steps (the authors' code)",
         asks="one half of the data, the order, and half of the steps",
         place="data",
-        data=lambda dataset, seed, batch_size: corruptions.half_dataset(dataset, seed, first=batch_size),
+        data=_first_half,
         in_order=True,
     ),
     "rearrange": Check(
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
         asks="which connections of a layer are kept",
         place="ticket",
-        masks=attacks.rearranged,
+        masks=_late("attacks", "rearranged"),
     ),
     "shuffle_weights": Check(
         about="permutes the kept weights of each layer among the kept positions (section 5.1)",
         asks="where in a layer its kept weights are",
         place="ticket",
-        weights=attacks.shuffle_weights,
+        weights=_late("attacks", "shuffle_weights"),
     ),
     "shuffle_weights_but_classifier": Check(
         about="the same, the classifier spared",
         asks="where in a layer before the classifier its kept weights are",
         place="ticket",
-        weights=functools.partial(attacks.shuffle_weights, spare_classifier=True),
+        weights=_late("attacks", "shuffle_weights", spare_classifier=True),
     ),
     "reinitialize": Check(
         about="keeps the masks, and draws all weights anew from their initializers",
         asks="the values of the weights it starts from",
         place="ticket",
-        weights=attacks.reinitialize,
+        weights=_late("attacks", "reinitialize"),
     ),
     "rearrange+reinitialize": Check(
         about="both: what is left of the ticket are the numbers of weights in each layer",
         asks="anything but the number of weights in each layer",
         place="ticket",
-        masks=attacks.rearranged,
-        weights=attacks.reinitialize,
+        masks=_late("attacks", "rearranged"),
+        weights=_late("attacks", "reinitialize"),
     ),
     "invert": Check(
         about="keeps the weights with the worst scores instead of the best",
