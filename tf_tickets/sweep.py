@@ -232,6 +232,8 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
         command.load_tensorflow(configuration.default_threads())
     found = grid.read_grid(values, controls, _recipe)
     folder = pathlib.Path(values.runs_dir)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--runs_dir={folder} is no directory.")
     # Where there is no run yet, a plan needs no data to say what is done.
     blind = values.dry_run and not (folder.is_dir() and any(folder.iterdir()))
     runs: dict[str, Planned] = {}

@@ -1,0 +1,213 @@
+"""The table of sanity checks: one contract for every row, and what each says of each method."""
+
+import numpy as np
+import pytest
+
+from tests.runs import configure, parsed
+from tf_tickets import METHODS, Ticket, config, data
+from tf_tickets import run as command
+from tf_tickets.sanity import CHECKS
+from tf_tickets.sanity.checks import NO_CHECK, check_row
+
+DATA = ("random_labels", "random_pixels", "corrupted", "half_dataset", "half_dataset_in_order")
+TICKET = (
+    "rearrange",
+    "shuffle_weights",
+    "shuffle_weights_but_classifier",
+    "reinitialize",
+    "rearrange+reinitialize",
+)
+
+# What can be asked of each method. A random ticket at the initialisation has nothing to lose.
+ASKED = {
+    "dense": (),
+    **dict.fromkeys(("random", "uniform", "er", "erk", "balanced", "pyramidal"), ()),
+    **dict.fromkeys(("magnitude", "synflow"), (*TICKET, "invert")),
+    **dict.fromkeys(("snip", "grasp"), (*DATA, *TICKET, "invert")),
+    **dict.fromkeys(
+        ("lt", "weight_rewinding", "lr_rewinding", "hybrid", "obd", "finetune"), (*DATA, *TICKET, "invert")
+    ),
+}
+
+every_check = pytest.mark.parametrize("name", CHECKS)
+
+
+def reason(*arguments):
+    """Why a check can say nothing; None where it can."""
+    with parsed(*arguments) as values:
+        return config.says_nothing(values)
+
+
+class TestEveryRow:
+    @every_check
+    def test_changes_one_place_of_the_story(self, name):
+        row = CHECKS[name]
+        changes = {
+            "data": row.data is not None,
+            "scores": row.inverts,
+            "ticket": row.masks is not None or row.weights is not None,
+        }
+        assert [place for place, changed in changes.items() if changed] == [row.place]
+        assert row.place == "data" or not row.in_order
+
+    @every_check
+    def test_says_in_a_line_what_it_changes_and_what_it_asks(self, name):
+        row = CHECKS[name]
+        for text in (row.about, row.asks):
+            assert text and text[0].islower() and "\n" not in text and not text.endswith(".")
+        assert len(row.about) < 110
+
+    @every_check
+    def test_is_found_by_its_name_also_in_the_help(self, name):
+        assert check_row(name) is CHECKS[name]
+        with parsed() as values:
+            assert name in values["sanity_check"].help
+
+    @every_check
+    def test_names_its_run_and_nothing_else_does(self, name, tmp_path):
+        checked, _ = configure("--method=lt", f"--sanity_check={name}")
+        plain, _ = configure("--method=lt")
+        assert checked.check is CHECKS[name] and plain.check is NO_CHECK
+        assert checked.identity == {**plain.identity, "sanity_check": name}
+        assert f"-lt-0.98-{name}-seed0-" in config.run_name(checked)
+        assert config.Config.from_json(checked.to_json()) == checked
+
+    @pytest.mark.parametrize("name", DATA)
+    def test_of_the_data_changes_the_training_split_only(self, name):
+        dataset = data.load("digits", validation_fraction=0.1)
+        before = {split: (x.images.copy(), x.labels.copy()) for split, x in dataset.splits.items()}
+        made = CHECKS[name].data(dataset, 0, 64)
+        for split, (images, labels) in before.items():
+            np.testing.assert_array_equal(dataset.splits[split].images, images)
+            np.testing.assert_array_equal(dataset.splits[split].labels, labels)
+        assert made.splits["test"] is dataset.splits["test"]
+        assert made.splits["validation"] is dataset.splits["validation"]
+        train = made.splits["train"]
+        images, labels = before["train"]
+        same = len(train) == len(images) and (train.images == images).all() and (train.labels == labels).all()
+        assert not same
+
+
+def test_the_flags_offer_the_rows_of_the_table():
+    """Listed twice, so that --help needs no TensorFlow."""
+    assert list(config.CHECKS) == list(CHECKS) == [*DATA, *TICKET, "invert"]
+
+
+def test_no_check_changes_nothing():
+    fields = (NO_CHECK.data, NO_CHECK.in_order, NO_CHECK.inverts, NO_CHECK.masks, NO_CHECK.weights)
+    assert fields == (None, False, False, None, None)
+
+
+class TestWhatIsAsked:
+    def test_is_told_of_every_method(self):
+        assert sorted(ASKED) == sorted(METHODS)
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_of_each_method_by_each_check(self, method):
+        found = [name for name in CHECKS if reason(f"--method={method}", f"--sanity_check={name}") is None]
+        assert found == list(ASKED[method])
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["--method=dense", "--sanity_check=invert"], "the method keeps every weight"),
+            (["--method=random", "--sanity_check=corrupted"], "the method looks at no data"),
+            (["--method=synflow", "--sanity_check=half_dataset"], "the method looks at no data"),
+            (["--method=erk", "--sanity_check=invert"], "the scores are random, and inverted they are ra"),
+            (["--method=erk", "--sanity_check=rearrange"], "masks and weights are random and independent"),
+            (["--method=erk", "--sanity_check=reinitialize"], "masks and weights are random and independent"),
+            # Random masks on trained weights: these are something to lose, the masks are not.
+            (["--method=hybrid", "--score=random", "--sanity_check=rearrange"], "the masks are random alrea"),
+            (["--method=hybrid", "--score=random", "--sanity_check=rearrange+reinitialize"], None),
+            (["--method=hybrid", "--score=random", "--sanity_check=shuffle_weights"], None),
+            (["--method=hybrid", "--score=random", "--sanity_check=corrupted"], None),
+            (["--method=hybrid", "--score=random", "--sanity_check=invert"], "the scores are random"),
+            # Random masks, and weights back at the initialisation: dense training leaves no trace in them.
+            (["--method=lt", "--score=random", "--sanity_check=corrupted"], "the method looks at no data"),
+            # The score decides, not the name of the row.
+            (["--method=snip", "--score=synflow", "--sanity_check=corrupted"], "the method looks at no data"),
+            (["--method=synflow", "--score=snip", "--sanity_check=corrupted"], None),
+            (["--method=random", "--score=magnitude", "--sanity_check=rearrange"], None),
+            (["--method=snip", "--score=tests.pruning.nets:magnitudes", "--sanity_check=corrupted"], None),
+        ],
+    )
+    def test_where_it_is_nothing_there_is_a_reason(self, arguments, expected):
+        found = reason(*arguments)
+        assert found == expected or (expected and found.startswith(expected))
+
+    @pytest.mark.parametrize("name", CHECKS)
+    def test_of_a_ticket_from_a_file_only_what_can_be_done_to_it(self, name, tmp_path):
+        path = tmp_path / "ticket.npz"
+        Ticket((np.arange(10) < 3,), ("w",), {"method": "lt"}).save(path)
+        found = reason(f"--ticket={path}", f"--sanity_check={name}")
+        if name in TICKET:
+            assert found is None
+        else:
+            assert found == f"--ticket={path} was drawn before, and {name} changes the drawing"
+
+
+class TestDenseTraining:
+    """A corruption of the data is one of the dense training, too; no other check is."""
+
+    @every_check
+    @pytest.mark.parametrize("method", ["lt", "lr_rewinding", "hybrid", "weight_rewinding", "obd"])
+    def test_of_a_checked_method(self, method, name):
+        plain, _ = configure(f"--method={method}")
+        checked, _ = configure(f"--method={method}", f"--sanity_check={name}")
+        assert (checked.dense_dir == plain.dense_dir) == (name not in DATA)
+        assert checked.pretrains_on_other_data == (name in DATA)
+
+    @pytest.mark.parametrize("name", DATA)
+    def test_on_other_data_is_shared_by_methods_and_sparsities(self, name):
+        dense = {
+            configure(f"--method={method}", f"--sparsity={sparsity}", f"--sanity_check={name}")[0].dense_dir
+            for method in ("lt", "lr_rewinding", "hybrid")
+            for sparsity in (0.9, 0.98)
+        }
+        assert len(dense) == 1
+
+    def test_differs_from_one_corruption_to_the_other_and_from_seed_to_seed(self):
+        arguments = [f"--sanity_check={name}" for name in DATA]
+        dense = [configure("--method=lt", argument)[0].dense_dir for argument in arguments]
+        dense.append(configure("--method=lt")[0].dense_dir)
+        dense.append(configure("--method=lt", "--sanity_check=corrupted", "--seed=1")[0].dense_dir)
+        assert len(set(dense)) == len(DATA) + 2
+
+    def test_is_the_clean_one_by_name_where_the_method_has_none(self):
+        checked, _ = configure("--method=snip", "--sanity_check=corrupted")
+        assert checked.dense_dir == configure("--method=snip")[0].dense_dir
+        assert not checked.pretrains_on_other_data
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ["--sanity_check=corupted"],
+                "--sanity_check=corupted is unknown. Choose one of: random_labe",
+            ),
+            (["--sanity_check="], "--sanity_check= is unknown"),
+            (["--sanity_check=none"], "--sanity_check=none is unknown"),
+            (
+                ["--method=random", "--sanity_check=rearrange"],
+                "--sanity_check=rearrange says nothing here: masks and weights are random and independent",
+            ),
+            (
+                ["--method=dense", "--sanity_check=invert"],
+                "says nothing here: the method keeps every weight",
+            ),
+        ],
+    )
+    def test_are_one_line_before_data_are_read(self, arguments, message, capsys, monkeypatch):
+        monkeypatch.setattr(command, "load_tensorflow", lambda threads: None)  # it is at work already
+        with parsed("--dataset=npz:nowhere.npz", *arguments):
+            assert command.main(["run"]) == 1
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1
+        assert err.startswith("tf_tickets: ") and message in err
+
+    def test_an_unknown_name_is_answered_by_all_that_there_are(self):
+        with pytest.raises(ValueError) as caught:
+            check_row("corupted")
+        assert all(name in str(caught.value) for name in CHECKS)
