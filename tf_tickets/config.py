@@ -550,10 +550,18 @@ def useless_flags(values: flags.FlagValues) -> list[str]:
 
 def says_nothing(values: flags.FlagValues) -> str | None:
     """Why `--sanity_check` can say nothing about the method, or None where it can."""
-    check = check_row(values.sanity_check)
-    if values.ticket is not None and check.place in ("data", "scores"):
-        return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
-    return check.says_nothing(_choice(values))
+    from tf_tickets.pruning.scores import SCORES
+
+    check, choice = check_row(values.sanity_check), _choice(values)
+    if values.sparsity == 0:
+        return "at sparsity 0 nothing is pruned"
+    if values.ticket is not None:
+        if check.place in ("data", "scores"):
+            return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
+        # How the ticket was drawn counts, not how the method would draw one.
+        drawn_by = str(_ticket(values.ticket).origin.get("score"))
+        choice = dataclasses.replace(choice, score=SCORES.get(drawn_by, SCORES["magnitude"]))
+    return check.says_nothing(choice)
 
 
 def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_dir: str = "runs") -> Config:

@@ -16,6 +16,7 @@ from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
 from tf_tickets.methods import METHODS
+from tf_tickets.sanity.checks import check_row
 
 # Flags that take several values in a sweep; the first varies slowest.
 AXES = ("dataset", "model", "method", "ratios", "rounds", "sparsity", "sanity_check", "seed")
@@ -56,7 +57,7 @@ class Cell:
 
     def label(self, names: Collection[str] = AXES) -> str:
         """The cell for people: its values of some flags."""
-        words = {"seed": "seed {}", "epochs": "{} epochs", "rounds": "{} rounds"}
+        words = {"seed": "seed {}", "epochs": "epochs={}", "rounds": "rounds={}"}
         return " ".join(
             words.get(name, "{}").format(value) for name, value in self.flags if name in names and value
         )
@@ -155,21 +156,22 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         for point in itertools.product(*axes.values())
     ]
     asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
+    # What only the controls would use is no flag of what is asked for.
+    used = {name for cell in asked for name, _ in _fitting(cell).flags}
     if controls:
         asked = list(dict.fromkeys([*_controls(asked, recipe_of), *asked]))
-    used: set[str] = set()
     cells: dict[Cell, None] = {}
     silent: dict[str, str] = {}
     for cell in asked:
         fitting = _fitting(cell)
-        used |= {name for name, _ in fitting.flags}
         reason = configuration.says_nothing(fitting.values) if fitting.values.sanity_check else None
         if reason is not None:
             silent[fitting.having(seed=None).label()] = reason
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    for name, _, needs in configuration.METHOD_FLAGS:
+    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS]
+    for name, _, needs in (*of_pruned, *configuration.METHOD_FLAGS):
         if name not in used and not values[name].using_default_value:
             raise ValueError(
                 f"--{name}={_as_text(values[name])} is only for a method that {needs}; none here does."
@@ -222,6 +224,7 @@ def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     if check is None or check == NO_CHECK:
         return cell.having(sanity_check=None)
     method, colon, name = check.rpartition(":")
+    check_row(name)
     if not colon:
         return cell
     if method not in methods:
@@ -260,10 +263,9 @@ def _fitting(cell: Cell) -> Cell:
 
 
 def _as_text(flag: Flag) -> str:
-    value = flag.value
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(flag.value, bool):
+        return str(flag.value).lower()
+    return flag.serialize().partition("=")[2]
 
 
 def _is_number(text: str) -> bool:

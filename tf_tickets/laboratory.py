@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import numbers
 import pathlib
+import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -15,6 +19,7 @@ from tf_tickets import grid, results, sweep
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
+from tf_tickets.wording import plural
 
 if TYPE_CHECKING:
     from tf_tickets.console import Console
@@ -80,6 +85,8 @@ class Findings:
             lines += ["", _title(contender.label, sparsity, [*own, *beside])]
             lines += _lines("attacked", own) + _lines("beside it", beside, BESIDE)
             lines += _summary(own)
+        if not self.verdicts:
+            lines.append("no check has a result to judge")
         for label, reason in self.silent.items():
             lines.append(f"not asked: {label}: {reason}")
         for label, problem in self.failures.items():
@@ -88,7 +95,7 @@ class Findings:
 
 
 def sanity_check(
-    method: str | Callable = "snip",
+    method: str | Sequence[str] | Callable = "snip",
     sparsity: float | Sequence[float] = configuration.DEFAULT_SPARSITY,
     *,
     checks: Sequence[str] | None = None,
@@ -107,15 +114,16 @@ def sanity_check(
     `if __name__ == "__main__":`). What is in `runs_dir` already is not trained again.
 
     Args:
-        method: one of `METHODS`; or a score of your own, a function `(model, batches, rng, **options)` ->
-            arrays that lives in a module (not in a notebook or the main script), which then takes the place
-            of SNIP's: scored at the initialisation, global ratios. For a score of your own in another row of
-            the table pass that row's name, and score="module:function".
+        method: one of `METHODS`, or several; or a score of your own, a function
+            `(model, batches, rng, **options) -> arrays` that lives in a module (not in a notebook or the main
+            script), which then takes the place of SNIP's: scored at the initialisation, global ratios. For a
+            score of your own in another row of the table pass that row's name, and score="module:function".
         sparsity: fraction of the prunable weights to remove, or several.
         checks: names of `tf_tickets.sanity.CHECKS`. Default: all that can say something about the method.
         seeds: how many, or which; at least 3, and 10 to 20 for a margin of one point.
         margin: of equivalence, in accuracy: differences smaller than this count as none.
-        alpha: chance of a false answer, over the checks of one method and sparsity.
+        alpha: chance of any wrong "insensitive", and that of any wrong "sensitive" or "reversed", among the
+            checks of one method and sparsity.
         runs_dir: folder of the runs.
         jobs: runs at a time; by default as many as there are cores.
         show: where plan and progress go; by default to standard output.
@@ -136,12 +144,16 @@ def sanity_check(
     """
     given = dict(settings)
     if callable(method):
+        if "score" in given:
+            raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
         given["score"] = _importable(method)
         method = "snip"
+    if checks is not None and not len(checks):
+        raise ValueError("checks= is empty. None stands for all that can say something about the method.")
     asked = {
-        "method": method,
+        "method": _listed(method),
         "sparsity": _listed(sparsity),
-        "seed": _listed(range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds),
+        "seed": _listed(range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds),
         **({} if checks is None else {"sanity_check": _listed(checks)}),
         **({} if jobs is None else {"jobs": jobs}),
         "runs_dir": runs_dir,
@@ -156,7 +168,12 @@ def sanity_check(
         values(["sanity", *(f"--{name}={value}" for name, value in asked.items())])
     except flags.Error as error:
         raise ValueError(str(error)) from None
-    values.margin, values.alpha = margin, alpha
+    if values.dry_run:
+        raise ValueError("dry_run= is for the command line, python -m tf_tickets.sanity --dry_run.")
+    try:
+        values.margin, values.alpha = margin, alpha
+    except flags.Error as error:
+        raise ValueError(str(error)) from None
     plan = make_plan(values)
     return investigate(plan, margin, alpha, show or sweep.console())
 
@@ -177,7 +194,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_float(
         "alpha",
         ALPHA,
-        "Chance of a false answer, over the checks of one method and sparsity.",
+        "Chance of any wrong 'insensitive', and that of any wrong 'sensitive' or 'reversed', among the "
+        "checks of one method and sparsity.",
         module_name=sweep.SWEEP,
         flag_values=values,
     )
@@ -228,7 +246,7 @@ def investigate(plan: sweep.Plan, margin: float, alpha: float, show: Console) ->
             for x in results.baselines(experiment, margin=margin, alpha=alpha)
             if (x.contender, x.sparsity) in judged
         ]
-    problems = {key: outcome.problem or "" for key, outcome in failures.items()}
+    problems = {label: outcome.problem or "" for label, outcome in failures.items()}
     problems |= {problem: "left out" for experiment in found for problem in experiment.problems}
     return Findings(tuple(verdicts), tuple(beside), plan.grid.silent, problems, tuple(paths), margin, alpha)
 
@@ -252,18 +270,22 @@ def _lines(
             answer = verdict.comparison.answer
             said = str(verdict.comparison).replace(answer, words.get(answer, answer), 1)
         lines.append(f"    {verdict.twin.ljust(width)}  {said}")
-        lines += [
-            f"    {' ' * width}  note: {x}" for x in (verdict.comparison.notes if verdict.comparison else ())
-        ]
+        notes = list(verdict.comparison.notes) if verdict.comparison is not None else []
+        if verdict.left_out:
+            notes.append(
+                f"{plural(verdict.left_out, 'seed')} left out, which not all have; compared: "
+                f"{', '.join(map(str, verdict.seeds))}"
+            )
+        lines += [f"    {' ' * width}  note: {note}" for note in notes]
     return lines
 
 
 def _summary(verdicts: Sequence[Verdict]) -> list[str]:
     """What the answers mean, in a sentence each."""
     meanings = {
-        INSENSITIVE: "it does not use",
-        SENSITIVE: "it uses",
-        REVERSED: "it does worse for using",
+        INSENSITIVE: "within the margin it does as well without",
+        SENSITIVE: "it does worse without",
+        REVERSED: "it does better without",
     }
     lines = []
     for answer, meaning in meanings.items():
@@ -280,7 +302,9 @@ def _summary(verdicts: Sequence[Verdict]) -> list[str]:
 def _importable(score: Callable) -> str:
     """The name under which processes of a sweep find a function."""
     module, name = getattr(score, "__module__", None), getattr(score, "__qualname__", "<lambda>")
-    if module in (None, "__main__") or "<" in name or "." in name:
+    found = None if module in (None, "__main__") else getattr(sys.modules.get(str(module)), name, None)
+    # A decorated function may bear the name of another.
+    if found is not score:
         raise ValueError(
             f"The score {name} of module {module} cannot be imported by other processes: put it in a file of "
             "its own, at its top level, and pass the function or score='file:function'."
@@ -289,13 +313,15 @@ def _importable(score: Callable) -> str:
 
 
 def _listed(value: Any) -> str:
+    """A value as a command line has it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Mapping):
-        return ",".join(f"{name}={x}" for name, x in value.items())
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         return str(value)
-    return ",".join(map(str, value))
+    parts = (f"{name}={x}" for name, x in value.items()) if isinstance(value, Mapping) else map(str, value)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(parts)
+    return line.getvalue()
 
 
 def _names(values: flags.FlagValues) -> str:

@@ -4,6 +4,7 @@ export, report.
 Every stage returns at once where its output exists already, so that running again goes on where it stopped.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -43,10 +44,18 @@ from tf_tickets.streams import stream_seed
 from tf_tickets.wording import plural
 
 
-def run(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> dict[str, Any]:
-    """Makes one ticket from data to export, and returns what result.json holds."""
+def run(
+    config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console, wait: bool = False
+) -> dict[str, Any]:
+    """Makes one ticket from data to export, and returns what result.json holds.
+
+    Args:
+        config, dataset, strategy: what to run, on what, where.
+        show: what the person sees.
+        wait: for another process at work in the run's directory; otherwise that is an error.
+    """
     job = prepare(config, dataset, strategy, show)
-    with job.directory.locked():
+    with _alone(job, wait):
         pretrain(job)
         ticket = find_ticket(job)
         retrain(job, ticket)
@@ -141,19 +150,47 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
         show=show,
         model=model,
         init_weights=model.get_weights(),
-        directory=directory.claim(),
+        directory=directory,
         dense=dense,
     )
-    _ = job.pruning_data  # what the check cannot do with this dataset is an error before work starts
+    _check_pruning_data(job)
+    directory.claim()
     _show_plan(job, len(weights), total)
     return job
 
 
-def pretrain_only(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> None:
-    """The dense training that a run shares with others, and no more of the run."""
+def _check_pruning_data(job: Job) -> None:
+    """What a sanity check leaves too little data for is an error before work starts."""
+    config = job.config
+    if config.check.data is None:
+        return
+    try:
+        labels = job.pruning_data.splits["train"].labels
+    except ValueError as error:
+        raise ValueError(
+            f"--sanity_check={config.sanity_check} with --batch_size={job.recipe.batch_size}: {error}"
+        ) from None
+    fewest = int(np.bincount(labels, minlength=job.dataset.num_classes).min())
+    if fewest < (config.samples_per_class or 0):
+        raise ValueError(
+            f"--samples_per_class={config.samples_per_class}: under --sanity_check={config.sanity_check} a "
+            f"class has only {fewest} examples to score on."
+        )
+
+
+def pretrain_only(
+    config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console, wait: bool = False
+) -> None:
+    """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
     job = prepare(config, dataset, strategy, show)
-    with job.directory.locked():
+    with _alone(job, wait):
         pretrain(job)
+
+
+def _alone(job: Job, wait: bool) -> contextlib.AbstractContextManager[None]:
+    """For the duration, no other process works in the run's directory."""
+    waiting = f"waiting for another process, at work in {job.directory.path}"
+    return job.directory.locked((lambda: job.show.line(waiting)) if wait else None)
 
 
 def pretrain(job: Job) -> None:

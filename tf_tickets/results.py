@@ -316,7 +316,6 @@ def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.
     Returns:
         A Verdict for each baseline that is there. A difference is the baseline's accuracy less the ticket's.
     """
-    plain = {contender.method: contender for contender in experiment.contenders if not contender.differs}
     found = []
     for arm, runs in experiment.arms.items():
         if arm.check is not None or arm.method == DENSE:
@@ -328,9 +327,10 @@ def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.
                 seed: run.accuracy for seed, run in experiment.controls[epochs].items()
             }
         for method, name in RANDOM_BASELINES.items():
-            if method in plain and plain[method] != arm.contender:
-                twins[name] = experiment.accuracies(plain[method], arm.sparsity)
-        found += _family(experiment, arm, twins, margin, alpha)
+            beside = _alike(experiment.contenders, method, arm.contender)
+            if beside is not None:
+                twins[name] = experiment.accuracies(beside, arm.sparsity)
+        found += _family(experiment, arm, twins, margin, alpha, says_nothing_at_chance=False)
     return found
 
 
@@ -430,8 +430,26 @@ def _whole_budget(experiment: Experiment, run: Run) -> int | None:
     return min((epochs for epochs in experiment.controls if epochs >= run.epochs), default=None)
 
 
+def _alike(contenders: Sequence[Contender], method: str, ticket: Contender) -> Contender | None:
+    """A method's contender to stand beside a ticket: in what is not its own, it is like the ticket."""
+    shared = dict(ticket.options)
+    found = [
+        contender
+        for contender in contenders
+        if contender.method == method
+        and contender != ticket
+        and all(dict(contender.options)[name] == shared.get(name) for name in contender.differs)
+    ]
+    return max(found, key=lambda contender: len(contender.differs), default=None)
+
+
 def _family(
-    experiment: Experiment, arm: Arm, twins: Mapping[str, Mapping[int, float]], margin: float, alpha: float
+    experiment: Experiment,
+    arm: Arm,
+    twins: Mapping[str, Mapping[int, float]],
+    margin: float,
+    alpha: float,
+    says_nothing_at_chance: bool = True,
 ) -> list[Verdict]:
     """The verdicts of one ticket: all twins over the seeds that they and the ticket have in common."""
     from tf_tickets.sanity.statistics import LEAST_SEEDS, compare
@@ -443,7 +461,7 @@ def _family(
     shared = sorted(set.intersection(*judged.values())) if judged else []
     comparisons: dict[str, Comparison] = {}
     if len(shared) >= LEAST_SEEDS:
-        chances = [run.result.get("chance_accuracy") for run in runs.values()]
+        chances = [run.result.get("chance_accuracy") for run in runs.values() if says_nothing_at_chance]
         comparisons = compare(
             [reference[seed] for seed in shared],
             {twin: [twins[twin][seed] for seed in shared] for twin in judged},

@@ -35,7 +35,7 @@ ABOUT = """\
 Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.
 
   python -m tf_tickets.sweep --method=random,snip,hybrid --sparsity=0.95,0.98 --seed=0-4
-  python -m tf_tickets.sweep --flagfile=flags/laptop/initial_tickets.cfg --dry_run
+  python -m tf_tickets.sweep --flagfile=flags/laptop/table1_digits.cfg --dry_run
 
 Flags of one run hold for all of them. The same command goes on where it stopped.
 """
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 SWEEP = "The sweep"
 GROUPS = (SWEEP, *configuration.GROUPS)
+FAILURES = "failures.log"
 # Deaths of its process that a cell may be near before it is given up.
 MOST_DEATHS = 2
 
@@ -87,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
             return 0
         failures = run_plan(plan, show)
         show_table(plan, show)
-        return show_failures(failures, show)
+        return show_failures(plan, failures, show)
     except command.EXPECTED as error:
         return command.fail(str(error))
     except KeyboardInterrupt:
@@ -130,6 +131,8 @@ class Planned:
         try:
             if read_json(self.directory.config) != self.directory.identity:
                 return None
+            if self.directory.waits_for_export(self.config.export):
+                return None
             result = read_json(self.directory.result)
             return result if isinstance(result["test_accuracy"], float) else None
         except (OSError, NotOurs, KeyError, TypeError):
@@ -151,12 +154,14 @@ class Plan:
         grid: their cells, and what was left out.
         jobs: processes.
         threads: of each.
+        blind: made without looking at the data, to be shown, not to be run.
     """
 
     runs: tuple[Planned, ...]
     grid: Grid
     jobs: int
     threads: int
+    blind: bool = False
 
     @property
     def waiting(self) -> list[Planned]:
@@ -244,7 +249,7 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
         run.directory.check()
         run.dense.check()
     jobs = values.jobs or (1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1))
-    return Plan(tuple(runs.values()), found, jobs, values.threads)
+    return Plan(tuple(runs.values()), found, jobs, values.threads, blind)
 
 
 def _config(cell: Cell, values: flags.FlagValues) -> Config:
@@ -265,6 +270,8 @@ def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
     Returns:
         Label of each cell that has no result -> what went wrong.
     """
+    if plan.blind:
+        raise ValueError("A plan that was made for --dry_run cannot be run.")
     dense = plan.dense
     waiting = plan.waiting
     tasks = {f"dense {path}": run.task(DENSE) for path, run in dense.items()}
@@ -276,10 +283,16 @@ def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
     }
     with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
         outcomes = _Crew(tasks, after, plan.jobs, plan.threads, progress).work()
-    failures = {key: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
-    for key, outcome in failures.items():
-        _log(plan, key, outcome)
+    failures = {
+        _named(tasks[key]): outcome for key, outcome in outcomes.items() if outcome.problem is not None
+    }
+    for label, outcome in failures.items():
+        _log(plan, label, outcome)
     return failures
+
+
+def _named(task: Task) -> str:
+    return f"{task.label}, its dense training" if task.part == DENSE else task.label
 
 
 class _Crew:
@@ -374,10 +387,9 @@ class _Crew:
     def _finish(self, key: str, outcome: Outcome) -> None:
         self.outcomes[key] = outcome
         task = self.tasks[key]
-        label = f"{task.label}, its dense training" if task.part == DENSE else task.label
         accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
         ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
-        self.progress.finish(label, task.cost, ending)
+        self.progress.finish(_named(task), task.cost, ending)
 
     def _bury(self, keys: Sequence[str]) -> None:
         """A process died, of what one of these did: each is tried again, alone."""
@@ -428,28 +440,32 @@ def show_table(plan: Plan, show: Console) -> None:
         for label, x in found.items()
     ]
     show.table("test accuracy of the final epoch, %", ("cell", "mean", "deviation", "runs"), rows)
-    if plan.runs:
-        parent = pathlib.Path(plan.runs[0].config.run_dir).parent
-        show.line(f"\ntables, figures and verdicts: python -m tf_tickets.report {parent}")
+    if rows:
+        show.line(f"\ntables, figures and verdicts: python -m tf_tickets.report {_runs_dir(plan)}")
 
 
-def show_failures(failures: Mapping[str, Outcome], show: Console) -> int:
+def show_failures(plan: Plan, failures: Mapping[str, Outcome], show: Console) -> int:
     """Lists what failed; returns the exit code."""
     if not failures:
         return 0
     show.line("")
     show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
-    for key, outcome in failures.items():
-        show.line(f"  {key}: {outcome.problem}")
+    for label, outcome in failures.items():
+        show.line(f"  {label}: {outcome.problem}")
+    show.line(f"details: {_runs_dir(plan) / FAILURES}")
     return 1
 
 
-def _log(plan: Plan, key: str, outcome: Outcome) -> None:
+def _log(plan: Plan, label: str, outcome: Outcome) -> None:
     """Keeps a failure's details beside the runs."""
-    parent = pathlib.Path(plan.runs[0].config.run_dir).parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with open(parent / "failures.log", "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {key}: {outcome.problem}\n{outcome.details}\n")
+    folder = _runs_dir(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / FAILURES, "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {label}: {outcome.problem}\n{outcome.details}\n")
+
+
+def _runs_dir(plan: Plan) -> pathlib.Path:
+    return pathlib.Path(plan.runs[0].config.run_dir).parent
 
 
 def _cost(config: Config) -> int:

@@ -90,9 +90,9 @@ def perform(task: Task) -> Outcome:
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
         show = Console(rich.console.Console(file=screen, width=120))
         if task.part == DENSE:
-            pipeline.pretrain_only(config, dataset, strategy, show)
+            pipeline.pretrain_only(config, dataset, strategy, show, wait=True)
             return Outcome(time.perf_counter() - began)
-        result = pipeline.run(config, dataset, strategy, show)
+        result = pipeline.run(config, dataset, strategy, show, wait=True)
         return Outcome(time.perf_counter() - began, result["test_accuracy"])
     except Exception as error:
         problem = str(error) if isinstance(error, command.EXPECTED) else f"{type(error).__name__}: {error}"

@@ -10,7 +10,6 @@ where it stopped.
 """
 
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -46,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     if unknown or not names:
         said = f"unknown experiment {unknown[0]!r}" if unknown else "say which experiment"
         return command.fail(f"{said}. There are: {', '.join(known)}")
-    given = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    given = [flag.serialize() for flag in _flags(flags.FLAGS) if flag.present]
     try:
         return max(reproduce(name, known[name], given) for name in names)
     except command.EXPECTED as error:
@@ -78,7 +77,12 @@ def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
             alpha=values.alpha,
         )
         show.line(f"\nreport of {plural(len(done), 'run')}: {page}")
-    return sweep.show_failures(failures, show)
+    return sweep.show_failures(plan, failures, show)
+
+
+def _flags(values: flags.FlagValues) -> list[flags.Flag]:
+    by_group = values.flags_by_module_dict()
+    return [flag for group in sweep.GROUPS for flag in by_group[group]]
 
 
 def _title(flagfile: pathlib.Path) -> str:

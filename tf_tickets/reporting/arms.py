@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tf_tickets.config import Config
 from tf_tickets.methods import METHODS
 from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.wording import plural
 
 # What must be equal to be averaged or compared; the fields of the recipe are among it.
 SETTING = (
@@ -118,7 +119,7 @@ class Setting:
     def label(self) -> str:
         """The dataset, the model and the epochs. See `titles` for several."""
         width = "" if self["width"] == 1 else f" at width {self['width']:g}"
-        return f"{basename(self['dataset'])}, {self['model']}{width}, {self['epochs']} epochs"
+        return f"{basename(self['dataset'])}, {self['model']}{width}, {plural(self['epochs'], 'epoch')}"
 
     def is_longer(self, other: Setting) -> bool:
         """Whether it is `other` but for more epochs; milestones are compared as fractions of them."""

@@ -32,7 +32,12 @@ def main(argv: Sequence[str]) -> int:
             plan.show(show)
             return 0
         findings = laboratory.investigate(plan, values.margin, values.alpha, show)
-        show.line(f"\n{findings}\n\ntables and figures: python -m tf_tickets.report {values.runs_dir}")
+        show.line(f"\n{findings}")
+        if findings.runs:
+            # The report judges all checks of a ticket that it finds there as one family.
+            show.line(
+                f"\ntables and figures of all runs there: python -m tf_tickets.report {values.runs_dir}"
+            )
         return 1 if findings.failures else 0
     except command.EXPECTED as error:
         return command.fail(str(error))

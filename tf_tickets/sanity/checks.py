@@ -59,6 +59,8 @@ class Check:
         scores_trained = row.scored_at == TRAINED and not choice.independent
         if self.place == "data" and not (choice.sees_data or scores_trained or row.start_from != INIT):
             return "the method looks at no data"
+        if self.in_order and not row.pretrains:
+            return "it is about the dense training, of which there is none; half_dataset fits"
         if self.inverts and choice.independent:
             return "the scores are random, and inverted they are random again"
         if self.place == "ticket" and choice.independent:
@@ -117,7 +119,7 @@ CHECKS: dict[str, Check] = {
     ),
     "half_dataset_in_order": Check(
         about="prunes on the first half of the data, in its order, in half the steps (the authors' code)",
-        asks="one half of the data, the order, and half of the steps",
+        asks="one half of the data, another order of it every epoch, and half of the steps (together)",
         place="data",
         data=_first_half,
         in_order=True,
@@ -148,7 +150,7 @@ CHECKS: dict[str, Check] = {
     ),
     "rearrange+reinitialize": Check(
         about="both: what is left of the ticket are the numbers of weights in each layer",
-        asks="anything but the number of weights in each layer",
+        asks="which connections are kept, and the values of the weights (together)",
         place="ticket",
         masks=_late("attacks", "rearranged"),
         weights=_late("attacks", "reinitialize"),
