@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_tickets import METHODS, Ticket, config, grid, sweep
-from tf_tickets.config import CHECKS
+from tf_tickets.sanity import CHECKS
 
 
 def values_of(*arguments):
@@ -102,10 +102,10 @@ class TestCells:
     def test_are_called_by_what_tells_them_apart(self):
         found = grid.read_grid(values_of("--dataset=digits", "--method=lt", "--rounds=1,5", "--seed=0-1"))
         assert [found.label(cell) for cell in found.cells] == [
-            "lt 1 rounds seed 0",
-            "lt 1 rounds seed 1",
-            "lt 5 rounds seed 0",
-            "lt 5 rounds seed 1",
+            "lt rounds=1 seed 0",
+            "lt rounds=1 seed 1",
+            "lt rounds=5 seed 0",
+            "lt rounds=5 seed 1",
         ]
 
 

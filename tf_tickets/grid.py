@@ -170,8 +170,8 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS]
-    for name, _, needs in (*of_pruned, *configuration.METHOD_FLAGS):
+    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NO_CHECK}]
+    for name, _, needs in (*configuration.METHOD_FLAGS, *of_pruned):
         if name not in used and not values[name].using_default_value:
             raise ValueError(
                 f"--{name}={_as_text(values[name])} is only for a method that {needs}; none here does."
