@@ -19,7 +19,6 @@ from tf_tickets import grid, results, sweep
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
-from tf_tickets.wording import plural
 
 if TYPE_CHECKING:
     from tf_tickets.console import Console
@@ -271,11 +270,6 @@ def _lines(
             said = str(verdict.comparison).replace(answer, words.get(answer, answer), 1)
         lines.append(f"    {verdict.twin.ljust(width)}  {said}")
         notes = list(verdict.comparison.notes) if verdict.comparison is not None else []
-        if verdict.left_out:
-            notes.append(
-                f"{plural(verdict.left_out, 'seed')} left out, which not all have; compared: "
-                f"{', '.join(map(str, verdict.seeds))}"
-            )
         lines += [f"    {' ' * width}  note: {note}" for note in notes]
     return lines
 

@@ -200,8 +200,7 @@ class Verdict:
         contender: the ticket's.
         sparsity: the ticket's.
         twin: name of the check or of the baseline.
-        seeds: those that are compared, ascending: both have them, and so have all others of the family.
-        left_out: how many more seeds both have, but another of the family has not.
+        seeds: those that both have, ascending.
         comparison: what the statistics say; None where there are too few seeds.
         reason: why there is no comparison.
     """
@@ -210,7 +209,6 @@ class Verdict:
     sparsity: float
     twin: str
     seeds: tuple[int, ...]
-    left_out: int
     comparison: Comparison | None
     reason: str | None = None
 
@@ -451,37 +449,32 @@ def _family(
     alpha: float,
     says_nothing_at_chance: bool = True,
 ) -> list[Verdict]:
-    """The verdicts of one ticket: all twins over the seeds that they and the ticket have in common."""
-    from tf_tickets.sanity.statistics import LEAST_SEEDS, compare
+    """The verdicts of one ticket: each twin over the seeds that it and the ticket have in common."""
+    from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
 
     runs = experiment.arms.get(arm, {})
     reference = {seed: run.accuracy for seed, run in runs.items()}
-    common = {twin: reference.keys() & values.keys() for twin, values in twins.items() if values}
-    judged = {twin: seeds for twin, seeds in common.items() if len(seeds) >= LEAST_SEEDS}
-    shared = sorted(set.intersection(*judged.values())) if judged else []
-    comparisons: dict[str, Comparison] = {}
-    if len(shared) >= LEAST_SEEDS:
-        chances = [run.result.get("chance_accuracy") for run in runs.values() if says_nothing_at_chance]
-        comparisons = compare(
-            [reference[seed] for seed in shared],
-            {twin: [twins[twin][seed] for seed in shared] for twin in judged},
-            margin=margin,
-            alpha=alpha,
-            chance=max((x for x in chances if x is not None), default=None),
-        )
+    common = {twin: sorted(reference.keys() & values.keys()) for twin, values in twins.items() if values}
+    chances = [run.result.get("chance_accuracy") for run in runs.values() if says_nothing_at_chance]
+    comparisons = compare_pairs(
+        {
+            twin: ([reference[seed] for seed in seeds], [twins[twin][seed] for seed in seeds])
+            for twin, seeds in common.items()
+            if len(seeds) >= LEAST_SEEDS
+        },
+        margin=margin,
+        alpha=alpha,
+        chance=max((x for x in chances if x is not None), default=None),
+    )
     found = []
     for twin, seeds in common.items():
-        comparison = comparisons.get(twin)
         reason = None
         if not runs:
             reason = "the ticket itself has not been run"
-        elif len(seeds) < LEAST_SEEDS:
+        elif twin not in comparisons:
             reason = f"{len(seeds)} of at least {LEAST_SEEDS} seeds"
-        elif comparison is None:
-            reason = f"{len(shared)} of at least {LEAST_SEEDS} seeds are common to all checks of the ticket"
-        used = tuple(shared if comparison else sorted(seeds))
-        left_out = len(seeds) - len(used)
-        found.append(Verdict(arm.contender, arm.sparsity, twin, used, left_out, comparison, reason))
+        comparison = comparisons.get(twin)
+        found.append(Verdict(arm.contender, arm.sparsity, twin, tuple(seeds), comparison, reason))
     return found
 
 

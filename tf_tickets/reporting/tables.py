@@ -82,9 +82,9 @@ def verdicts(
             rows.append(_verdict_row(verdict, margin, baselines))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
     title = (
-        "Tickets beside dense networks and random tickets, over the same seeds."
+        "Tickets beside dense networks and random tickets, over the seeds that both have."
         if baselines
-        else "The verdicts, over the same seeds in every arm."
+        else "The verdicts, each over the seeds that the ticket and its attacked twin have in common."
     )
     sign = (
         "Differences are the baseline's accuracy less the ticket's."
@@ -315,10 +315,6 @@ def _verdict_notes(family: Sequence[Verdict]) -> list[str]:
         for text in verdict.comparison.notes if verdict.comparison else ():
             where = f" (positions count the seeds {listed(verdict.seeds)})" if "position" in text else ""
             found.append(f"{verdict.twin}: {text}{where}")
-    left_out = {verdict.twin: verdict.left_out for verdict in family if verdict.left_out}
-    if left_out:
-        names = ", ".join(f"{number} of {twin}" for twin, number in left_out.items())
-        found.append(f"Seeds left out, because not all of the family have them: {names}.")
     return found
 
 

@@ -154,43 +154,73 @@ def compare(
     Holm, "A simple sequentially rejective multiple test procedure" (1979). The checks: section 3 of the
     sanity-checking paper.
     """
+    pairs = {name: (reference, values) for name, values in twins.items()}
+    _accuracies("The reference", reference)
+    return compare_pairs(pairs, margin=margin, alpha=alpha, power=power, chance=chance)
+
+
+def compare_pairs(
+    pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    chance: float | None = None,
+) -> dict[str, Comparison]:
+    """`compare`, of twins that were not all trained at the same seeds.
+
+    Args:
+        pairs: name of a check -> test accuracies of the ticket, and those of the twin at the same seeds in
+            the same order.
+        margin, alpha, power, chance: as for `compare`.
+
+    Returns:
+        Name of a check -> Comparison.
+
+    Raises:
+        ValueError: as for `compare`.
+    """
     check_settings(margin, alpha, power)
     if chance is not None and not 0 <= chance <= 1:
         raise ValueError(f"`chance` is an accuracy, a fraction in [0, 1]. Received: {chance}.")
-    ticket = _accuracies("The reference", reference)
-    attacked = {name: _twin(name, values, ticket.size) for name, values in twins.items()}
-    if not attacked:
-        return {}
-    differences = np.stack([np.round(twin - ticket, DECIMALS) for twin in attacked.values()], axis=1)
-    p_equivalent, p_different = (holm(p) for p in p_values(differences, margin))
-    means, deviations = _moments(differences)
-    answer = answers(p_equivalent, p_different, means, alpha)
     guessing = -math.inf if chance is None else round(chance + margin, DECIMALS)
-    if round(ticket.mean(), DECIMALS) <= guessing:
-        answer[:] = SAYS_NOTHING
-        p_equivalent[:] = p_different[:] = 1.0
-    low, high = _intervals(differences, alpha)
-    return {
-        name: Comparison(
+    sides = {}
+    for name, (reference, values) in pairs.items():
+        ticket = _accuracies(f"The reference of {name!r}", reference)
+        sides[name] = ticket, _twin(name, values, ticket.size)
+    # Of a ticket that guesses nothing is asked, and nothing adjusted.
+    asked = [name for name, (ticket, _) in sides.items() if round(ticket.mean(), DECIMALS) > guessing]
+    columns = {name: np.round(twin - ticket, DECIMALS)[:, None] for name, (ticket, twin) in sides.items()}
+    p = np.array([p_values(columns[name], margin) for name in asked]).reshape(len(asked), 2)
+    adjusted = dict(zip(asked, np.stack([holm(p[:, 0]), holm(p[:, 1])], axis=1), strict=True))
+    found = {}
+    for name, (ticket, twin) in sides.items():
+        differences = columns[name]
+        p_equivalent, p_different = adjusted.get(name, np.ones(2))
+        (mean,), (deviation,) = _moments(differences)
+        (low,), (high,) = _intervals(differences, alpha)
+        answer = SAYS_NOTHING
+        if name in adjusted:
+            answer = str(answers(p_equivalent, p_different, mean, alpha))
+        found[name] = Comparison(
             seeds=ticket.size,
             reference_mean=float(ticket.mean()),
             mean=float(twin.mean()),
-            difference=float(means[i]),
-            deviation=float(deviations[i]),
-            interval=(float(low[i]), float(high[i])),
-            p_equivalent=float(p_equivalent[i]),
-            p_different=float(p_different[i]),
-            answer=str(answer[i]),
+            difference=float(mean),
+            deviation=float(deviation),
+            interval=(float(low), float(high)),
+            p_equivalent=float(p_equivalent),
+            p_different=float(p_different),
+            answer=answer,
             seeds_needed=(
-                _seeds(means[i], deviations[i], margin, alpha / len(attacked), power, ticket.size + 1)
-                if answer[i] == UNDECIDED
+                _seeds(mean, deviation, margin, alpha / len(asked), power, ticket.size + 1)
+                if answer == UNDECIDED
                 else None
             ),
-            notes=_notes(differences[:, i], answer[i], p_different[i] <= alpha, margin, ticket <= guessing),
+            notes=_notes(differences[:, 0], answer, p_different <= alpha, margin, ticket <= guessing),
             margin=margin,
         )
-        for i, (name, twin) in enumerate(attacked.items())
-    }
+    return found
 
 
 def seeds_to_plan(
