@@ -120,7 +120,7 @@ def test_all_checks_that_fit_by_default(tmp_path):
     )
     # All but the half in order, which is about dense training; and the ticket itself.
     snip, baselines = 2 * len(config.CHECKS), 2 * 2
-    assert f"runs     {10 * (1 + snip + baselines)}, of which 0 are done" in said.stdout
+    assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in said.stdout
     assert "random 0.9 rearrange: masks and weights are random" in said.stdout
     assert said.stderr == ""
     assert not (tmp_path / "runs").exists()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from typing import ClassVar
 
 import pytest
 import rich.console
@@ -30,12 +31,23 @@ GRID = (*SMALL, "--method=lt,hybrid,snip", "--sanity_check=none,lt:corrupted", "
 RUNS, NETWORKS = 8, 4
 
 
+# Where pytest runs in the background, Ctrl-C is ignored, also by what it starts.
+LISTENING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 class Program:
     """A program of tf_tickets in a process group of its own."""
 
+    started: ClassVar[list] = []
+
     def __init__(self, name, *arguments, folder):
+        self.started.append(self)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"tf_tickets.{name}", *arguments],
+            [sys.executable, "-c", LISTENING, "-m", f"tf_tickets.{name}", *arguments],
             cwd=folder,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -69,6 +81,15 @@ class Program:
         began = time.monotonic()
         wait_until(lambda: not self.group())
         return time.monotonic() - began
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_at_work():
+    """Whatever fails."""
+    yield
+    for program in Program.started:
+        if program.group():
+            os.killpg(program.process.pid, signal.SIGKILL)
 
 
 def wait_until(condition, seconds=120):
@@ -338,6 +359,8 @@ import os
 import pathlib
 import signal
 
+import tensorflow as tf
+
 from tf_tickets.layers import prunable_weights
 from tf_tickets.streams import stream
 
@@ -345,6 +368,8 @@ FIRST = pathlib.Path("killed")
 
 
 def score(model, batches, rng):
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:
+        raise RuntimeError("a sweep's runs have one thread each, if it is not told otherwise")
     if rng.bit_generator.state == stream(1, "score").bit_generator.state:
         raise KeyError("no luck")
     if rng.bit_generator.state == stream(2, "score").bit_generator.state and not FIRST.exists():
@@ -409,6 +434,7 @@ class Pool:
 
     def submit(self, function, task):
         assert function is worker.perform and self.open
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), "Ctrl-C is not for processes"
         if self.broken:
             raise BrokenProcessPool
         future = concurrent.futures.Future()
@@ -513,6 +539,13 @@ class TestCrew:
         with pytest.raises(KeyboardInterrupt):
             world.work("ab")
         assert not any(pool.open for pool in world.pools)
+
+    def test_starts_processes_that_never_hear_of_ctrl_c(self):
+        program = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('at work')"
+        with sweep._deaf_children():
+            deaf = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert (deaf.returncode, deaf.stdout) == (0, "at work\n")
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def interrupted(*_, **__):
