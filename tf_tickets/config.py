@@ -29,6 +29,18 @@ EXPORTS = ("saved_model", "keras", "litert")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 STRATEGIES = ("auto", "none", "mirrored")
 RANKED = "ranked"
+# Fields of a config that decide a dense training, but for the seed: only runs that share them are compared.
+SETTING = (
+    "dataset",
+    "data_fingerprint",
+    "validation_fraction",
+    "image_size",
+    "recipe",
+    "replicas",
+    "threads",
+)
+# Fields that decide no number, or are named by a hash beside them.
+DECIDE_NOTHING = ("data_dir", "run_dir", "dense_dir", "export", "ticket")
 
 # What --help shows, in this order; every flag belongs to one group.
 TICKET, DATA, MODEL, TRAINING, PLACES, MACHINE = (
@@ -452,24 +464,15 @@ class Config:
 
         Later fields are left out where they have their defaults, so that runs keep their names.
         """
-        fields = _without(self, ("data_dir", "run_dir", "dense_dir", "export", "ticket"))
+        fields = _without(self, DECIDE_NOTHING)
         defaults = {field.name: field for field in dataclasses.fields(self)}
-        return {name: value for name, value in fields.items() if value != _default(defaults[name])}
+        return {name: value for name, value in fields.items() if value != default_of(defaults[name])}
 
     @property
     def dense_identity(self) -> dict[str, Any]:
         """JSON-able: what decides the dense training."""
-        keys = (
-            "seed",
-            "dataset",
-            "data_fingerprint",
-            "validation_fraction",
-            "image_size",
-            "recipe",
-            "replicas",
-            "threads",
-        )
-        identity = {key: self.identity[key] for key in keys}
+        own = self.identity
+        identity = {key: own[key] for key in ("seed", *SETTING)}
         if self.pretrains_on_other_data:
             identity["sanity_check"] = self.sanity_check
         return identity
@@ -784,8 +787,8 @@ def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _default(field: dataclasses.Field) -> Any:
-    """The default of a field; something that equals nothing where it has none."""
+def default_of(field: dataclasses.Field) -> Any:
+    """The default of a field; `dataclasses.MISSING` where it has none."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default

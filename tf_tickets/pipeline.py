@@ -540,9 +540,11 @@ def _fit(
         optimizer = OPTIMIZERS[recipe.optimizer](recipe)
     trainer = training.Trainer(job.model, optimizer, job.strategy)
     progress = job.show.training(stage, epochs, steps)
-    measures = [
-        _measure_of(trainer, dataset, split) for split in ("validation", "test") if split in dataset.splits
-    ]
+    measures = {
+        split: _measure_of(trainer, dataset, split)
+        for split in ("validation", "test")
+        if split in dataset.splits
+    }
     try:
         return trainer.fit(
             lambda epochs: dataset.batches(
@@ -560,7 +562,11 @@ def _fit(
                 *extra,
                 progress,
             ],
-            evaluate=lambda: {name: value for measure in measures for name, value in measure().items()},
+            evaluate=lambda: {
+                f"{split}_{name}": value
+                for split, measure in measures.items()
+                for name, value in measure().items()
+            },
         )
     finally:
         progress.close()
@@ -569,15 +575,14 @@ def _fit(
 def _measure(job: Job, split: str) -> dict[str, float]:
     with job.strategy.scope():
         trainer = training.Trainer(job.model, keras.optimizers.SGD(), job.strategy)
-    measured = _measure_of(trainer, job.dataset, split)()
-    return {name.removeprefix(f"{split}_"): value for name, value in measured.items()}
+    return _measure_of(trainer, job.dataset, split)()
 
 
 def _measure_of(trainer: training.Trainer, dataset: Dataset, split: str) -> Callable[[], dict[str, float]]:
     """A function that measures the model on a split, again and again, from one pipeline."""
     batch_size = 500
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
-    return lambda: {f"{split}_{name}": value for name, value in trainer.evaluate(batches, steps).items()}
+    return lambda: trainer.evaluate(batches, steps)
 
 
 def _as_many(dataset: Dataset, count: int) -> Dataset:

@@ -110,12 +110,12 @@ class Planned:
     config: Config
     label: str
 
-    @property
+    @functools.cached_property
     def directory(self) -> RunDirectory:
         """Its run directory."""
         return RunDirectory(self.config.run_dir, self.config.identity, "run")
 
-    @property
+    @functools.cached_property
     def dense(self) -> DenseDirectory:
         """The dense training that it shares."""
         return DenseDirectory(self.config.dense_dir, self.config.dense_identity, "dense")

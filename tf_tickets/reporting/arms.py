@@ -7,23 +7,11 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tf_tickets.config import Config
+from tf_tickets.config import DECIDE_NOTHING, SETTING, Config
 from tf_tickets.methods import METHODS
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.wording import plural
 
-# What must be equal to be averaged or compared; the fields of the recipe are among it.
-SETTING = (
-    "dataset",
-    "data_fingerprint",
-    "validation_fraction",
-    "image_size",
-    "recipe",
-    "replicas",
-    "threads",
-)
-# What decides no number, or is named by a hash beside it.
-PLACES = ("data_dir", "run_dir", "dense_dir", "export", "ticket")
 DENSE = "dense"
 
 SHORT = {"ticket_sha256": "ticket"}  # in labels
@@ -55,7 +43,7 @@ class Contender:
             config: all its fields.
             own: the options that the method has unless it is told otherwise, as far as they can be known.
         """
-        other = {*SETTING, *PLACES, "seed", "method", "sparsity", "sanity_check"}
+        other = {*SETTING, *DECIDE_NOTHING, "seed", "method", "sparsity", "sanity_check"}
         # Nothing decides the ticket of the dense network: it is everything.
         options = {} if config["method"] == DENSE else {x: y for x, y in config.items() if x not in other}
         differs = tuple(name for name, value in options.items() if name in own and value != own[name])

@@ -13,9 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tf_tickets.config import Config
+from tf_tickets.config import DECIDE_NOTHING, Config, default_of
 from tf_tickets.data.recipe import Recipe
-from tf_tickets.reporting.arms import PLACES
 
 FINISHED, UNFINISHED, BROKEN = "finished", "unfinished", "broken"
 
@@ -142,7 +141,7 @@ def _checked_config(value: Any, where: str) -> dict[str, Any]:
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in PLACES}
+    return {name: value for name, value in config.items() if name not in DECIDE_NOTHING}
 
 
 def _check(values: Mapping[str, Any], table: Mapping[str, tuple[bool, _Rule]], where: str) -> None:
@@ -192,13 +191,8 @@ def _brief(value: Any) -> str:
 
 def _defaults() -> dict[str, Any]:
     """Defaults of the config's fields: what a run of an older version, or a config.json, does not name."""
-    found = {}
-    for field in dataclasses.fields(Config):
-        if field.default_factory is not dataclasses.MISSING:
-            found[field.name] = field.default_factory()
-        elif field.default is not dataclasses.MISSING:
-            found[field.name] = field.default
-    return json.loads(json.dumps(found))
+    found = {field.name: default_of(field) for field in dataclasses.fields(Config)}
+    return json.loads(json.dumps({x: y for x, y in found.items() if y is not dataclasses.MISSING}))
 
 
 DEFAULTS = _defaults()
