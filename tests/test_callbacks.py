@@ -30,7 +30,7 @@ def by_trainer(model, optimizer, epochs, callbacks, initial_epoch=0):
     x, y = nets.inputs_of(model)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     numbers = range(initial_epoch, epochs)
-    Trainer(model, optimizer).fit(lambda epochs: batches.repeat(len(epochs)), numbers, 3, callbacks)
+    Trainer(model, optimizer).fit(lambda epochs, _: batches.repeat(len(epochs)), numbers, 3, callbacks)
 
 
 def by_hooks(model, optimizer, epochs, callbacks, initial_epoch=0):
@@ -194,7 +194,7 @@ class TestHybridPruning:
         batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
         watch, pruning = Watch(), HybridPruning(0.5, epoch=2)
         Trainer(model, optimizer, strategy).fit(
-            lambda epochs: batches.repeat(len(epochs)),
+            lambda epochs, _: batches.repeat(len(epochs)),
             range(4),
             3,
             [pruning, WeightRewinding(2, to=1), watch],

@@ -99,7 +99,7 @@ def lab(tmp_path_factory):
 
     class WatchedTrainer(training.Trainer):
         def fit(self, batches, epochs, steps_per_epoch, **rest):
-            seen = list(batches(epochs).as_numpy_iterator())
+            seen = list(batches(epochs, 0).as_numpy_iterator())
             parts = [seen[i : i + steps_per_epoch] for i in range(0, len(seen), steps_per_epoch)]
             lab.now.trainings.append(
                 Training(

@@ -65,7 +65,7 @@ def by_trainer(model, optimizer, strategy):
     trainer = Trainer(model, optimizer, strategy)
     x, y = nets.inputs_of(model, count=22)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
-    return lambda: trainer.fit(lambda epochs: batches.repeat(len(epochs)), range(2), 3)
+    return lambda: trainer.fit(lambda epochs, _: batches.repeat(len(epochs)), range(2), 3)
 
 
 LOOPS = {"fit": by_fit, "trainer": by_trainer}

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import importlib
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_SPARSITY = 0.98
 EXPORTS = ("saved_model", "keras", "litert")
 OPTIMIZERS = ("sgd", "adam", "adamw")
-STRATEGIES = ("auto", "none", "mirrored")
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
+PRECISIONS = ("float16", "bfloat16")
 RANKED = "ranked"
 # Fields of a config that decide a dense training, but for the seed: only runs that share them are compared.
 SETTING = (
@@ -38,9 +40,11 @@ SETTING = (
     "recipe",
     "replicas",
     "threads",
+    "mixed_precision",
+    "jit_compile",
 )
 # Fields that decide no number, or are named by a hash beside them.
-DECIDE_NOTHING = ("data_dir", "run_dir", "dense_dir", "export", "ticket")
+DECIDE_NOTHING = ("data_dir", "run_dir", "dense_dir", "export", "ticket", "checkpoint_minutes")
 
 # What --help shows, in this order; every flag belongs to one group.
 TICKET, DATA, MODEL, TRAINING, PLACES, MACHINE = (
@@ -368,7 +372,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         MACHINE,
         "strategy",
         "auto",
-        "tf.distribute strategy; auto is mirrored where there are several GPUs.",
+        "tf.distribute strategy; auto is mirrored where there are several GPUs; multi_worker joins the "
+        "machines of TF_CONFIG or of a Slurm step.",
         choices=STRATEGIES,
     )
     define(
@@ -377,6 +382,28 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         "threads",
         None,
         "Intra-op threads; they change the last bits on CPUs. Default: all cores.",
+    )
+    define(
+        flags.DEFINE_enum,
+        MACHINE,
+        "mixed_precision",
+        None,
+        "Compute in half precision, with weights in float32: for GPUs and TPUs made for it. Default: no.",
+        choices=PRECISIONS,
+    )
+    define(
+        flags.DEFINE_bool,
+        MACHINE,
+        "jit_compile",
+        False,
+        "Compile training and evaluation with XLA: for GPUs; CPUs become slower.",
+    )
+    define(
+        flags.DEFINE_float,
+        MACHINE,
+        "checkpoint_minutes",
+        10.0,
+        "Between checkpoints within an epoch; there is one after every epoch too.",
     )
 
 
@@ -421,6 +448,9 @@ class Config:
     ticket: str | None = None
     ticket_sha256: str | None = None
     sanity_check: str | None = None
+    mixed_precision: str | None = None
+    jit_compile: bool = False
+    checkpoint_minutes: float = 10.0
 
     @property
     def row(self) -> Method:
@@ -472,7 +502,7 @@ class Config:
     def dense_identity(self) -> dict[str, Any]:
         """JSON-able: what decides the dense training."""
         own = self.identity
-        identity = {key: own[key] for key in ("seed", *SETTING)}
+        identity = {key: own[key] for key in ("seed", *SETTING) if key in own}
         if self.pretrains_on_other_data:
             identity["sanity_check"] = self.sanity_check
         return identity
@@ -543,6 +573,8 @@ def check_flags(values: flags.FlagValues) -> None:
         number = values[name].value
         if number is not None and number < lowest:
             raise ValueError(f"--{name}={number} is out of range: it is a whole number, {lowest} or more.")
+    if not 0 <= values.checkpoint_minutes < math.inf:
+        raise ValueError(f"--checkpoint_minutes={values.checkpoint_minutes} is out of range: 0 or more.")
     find(values.dataset)
 
 
@@ -633,6 +665,9 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         ticket=values.ticket,
         ticket_sha256=None if ticket is None else ticket.sha256,
         sanity_check=values.sanity_check,
+        mixed_precision=values.mixed_precision,
+        jit_compile=values.jit_compile,
+        checkpoint_minutes=values.checkpoint_minutes,
     )
     return _placed(config, values, "planned")
 

@@ -28,6 +28,11 @@ class Console:
     def __init__(self, console: rich.console.Console | None = None):
         self.out = console or rich.console.Console(highlight=False, soft_wrap=not _is_terminal())
 
+    @classmethod
+    def silent(cls) -> "Console":
+        """One that prints nothing."""
+        return cls(rich.console.Console(quiet=True))
+
     def facts(self, title: str, facts: Mapping[str, str]) -> None:
         """A titled list of `name  value`."""
         self.out.print(f"\n[bold]{title}[/bold]")
@@ -72,6 +77,7 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.out, self.title, self.steps = out, title, steps
         self.first, self.total = epochs[0], len(epochs)
+        self.before = 0  # epochs done by an earlier process
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(BAR_WIDTH),
@@ -90,6 +96,14 @@ class Progress(keras.callbacks.Callback):
             self.bar.start()
             self.task = self.bar.add_task(self.title, total=self.total * self.steps, numbers="")
 
+    def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Tells where it goes on."""
+        self.before = len(history)
+        self.out.print(
+            f"  {self.title}: goes on from a checkpoint, {self.before} of {self.total} epochs done",
+            markup=False,
+        )
+
     def on_train_batch_end(self, batch, logs=None) -> None:
         if self.task is not None:
             done = (self._epoch - self.first) * self.steps + batch + 1
@@ -102,8 +116,9 @@ class Progress(keras.callbacks.Callback):
         done = epoch - self.first + 1
         now = time.monotonic()
         last = done == self.total
-        if self.task is None and (last or done == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
-            left = (now - self.began) / done * (self.total - done)
+        here = done - self.before
+        if self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
+            left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
             self.out.print(
                 f"  {self.title}: epoch {done}/{self.total}  {_numbers(logs)}  {ending}",
@@ -188,16 +203,27 @@ class EpochLog(keras.callbacks.Callback):
         shutil.rmtree(self.tensorboard, ignore_errors=True)
         self.writer = tf.summary.create_file_writer(str(self.tensorboard))
 
+    def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Writes again what was done before."""
+        for row in history:
+            self._write(row)
+
     def on_epoch_end(self, epoch, logs=None) -> None:
+        self._write({"epoch": epoch, **(logs or {})})
+
+    def _write(self, row: Mapping[str, float]) -> None:
         import tensorflow as tf
 
-        logs = logs or {}
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
-        with self.writer.as_default(step=epoch):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-        self.writer.flush()
+            rest = {name: value for name, value in sorted(row.items()) if name != "epoch"}
+            file.write(json.dumps({"epoch": row["epoch"], **rest}) + "\n")
+        try:
+            with self.writer.as_default(step=int(row["epoch"])):
+                for name, value in rest.items():
+                    tf.summary.scalar(name, value)
+            self.writer.flush()
+        except tf.errors.OpError as error:
+            raise OSError(f"{self.tensorboard} cannot be written: {error}") from error
 
 
 def bar(fraction: float, width: int = BAR_WIDTH) -> str:

@@ -4,18 +4,22 @@ export, report.
 Every stage returns at once where its output exists already, so that running again goes on where it stopped.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 import pathlib
 import platform
+import shutil
+import tempfile
 import time
 import traceback
 import types
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -49,19 +53,24 @@ def run(
 ) -> dict[str, Any]:
     """Makes one ticket from data to export, and returns what result.json holds.
 
+    Where several processes train together, all of them call this; the chief alone reads and writes the run's
+    directories and shows anything.
+
     Args:
         config, dataset, strategy: what to run, on what, where.
         show: what the person sees.
         wait: for another process at work in the run's directory; otherwise that is an error.
     """
     job = prepare(config, dataset, strategy, show)
-    with _alone(job, wait):
+    with _together(job), _alone(job, wait):
         pretrain(job)
         ticket = find_ticket(job)
         retrain(job, ticket)
         numbers = evaluate(job, ticket)
         export(job)
-        return report(job, ticket, numbers)
+        result = report(job, ticket, numbers)
+        job.team.agree("the final weights", result["weights_sha256"])
+        return result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +89,18 @@ class Job:
     dataset: Dataset
     strategy: tf.distribute.Strategy
     show: Console
-    model: keras.Model
+    trainer: training.Trainer
     init_weights: list[np.ndarray]
     directory: RunDirectory
     dense: DenseDirectory
+
+    @property
+    def model(self) -> keras.Model:
+        return self.trainer.model
+
+    @property
+    def team(self) -> training.Team:
+        return self.trainer.team
 
     @property
     def recipe(self) -> Recipe:
@@ -112,6 +129,10 @@ class Job:
 
 def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> Job:
     """Builds the model, claims the directories, shows the plan. Errors come before work."""
+    team = training.Team(strategy)
+    team.agree("what to run, and by which versions", json.dumps([config.identity, _versions()]))
+    if not team.chief:
+        config, show = _assisting(config), Console.silent()
     directory = RunDirectory(config.run_dir, config.identity, "run")
     dense = DenseDirectory(config.dense_dir, config.dense_identity, "dense")
     directory.check()
@@ -125,7 +146,7 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
             f"The last batch of an epoch has {smallest} examples for {config.replicas} replicas. "
             f"Choose another --batch_size than {recipe.batch_size}."
         )
-    with strategy.scope():
+    with strategy.scope(), _precision(config.mixed_precision):
         model = models.build(
             recipe.model,
             dataset.input_shape,
@@ -133,6 +154,7 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
             width=recipe.width,
             seed=stream_seed(config.seed, "init"),
         )
+        optimizer = OPTIMIZERS[recipe.optimizer](recipe)
     weights = layers.prunable_weights(model)
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
@@ -148,7 +170,7 @@ def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, 
         dataset=dataset,
         strategy=strategy,
         show=show,
-        model=model,
+        trainer=training.Trainer(model, optimizer, strategy, jit_compile=config.jit_compile),
         init_weights=model.get_weights(),
         directory=directory,
         dense=dense,
@@ -183,14 +205,61 @@ def pretrain_only(
 ) -> None:
     """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
     job = prepare(config, dataset, strategy, show)
-    with _alone(job, wait):
+    with _together(job), _alone(job, wait):
         pretrain(job)
 
 
-def _alone(job: Job, wait: bool) -> contextlib.AbstractContextManager[None]:
+def _assisting(config: Config) -> Config:
+    """The config of a process that is not the chief: it works in folders of its own, and exports nothing."""
+    folder = tempfile.mkdtemp(prefix="tf_tickets_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return dataclasses.replace(
+        config, run_dir=os.path.join(folder, "run"), dense_dir=os.path.join(folder, "dense"), export=()
+    )
+
+
+@contextlib.contextmanager
+def _alone(job: Job, wait: bool) -> Iterator[None]:
     """For the duration, no other process works in the run's directory."""
     waiting = f"waiting for another process, at work in {job.directory.path}"
-    return job.directory.locked((lambda: job.show.line(waiting)) if wait else None)
+    with job.directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+        _copy_of_chiefs(job, job.directory)
+        yield
+
+
+def _copy_of_chiefs(job: Job, directory: Directory) -> None:
+    """Brings what is done already to the processes that cannot see the chief's directory."""
+    if job.team.size > 1:
+        packed = job.team.share(directory.pack() if job.team.chief else b"")
+        if not job.team.chief:
+            directory.unpack(packed)
+
+
+@contextlib.contextmanager
+def _together(job: Job) -> Iterator[None]:
+    """For the duration, the loss of another process is told as what it is."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if job.team.size == 1:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ConnectionError(
+            "Another worker of the cluster is gone, or has ended with an error of its own. Start the same "
+            f"command on all machines: it goes on from the last checkpoint. ({reason})"
+        ) from error
+
+
+@contextlib.contextmanager
+def _precision(policy: str | None) -> Iterator[None]:
+    """For the duration, layers are made to compute in a mixed precision."""
+    before = keras.config.dtype_policy()
+    if policy is not None:
+        keras.config.set_dtype_policy(f"mixed_{policy}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def pretrain(job: Job) -> None:
@@ -199,7 +268,9 @@ def pretrain(job: Job) -> None:
     needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
     if not (config.pretrains and needed):
         return
-    with dense.claim().locked(lambda: show.line(f"waiting for another process, at work in {dense.path}")):
+    waiting = f"waiting for another process, at work in {dense.path}"
+    with dense.claim().locked(lambda holder: show.line(f"{waiting} ({holder})")):
+        _copy_of_chiefs(job, dense)
         rewind = config.rewind_epoch
         if dense.finished("train") is None:
             show.line("dense training")
@@ -209,11 +280,14 @@ def pretrain(job: Job) -> None:
             _train(job, dense, "train", job.pretraining, epochs, job.recipe.learning_rate_at, kept)
         else:
             show.line(f"dense training: done before, in {dense.path}")
+            dense.forget_checkpoints()
         if rewind is not None and not dense.epoch_weights(rewind).exists():
             show.line(f"dense training, again up to epoch {rewind}, to rewind to")
             layers.restore_weights(job.model, job.init_weights)
-            _fit(job, "dense", job.pretraining, range(rewind), job.recipe.learning_rate_at, [])
+            checkpoints = _checkpoints(job, dense, {"stage": "rewind", "epochs": rewind})
+            _fit(job, "dense", job.pretraining, range(rewind), job.recipe.learning_rate_at, [], checkpoints)
             _save_weights(job.model, dense.epoch_weights(rewind))
+            checkpoints.clear()
 
 
 def find_ticket(job: Job) -> pruning.Ticket:
@@ -257,6 +331,7 @@ def _found(
     ticket = pruning.Ticket.load(directory.ticket)
     if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
         raise ValueError(f"{directory.ticket} is not the ticket that this run found. {directory.remedy}")
+    job.team.agree("the ticket", ticket.sha256)
     job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights{_effective(ticket)}")
     for note in ticket.notes:
         job.show.line(f"  note: {note}")
@@ -288,18 +363,20 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
 def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
     config = job.config
     _go_to(job, config.row.scored_at, number)
+    size = f"--samples_per_class={config.samples_per_class}"
     try:
-        ticket = pruning.draw_ticket(
-            job.model,
-            config.row.score,
-            _quota(config),
-            data=_scoring_batches(job),
-            seed=config.seed,
-            within=before,
-            only_round=number if config.trained_rounds > 1 else None,
-            inverted=config.check.inverts,
-            **config.score_options,
-        )
+        with _within_memory(size):
+            ticket = pruning.draw_ticket(
+                job.model,
+                config.row.score,
+                _quota(config),
+                data=_scoring_batches(job),
+                seed=config.seed,
+                within=before,
+                only_round=number if config.trained_rounds > 1 else None,
+                inverted=config.check.inverts,
+                **config.score_options,
+            )
     except Exception as error:
         if config.score_code is None or isinstance(error, ValueError):
             raise
@@ -341,6 +418,7 @@ def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, numbe
     label = "retraining" if last else f"round {number + 1} of {config.trained_rounds}"
     if directory.finished("retrain") is not None:
         job.show.line(f"{label}: done before")
+        directory.forget_checkpoints()
         return
     epochs, rate = config.retraining_epochs, RETRAINING_RATES[config.row.schedule](job.recipe)
     _go_to(job, config.row.start_from, number)
@@ -516,73 +594,104 @@ def _load_weights(model: keras.Model, path: pathlib.Path, directory: Directory) 
 
 def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, rate, keep: dict) -> None:
     """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
-    began = time.perf_counter()
     extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
-    history = _fit(job, "dense" if directory is job.dense else "retrain", curriculum, epochs, rate, extra)
+    masks = _sha256([np.asarray(entry.mask) for entry in layers.masked_weights(job.model)])
+    owner = {"stage": stage, "epochs": [epochs.start, epochs.stop], "masks": masks}
+    checkpoints = _checkpoints(job, directory, owner)
+    title = "dense" if directory is job.dense else "retrain"
+    history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints)
     with layers.folded(job.model):
         _save_weights(job.model, directory.final_weights)
-        size = _compressed_bytes(job.model.get_weights())
+        weights = job.model.get_weights()
+    job.team.agree("the trained weights", _sha256(weights))
     directory.finish(
         stage,
-        {"seconds": time.perf_counter() - began, "compressed_bytes": size, "history": history},
+        {
+            "seconds": checkpoints.seconds,
+            "compressed_bytes": _compressed_bytes(weights),
+            "history": history,
+        },
         [directory.final_weights],
+    )
+    checkpoints.clear()
+
+
+def _checkpoints(job: Job, directory: Directory, owner: Mapping[str, Any]) -> training.Checkpoints:
+    return training.Checkpoints(
+        directory.checkpoints, owner, minutes=job.config.checkpoint_minutes, warn=job.show.warn
     )
 
 
 def _fit(
-    job: Job, stage: str, curriculum: Curriculum, epochs: range, rate, extra: Sequence
+    job: Job,
+    stage: str,
+    curriculum: Curriculum,
+    epochs: range,
+    rate,
+    extra: Sequence,
+    checkpoints: training.Checkpoints,
 ) -> list[dict[str, float]]:
     if not epochs:
         return []
-    recipe, dataset = job.recipe, curriculum.dataset
+    recipe, dataset, trainer = job.recipe, curriculum.dataset, job.trainer
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    with job.strategy.scope():
-        optimizer = OPTIMIZERS[recipe.optimizer](recipe)
-    trainer = training.Trainer(job.model, optimizer, job.strategy)
     progress = job.show.training(stage, epochs, steps)
     measures = {
-        split: _measure_of(trainer, dataset, split)
-        for split in ("validation", "test")
-        if split in dataset.splits
+        split: _measure_of(job, dataset, split) for split in ("validation", "test") if split in dataset.splits
     }
     try:
-        return trainer.fit(
-            lambda epochs: dataset.batches(
-                "train",
-                recipe.batch_size,
-                epochs=epochs,
-                shuffle=curriculum.shuffle,
-                augment=recipe.augment,
-                seed=stream_seed(job.config.seed, "data"),
-            ),
-            epochs,
-            steps,
-            callbacks=[
-                callbacks.LearningRateRewinding(epochs[0], to=epochs[0], schedule=rate),
-                *extra,
-                progress,
-            ],
-            evaluate=lambda: {
-                f"{split}_{name}": value
-                for split, measure in measures.items()
-                for name, value in measure().items()
-            },
-        )
+        with _within_memory(f"--batch_size={recipe.batch_size}"):
+            return trainer.fit(
+                lambda epochs, first_step: dataset.batches(
+                    "train",
+                    recipe.batch_size,
+                    epochs=epochs,
+                    first_step=first_step,
+                    shuffle=curriculum.shuffle,
+                    augment=recipe.augment,
+                    seed=stream_seed(job.config.seed, "data"),
+                ),
+                epochs,
+                steps,
+                callbacks=[
+                    # Which also gives the optimizer, that all trainings of the job share, a fresh state.
+                    callbacks.LearningRateRewinding(epochs[0], to=epochs[0], schedule=rate),
+                    *extra,
+                    progress,
+                ],
+                evaluate=lambda: {
+                    f"{split}_{name}": value
+                    for split, measure in measures.items()
+                    for name, value in measure().items()
+                },
+                checkpoints=checkpoints,
+            )
     finally:
         progress.close()
 
 
 def _measure(job: Job, split: str) -> dict[str, float]:
-    with job.strategy.scope():
-        trainer = training.Trainer(job.model, keras.optimizers.SGD(), job.strategy)
-    return _measure_of(trainer, job.dataset, split)()
+    return _measure_of(job, job.dataset, split)()
 
 
-def _measure_of(trainer: training.Trainer, dataset: Dataset, split: str) -> Callable[[], dict[str, float]]:
+def _measure_of(job: Job, dataset: Dataset, split: str) -> Callable[[], dict[str, float]]:
     """A function that measures the model on a split, again and again, from one pipeline."""
-    batch_size = 500
+    # What fits into memory with its gradients fits several times without.
+    batch_size = min(500, 8 * job.recipe.batch_size)
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
-    return lambda: trainer.evaluate(batches, steps)
+    return lambda: job.trainer.evaluate(batches, steps)
+
+
+@contextlib.contextmanager
+def _within_memory(size: str) -> Iterator[None]:
+    """For the duration, a lack of memory is told with what to lower: the flag and its value."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        reason = str(error).partition("\n")[0]
+        raise RuntimeError(
+            f"Out of memory at {size}. Lower that, or --width, or --image_size. ({reason})"
+        ) from error
 
 
 def _as_many(dataset: Dataset, count: int) -> Dataset:
@@ -602,7 +711,8 @@ class _KeepWeights(keras.callbacks.Callback):
         self.paths = paths
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch in self.paths:
+        # An epoch that is resumed in its midst begins twice; its beginning was kept by the first.
+        if epoch in self.paths and not self.paths[epoch].exists():
             _save_weights(self.model, self.paths[epoch])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import textwrap
@@ -40,15 +41,23 @@ def main(argv: Sequence[str]) -> int:
         from tf_tickets import pipeline, training
         from tf_tickets.console import Console
 
-        dataset = load_data(values)
+        # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
         strategy = training.make_strategy(values.strategy)
+        dataset = load_data(values)
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
         pipeline.run(config, dataset, strategy, Console())
     except EXPECTED as error:
         return fail(str(error))
-    except KeyboardInterrupt:
-        return fail("interrupted; finished stages are kept, the same command goes on", code=130)
+    except KeyboardInterrupt as interrupt:
+        return fail(*interrupted(interrupt))
     return 0
+
+
+def interrupted(interrupt: KeyboardInterrupt) -> tuple[str, int]:
+    """What to say of an interruption, and the process's exit code."""
+    where = f" ({interrupt})" if str(interrupt) else ""
+    number = getattr(interrupt, "signal", signal.SIGINT)
+    return f"interrupted{where}; finished work is kept, the same command goes on", 128 + number
 
 
 def load_data(values: flags.FlagValues) -> Dataset:

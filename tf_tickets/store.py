@@ -1,11 +1,15 @@
 """Run directories on disk: every path, atomic writes, and which stages are finished."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
+import platform
 import shutil
 import tempfile
+import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -69,25 +73,33 @@ class Directory:
         return self
 
     @contextlib.contextmanager
-    def locked(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    def locked(self, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
         """For the duration, no other process works in the directory; leftovers of killed ones are removed.
 
         Args:
-            waiting: called once if another process is at work, before waiting for it. Without it that is an
-                error.
+            waiting: called once, with who it is, if another process is at work, before waiting for it.
+                Without it that is an error.
 
         Raises:
             NotOurs: another process is at work, and `waiting` is None.
+            OSError: the directory cannot be written.
         """
-        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+        with open(self.path / ".lock", "a+", encoding="utf-8") as file:
             if fcntl is not None:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
                     if waiting is None:
-                        raise NotOurs(f"Another process is at work in {self.path}.") from None
-                    waiting()
+                        raise NotOurs(f"Another process is at work in {self.path}: {holder}.") from None
+                    waiting(holder)
                     fcntl.flock(file, fcntl.LOCK_EX)
+                # Who holds the lock is told by the lock alone; this is for people.
+                file.truncate(0)
+                began = time.strftime("%Y-%m-%d %H:%M:%S")
+                file.write(f"process {os.getpid()} on {platform.node()}, since {began}")
+                file.flush()
             for scratch in self.path.rglob(".*.????????"):
                 shutil.rmtree(scratch, ignore_errors=True)
             yield
@@ -110,6 +122,30 @@ class Directory:
             raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
         return stages
 
+    def forget_checkpoints(self) -> None:
+        """Removes the checkpoints of a training that is finished."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def pack(self) -> bytes:
+        """All that another process needs to go on from here, as a ZIP archive."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path in sorted(self.path.rglob("*")):
+                name = path.relative_to(self.path)
+                if path.suffix in (".json", ".npz", ".h5") and not any(
+                    part.startswith(".") for part in name.parts
+                ):
+                    archive.write(path, name.as_posix())
+        return packed.getvalue()
+
+    def unpack(self, packed: bytes) -> None:
+        """Puts what `pack` gave into this directory, and removes what was there."""
+        for path in self.path.iterdir():
+            if path.name != ".lock":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            archive.extractall(self.path)
+
     @property
     def remedy(self) -> str:
         """What to do about a damaged file, for messages."""
@@ -129,6 +165,11 @@ class Directory:
     def metrics(self) -> pathlib.Path:
         """One JSON line an epoch."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Where a training that is under way stands."""
+        return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> pathlib.Path:

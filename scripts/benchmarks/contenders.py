@@ -43,7 +43,7 @@ def trainer(model_name: str, size: int, threads: int, stock: bool = False, maske
         tt.prune(model, "random", sparsity=SPARSITY)
     loop = tt.training.Trainer(model, tt.training.SGD(**RECIPE), steps_per_call=10**9)
     data = tf.data.Dataset.from_tensors(batch(size)).repeat()
-    return lambda steps: loop.fit(lambda epochs: data, range(1), steps_per_epoch=steps) and None
+    return lambda steps: loop.fit(lambda epochs, _: data, range(1), steps_per_epoch=steps) and None
 
 
 def keras_fit(model_name: str, size: int, threads: int) -> Steps:

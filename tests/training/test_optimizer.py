@@ -22,10 +22,11 @@ TORCH_NAMES = {
 @pytest.fixture
 def float64_rate():
     """Learning rates are variables of Keras's float type; 0.1 in float32 is off by 1.5e-9."""
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
 
 
 def by_hand(w, gradients, rate, momentum=0.0, decay=0.0, nesterov=False):

@@ -14,7 +14,9 @@ from tf_tickets.training import SGD, Trainer, TrainingDiverged
 
 def batches(x, y, size):
     """The same batches in the same order in every epoch, the last one perhaps short."""
-    return lambda epochs: tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat(len(epochs))
+    return lambda epochs, first_step=0: (
+        tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat(len(epochs))
+    )
 
 
 def steps(x, size):
@@ -37,10 +39,11 @@ def weights(model):
 @pytest.fixture
 def float64_rate():
     """Learning rates are variables of Keras's float type; 0.1 in float32 is off by 1.5e-9."""
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
 
 
 class TestAgainstFit:
@@ -104,7 +107,7 @@ class TestThePapersTrajectory:
                         kept = masks[layer.name] if variable.name == "kernel" else 1
                         np.testing.assert_allclose(variable * kept, reference[key], rtol=0, atol=1e-12)
 
-        def halves(epochs):
+        def halves(epochs, _):
             pairs = [(x[step % 2 :: 2], y[step % 2 :: 2]) for step in range(8)]
             return tf.data.Dataset.from_tensor_slices(tuple(map(np.stack, zip(*pairs, strict=True))))
 
@@ -183,7 +186,7 @@ class TestTheLoop:
         model, x, y = perceptron()
         before = weights(model)
         with pytest.raises(ValueError, match=r"3 epochs of 6 steps take 18 batches. Received: 6"):
-            Trainer(model, SGD(0.1)).fit(lambda epochs: batches(x, y, 4)([0]), range(3), 6)
+            Trainer(model, SGD(0.1)).fit(lambda epochs, _: batches(x, y, 4)([0]), range(3), 6)
         nets.assert_equal(weights(model), before)
 
     def test_the_number_of_steps_in_a_call_changes_nothing(self):

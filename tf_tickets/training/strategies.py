@@ -1,6 +1,8 @@
 """Where computation runs: tf.distribute strategies by name."""
 
 import functools
+import json
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -22,10 +24,56 @@ def _auto() -> tf.distribute.Strategy:
     return _mirrored() if len(tf.config.list_logical_devices("GPU")) > 1 else _default()
 
 
+@functools.cache  # a process can join a cluster once
+def _multi_worker() -> tf.distribute.Strategy:
+    """One replica on every GPU, or CPU, of every machine of TF_CONFIG, or of the Slurm step."""
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster())
+
+
+def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
+    """The cluster that the environment describes.
+
+    Raises:
+        ValueError: it describes none, or not well.
+    """
+    if "TF_CONFIG" in os.environ:
+        _check_tf_config(os.environ["TF_CONFIG"])
+        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if "SLURM_STEP_NUM_TASKS" in os.environ:
+        try:
+            return tf.distribute.cluster_resolver.SlurmClusterResolver()
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"The Slurm step does not describe a cluster: {error}") from error
+    raise ValueError(
+        "strategy='multi_worker' needs the cluster in the environment: TF_CONFIG, or a Slurm step (srun). "
+        "For the GPUs of one machine choose 'mirrored'."
+    )
+
+
+def _check_tf_config(text: str) -> None:
+    example = (
+        '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
+    )
+    try:
+        value = json.loads(text)
+        hosts, task = value["cluster"], value["task"]
+        fits = (
+            set(hosts) <= {"chief", "worker"}
+            and all(isinstance(x, list) and all(isinstance(host, str) for host in x) for x in hosts.values())
+            and isinstance(task["index"], int)
+            and 0 <= task["index"] < len(hosts[task["type"]])
+        )
+    except (ValueError, TypeError, KeyError):
+        fits = False
+    if not fits:
+        raise ValueError(f"TF_CONFIG should look like {example}. Received: {text}")
+
+
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "auto": _auto,
     "none": _default,
     "mirrored": _mirrored,
+    "multi_worker": _multi_worker,
 }
 
 

@@ -1,15 +1,24 @@
 """Training and evaluating a Keras model in a loop of our own, under any tf.distribute strategy."""
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-Batches = Callable[[Sequence[int]], tf.data.Dataset]
+from tf_tickets.training.checkpoints import Checkpoints
+from tf_tickets.training.interruption import Interrupted, Interruption
+from tf_tickets.training.state import State
+from tf_tickets.training.team import Team
+
+Batches = Callable[[Sequence[int], int], tf.data.Dataset]
 
 _SECONDS_PER_CALL = 1.0  # between looks at the progress bar, the keyboard and the loss
+_STRUCTURES_KEPT = 2  # a network and its masked twin take turns
 
 
 class TrainingDiverged(ArithmeticError):
@@ -22,7 +31,8 @@ class Trainer:
     Every replica is handed the same global batch and computes its own contiguous share of it; gradients are
     those of the mean loss over the global batch, also where the last batch does not divide evenly. So the
     learning curve does not depend on the number of replicas but through batch normalisation: each replica
-    normalises by its own share, and after every epoch the replicas' moving statistics are averaged.
+    normalises by its own share, and after every epoch the replicas' moving statistics are averaged. Replicas
+    can be those of several processes, which then call the same methods in the same order.
 
     Args:
         model: a built model whose outputs are logits `(batch, classes)`, made under the strategy's scope.
@@ -45,7 +55,8 @@ class Trainer:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.steps_per_call = steps_per_call
         self.jit_compile = jit_compile
-        self._traced_for: tuple[list, list] | None = None
+        self.team = Team(self.strategy)
+        self._traced: list[_Traced] = []
         with self.strategy.scope():
             # Keras's callbacks look for the optimizer on the compiled model, and others for the loss.
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -62,16 +73,22 @@ class Trainer:
         steps_per_epoch: int,
         callbacks: Iterable[keras.callbacks.Callback] = (),
         evaluate: Callable[[], dict[str, float]] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> list[dict[str, float]]:
         """Trains over the given epochs.
 
+        With checkpoints it goes on, to the same bits, where an earlier call was stopped. A callback that has
+        `on_resume(history)` is told the rows of the epochs that were done before, after `on_train_begin`; of
+        an epoch that was under way callbacks see the beginning again, before its state is put back.
+
         Args:
-            batches: epochs -> dataset of `(x, y)` batches, `steps_per_epoch` for each epoch, one epoch after
-                another; y holds integer class labels.
+            batches: (epochs, first_step) -> dataset of `(x, y)` batches, `steps_per_epoch` for each epoch,
+                one epoch after another, less the first `first_step` of all; y holds integer class labels.
             epochs: epoch numbers, for example `range(30)`; callbacks and logs see them as they are.
             steps_per_epoch: batches in an epoch.
             callbacks: Keras callbacks.
             evaluate: called at the end of every epoch; what it returns joins the logs.
+            checkpoints: where to go on from, and where to save to after every epoch and when it is time.
 
         Returns:
             One dict an epoch: epoch, loss and accuracy on the training batches (as seen, while the weights
@@ -79,7 +96,9 @@ class Trainer:
 
         Raises:
             ValueError: there are too few batches.
-            TrainingDiverged: the loss, or at the end of an epoch a weight, is NaN or infinite.
+            TrainingDiverged: the loss, or at the end of an epoch a weight, is NaN or infinite; no checkpoint
+                holds such a state.
+            Interrupted: by SIGINT or SIGTERM, with checkpoints; where it stood is saved.
         """
         epochs = list(epochs)
         if not epochs:
@@ -91,50 +110,63 @@ class Trainer:
             steps=steps_per_epoch,
             verbose=0,
         )
-        steps_per_call = self.steps_per_call or (1 if _has_batch_hooks(hooks.callbacks) else None)
-        dataset = batches(epochs)
-        available, needed = int(dataset.cardinality()), len(epochs) * steps_per_epoch
+        state = State(self.team, self.model, self.optimizer, [self._loss, self._accuracy])
+        begun = checkpoints and checkpoints.newest(state.check)
+        history: list[dict[str, float]] = [dict(row) for row in begun.history] if begun else []
+        first_step = begun.step if begun else 0
+        self.team.agree("where to go on", f"epoch {len(history)}, step {first_step}")
+        left = epochs[len(history) :]
+        dataset = batches(left, first_step)
+        available, needed = int(dataset.cardinality()), len(left) * steps_per_epoch - first_step
         if 0 <= available < needed:
             raise ValueError(
-                f"{len(epochs)} epochs of {steps_per_epoch} steps take {needed} batches. "
-                f"Received: {available}"
+                f"{len(left)} epochs of {steps_per_epoch} steps take {needed} batches. Received: {available}"
             )
-        iterator = iter(dataset)
-        history: list[dict[str, float]] = []
         self.model.stop_training = False
         hooks.on_train_begin()
-        for epoch in epochs:
-            hooks.on_epoch_begin(epoch)
-            logs = self._train_epoch(iterator, epoch, steps_per_epoch, steps_per_call, hooks)
-            self._check_weights(epoch)
-            logs["learning_rate"] = float(np.asarray(self.optimizer.learning_rate))
-            self._average_statistics()
-            if evaluate is not None:
-                logs.update(evaluate())
-            hooks.on_epoch_end(epoch, logs)
-            history.append({"epoch": epoch, **logs})
-            if self.model.stop_training:
-                break
+        if begun:
+            state.write(begun.values)
+            for callback in hooks.callbacks:
+                getattr(callback, "on_resume", lambda history: None)(history)
+        with Interruption() if checkpoints else contextlib.nullcontext() as interruption:
+            course = _Course(steps_per_epoch, iter(dataset), hooks, state, history, checkpoints, interruption)
+            for epoch in left:
+                hooks.on_epoch_begin(epoch)
+                self._reset_metrics()
+                if begun and first_step:
+                    state.write(begun.values)
+                logs = self._train_epoch(course, epoch, first_step)
+                first_step = 0
+                self._check_weights(epoch)
+                logs["learning_rate"] = float(np.asarray(self.optimizer.learning_rate))
+                # Moving statistics are each replica's own; what is evaluated and saved is their mean.
+                state.average()
+                if evaluate is not None:
+                    logs.update(evaluate())
+                hooks.on_epoch_end(epoch, logs)
+                history.append({"epoch": epoch, **logs})
+                self._save(course, step=0)
+                if self.model.stop_training:
+                    break
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         hooks.on_train_end()
         return history
 
     def evaluate(self, batches: tf.data.Dataset, steps: int) -> dict[str, float]:
         """Mean loss and accuracy over the examples of `steps` batches, in inference mode."""
-        _, test_steps = self._traces()
         self._reset_metrics()
-        test_steps(iter(batches), tf.constant(steps))
+        self._traces().test(iter(batches), tf.constant(steps))
         return self._read_metrics()
 
-    def _train_epoch(self, iterator, epoch, steps_per_epoch, steps_per_call, hooks) -> dict[str, float]:
-        self._reset_metrics()
-        done, chunk = 0, steps_per_call or 1
-        logs: dict[str, float] = {}
-        while done < steps_per_epoch:
-            steps = min(chunk, steps_per_epoch - done)
+    def _train_epoch(self, course: "_Course", epoch: int, done: int) -> dict[str, float]:
+        hooks, total = course.hooks, course.steps_per_epoch
+        fixed = self.steps_per_call or (1 if _has_batch_hooks(hooks.callbacks) else None)
+        chunk = fixed or 1
+        while done < total:
+            steps = min(chunk, total - done)
             hooks.on_train_batch_begin(done)
             began = time.perf_counter()
-            self._traces()[0](iterator, tf.constant(steps))
+            self._traces().train(course.iterator, tf.constant(steps))
             logs = self._read_metrics()
             seconds = time.perf_counter() - began
             done += steps
@@ -142,22 +174,43 @@ class Trainer:
             if not np.isfinite(logs["loss"]):
                 rate = float(np.asarray(self.optimizer.learning_rate))
                 raise TrainingDiverged(
-                    f"The loss is {logs['loss']} in epoch {epoch}, step {done} of {steps_per_epoch}, at "
+                    f"The loss is {logs['loss']} in epoch {epoch}, step {done} of {total}, at "
                     f"learning rate {rate:.3g}: training diverged. Lower the learning rate, or look for bad "
                     "values in the data."
                 )
-            if steps_per_call is None:
+            seconds = self._pause(course, epoch, done, seconds)
+            if fixed is None:
                 chunk = max(1, min(2 * chunk, round(steps * _SECONDS_PER_CALL / max(seconds, 1e-3))))
-        return logs
+        return self._read_metrics()
 
-    def _average_statistics(self) -> None:
-        """Moving statistics are each replica's own; what is evaluated and saved is their mean."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return
-        for variable in self.model.non_trainable_variables:
-            parts = self.strategy.experimental_local_results(variable.value)
-            if len(parts) > 1 and keras.backend.is_float_dtype(variable.dtype):
-                variable.assign(tf.add_n([tf.convert_to_tensor(part) for part in parts]) / len(parts))
+    def _pause(self, course: "_Course", epoch: int, done: int, seconds: float) -> float:
+        """Between two calls: saves if it is time, or if training is to stop; the seconds of the chief."""
+        if course.checkpoints is None or course.interruption is None:
+            return self._for_all(0, False, seconds)[2]
+        stop, due, seconds = self._for_all(course.interruption.signal, course.checkpoints.due, seconds)
+        if stop or due:
+            self._check_weights(epoch)
+            self._save(course, done)
+        if stop:
+            raise Interrupted(
+                f"stopped in epoch {epoch}, after step {done} of {course.steps_per_epoch}; this is saved",
+                stop,
+            )
+        return seconds
+
+    def _for_all(self, stop: int, due: bool, seconds: float) -> tuple[int, bool, float]:
+        """What all processes do: stop if one of them is to; time is the chief's."""
+        if self.team.size == 1:
+            return stop, due, seconds
+        own = np.array([stop, due, seconds])
+        rows = self.team.gather([own] * len(self.team.own_replicas))
+        return int(rows[:, 0].max()), bool(rows[0, 1]), float(rows[0, 2])
+
+    def _save(self, course: "_Course", step: int) -> None:
+        if course.checkpoints is not None:
+            values = course.state.read()
+            if self.team.chief:
+                course.checkpoints.save(course.history, step, values)
 
     def _check_weights(self, epoch: int) -> None:
         # TensorFlow's fused kernels take the ReLU of NaN for 0, so NaN weights can hide behind a finite loss.
@@ -168,14 +221,18 @@ class Trainer:
                     "diverged. Lower the learning rate, or look for bad values in the data."
                 )
 
-    def _traces(self) -> tuple[Callable, Callable]:
+    def _traces(self) -> "_Traced":
         """The traced train and test functions; new ones where a callback changed the model's layers."""
         structure = _structure(self.model)
-        if self._traced_for is None or structure != self._traced_for[0]:
-            self._traced = self._trace(self._train_step), self._trace(self._test_step)
-            # The variables are held, so that no new one can take over the id of one that is gone.
-            self._traced_for = structure, self.model.variables
-        return self._traced
+        for kept in self._traced:
+            if kept.structure == structure:
+                return kept
+        # The variables are held, so that no new one can take over the id of one that is gone.
+        traced = _Traced(
+            structure, self.model.variables, self._trace(self._train_step), self._trace(self._test_step)
+        )
+        self._traced = [traced, *self._traced[: _STRUCTURES_KEPT - 1]]
+        return traced
 
     def _trace(self, step: Callable) -> Callable:
         step = tf.function(step, jit_compile=True, autograph=False) if self.jit_compile else step
@@ -235,6 +292,29 @@ class Trainer:
 
     def _read_metrics(self) -> dict[str, float]:
         return {m.name: float(np.asarray(m.result())) for m in (self._loss, self._accuracy)}
+
+
+@dataclasses.dataclass
+class _Course:
+    """One call of `fit`."""
+
+    steps_per_epoch: int
+    iterator: Any
+    hooks: keras.callbacks.CallbackList
+    state: State
+    history: list[dict[str, float]]
+    checkpoints: Checkpoints | None
+    interruption: Interruption | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Traced:
+    """The functions traced for one structure of the model."""
+
+    structure: list
+    variables: list
+    train: Callable
+    test: Callable
 
 
 def _structure(model: keras.Model) -> list:
