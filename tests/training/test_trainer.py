@@ -14,9 +14,8 @@ from tf_tickets.training import SGD, Trainer, TrainingDiverged
 
 def batches(x, y, size):
     """The same batches in the same order in every epoch, the last one perhaps short."""
-    return lambda epochs, first_step=0: (
-        tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat(len(epochs))
-    )
+    once = tf.data.Dataset.from_tensor_slices((x, y)).batch(size)
+    return lambda epochs, first_step=0: once.repeat(len(epochs)).skip(first_step)
 
 
 def steps(x, size):

@@ -61,7 +61,7 @@ class Checkpoints:
         self.folder = pathlib.Path(folder)
         self.owner = json.loads(json.dumps(owner))
         self.minutes = minutes
-        self.warn = warn or warnings.warn
+        self.warn = warnings.warn if warn is None else warn
         self._began = self._saved = time.monotonic()
         self._spent = 0.0
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -40,8 +41,10 @@ def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
         _check_tf_config(os.environ["TF_CONFIG"])
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if "SLURM_STEP_NUM_TASKS" in os.environ:
+        # Asked for the number of GPUs itself, the resolver fails where there is no NVIDIA driver.
+        counts = "CUDA_VISIBLE_DEVICES" in os.environ or shutil.which("nvidia-smi")
         try:
-            return tf.distribute.cluster_resolver.SlurmClusterResolver()
+            return tf.distribute.cluster_resolver.SlurmClusterResolver(gpus_per_node=None if counts else 0)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"The Slurm step does not describe a cluster: {error}") from error
     raise ValueError(

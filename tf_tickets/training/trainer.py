@@ -161,9 +161,8 @@ class Trainer:
     def _train_epoch(self, course: "_Course", epoch: int, done: int) -> dict[str, float]:
         hooks, total = course.hooks, course.steps_per_epoch
         fixed = self.steps_per_call or (1 if _has_batch_hooks(hooks.callbacks) else None)
-        chunk = fixed or 1
         while done < total:
-            steps = min(chunk, total - done)
+            steps = min(fixed or course.pace, total - done)
             hooks.on_train_batch_begin(done)
             began = time.perf_counter()
             self._traces().train(course.iterator, tf.constant(steps))
@@ -180,7 +179,8 @@ class Trainer:
                 )
             seconds = self._pause(course, epoch, done, seconds)
             if fixed is None:
-                chunk = max(1, min(2 * chunk, round(steps * _SECONDS_PER_CALL / max(seconds, 1e-3))))
+                fitting = round(steps * _SECONDS_PER_CALL / max(seconds, 1e-3))
+                course.pace = max(1, min(2 * course.pace, fitting))
         return self._read_metrics()
 
     def _pause(self, course: "_Course", epoch: int, done: int, seconds: float) -> float:
@@ -193,7 +193,7 @@ class Trainer:
             self._save(course, done)
         if stop:
             raise Interrupted(
-                f"stopped in epoch {epoch}, after step {done} of {course.steps_per_epoch}; this is saved",
+                f"stopped in epoch {epoch}, after step {done} of {course.steps_per_epoch}, which is saved",
                 stop,
             )
         return seconds
@@ -296,7 +296,7 @@ class Trainer:
 
 @dataclasses.dataclass
 class _Course:
-    """One call of `fit`."""
+    """One call of `fit`; its pace is the number of steps that take about a second."""
 
     steps_per_epoch: int
     iterator: Any
@@ -305,6 +305,7 @@ class _Course:
     history: list[dict[str, float]]
     checkpoints: Checkpoints | None
     interruption: Interruption | None
+    pace: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

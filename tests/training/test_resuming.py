@@ -1,0 +1,223 @@
+"""A training that is stopped anywhere and started again: the same bits as one that was left alone."""
+
+import functools
+import os
+import signal
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+import tf_tickets as tt
+from tests import nets
+from tests.replicas import two_replicas
+from tests.training.test_trainer import batches, steps
+from tf_tickets.training import SGD, Checkpoints, Interrupted, Trainer, TrainingDiverged
+
+EPOCHS, SIZE = 3, 6  # of 22 examples: 4 steps an epoch, the last one short
+
+
+class Stop(Exception):
+    """As good as a kill: nothing is saved on the way out."""
+
+
+class StopAfter(keras.callbacks.Callback):
+    def __init__(self, calls):
+        super().__init__()
+        self.left = calls
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Stop
+
+
+def network():
+    """With everything that has a state of its own: statistics, seeds, masks."""
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5, seed=3),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+OPTIMIZERS = {
+    "momentum": lambda: SGD(0.2, momentum=0.9, weight_decay=1e-3),
+    "adam": lambda: keras.optimizers.Adam(0.05),
+    "averaging": lambda: keras.optimizers.AdamW(0.05, use_ema=True, ema_momentum=0.5),
+    "accumulating": lambda: keras.optimizers.SGD(0.2, gradient_accumulation_steps=3),
+    "scaling": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.2), initial_scale=8.0),
+}
+
+
+class Training:
+    """The same training again and again, in a folder, under a strategy."""
+
+    def __init__(self, folder, optimizer="momentum", strategy=None):
+        self.folder, self.optimizer, self.strategy = folder, optimizer, strategy
+
+    def run(self, *extra, minutes=0.0, callbacks=(), warn=None):
+        """Trains from the start, or from where the folder says; the history and everything's bits."""
+        scope = self.strategy.scope() if self.strategy else keras.name_scope("alone")
+        with scope:
+            model, optimizer = network(), OPTIMIZERS[self.optimizer]()
+        tt.prune(model, "random", sparsity=0.5)
+        trainer = Trainer(model, optimizer, self.strategy, steps_per_call=1)
+        x, y = nets.inputs_of(model, count=22)
+        test = batches(x, y, 8)([0])
+        schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.2 / (1 + epoch))
+        history = trainer.fit(
+            batches(x, y, SIZE),
+            range(EPOCHS),
+            steps(x, SIZE),
+            callbacks=[schedule, *callbacks, *extra],
+            evaluate=lambda: {f"test_{k}": v for k, v in trainer.evaluate(test, 3).items()},
+            checkpoints=Checkpoints(self.folder, {}, minutes, warn),
+        )
+        variables = [*model.variables, *trainer.optimizer.variables]
+        parts = [trainer.strategy.experimental_local_results(variable.value) for variable in variables]
+        return history, [np.asarray(part) for own in parts for part in own]
+
+
+def assert_same_bits(found, expected):
+    assert found[0] == expected[0]
+    for value, own in zip(found[1], expected[1], strict=True):
+        assert value.tobytes() == own.tobytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a training comes to that nobody stops."""
+    return functools.cache(
+        lambda *arguments: Training(tmp_path_factory.mktemp("whole") / "here", *arguments).run()
+    )
+
+
+def stopped(training, *calls, **arguments):
+    """Stops it again and again, each time after so many more steps."""
+    for count in calls:
+        with pytest.raises(Stop):
+            training.run(StopAfter(count), **arguments)
+    return training
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_it_goes_on_to_the_same_bits(optimizer, undisturbed, tmp_path):
+    """Stopped within the first epoch, at its end, within the second."""
+    cut = stopped(Training(tmp_path, optimizer), 2, 4, 3)
+    assert_same_bits(cut.run(), undisturbed(optimizer))
+
+
+def test_so_do_two_replicas_each_with_statistics_of_its_own(undisturbed, tmp_path):
+    arguments = ("momentum", two_replicas())
+    cut = stopped(Training(tmp_path, *arguments), 3, 3)
+    assert_same_bits(cut.run(), undisturbed(*arguments))
+
+
+def test_so_does_one_whose_last_checkpoint_is_damaged(undisturbed, tmp_path):
+    cut, said = stopped(Training(tmp_path), 7), []
+    last = max(tmp_path.iterdir())
+    last.write_bytes(last.read_bytes()[:-100])
+    assert_same_bits(cut.run(warn=said.append), undisturbed("momentum"))
+    assert str(last) in said[0]
+
+
+def test_a_finished_one_is_not_trained_again(tmp_path):
+    whole = Training(tmp_path / "whole")
+    first = whole.run()
+    assert_same_bits(whole.run(StopAfter(1)), first)
+
+
+def test_without_minutes_to_wait_there_is_one_after_every_step_and_else_after_every_epoch(tmp_path):
+    for minutes, stop, names in ((0.0, 6, [(1, 0), (1, 1)]), (60.0, 11, [(1, 0), (2, 0)])):
+        folder = tmp_path / str(minutes)
+        stopped(Training(folder), stop, minutes=minutes)
+        assert sorted(path.name for path in folder.iterdir()) == [
+            f"epoch_{epoch:06d}_step_{step:08d}.npz" for epoch, step in names
+        ]
+
+
+def test_callbacks_are_told_what_was_done_before(tmp_path):
+    class Listener(keras.callbacks.Callback):
+        told = None
+
+        def on_train_begin(self, logs=None):
+            assert self.told is None
+
+        def on_resume(self, history):
+            self.told = [row["epoch"] for row in history]
+
+    cut, listener = Training(tmp_path), Listener()
+    with pytest.raises(Stop):
+        cut.run(StopAfter(10), listener)
+    assert listener.told is None
+    cut.run(listener)
+    assert listener.told == [0, 1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_polite_kill_save_first(number, undisturbed, tmp_path):
+    class Signal(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.model.optimizer.iterations == 5:
+                os.kill(os.getpid(), number)
+
+    handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
+    cut = Training(tmp_path / "cut")
+    with pytest.raises(Interrupted, match=r"epoch 1, after step 2 of 4, which is saved") as raised:
+        cut.run(Signal(), minutes=60.0)
+    assert isinstance(raised.value, KeyboardInterrupt) and raised.value.signal == number
+    assert [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert_same_bits(cut.run(), undisturbed("momentum"))
+
+
+def test_a_second_ctrl_c_is_obeyed_at_once(tmp_path):
+    class Impatient(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        Training(tmp_path).run(Impatient())
+    assert not isinstance(raised.value, Interrupted)
+
+
+def test_signals_that_are_ignored_stay_so(tmp_path):
+    class Signal(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        history, _ = Training(tmp_path).run(Signal())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(history) == EPOCHS
+
+
+def test_threads_other_than_the_main_one_train_too(undisturbed, tmp_path):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(Training(tmp_path).run()))
+    thread.start()
+    thread.join()
+    assert_same_bits(found[0], undisturbed("momentum"))
+
+
+def test_divergence_leaves_the_last_good_state(undisturbed, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.model.optimizer.iterations == 6:
+                self.model.layers[0].kernel.assign(self.model.layers[0].kernel * np.nan)
+
+    cut = Training(tmp_path / "cut")
+    with pytest.raises(TrainingDiverged):
+        cut.run(Poison())
+    newest = max((tmp_path / "cut").iterdir())
+    assert newest.name == "epoch_000001_step_00000002.npz"
+    assert_same_bits(cut.run(), undisturbed("momentum"))
