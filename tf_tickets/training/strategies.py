@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -41,10 +42,14 @@ def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
         _check_tf_config(os.environ["TF_CONFIG"])
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if "SLURM_STEP_NUM_TASKS" in os.environ:
-        # Asked for the number of GPUs itself, the resolver fails where there is no NVIDIA driver.
-        counts = "CUDA_VISIBLE_DEVICES" in os.environ or shutil.which("nvidia-smi")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
+        options: dict[str, Any] = {}
+        if not (visible and shutil.which("nvidia-smi")):
+            # The resolver cannot do without GPUs: it shares out as many as there are tasks, but sets none.
+            tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+            options = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
         try:
-            return tf.distribute.cluster_resolver.SlurmClusterResolver(gpus_per_node=None if counts else 0)
+            return tf.distribute.cluster_resolver.SlurmClusterResolver(**options)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"The Slurm step does not describe a cluster: {error}") from error
     raise ValueError(
