@@ -810,7 +810,9 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
-            "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}",
+            "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
+            f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
+            f"{', XLA' if config.jit_compile else ''}",
             "run": str(job.directory.path),
             **({"dense": str(job.dense.path)} if config.pretrains else {}),
         },

@@ -7,8 +7,8 @@ left behind but what a run leaves. Methods take turns until there were so many k
 """
 
 import collections
-import hashlib
 import json
+import math
 import pathlib
 import random
 import shlex
@@ -45,21 +45,18 @@ def main(_: list[str]) -> int:
     """Runs the soak; 0 if every run that was killed came to the same bits."""
     moments = random.Random(SEED.value)
     folder = pathlib.Path(FOLDER.value or tempfile.mkdtemp(prefix="tf_tickets_soak_"))
-    whole: dict[str, float] = {}
+    whole: dict[str, Run] = {}
     kills, runs, wrong = collections.Counter(), 0, 0
     try:
         while kills.total() < KILLS.value:
             cell = CELLS[runs % min(ONLY.value, len(CELLS))]
-            name = f"{runs:03d}"
-            own = folder / hashlib.sha256(cell.encode()).hexdigest()[:8]
             if cell not in whole:
-                began = time.monotonic()
-                if attempt(cell, own / "run", seconds=None) is None:
-                    raise RuntimeError(f"The undisturbed run failed: {cell}")
-                whole[cell] = time.monotonic() - began
-            here = kill_until_done(cell, folder / name / "run", whole[cell], moments)
+                whole[cell] = Run(cell, folder / f"whole_{len(whole)}")
+                whole[cell].attempt()
+            killed = Run(cell, folder / f"killed_{runs:03d}")
+            here = killed.kill_until_done(whole[cell], moments)
             kills.update(here)
-            differences = compare(own, folder / name)
+            differences = compare(whole[cell].folder, killed.folder)
             wrong += bool(differences)
             runs += 1
             verdict = "; ".join(differences) or "the same bits"
@@ -72,52 +69,64 @@ def main(_: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def attempt(cell: str, run_dir: pathlib.Path, seconds: float | None) -> int | None:
-    """Starts the run, and kills it after some seconds; its exit code, None where it was killed."""
-    command = [
-        sys.executable,
-        "-m",
-        "tf_tickets.run",
-        *shlex.split(f"{cell} {RUN.value}"),
-        f"--run_dir={run_dir}",
-    ]
-    run_dir.parent.mkdir(parents=True, exist_ok=True)
-    with open(run_dir.parent / "screen.txt", "a", encoding="utf-8") as screen:
-        process = subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT)
-        try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return None
-    if code:
-        raise RuntimeError(f"{shlex.join(command)} ended with {code}; see {run_dir.parent / 'screen.txt'}")
-    return code
+class Run:
+    """A run in a folder of its own, which can be killed and started again.
 
+    Attributes:
+        start: seconds that the last attempt took to its plan.
+        work: seconds that it took from there to its end.
+    """
 
-def kill_until_done(
-    cell: str, run_dir: pathlib.Path, seconds: float, moments: random.Random
-) -> collections.Counter:
-    """Stages in which the run was killed, with how often."""
-    kills: collections.Counter = collections.Counter()
-    while attempt(cell, run_dir, moments.uniform(0.2, 1.0) * seconds) is None:
-        kills[stage_of(run_dir)] += 1
-    return kills
+    def __init__(self, cell: str, folder: pathlib.Path):
+        self.folder, self.screen = folder, folder / "screen.txt"
+        arguments = [*shlex.split(f"{cell} {RUN.value}"), f"--run_dir={folder / 'run'}"]
+        self.command = [sys.executable, "-m", "tf_tickets.run", *arguments]
+        self.start = self.work = 0.0
+        folder.mkdir(parents=True)
 
+    def attempt(self, in_start_up: float = math.inf, after: float = math.inf) -> bool:
+        """Starts it; whether it came to its end before it was killed.
 
-def stage_of(run_dir: pathlib.Path) -> str:
-    """What the run was at, as far as its directories tell."""
-    if not (run_dir / "config.json").exists():
-        return "start-up"
-    done = set()
-    if (run_dir / "stages.json").exists():
-        done = set(json.loads((run_dir / "stages.json").read_text()))
-    for stage in ("evaluate", "retrain", "ticket"):
-        if stage in done:
-            return f"what follows {stage}"
-    if any((run_dir.parent / "dense").glob("*/stages.json")):
-        return "what follows the dense training"
-    return "what follows start-up"
+        Args:
+            in_start_up: seconds after which it is killed if it has not shown its plan.
+            after: seconds after the plan when it is killed.
+        """
+        began = time.monotonic()
+        planned: float | None = None
+        with open(self.screen, "w", encoding="utf-8") as screen:
+            process = subprocess.Popen(self.command, stdout=screen, stderr=subprocess.STDOUT)
+            while process.poll() is None:
+                now = time.monotonic()
+                if planned is None and "\nplan" in self.screen.read_text():
+                    planned, self.start = now, now - began
+                if now > (began + in_start_up if planned is None else planned + after):
+                    process.kill()
+                    process.wait()
+                    return False
+                time.sleep(0.005)
+        if process.returncode:
+            raise RuntimeError(f"{shlex.join(self.command)}: {self.screen.read_text()}")
+        self.work = time.monotonic() - began - self.start
+        return True
+
+    def kill_until_done(self, whole: "Run", moments: random.Random) -> collections.Counter:
+        """Stages in which it was killed, with how often: one kill of eight in the start-up."""
+        kills: collections.Counter = collections.Counter()
+        while True:
+            in_start_up = whole.start * moments.random() if moments.random() < 1 / 8 else math.inf
+            if self.attempt(in_start_up, after=whole.work * moments.random()):
+                return kills
+            kills["start-up" if in_start_up < math.inf else self.stage()] += 1
+
+    def stage(self) -> str:
+        """What the run was at, as far as its directories tell."""
+        at = "dense training, or scoring at the initialisation"
+        if any((self.folder / "dense").glob("*/stages.json")):
+            at = "scoring after the dense training, or rounds"
+        stages = self.folder / "run" / "stages.json"
+        done = json.loads(stages.read_text()) if stages.exists() else {}
+        after = {"ticket": "retraining", "retrain": "evaluation", "evaluate": "export and report"}
+        return ([at] + [name for stage, name in after.items() if stage in done])[-1]
 
 
 def compare(whole: pathlib.Path, killed: pathlib.Path) -> list[str]:

@@ -1,5 +1,7 @@
 """The Trainer: `model.fit`'s numbers, the papers' trajectory, and the same under every strategy."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -138,6 +140,45 @@ class TestTwoReplicas:
         for name in ("loss", "accuracy"):
             np.testing.assert_allclose([e[name] for e in found[0]], [e[name] for e in expected[0]], rtol=1e-5)
             assert found[1][name] == pytest.approx(expected[1][name], rel=1e-5)
+
+    def test_skip_a_step_together_where_half_precision_overflows_on_one(self):
+        policy, strategy = keras.config.dtype_policy(), two_replicas()
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            with strategy.scope():
+                model, optimizer = nets.build("sequential"), keras.optimizers.SGD(1e-3)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        before = weights(model)
+        x, y = nets.inputs_of(model, count=8)
+        x[5] *= (
+            1e3  # the share of the second; with the loss scaled by 32,768 beyond what half precision holds
+        )
+        trainer = Trainer(model, optimizer, strategy)
+        train(trainer, x, y, size=8, epochs=1)
+        assert np.asarray(trainer.optimizer.dynamic_scale.value) == 2.0**14
+        nets.assert_equal(weights(model), before)
+        train(trainer, x, y, size=8, epochs=15)
+        assert all(np.isfinite(value).all() for value in weights(model))
+        assert any((value != old).any() for value, old in zip(weights(model), before, strict=True))
+        for variable in model.weights:
+            copies = strategy.experimental_local_results(variable.value)
+            np.testing.assert_array_equal(*map(np.asarray, copies))
+
+    @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+    def test_agree_with_one_device_where_xla_compiles(self, policy):
+        before, found = keras.config.dtype_policy(), []
+        for strategy in (None, two_replicas()):
+            keras.config.set_dtype_policy(policy)
+            try:
+                with strategy.scope() if strategy else contextlib.nullcontext():
+                    model, optimizer = nets.build("sequential"), SGD(0.1, momentum=0.9)
+            finally:
+                keras.config.set_dtype_policy(before)
+            x, y = nets.inputs_of(model, count=22)
+            history = train(Trainer(model, optimizer, strategy, jit_compile=True), x, y, size=7)
+            found.append([row["loss"] for row in history])
+        assert found[1] == pytest.approx(found[0], rel=1e-2)
 
     def test_a_penalty_on_the_weights_counts_once(self):
         def net():
@@ -295,7 +336,7 @@ class TestTracing:
     def count(self, trainer):
         traces = []
         step = trainer._train_step
-        trainer._train_step = lambda batch: (traces.append(1), step(batch))[1]
+        trainer._train_step = lambda *arguments: (traces.append(1), step(*arguments))[1]
         return traces
 
     def test_is_done_once_for_all_epochs_and_fits(self):

@@ -229,16 +229,21 @@ class Trainer:
                 return kept
         # The variables are held, so that no new one can take over the id of one that is gone.
         traced = _Traced(
-            structure, self.model.variables, self._trace(self._train_step), self._trace(self._test_step)
+            structure,
+            self.model.variables,
+            train=self._trace(self._train_step, self._gradients),
+            test=self._trace(self._test_step, self._losses),
         )
         self._traced = [traced, *self._traced[: _STRUCTURES_KEPT - 1]]
         return traced
 
-    def _trace(self, step: Callable) -> Callable:
-        step = tf.function(step, jit_compile=True, autograph=False) if self.jit_compile else step
+    def _trace(self, step: Callable, compute: Callable) -> Callable:
+        """Many steps in one call, of which XLA compiles what a replica computes by itself."""
+        if self.jit_compile:
+            compute = tf.function(compute, jit_compile=True, autograph=False)
 
         def body(i, iterator):
-            self.strategy.run(step, args=(next(iterator),))
+            self.strategy.run(lambda batch: step(compute, batch), args=(next(iterator),))
             return i + 1
 
         @tf.function(autograph=False, reduce_retracing=True)
@@ -252,8 +257,33 @@ class Trainer:
 
         return run_steps
 
-    def _train_step(self, batch) -> None:
+    def _train_step(self, gradients, batch) -> None:
         x, y, size = self._own_share(batch)
+        slopes, logits, losses = gradients(x, y, size)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            slopes = self._overflowing_together(slopes)
+        self.optimizer.apply(slopes, self.model.trainable_variables)
+        self._count(y, logits, losses)
+
+    def _overflowing_together(self, slopes):
+        """The gradients; not finite where those of any replica are not, so that all skip the step.
+
+        Keras asks the first replica alone, or each for itself, and the others would take up what overflowed.
+        """
+        if self.strategy.num_replicas_in_sync == 1:
+            return slopes
+        dense = [tf.convert_to_tensor(slope) for slope in slopes if slope is not None]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(slope)) for slope in dense])
+        context = tf.distribute.get_replica_context()
+        overflows = context.all_reduce("SUM", tf.where(finite, 0.0, 1.0))
+        blot = tf.where(overflows > 0, np.nan, 0.0)
+        return [slope if slope is None else slope + tf.cast(blot, slope.dtype) for slope in slopes]
+
+    def _test_step(self, losses, batch) -> None:
+        x, y, _ = self._own_share(batch)
+        self._count(y, *losses(x, y))
+
+    def _gradients(self, x, y, size):
         with tf.GradientTape() as tape:
             logits = self.model(x, training=True)
             losses = _cross_entropy(y, logits)
@@ -262,14 +292,11 @@ class Trainer:
                 penalty = tf.add_n([tf.cast(extra, loss.dtype) for extra in self.model.losses])
                 loss += penalty / self.strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        self._count(y, logits, losses)
+        return tape.gradient(scaled, self.model.trainable_variables), logits, losses
 
-    def _test_step(self, batch) -> None:
-        x, y, _ = self._own_share(batch)
+    def _losses(self, x, y):
         logits = self.model(x, training=False)
-        self._count(y, logits, _cross_entropy(y, logits))
+        return logits, _cross_entropy(y, logits)
 
     def _own_share(self, batch):
         """This replica's examples, and the size of the global batch."""
