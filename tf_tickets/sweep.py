@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import functools
-import multiprocessing
-import os
 import pathlib
-import signal
 import statistics
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
@@ -26,6 +19,7 @@ from tf_tickets import run as command
 from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
+from tf_tickets.executors import local
 from tf_tickets.grid import Cell, Grid
 from tf_tickets.store import DenseDirectory, NotOurs, RunDirectory, read_json
 from tf_tickets.wording import duration, plural
@@ -40,13 +34,11 @@ Runs methods x sparsities x sanity checks x seeds, and more; trains every dense 
 Flags of one run hold for all of them. The same command goes on where it stopped.
 """
 if TYPE_CHECKING:
-    from tf_tickets.console import Console, SweepProgress
+    from tf_tickets.console import Console
 
 SWEEP = "The sweep"
 GROUPS = (SWEEP, *configuration.GROUPS)
 FAILURES = "failures.log"
-# Deaths of its process that a cell may be near before it is given up.
-MOST_DEATHS = 2
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -282,149 +274,11 @@ def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
         if run.config.pretrains and run.config.dense_dir in dense
     }
     with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
-        outcomes = _Crew(tasks, after, plan.jobs, plan.threads, progress).work()
-    failures = {
-        _named(tasks[key]): outcome for key, outcome in outcomes.items() if outcome.problem is not None
-    }
+        outcomes = local.Crew(tasks, after, plan.jobs, plan.threads, progress).work()
+    failures = {tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
     for label, outcome in failures.items():
         _log(plan, label, outcome)
     return failures
-
-
-def _named(task: Task) -> str:
-    return f"{task.label}, its dense training" if task.part == DENSE else task.label
-
-
-class _Crew:
-    """Processes at work on tasks.
-
-    Args:
-        tasks: by key, in the order in which they are wanted.
-        after: key of a task -> key of the one that must be done before.
-        jobs: processes.
-        threads: of each.
-        progress: what the person sees.
-    """
-
-    def __init__(
-        self, tasks: Mapping[str, Task], after: Mapping[str, str], jobs: int, threads: int, progress
-    ):
-        self.tasks, self.after, self.jobs, self.threads = tasks, after, jobs, threads
-        self.progress: SweepProgress = progress
-        self.waiting = deque(tasks)
-        self.suspects: deque[str] = deque()  # in flight when a process died; tried again one at a time
-        self.deaths: dict[str, int] = {}
-        self.outcomes: dict[str, Outcome] = {}
-        self.running: dict[concurrent.futures.Future, str] = {}
-        self.pool: concurrent.futures.ProcessPoolExecutor | None = None
-
-    def work(self) -> dict[str, Outcome]:
-        """Does all tasks; key -> how it ended."""
-        try:
-            while self.waiting or self.suspects or self.running:
-                self._submit()
-                done, _ = concurrent.futures.wait(
-                    self.running, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                died = []
-                for future in done:
-                    key = self.running.pop(future)
-                    try:
-                        self._finish(key, future.result())
-                    except BrokenProcessPool:
-                        died.append(key)
-                if died:
-                    self._bury([*died, *self.running.values()])
-            return self.outcomes
-        except BaseException:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-        finally:
-            self._close()
-
-    def _close(self) -> None:
-        """Ends the processes; none is left that could still be at work in a directory."""
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-        self.pool = None
-
-    def _submit(self) -> None:
-        while len(self.running) < self.jobs:
-            key = self._next()
-            if key is None:
-                return
-            if self.pool is None:
-                self.pool = _pool(self.jobs, self.threads)
-            try:
-                with _deaf_children():
-                    self.running[self.pool.submit(worker.perform, self.tasks[key])] = key
-            except BrokenProcessPool:  # one died that had nothing to do
-                self.waiting.appendleft(key)
-                self._bury(list(self.running.values()))
-                continue
-            if self.suspects or self.deaths.get(key):
-                return
-
-    def _next(self) -> str | None:
-        """A task that can start now."""
-        if self.suspects:
-            return None if self.running else self.suspects.popleft()
-        if any(self.deaths.get(key) for key in self.running.values()):
-            return None
-        for _ in range(len(self.waiting)):
-            key = self.waiting.popleft()
-            before = self.after.get(key)
-            if before is None or before in self.outcomes:
-                problem = before and self.outcomes[before].problem
-                if not problem:
-                    return key
-                self._finish(key, Outcome(0.0, None, f"its dense training failed: {problem}"))
-            else:
-                self.waiting.append(key)
-        return None
-
-    def _finish(self, key: str, outcome: Outcome) -> None:
-        self.outcomes[key] = outcome
-        task = self.tasks[key]
-        accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
-        ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
-        self.progress.finish(_named(task), task.cost, ending)
-
-    def _bury(self, keys: Sequence[str]) -> None:
-        """A process died, of what one of these did: each is tried again, alone."""
-        self.running.clear()
-        self._close()
-        for key in keys:
-            self.deaths[key] = self.deaths.get(key, 0) + 1
-            if self.deaths[key] < MOST_DEATHS:
-                self.suspects.append(key)
-            else:
-                self._finish(key, Outcome(0.0, None, "its process was killed, twice (out of memory?)"))
-
-
-def _pool(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
-    environment = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
-    return concurrent.futures.ProcessPoolExecutor(
-        jobs,
-        # A forked process would inherit TensorFlow's threads as they are, locked or not.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=worker.start,
-        initargs=(os.getpid(), threads, environment),
-    )
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started in here never hear of Ctrl-C, not even before they can ignore it."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def show_table(plan: Plan, show: Console) -> None:

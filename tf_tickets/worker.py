@@ -42,6 +42,11 @@ class Task:
     part: str
     cost: int
 
+    @property
+    def title(self) -> str:
+        """The task for people."""
+        return f"{self.label}, its dense training" if self.part == DENSE else self.label
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
