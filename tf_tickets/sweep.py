@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import pathlib
 import statistics
 import sys
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 
 from tf_tickets import config as configuration
-from tf_tickets import grid, worker
+from tf_tickets import grid, remote, worker
 from tf_tickets import run as command
 from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
-from tf_tickets.executors import local
+from tf_tickets.executors import EXECUTORS, Workplace, make_crew
 from tf_tickets.grid import Cell, Grid
 from tf_tickets.store import DenseDirectory, NotOurs, RunDirectory, read_json
 from tf_tickets.wording import duration, plural
@@ -48,15 +49,41 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     configuration.define_flags(values, lists=grid.AXES)
     define: Callable[[], dict[str, Any]] = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
-        "runs_dir", "runs", "Folder of the runs; finished ones are not run again.", **define()
+        "runs_dir",
+        "runs",
+        "Folder of the runs, a path or a URL (s3://...); finished ones are not run again.",
+        **define(),
     )
     flags.DEFINE_integer(
         "jobs",
         None,
         "Runs at a time. Default: as many as fill the cores with their --threads (here 1); one where there "
-        "is a GPU.",
+        "is a GPU; on Ray, as many as the cluster has room for.",
         lower_bound=1,
         **define(),
+    )
+    flags.DEFINE_enum(
+        "executor",
+        "local",
+        list(EXECUTORS),
+        "Where runs are done: in processes of this machine, or on a Ray cluster.",
+        **define(),
+    )
+    flags.DEFINE_string(
+        "ray_address",
+        None,
+        "The Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: one that is started on this machine.",
+        **define(),
+    )
+    flags.DEFINE_integer(
+        "cores_per_run",
+        None,
+        "Cores that Ray keeps for a run. Default: its --threads.",
+        lower_bound=1,
+        **define(),
+    )
+    flags.DEFINE_integer(
+        "gpus_per_run", 0, "GPUs that Ray keeps for a run, and shows it.", lower_bound=0, **define()
     )
     flags.DEFINE_bool(
         "controls",
@@ -101,16 +128,17 @@ class Planned:
     cell: Cell
     config: Config
     label: str
+    view: remote.View
 
-    @functools.cached_property
+    @property
     def directory(self) -> RunDirectory:
-        """Its run directory."""
-        return RunDirectory(self.config.run_dir, self.config.identity, "run")
+        """Its run directory, to be looked at."""
+        return RunDirectory(self.view.local(self.config.run_dir), self.config.identity, "run")
 
-    @functools.cached_property
+    @property
     def dense(self) -> DenseDirectory:
-        """The dense training that it shares."""
-        return DenseDirectory(self.config.dense_dir, self.config.dense_identity, "dense")
+        """The dense training that it shares, to be looked at."""
+        return DenseDirectory(self.view.local(self.config.dense_dir), self.config.dense_identity, "dense")
 
     @functools.cached_property
     def result(self) -> dict[str, Any] | None:
@@ -120,21 +148,25 @@ class Planned:
     @property
     def fresh_result(self) -> dict[str, Any] | None:
         """What result.json holds now; None where the run is not finished, or not this config's."""
+        directory = self.directory
         try:
-            if read_json(self.directory.config) != self.directory.identity:
+            if read_json(directory.config) != directory.identity:
                 return None
-            if self.directory.waits_for_export(self.config.export):
+            if directory.waits_for_export(self.config.export):
                 return None
-            result = read_json(self.directory.result)
+            result = read_json(directory.result)
             return result if isinstance(result["test_accuracy"], float) else None
         except (OSError, NotOurs, KeyError, TypeError):
             return None
 
     def task(self, part: str) -> Task:
         """The work in a process of its own."""
-        places = (f"--run_dir={self.config.run_dir}", f"--dense_dir={self.config.dense_dir}")
-        cost = self.config.recipe.epochs if part == DENSE else _cost(self.config)
-        return Task(self.label, (*self.cell.arguments, *places), part, cost)
+        config = self.config
+        places = (f"--run_dir={config.run_dir}", f"--dense_dir={config.dense_dir}")
+        cost = config.recipe.epochs if part == DENSE else _cost(config)
+        urls = tuple(place for place in (config.run_dir, config.dense_dir) if remote.is_url(place))
+        name = configuration.run_name(config)
+        return Task(self.label, (*self.cell.arguments, *places), part, cost, urls, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,15 +176,15 @@ class Plan:
     Attributes:
         runs: every cell.
         grid: their cells, and what was left out.
-        jobs: processes.
-        threads: of each.
+        place: where they are run.
+        view: of the folder of the runs.
         blind: made without looking at the data, to be shown, not to be run.
     """
 
     runs: tuple[Planned, ...]
     grid: Grid
-    jobs: int
-    threads: int
+    place: Workplace
+    view: remote.View
     blind: bool = False
 
     @property
@@ -188,7 +220,7 @@ class Plan:
             f"{len(dense):,} to train",
             "cost": f"{epochs + dense_epochs:,} epochs of training, {dense_epochs:,} of them dense{saved}",
             "time": self._time(epochs + dense_epochs),
-            "machine": f"{plural(self.jobs, 'run')} at a time, {plural(self.threads, 'thread')} each",
+            "machine": self.place.about,
         }
         if self.grid.silent:
             facts["left out"] = (
@@ -210,7 +242,9 @@ class Plan:
         ]
         if not rates:
             return "not known before the first run"
-        return f"about {duration(statistics.median(rates) * epochs / self.jobs)}, by the runs that are done"
+        jobs = self.place.jobs or 1
+        after = "" if self.place.jobs else " if one ran after another"
+        return f"about {duration(statistics.median(rates) * epochs / jobs)}{after}, by the runs that are done"
 
 
 def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
@@ -223,31 +257,64 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
     # A run alone takes all cores; of several at a time each takes one, unless told otherwise.
     if values.threads is None:
         values.threads = 1
+    _check_executor(values)
     if values["export"].using_default_value:
         values.export = []
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         command.load_tensorflow(configuration.default_threads())
     found = grid.read_grid(values, controls, _recipe)
-    folder = pathlib.Path(values.runs_dir)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--runs_dir={folder} is no directory.")
+    if not remote.is_url(values.runs_dir):
+        folder = pathlib.Path(values.runs_dir)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--runs_dir={folder} is no directory.")
+        if values.executor != "local":  # which need not be at work in this folder
+            values.runs_dir = str(folder.absolute())
+    view = remote.View(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
-    blind = values.dry_run and not (folder.is_dir() and any(folder.iterdir()))
+    blind = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
     runs: dict[str, Planned] = {}
     for cell in found.cells:
         config = grid.planned(cell, _recipe) if blind else _config(cell, values)
-        runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell)))
-    for run in runs.values():
-        run.directory.check()
-        run.dense.check()
-    jobs = values.jobs or (1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1))
-    return Plan(tuple(runs.values()), found, jobs, values.threads, blind)
+        runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell), view))
+    with view.speaking():
+        for run in runs.values():
+            run.directory.check()
+            run.dense.check()
+    return Plan(tuple(runs.values()), found, _workplace(values), view, blind)
+
+
+def _check_executor(values: flags.FlagValues) -> None:
+    """Refuses flags that mean nothing to the executor."""
+    for name, row in EXECUTORS.items():
+        for flag in row.flags:
+            if name != values.executor and values[flag].present:
+                raise ValueError(
+                    f"--{flag}={values[flag].value} is only for --executor={name}, not {values.executor}."
+                )
+
+
+def _workplace(values: flags.FlagValues) -> Workplace:
+    jobs = values.jobs
+    if jobs is None and values.executor == "local":
+        jobs = 1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1)
+    return Workplace(
+        executor=values.executor,
+        jobs=jobs,
+        threads=values.threads,
+        address=values.ray_address,
+        cores=values.cores_per_run or values.threads,
+        gpus=values.gpus_per_run,
+        runs_dir=values.runs_dir,
+    )
 
 
 def _config(cell: Cell, values: flags.FlagValues) -> Config:
     from tf_tickets import training
 
-    replicas = training.count_replicas(values.strategy)
+    if values.executor == "local":
+        replicas = training.count_replicas(values.strategy)
+    else:  # a run sees the GPUs that are kept for it, whatever this machine has
+        replicas = 1 if values.strategy == "none" else max(values.gpus_per_run, 1)
     return configuration.make_config(cell.values, worker.load_data(cell.values), replicas, values.runs_dir)
 
 
@@ -274,7 +341,8 @@ def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
         if run.config.pretrains and run.config.dense_dir in dense
     }
     with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
-        outcomes = local.Crew(tasks, after, plan.jobs, plan.threads, progress).work()
+        outcomes = make_crew(tasks, after, plan.place, progress).work()
+    plan.view.refresh()
     failures = {tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
     for label, outcome in failures.items():
         _log(plan, label, outcome)
@@ -306,20 +374,20 @@ def show_failures(plan: Plan, failures: Mapping[str, Outcome], show: Console) ->
     show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
     for label, outcome in failures.items():
         show.line(f"  {label}: {outcome.problem}")
-    show.line(f"details: {_runs_dir(plan) / FAILURES}")
+    show.line(f"details: {remote.join(_runs_dir(plan), FAILURES)}")
     return 1
 
 
 def _log(plan: Plan, label: str, outcome: Outcome) -> None:
     """Keeps a failure's details beside the runs."""
-    folder = _runs_dir(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / FAILURES, "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {label}: {outcome.problem}\n{outcome.details}\n")
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = f"{when} {label}: {outcome.problem}\n{outcome.details}\n"
+    remote.append(remote.join(_runs_dir(plan), FAILURES), text)
 
 
-def _runs_dir(plan: Plan) -> pathlib.Path:
-    return pathlib.Path(plan.runs[0].config.run_dir).parent
+def _runs_dir(plan: Plan) -> str:
+    run_dir = plan.runs[0].config.run_dir
+    return remote.parent(run_dir) if remote.is_url(run_dir) else os.path.dirname(run_dir)
 
 
 def _cost(config: Config) -> int:
