@@ -228,7 +228,8 @@ class _Remote(Directory):
     def finished(self, stage: str) -> dict[str, Any] | None:
         if self.fetched:
             return super().finished(stage)
-        return Directory(View(self.url).path, self.identity, self.label).finished(stage)
+        view = View(self.url)
+        return Directory(view.path, self.identity, self.label).finished(stage)
 
     def finish(self, stage: str, facts: Mapping[str, Any], outputs: Iterable[pathlib.Path] = ()) -> None:
         super().finish(stage, facts, list(outputs))
@@ -633,7 +634,7 @@ def _speaking(path: pathlib.Path, url: str) -> Iterator[None]:
         yield
     except (ValueError, OSError, RuntimeError) as error:
         error.args = tuple(map(_said, error.args))
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename is not None:
             error.filename = _said(error.filename)
         raise
 

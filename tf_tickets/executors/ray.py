@@ -116,6 +116,9 @@ class Crew:
         if deaths[key] >= most:
             return False
         self.agenda.put_back(key)
+        what = "node" if deaths is self.lost else "process"
+        title = self.agenda.tasks[key].title
+        self.agenda.progress.out.print(f"  {title}: its {what} died; tried again", markup=False)
         return True
 
     def _cancel(self, ray) -> None:
@@ -261,15 +264,19 @@ def _check_nodes(ray, visit, versions: Mapping[str, str], shared: str | None, pl
         raise ValueError(
             f"Node {asked[silent[0]]} of the Ray cluster did not answer in {SECONDS_TO_ANSWER:.0f} s."
         )
+    answers = 0
     for reference, host in asked.items():
         try:
             problem, _ = ray.get(reference)
-        except ray.exceptions.NodeDiedError:
-            continue
+            answers += 1
         except ray.exceptions.RayTaskError as error:
             problem = f"Node {host} of the Ray cluster cannot work: {_cause(error)}"
+        except ray.exceptions.RayError:  # Ray takes a while to notice that a node is gone
+            continue
         if problem is not None:
             raise ValueError(problem)
+    if not answers:
+        raise ValueError(f"No node of the Ray cluster is alive; those it had: {', '.join(asked.values())}.")
 
 
 def _has_room(resources: Mapping[str, float], place: Workplace) -> bool:
