@@ -37,7 +37,9 @@ def kill(node):
 
 
 def main():
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    # By default Ray takes half a minute to believe that a node is dead.
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": {"health_check_period_ms": 1000}}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=1) for _ in range(int(sys.argv[1]))]
     print(cluster.address, flush=True)
     for line in sys.stdin:

@@ -30,14 +30,17 @@ def started(*arguments, folder, **pipes):
         env=ENVIRONMENT,
         text=True,
         start_new_session=True,
-        stdout=subprocess.PIPE,
-        **pipes,
+        **{"stdout": subprocess.PIPE, **pipes},
     )
 
 
-def sweep(*arguments, folder):
-    """`python -m tf_tickets.sweep` at work."""
-    return started("-m", "tf_tickets.sweep", *arguments, folder=folder, stderr=subprocess.PIPE)
+def sweep(*arguments, folder, log=None):
+    """`python -m tf_tickets.sweep` at work; what it says goes to the file `log`, or to pipes."""
+    program = ("-m", "tf_tickets.sweep", *arguments)
+    if log is None:
+        return started(*program, folder=folder, stderr=subprocess.PIPE)
+    with open(log, "w") as file:
+        return started(*program, folder=folder, stdout=file, stderr=subprocess.STDOUT)
 
 
 def wait_for_line(program, start):

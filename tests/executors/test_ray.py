@@ -50,7 +50,8 @@ class Ray:
     exceptions, cloudpickle = Errors, Cloudpickle
     silent: ClassVar = print
 
-    def __init__(self, monkeypatch, script):
+    def __init__(self, monkeypatch, script, results=()):
+        self.results = dict(results)
         self.script, self.at_once, self.started, self.cancelled, self.shown = script, [], [], [], []
         self.out, self.pending = self, {}
         monkeypatch.setattr(ray, "_connected", lambda place: contextlib.nullcontext(self))
@@ -59,7 +60,7 @@ class Ray:
 
     def work(self, names, after=None, place=PLACE):
         tasks = {name: Task(name, (), DENSE if name.startswith("dense") else WHOLE, 1) for name in names}
-        outcomes = ray.Crew(tasks, after or {}, place, self).work()
+        outcomes = ray.Crew(tasks, after or {}, place, self, self.results.get).work()
         assert outcomes.keys() == tasks.keys()
         return {name: outcome.problem for name, outcome in outcomes.items()}
 
@@ -128,6 +129,11 @@ class TestCrew:
         assert Ray(monkeypatch, {"b": [error]}).work("abc") == dict.fromkeys("abc")
         found = Ray(monkeypatch, {"b": [error, Errors.NodeDiedError, error]}).work("abc")
         assert found == {"a": None, "b": "its process was killed, twice (out of memory?)", "c": None}
+
+    def test_does_not_repeat_what_a_node_had_just_finished(self, monkeypatch):
+        world = Ray(monkeypatch, {"b": [Errors.NodeDiedError]}, results={"b": FINE})
+        assert world.work("abc") == dict.fromkeys("abc")
+        assert world.started == ["a", "b", "c"]
 
     def test_takes_what_a_cell_says_for_its_outcome(self, monkeypatch):
         world = Ray(monkeypatch, {"b": [(None, Outcome(1.0, None, "diverged"))]})

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tf_tickets.console import SweepProgress
     from tf_tickets.worker import Outcome, Task
 
+    Found = Callable[[str], Outcome | None]
+
 
 @dataclasses.dataclass(frozen=True)
 class Workplace:
@@ -52,32 +54,42 @@ class Executor:
 
     Attributes:
         about: a workplace of this kind for people.
-        crew: (tasks, after, workplace, progress) -> Crew; see `Agenda` for the first two and the last.
+        crew: arguments of `make_crew` -> Crew.
         flags: of a sweep, that mean something here only.
     """
 
     about: Callable[[Workplace], str]
-    crew: Callable[[Mapping[str, Task], Mapping[str, str], Workplace, SweepProgress], Crew]
+    crew: Callable[[Mapping[str, Task], Mapping[str, str], Workplace, SweepProgress, Found], Crew]
     flags: tuple[str, ...] = ()
 
 
 def make_crew(
-    tasks: Mapping[str, Task], after: Mapping[str, str], place: Workplace, progress: SweepProgress
+    tasks: Mapping[str, Task],
+    after: Mapping[str, str],
+    place: Workplace,
+    progress: SweepProgress,
+    found: Found,
 ) -> Crew:
-    """Who will do the tasks at the workplace."""
-    return EXECUTORS[place.executor].crew(tasks, after, place, progress)
+    """Who will do the tasks at the workplace.
+
+    Args:
+        tasks, after, progress: see `Agenda`.
+        place: where.
+        found: key of a task -> how it ended, by what lies in its directory; None if it did not end there.
+    """
+    return EXECUTORS[place.executor].crew(tasks, after, place, progress, found)
 
 
-def _local_crew(tasks, after, place, progress) -> Crew:
+def _local_crew(tasks, after, place, progress, found) -> Crew:
     from tf_tickets.executors import local
 
     return local.Crew(tasks, after, place.jobs, place.threads, progress)
 
 
-def _ray_crew(tasks, after, place, progress) -> Crew:
+def _ray_crew(tasks, after, place, progress, found) -> Crew:
     from tf_tickets.executors import ray
 
-    return ray.Crew(tasks, after, place, progress)
+    return ray.Crew(tasks, after, place, progress, found)
 
 
 def _about_local(place: Workplace) -> str:

@@ -22,11 +22,13 @@ from tf_tickets.worker import Outcome, Task
 
 if TYPE_CHECKING:
     from tf_tickets.console import SweepProgress
+    from tf_tickets.executors import Found
 
 # Deaths of its process that a cell is given up after, and deaths of the node that it was on. The first may be
 # its own doing; the second, on machines that can be taken away at any time, hardly ever are.
 MOST_DEATHS = 2
 MOST_LOST_NODES = 20
+KILLED = "process was killed, twice (out of memory?)"
 PACKAGES = ("tf_tickets", "tensorflow", "keras")
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 60.0
@@ -39,12 +41,18 @@ class Crew:
     Args:
         tasks, after, progress: see `Agenda`.
         place: the cluster, and what each task has of it.
+        found: see `make_crew`.
     """
 
     def __init__(
-        self, tasks: Mapping[str, Task], after: Mapping[str, str], place: Workplace, progress: SweepProgress
+        self,
+        tasks: Mapping[str, Task],
+        after: Mapping[str, str],
+        place: Workplace,
+        progress: SweepProgress,
+        found: Found,
     ):
-        self.agenda, self.place = Agenda(tasks, after, progress), place
+        self.agenda, self.place, self.found = Agenda(tasks, after, progress), place, found
         self.sweep = uuid.uuid4().hex
         self.running: dict[Any, str] = {}
         self.killed: dict[str, int] = {}
@@ -96,11 +104,11 @@ class Crew:
             try:
                 problem, outcome = ray.get(reference)
             except (errors.NodeDiedError, errors.ObjectLostError):
-                again = self._may_try_again(key, self.lost, MOST_LOST_NODES)
-                outcome = None if again else _lost(f"its node died, {MOST_LOST_NODES} times")
+                outcome = self._bury(key, self.lost, MOST_LOST_NODES, "node died, {} times")
             except (errors.WorkerCrashedError, errors.OutOfMemoryError):
-                again = self._may_try_again(key, self.killed, MOST_DEATHS)
-                outcome = None if again else _lost("its process was killed, twice (out of memory?)")
+                outcome = self._bury(
+                    key, self.killed, MOST_DEATHS, "process was killed, twice (out of memory?)"
+                )
             except errors.RayTaskError as error:  # whatever is a cell's own fault is told, not raised
                 raise RuntimeError(f"A node of the Ray cluster cannot work: {_cause(error)}") from error
             except errors.RayError as error:
@@ -111,15 +119,19 @@ class Crew:
             if outcome is not None:
                 self.agenda.finish(key, outcome)
 
-    def _may_try_again(self, key: str, deaths: dict[str, int], most: int) -> bool:
+    def _bury(self, key: str, deaths: dict[str, int], most: int, words: str) -> Outcome | None:
+        """How a task ended whose node or process died; None where it is tried again."""
         deaths[key] = deaths.get(key, 0) + 1
+        outcome = self.found(key)
+        if outcome is not None:  # it was at its very end
+            return outcome
         if deaths[key] >= most:
-            return False
+            return Outcome(0.0, None, f"its {words.format(most)}")
         self.agenda.put_back(key)
         what = "node" if deaths is self.lost else "process"
         title = self.agenda.tasks[key].title
         self.agenda.progress.out.print(f"  {title}: its {what} died; tried again", markup=False)
-        return True
+        return None
 
     def _cancel(self, ray) -> None:
         """Ends the tasks; none is left that could still be at work in a directory."""
@@ -281,10 +293,6 @@ def _check_nodes(ray, visit, versions: Mapping[str, str], shared: str | None, pl
 
 def _has_room(resources: Mapping[str, float], place: Workplace) -> bool:
     return resources.get("CPU", 0) >= place.cores and resources.get("GPU", 0) >= place.gpus
-
-
-def _lost(problem: str) -> Outcome:
-    return Outcome(0.0, None, problem)
 
 
 def _cause(error: Any) -> str:
