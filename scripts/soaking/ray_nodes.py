@@ -1,7 +1,7 @@
 """Kills and replaces nodes of a Ray cluster at random moments of a sweep, and compares it with a local one.
 
-Says how many cells were lost, how many finished ones were repeated, and how many equal those of the local sweep
-to the bit; the exit code is 0 if none was lost, none repeated, and all are equal.
+Says how many cells were lost, how many finished ones were repeated, and how many equal those of the local
+sweep to the bit; the exit code is 0 if none was lost, none repeated, and all are equal.
 """
 
 import argparse
@@ -79,8 +79,8 @@ def soak(folder: pathlib.Path, asked: argparse.Namespace) -> int:
     equal = sum(found.get(name) == value for name, value in wanted.items())
     lost = len(wanted.keys() - found.keys())
     print(
-        f"{len(wanted)} cells, {kills} nodes killed: {lost} lost, {len(repeated)} repeated, {equal} equal to those "
-        "of a local sweep"
+        f"{len(wanted)} cells, {kills} nodes killed: {lost} lost, {len(repeated)} repeated, {equal} equal to "
+        "those of a local sweep"
     )
     return int(bool(lost or repeated or equal < len(wanted) or program.returncode or not wanted))
 

@@ -106,9 +106,7 @@ class Crew:
             except (errors.NodeDiedError, errors.ObjectLostError):
                 outcome = self._bury(key, self.lost, MOST_LOST_NODES, "node died, {} times")
             except (errors.WorkerCrashedError, errors.OutOfMemoryError):
-                outcome = self._bury(
-                    key, self.killed, MOST_DEATHS, "process was killed, twice (out of memory?)"
-                )
+                outcome = self._bury(key, self.killed, MOST_DEATHS, KILLED)
             except errors.RayTaskError as error:  # whatever is a cell's own fault is told, not raised
                 raise RuntimeError(f"A node of the Ray cluster cannot work: {_cause(error)}") from error
             except errors.RayError as error:
