@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -11,7 +12,7 @@ pytest.importorskip("ray")
 
 from tests.executors.nodes import Nodes, sweep, wait_for_line
 
-SMALL = ("--model=mlp_24_16", "--epochs=2", "--sparsity=0.8")
+SMALL = ("--model=mlp_24_16", "--epochs=20", "--sparsity=0.8")
 # 4 runs that share 2 dense networks.
 GRID = (*SMALL, "--method=lt,hybrid", "--seed=0-1")
 RUNS, NETWORKS = 4, 2
@@ -46,7 +47,7 @@ class Story:
             self.local = results(folder / "local")
 
             self.copied = folder / "copied"
-            arguments = (*SMALL, "--epochs=2000", "--method=lt", f"--runs_dir=file://{self.copied}")
+            arguments = (*SMALL, "--epochs=4000", "--method=lt", f"--runs_dir=file://{self.copied}")
             long = sweep(*arguments, *on_ray, folder=folder)
             while not list(self.copied.rglob(".holder.json")):
                 assert long.poll() is None, long.communicate()
@@ -70,7 +71,8 @@ def test_a_sweep_that_loses_a_node_loses_no_cell(story):
     out, err, code = story.finished
     assert (code, err) == (0, "")
     assert len(results(story.runs)) == RUNS
-    assert "its node died; tried again" in out
+    # Or it was found to have ended, where the node died at its very end.
+    assert "its node died; tried again" in out or re.search(r": 0\.\d{4} in 0 s;", out)
     assert f"[{RUNS + NETWORKS}/{RUNS + NETWORKS}]" in out
 
 

@@ -10,6 +10,8 @@ import logging
 import os
 import pathlib
 import socket
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -188,10 +190,14 @@ def _connected(place: Workplace) -> Iterator[Any]:
         _check_reachable(place.address)
     with _silent(ray):
         try:
-            ray.init(address=place.address or "local", **options)
+            with _without_remarks():
+                ray.init(address=place.address or "local", **options)
         except (OSError, RuntimeError, ValueError, SystemExit) as error:  # Ray exits where it finds no peer
             reason = "it does not answer as Ray does" if isinstance(error, SystemExit) else _line(error)
-            raise ValueError(f"--ray_address={place.address} cannot be used: {reason}") from error
+            hint = (
+                "" if place.address is None else " (Where the cluster asks for a token: RAY_AUTH_MODE=token.)"
+            )
+            raise ValueError(f"--ray_address={place.address} cannot be used: {reason}{hint}") from error
         try:
             yield ray
         finally:
@@ -215,6 +221,21 @@ def _check_reachable(address: str) -> None:
         raise ValueError(
             f"--ray_address={named} cannot be reached: {error}. Is the cluster running (ray start --head)?"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Holds back what Ray's own code writes to standard error; the error that it raises says enough."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 @contextlib.contextmanager
