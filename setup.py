@@ -27,7 +27,15 @@ REQUIRES = [
     "tf_keras>=2.20.1",  # what tensorflow-model-optimization calls Keras
 ]
 
+# Sweeps on Ray, and directories at URLs; each kind of store has a package of its own beside (s3fs, gcsfs,
+# adlfs, ...). Tested with Ray 2.60.0 and fsspec 2026.9.0.
+RAY = [
+    "fsspec>=2024.2",
+    "ray>=2.40",
+]
+
 DEVELOPMENT = [
+    *RAY,
     "hypothesis>=6.100",
     "mypy>=1.15",
     "pytest>=8.0",
@@ -46,5 +54,5 @@ setup(
     package_data={"tf_tickets.reporting": ["page.html"]},
     python_requires=">=3.10,<3.14",
     install_requires=REQUIRES,
-    extras_require={"dev": DEVELOPMENT},
+    extras_require={"dev": DEVELOPMENT, "ray": RAY},
 )

@@ -21,6 +21,7 @@ from absl import flags
 
 from tf_tickets import Ticket, sweep, worker
 from tf_tickets.console import Console, SweepProgress
+from tf_tickets.executors import local
 from tf_tickets.store import NotOurs
 from tf_tickets.worker import DENSE, WHOLE, Outcome, Task
 
@@ -455,7 +456,7 @@ class World:
 
     def __init__(self, monkeypatch, script):
         self.script, self.pools, self.done, self.at_once = script, [], [], []
-        monkeypatch.setattr(sweep, "_pool", self.pool)
+        monkeypatch.setattr(local, "_pool", self.pool)
         monkeypatch.setattr(concurrent.futures, "wait", self.wait)
 
     def pool(self, jobs, threads):
@@ -483,7 +484,7 @@ class World:
 
     def work(self, tasks, after=None, jobs=2):
         tasks = {name: Task(name, (), DENSE if name.startswith("dense") else WHOLE, 1) for name in tasks}
-        outcomes = sweep._Crew(tasks, after or {}, jobs, 1, self).work()
+        outcomes = local.Crew(tasks, after or {}, jobs, 1, self).work()
         assert outcomes.keys() == tasks.keys()
         return {name: outcome.problem for name, outcome in outcomes.items()}
 
@@ -542,7 +543,7 @@ class TestCrew:
 
     def test_starts_processes_that_never_hear_of_ctrl_c(self):
         program = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('at work')"
-        with sweep._deaf_children():
+        with local._deaf_children():
             deaf = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert (deaf.returncode, deaf.stdout) == (0, "at work\n")
         assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

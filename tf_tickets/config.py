@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
+from tf_tickets import remote
 from tf_tickets.data.recipe import SCHEDULES, Recipe
 from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDINGS, SAMPLINGS, Method
 from tf_tickets.sanity.checks import CHECKS, NO_CHECK, check_row
@@ -351,7 +352,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         PLACES,
         "run_dir",
         None,
-        "Where the run goes. Default: runs/NAME-HASH, named after the config.",
+        "Where the run goes, a path or a URL (s3://...). Default: runs/NAME-HASH, named after the config.",
     )
     define(
         flags.DEFINE_string,
@@ -359,6 +360,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         "dense_dir",
         None,
         "The dense training that runs share. Default: RUN_DIR/../dense/HASH.",
+    )
+    define(
+        flags.DEFINE_bool,
+        PLACES,
+        "take_over",
+        False,
+        "Work in directories at URLs although another process has marked them as its own: it is dead.",
     )
     define(
         flags.DEFINE_list,
@@ -612,7 +620,13 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_
     if config.ticket is None and _choice(values).sees_data:
         config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
     config = dataclasses.replace(config, data_fingerprint=dataset.fingerprint, run_dir="", dense_dir="")
-    return _placed(config, values, runs_dir)
+    config = _placed(config, values, runs_dir)
+    if values.take_over and not (remote.is_url(config.run_dir) or remote.is_url(config.dense_dir)):
+        raise ValueError(
+            f"--take_over is for directories at URLs. Where --run_dir is a path, as {config.run_dir} is, a "
+            "process that is dead holds nothing."
+        )
+    return config
 
 
 def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> Config:
@@ -674,10 +688,10 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
 
 def _placed(config: Config, values: flags.FlagValues, runs_dir: str) -> Config:
     """The config with its directories."""
-    run_dir = values.run_dir or os.path.join(runs_dir, run_name(config))
-    parent = os.path.dirname(os.path.abspath(run_dir))
-    dense_dir = values.dense_dir or os.path.join(parent, "dense", digest(config.dense_identity))
-    if os.path.abspath(run_dir) == os.path.abspath(dense_dir):
+    run_dir = values.run_dir or remote.join(runs_dir, run_name(config))
+    parent = remote.parent(run_dir)
+    dense_dir = values.dense_dir or remote.join(parent, "dense", digest(config.dense_identity))
+    if remote.same(run_dir, dense_dir):
         raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
     return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tf_tickets import config as configuration
-from tf_tickets import grid, results, sweep
+from tf_tickets import grid, remote, results, sweep
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
@@ -46,7 +46,7 @@ class Findings:
     baselines: tuple[Verdict, ...]
     silent: Mapping[str, str]
     failures: Mapping[str, str]
-    runs: tuple[pathlib.Path, ...]
+    runs: tuple[pathlib.Path | str, ...]
     margin: float
     alpha: float
 
@@ -232,7 +232,7 @@ def investigate(plan: sweep.Plan, margin: float, alpha: float, show: Console) ->
     """Runs what is missing, and judges."""
     plan.show(show)
     failures = sweep.run_plan(plan, show)
-    paths = [pathlib.Path(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
+    paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
     found = results.experiments(results.load(paths)) if paths else []
     verdicts: list[Verdict] = []
     beside: list[Verdict] = []
@@ -248,6 +248,10 @@ def investigate(plan: sweep.Plan, margin: float, alpha: float, show: Console) ->
     problems = {label: outcome.problem or "" for label, outcome in failures.items()}
     problems |= {problem: "left out" for experiment in found for problem in experiment.problems}
     return Findings(tuple(verdicts), tuple(beside), plan.grid.silent, problems, tuple(paths), margin, alpha)
+
+
+def _place(run_dir: str) -> pathlib.Path | str:
+    return run_dir if remote.is_url(run_dir) else pathlib.Path(run_dir)
 
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:

@@ -26,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets import callbacks, layers, models, pruning, training
+from tf_tickets import callbacks, layers, models, pruning, remote, training
 from tf_tickets.config import Config
 from tf_tickets.console import Console, EpochLog, bar
 from tf_tickets.data import Dataset, Examples
@@ -49,7 +49,12 @@ from tf_tickets.wording import plural
 
 
 def run(
-    config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console, wait: bool = False
+    config: Config,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    show: Console,
+    wait: bool = False,
+    take_over: bool = False,
 ) -> dict[str, Any]:
     """Makes one ticket from data to export, and returns what result.json holds.
 
@@ -60,8 +65,9 @@ def run(
         config, dataset, strategy: what to run, on what, where.
         show: what the person sees.
         wait: for another process at work in the run's directory; otherwise that is an error.
+        take_over: a directory at a URL, from a process that is dead.
     """
-    job = prepare(config, dataset, strategy, show)
+    job = prepare(config, dataset, strategy, show, take_over)
     with _together(job), _alone(job, wait):
         pretrain(job)
         ticket = find_ticket(job)
@@ -127,14 +133,20 @@ class Job:
         return Curriculum(self.dataset, shuffle=True)
 
 
-def prepare(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console) -> Job:
+def prepare(
+    config: Config,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    show: Console,
+    take_over: bool = False,
+) -> Job:
     """Builds the model, claims the directories, shows the plan. Errors come before work."""
     team = training.Team(strategy)
     team.agree("what to run, and by which versions", json.dumps([config.identity, _versions()]))
     if not team.chief:
         config, show = _assisting(config), Console.silent()
-    directory = RunDirectory(config.run_dir, config.identity, "run")
-    dense = DenseDirectory(config.dense_dir, config.dense_identity, "dense")
+    directory = remote.run_directory(config.run_dir, config.identity, take_over)
+    dense = remote.dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
     directory.check()
     dense.check()
     recipe = config.recipe
@@ -201,10 +213,15 @@ def _check_pruning_data(job: Job) -> None:
 
 
 def pretrain_only(
-    config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, show: Console, wait: bool = False
+    config: Config,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    show: Console,
+    wait: bool = False,
+    take_over: bool = False,
 ) -> None:
     """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
-    job = prepare(config, dataset, strategy, show)
+    job = prepare(config, dataset, strategy, show, take_over)
     with _together(job), _alone(job, wait):
         pretrain(job)
 
@@ -221,7 +238,7 @@ def _assisting(config: Config) -> Config:
 @contextlib.contextmanager
 def _alone(job: Job, wait: bool) -> Iterator[None]:
     """For the duration, no other process works in the run's directory."""
-    waiting = f"waiting for another process, at work in {job.directory.path}"
+    waiting = f"waiting for another process, at work in {job.directory.where}"
     with job.directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
         _copy_of_chiefs(job, job.directory)
         yield
@@ -268,7 +285,7 @@ def pretrain(job: Job) -> None:
     needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
     if not (config.pretrains and needed):
         return
-    waiting = f"waiting for another process, at work in {dense.path}"
+    waiting = f"waiting for another process, at work in {dense.where}"
     with dense.claim().locked(lambda holder: show.line(f"{waiting} ({holder})")):
         _copy_of_chiefs(job, dense)
         rewind = config.rewind_epoch
@@ -279,7 +296,7 @@ def pretrain(job: Job) -> None:
             epochs = range(job.recipe.epochs)
             _train(job, dense, "train", job.pretraining, epochs, job.recipe.learning_rate_at, kept)
         else:
-            show.line(f"dense training: done before, in {dense.path}")
+            show.line(f"dense training: done before, in {dense.where}")
             dense.forget_checkpoints()
         if rewind is not None and not dense.epoch_weights(rewind).exists():
             show.line(f"dense training, again up to epoch {rewind}, to rewind to")
@@ -813,8 +830,8 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
             f"{', XLA' if config.jit_compile else ''}",
-            "run": str(job.directory.path),
-            **({"dense": str(job.dense.path)} if config.pretrains else {}),
+            "run": job.directory.where,
+            **({"dense": job.dense.where} if config.pretrains else {}),
         },
     )
     job.show.line("")
@@ -858,6 +875,6 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
     facts["size, compressed"] = size
     facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     for format in job.config.export:
-        facts[f"export, {format}"] = str(directory.export(format))
-    facts["all of it"] = str(directory.path)
+        facts[f"export, {format}"] = os.path.join(directory.where, directory.export(format).name)
+    facts["all of it"] = directory.where
     show.facts("result", facts)

@@ -13,6 +13,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tf_tickets import remote
 from tf_tickets.config import Config
 from tf_tickets.methods import METHODS, Method
 from tf_tickets.reporting import reading
@@ -64,7 +65,7 @@ class Run:
     """One run directory.
 
     Attributes:
-        path: where it is.
+        path: where it is; the text of a URL.
         status: `"finished"`, `"unfinished"` (no result.json yet) or `"broken"`, which `problem` explains.
         config: every field of the run's config; of a broken run what could be read of it.
         result: what result.json holds; empty where there is none.
@@ -72,7 +73,7 @@ class Run:
         written: when result.json was, in seconds of the epoch.
     """
 
-    path: pathlib.Path
+    path: pathlib.Path | str
     status: str
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -217,8 +218,8 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
     """Reads runs, each directory once, sorted by path.
 
     Args:
-        paths: run directories, or folders that are searched for them at any depth. The shared dense trainings
-            and the rounds within a run are no runs.
+        paths: run directories, or folders that are searched for them at any depth; or URLs of such
+            (`s3://bucket/runs`). The shared dense trainings and the rounds within a run are no runs.
 
     Raises:
         FileNotFoundError: a path does not exist.
@@ -230,22 +231,26 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
         >>> {run.arm.label: run.accuracy for run in runs if run.status == "finished"}
     """
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    found: dict[pathlib.Path, pathlib.Path] = {}
-    for path in map(pathlib.Path, paths):
-        if not path.exists():
+    found: dict[pathlib.Path | str, Run] = {}
+    for path in paths:
+        view = remote.View(path)
+        if not view.exists:
             raise FileNotFoundError(
                 f"{path} does not exist. Give run directories, or folders that hold them."
             )
-        if not path.is_dir():
+        if not view.path.is_dir():
             raise NotADirectoryError(f"{path} is a file. Give run directories, or folders that hold them.")
-        for directory in reading.find(path):
-            found.setdefault(directory.resolve(), directory)
+        for directory in reading.find(view.path):
+            name = view.named(directory)
+            real = directory.resolve() if isinstance(name, pathlib.Path) else name
+            if real not in found:
+                found[real] = Run(name, **vars(reading.read(directory)))
     if not found:
         raise ValueError(
             f"There is no run in {', '.join(map(str, paths)) or 'no folder'}. "
             "A run's directory holds config.json and result.json (python -m tf_tickets.run makes them)."
         )
-    return [Run(directory, **vars(reading.read(directory))) for directory in sorted(found.values())]
+    return sorted(found.values(), key=lambda run: pathlib.Path(run.path))
 
 
 def experiments(runs: Iterable[Run]) -> list[Experiment]:

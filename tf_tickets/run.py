@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         strategy = training.make_strategy(values.strategy)
         dataset = load_data(values)
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
-        pipeline.run(config, dataset, strategy, Console())
+        pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over)
     except EXPECTED as error:
         return fail(str(error))
     except KeyboardInterrupt as interrupt:

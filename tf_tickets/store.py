@@ -152,6 +152,11 @@ class Directory:
         return f"Delete {self.path} to make all of it again."
 
     @property
+    def where(self) -> str:
+        """The directory for people."""
+        return str(self.path)
+
+    @property
     def config(self) -> pathlib.Path:
         """What the directory belongs to."""
         return self.path / "config.json"

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import functools
-import multiprocessing
 import os
 import pathlib
-import signal
 import statistics
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
 
 from tf_tickets import config as configuration
-from tf_tickets import grid, worker
+from tf_tickets import grid, remote, worker
 from tf_tickets import run as command
 from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
+from tf_tickets.executors import EXECUTORS, Workplace, make_crew
 from tf_tickets.grid import Cell, Grid
 from tf_tickets.store import DenseDirectory, NotOurs, RunDirectory, read_json
 from tf_tickets.wording import duration, plural
@@ -40,13 +35,11 @@ Runs methods x sparsities x sanity checks x seeds, and more; trains every dense 
 Flags of one run hold for all of them. The same command goes on where it stopped.
 """
 if TYPE_CHECKING:
-    from tf_tickets.console import Console, SweepProgress
+    from tf_tickets.console import Console
 
 SWEEP = "The sweep"
 GROUPS = (SWEEP, *configuration.GROUPS)
 FAILURES = "failures.log"
-# Deaths of its process that a cell may be near before it is given up.
-MOST_DEATHS = 2
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -56,15 +49,41 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     configuration.define_flags(values, lists=grid.AXES)
     define: Callable[[], dict[str, Any]] = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
-        "runs_dir", "runs", "Folder of the runs; finished ones are not run again.", **define()
+        "runs_dir",
+        "runs",
+        "Folder of the runs, a path or a URL (s3://...); finished ones are not run again.",
+        **define(),
     )
     flags.DEFINE_integer(
         "jobs",
         None,
         "Runs at a time. Default: as many as fill the cores with their --threads (here 1); one where there "
-        "is a GPU.",
+        "is a GPU; on Ray, as many as the cluster has room for.",
         lower_bound=1,
         **define(),
+    )
+    flags.DEFINE_enum(
+        "executor",
+        "local",
+        list(EXECUTORS),
+        "Where runs are done: in processes of this machine, or on a Ray cluster.",
+        **define(),
+    )
+    flags.DEFINE_string(
+        "ray_address",
+        None,
+        "The Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: one that is started on this machine.",
+        **define(),
+    )
+    flags.DEFINE_integer(
+        "cores_per_run",
+        None,
+        "Cores that Ray keeps for a run. Default: its --threads.",
+        lower_bound=1,
+        **define(),
+    )
+    flags.DEFINE_integer(
+        "gpus_per_run", 0, "GPUs that Ray keeps for a run, and shows it.", lower_bound=0, **define()
     )
     flags.DEFINE_bool(
         "controls",
@@ -109,16 +128,17 @@ class Planned:
     cell: Cell
     config: Config
     label: str
+    view: remote.View
 
-    @functools.cached_property
+    @property
     def directory(self) -> RunDirectory:
-        """Its run directory."""
-        return RunDirectory(self.config.run_dir, self.config.identity, "run")
+        """Its run directory, to be looked at."""
+        return RunDirectory(self.view.local(self.config.run_dir), self.config.identity, "run")
 
-    @functools.cached_property
+    @property
     def dense(self) -> DenseDirectory:
-        """The dense training that it shares."""
-        return DenseDirectory(self.config.dense_dir, self.config.dense_identity, "dense")
+        """The dense training that it shares, to be looked at."""
+        return DenseDirectory(self.view.local(self.config.dense_dir), self.config.dense_identity, "dense")
 
     @functools.cached_property
     def result(self) -> dict[str, Any] | None:
@@ -128,21 +148,25 @@ class Planned:
     @property
     def fresh_result(self) -> dict[str, Any] | None:
         """What result.json holds now; None where the run is not finished, or not this config's."""
+        directory = self.directory
         try:
-            if read_json(self.directory.config) != self.directory.identity:
+            if read_json(directory.config) != directory.identity:
                 return None
-            if self.directory.waits_for_export(self.config.export):
+            if directory.waits_for_export(self.config.export):
                 return None
-            result = read_json(self.directory.result)
+            result = read_json(directory.result)
             return result if isinstance(result["test_accuracy"], float) else None
         except (OSError, NotOurs, KeyError, TypeError):
             return None
 
     def task(self, part: str) -> Task:
         """The work in a process of its own."""
-        places = (f"--run_dir={self.config.run_dir}", f"--dense_dir={self.config.dense_dir}")
-        cost = self.config.recipe.epochs if part == DENSE else _cost(self.config)
-        return Task(self.label, (*self.cell.arguments, *places), part, cost)
+        config = self.config
+        places = (f"--run_dir={config.run_dir}", f"--dense_dir={config.dense_dir}")
+        cost = config.recipe.epochs if part == DENSE else _cost(config)
+        urls = tuple(place for place in (config.run_dir, config.dense_dir) if remote.is_url(place))
+        name = configuration.run_name(config)
+        return Task(self.label, (*self.cell.arguments, *places), part, cost, urls, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,15 +176,15 @@ class Plan:
     Attributes:
         runs: every cell.
         grid: their cells, and what was left out.
-        jobs: processes.
-        threads: of each.
+        place: where they are run.
+        view: of the folder of the runs.
         blind: made without looking at the data, to be shown, not to be run.
     """
 
     runs: tuple[Planned, ...]
     grid: Grid
-    jobs: int
-    threads: int
+    place: Workplace
+    view: remote.View
     blind: bool = False
 
     @property
@@ -196,7 +220,7 @@ class Plan:
             f"{len(dense):,} to train",
             "cost": f"{epochs + dense_epochs:,} epochs of training, {dense_epochs:,} of them dense{saved}",
             "time": self._time(epochs + dense_epochs),
-            "machine": f"{plural(self.jobs, 'run')} at a time, {plural(self.threads, 'thread')} each",
+            "machine": self.place.about,
         }
         if self.grid.silent:
             facts["left out"] = (
@@ -218,7 +242,9 @@ class Plan:
         ]
         if not rates:
             return "not known before the first run"
-        return f"about {duration(statistics.median(rates) * epochs / self.jobs)}, by the runs that are done"
+        jobs = self.place.jobs or 1
+        after = "" if self.place.jobs else " if one ran after another"
+        return f"about {duration(statistics.median(rates) * epochs / jobs)}{after}, by the runs that are done"
 
 
 def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
@@ -228,34 +254,72 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
         values: parsed flags of a sweep.
         controls: see `grid.read_grid`.
     """
+    if values.strategy == "multi_worker":
+        raise ValueError(
+            "--strategy=multi_worker joins machines for one run (python -m tf_tickets.run on each of them). "
+            "A sweep uses several machines with --executor=ray."
+        )
     # A run alone takes all cores; of several at a time each takes one, unless told otherwise.
     if values.threads is None:
         values.threads = 1
+    _check_executor(values)
     if values["export"].using_default_value:
         values.export = []
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         command.load_tensorflow(configuration.default_threads())
     found = grid.read_grid(values, controls, _recipe)
-    folder = pathlib.Path(values.runs_dir)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--runs_dir={folder} is no directory.")
+    if not remote.is_url(values.runs_dir):
+        folder = pathlib.Path(values.runs_dir)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--runs_dir={folder} is no directory.")
+        if values.executor != "local":  # which need not be at work in this folder
+            values.runs_dir = str(folder.absolute())
+    view = remote.View(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
-    blind = values.dry_run and not (folder.is_dir() and any(folder.iterdir()))
+    blind = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
     runs: dict[str, Planned] = {}
     for cell in found.cells:
         config = grid.planned(cell, _recipe) if blind else _config(cell, values)
-        runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell)))
-    for run in runs.values():
-        run.directory.check()
-        run.dense.check()
-    jobs = values.jobs or (1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1))
-    return Plan(tuple(runs.values()), found, jobs, values.threads, blind)
+        runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell), view))
+    with view.speaking():
+        for run in runs.values():
+            run.directory.check()
+            run.dense.check()
+    return Plan(tuple(runs.values()), found, _workplace(values), view, blind)
+
+
+def _check_executor(values: flags.FlagValues) -> None:
+    """Refuses flags that mean nothing to the executor."""
+    for name, row in EXECUTORS.items():
+        for flag in row.flags:
+            if name != values.executor and values[flag].present:
+                raise ValueError(
+                    f"--{flag}={values[flag].value} is only for --executor={name}, not {values.executor}."
+                )
+
+
+def _workplace(values: flags.FlagValues) -> Workplace:
+    jobs = values.jobs
+    if jobs is None and values.executor == "local":
+        jobs = 1 if _has_gpu() else max(configuration.default_threads() // values.threads, 1)
+    return Workplace(
+        executor=values.executor,
+        jobs=jobs,
+        threads=values.threads,
+        address=values.ray_address,
+        cores=values.cores_per_run or values.threads,
+        gpus=values.gpus_per_run,
+        runs_dir=values.runs_dir,
+    )
 
 
 def _config(cell: Cell, values: flags.FlagValues) -> Config:
     from tf_tickets import training
 
-    replicas = training.count_replicas(values.strategy)
+    if values.executor == "local":
+        replicas = training.count_replicas(values.strategy)
+    else:  # a run sees the GPUs that are kept for it, whatever this machine has
+        replicas = 1 if values.strategy == "none" else max(values.gpus_per_run, 1)
     return configuration.make_config(cell.values, worker.load_data(cell.values), replicas, values.runs_dir)
 
 
@@ -282,149 +346,21 @@ def run_plan(plan: Plan, show: Console) -> dict[str, Outcome]:
         if run.config.pretrains and run.config.dense_dir in dense
     }
     with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
-        outcomes = _Crew(tasks, after, plan.jobs, plan.threads, progress).work()
-    failures = {
-        _named(tasks[key]): outcome for key, outcome in outcomes.items() if outcome.problem is not None
-    }
+        outcomes = make_crew(tasks, after, plan.place, progress, functools.partial(_found, plan)).work()
+    plan.view.refresh()
+    failures = {tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
     for label, outcome in failures.items():
         _log(plan, label, outcome)
     return failures
 
 
-def _named(task: Task) -> str:
-    return f"{task.label}, its dense training" if task.part == DENSE else task.label
-
-
-class _Crew:
-    """Processes at work on tasks.
-
-    Args:
-        tasks: by key, in the order in which they are wanted.
-        after: key of a task -> key of the one that must be done before.
-        jobs: processes.
-        threads: of each.
-        progress: what the person sees.
-    """
-
-    def __init__(
-        self, tasks: Mapping[str, Task], after: Mapping[str, str], jobs: int, threads: int, progress
-    ):
-        self.tasks, self.after, self.jobs, self.threads = tasks, after, jobs, threads
-        self.progress: SweepProgress = progress
-        self.waiting = deque(tasks)
-        self.suspects: deque[str] = deque()  # in flight when a process died; tried again one at a time
-        self.deaths: dict[str, int] = {}
-        self.outcomes: dict[str, Outcome] = {}
-        self.running: dict[concurrent.futures.Future, str] = {}
-        self.pool: concurrent.futures.ProcessPoolExecutor | None = None
-
-    def work(self) -> dict[str, Outcome]:
-        """Does all tasks; key -> how it ended."""
-        try:
-            while self.waiting or self.suspects or self.running:
-                self._submit()
-                done, _ = concurrent.futures.wait(
-                    self.running, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                died = []
-                for future in done:
-                    key = self.running.pop(future)
-                    try:
-                        self._finish(key, future.result())
-                    except BrokenProcessPool:
-                        died.append(key)
-                if died:
-                    self._bury([*died, *self.running.values()])
-            return self.outcomes
-        except BaseException:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-        finally:
-            self._close()
-
-    def _close(self) -> None:
-        """Ends the processes; none is left that could still be at work in a directory."""
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-        self.pool = None
-
-    def _submit(self) -> None:
-        while len(self.running) < self.jobs:
-            key = self._next()
-            if key is None:
-                return
-            if self.pool is None:
-                self.pool = _pool(self.jobs, self.threads)
-            try:
-                with _deaf_children():
-                    self.running[self.pool.submit(worker.perform, self.tasks[key])] = key
-            except BrokenProcessPool:  # one died that had nothing to do
-                self.waiting.appendleft(key)
-                self._bury(list(self.running.values()))
-                continue
-            if self.suspects or self.deaths.get(key):
-                return
-
-    def _next(self) -> str | None:
-        """A task that can start now."""
-        if self.suspects:
-            return None if self.running else self.suspects.popleft()
-        if any(self.deaths.get(key) for key in self.running.values()):
-            return None
-        for _ in range(len(self.waiting)):
-            key = self.waiting.popleft()
-            before = self.after.get(key)
-            if before is None or before in self.outcomes:
-                problem = before and self.outcomes[before].problem
-                if not problem:
-                    return key
-                self._finish(key, Outcome(0.0, None, f"its dense training failed: {problem}"))
-            else:
-                self.waiting.append(key)
-        return None
-
-    def _finish(self, key: str, outcome: Outcome) -> None:
-        self.outcomes[key] = outcome
-        task = self.tasks[key]
-        accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
-        ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
-        self.progress.finish(_named(task), task.cost, ending)
-
-    def _bury(self, keys: Sequence[str]) -> None:
-        """A process died, of what one of these did: each is tried again, alone."""
-        self.running.clear()
-        self._close()
-        for key in keys:
-            self.deaths[key] = self.deaths.get(key, 0) + 1
-            if self.deaths[key] < MOST_DEATHS:
-                self.suspects.append(key)
-            else:
-                self._finish(key, Outcome(0.0, None, "its process was killed, twice (out of memory?)"))
-
-
-def _pool(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
-    environment = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
-    return concurrent.futures.ProcessPoolExecutor(
-        jobs,
-        # A forked process would inherit TensorFlow's threads as they are, locked or not.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=worker.start,
-        initargs=(os.getpid(), threads, environment),
-    )
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started in here never hear of Ctrl-C, not even before they can ignore it."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _found(plan: Plan, key: str) -> Outcome | None:
+    """How a run has ended, by its directory; `key` is that of its task."""
+    plan.view.refresh()
+    for run in plan.runs:
+        if run.config.run_dir == key and (result := run.fresh_result) is not None:
+            return Outcome(0.0, result["test_accuracy"])
+    return None
 
 
 def show_table(plan: Plan, show: Console) -> None:
@@ -452,20 +388,20 @@ def show_failures(plan: Plan, failures: Mapping[str, Outcome], show: Console) ->
     show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
     for label, outcome in failures.items():
         show.line(f"  {label}: {outcome.problem}")
-    show.line(f"details: {_runs_dir(plan) / FAILURES}")
+    show.line(f"details: {remote.join(_runs_dir(plan), FAILURES)}")
     return 1
 
 
 def _log(plan: Plan, label: str, outcome: Outcome) -> None:
     """Keeps a failure's details beside the runs."""
-    folder = _runs_dir(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / FAILURES, "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {label}: {outcome.problem}\n{outcome.details}\n")
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = f"{when} {label}: {outcome.problem}\n{outcome.details}\n"
+    remote.append(remote.join(_runs_dir(plan), FAILURES), text)
 
 
-def _runs_dir(plan: Plan) -> pathlib.Path:
-    return pathlib.Path(plan.runs[0].config.run_dir).parent
+def _runs_dir(plan: Plan) -> str:
+    run_dir = plan.runs[0].config.run_dir
+    return remote.parent(run_dir) if remote.is_url(run_dir) else os.path.dirname(run_dir)
 
 
 def _cost(config: Config) -> int:

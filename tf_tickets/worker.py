@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -35,12 +36,21 @@ class Task:
         arguments: flags of `python -m tf_tickets.run`, its directories among them.
         part: WHOLE for a run; DENSE for no more than its dense training, which other runs share.
         cost: epochs of training.
+        places: its directories, where they are URLs: those that it may leave marked when it is killed.
+        name: that the run has by its plan; where a process finds another one, data or devices differ there.
     """
 
     label: str
     arguments: tuple[str, ...]
     part: str
     cost: int
+    places: tuple[str, ...] = ()
+    name: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The task for people."""
+        return f"{self.label}, its dense training" if self.part == DENSE else self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +98,15 @@ def perform(task: Task) -> Outcome:
         strategy = training.make_strategy(values.strategy)
         dataset = load_data(values)
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
+        _check_as_planned(task, config)
         show = Console(rich.console.Console(file=screen, width=120))
         if task.part == DENSE:
-            pipeline.pretrain_only(config, dataset, strategy, show, wait=True)
+            pipeline.pretrain_only(config, dataset, strategy, show, True, values.take_over)
             return Outcome(time.perf_counter() - began)
-        result = pipeline.run(config, dataset, strategy, show, wait=True)
+        result = pipeline.run(config, dataset, strategy, show, True, values.take_over)
         return Outcome(time.perf_counter() - began, result["test_accuracy"])
+    except KeyboardInterrupt:  # by SIGTERM, at the end of the sweep; what there was to save is saved
+        os._exit(128 + signal.SIGTERM)
     except Exception as error:
         problem = str(error) if isinstance(error, command.EXPECTED) else f"{type(error).__name__}: {error}"
         details = f"{screen.getvalue()}\n{traceback.format_exc()}"
@@ -111,6 +124,15 @@ def load_data(values: flags.FlagValues) -> Dataset:
         _LOADED.clear()
         _LOADED[key] = dataset
     return _LOADED[key]
+
+
+def _check_as_planned(task: Task, config: configuration.Config) -> None:
+    found = configuration.run_name(config)
+    if task.name not in (None, found):
+        raise ValueError(
+            f"{socket.gethostname()} has other data, devices or code of a score than the sweep was planned "
+            f"with: the run would be {found}, not {task.name}."
+        )
 
 
 def _end_with(parent: int) -> None:
