@@ -7,9 +7,7 @@ import contextlib
 import copy
 import json
 import os
-import re
 import signal
-import time
 import tracemalloc
 
 from hypothesis import HealthCheck, settings
@@ -71,11 +69,6 @@ def read_or_refused(read, *named: str, megabytes: float = 64):
             said = str(error)
             assert any(name in said for name in named), f"names none of {named}: {error!r}"
             return None
-
-
-def fast(seconds: float, began: float) -> bool:
-    """Whether less time has passed."""
-    return time.perf_counter() - began < seconds
 
 
 @st.composite
@@ -144,7 +137,7 @@ def changed_json(draw, value) -> str:
         if not places:
             break
         holder, key = draw(st.sampled_from(places))
-        odd = draw(st.one_of(ODD, st.text(max_size=8), st.integers(), st.floats()))
+        odd = copy.deepcopy(draw(st.one_of(ODD, st.text(max_size=8), st.integers(), st.floats())))
         kind = draw(st.sampled_from(("replace", "replace", "leave out", "add", "wrap")))
         if kind == "leave out":
             del holder[key]
@@ -166,8 +159,3 @@ def _places(value):
         for key in list(value) if isinstance(value, dict) else range(len(value)):
             yield value, key
             yield from _places(value[key])
-
-
-def one_line(text: str) -> bool:
-    """Whether it is a message as the command line shows it: something, in one line, without a traceback."""
-    return bool(text.strip()) and "Traceback" not in text and not re.search(r'File ".*", line \d+', text)
