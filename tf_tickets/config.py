@@ -504,7 +504,7 @@ RETRAINING_EPOCHS: dict[str, Callable[[Config], range]] = {
 
 def check_flags(values: flags.FlagValues) -> None:
     """Refuses what can be refused before any data is read: names, ranges, flags the method does not use."""
-    from tf_tickets.data.sources import find
+    from tf_tickets.data.sources import check_split, find
     from tf_tickets.pruning.ratios import check_sparsity
 
     method = _method(values)
@@ -547,6 +547,7 @@ def check_flags(values: flags.FlagValues) -> None:
                 f"--{name}={number} is out of range: it is a whole number, {lowest} or more"
                 f"{f', at most {highest}' if number > highest else ''}."
             )
+    check_split(values.seed, values.validation_fraction)
     find(values.dataset)
 
 

@@ -92,6 +92,12 @@ def test_values_of_flags_are_refused_by_name_or_make_a_config(digits, method, pa
     read_or_refused(read, "method", *named, *(text[:20] for _, text in pairs if text.strip()))
 
 
+@pytest.mark.parametrize("fraction", ["nan", "inf", "-1", "0.6"])
+def test_a_validation_fraction_is_refused_before_data_are_read(fraction):
+    with pytest.raises(ValueError, match="validation_fraction must be"):
+        config.check_flags(grid.parse([f"--validation_fraction={fraction}"]))
+
+
 @fuzz(60)
 @given(pairs=ARGUMENTS, controls=st.booleans())
 def test_grids_are_refused_or_have_cells(pairs, controls):
