@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 from tf_tickets import remote
-from tf_tickets.data.recipe import SCHEDULES, Recipe
+from tf_tickets.data.recipe import MOST, SCHEDULES, Recipe
 from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDINGS, SAMPLINGS, Method
 from tf_tickets.sanity.checks import CHECKS, NO_CHECK, check_row
 
@@ -97,15 +97,15 @@ METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
 # Flags of drawing a ticket, which --ticket does not.
 DRAWING_FLAGS = ("sparsity", *(flag for flag, _, _ in METHOD_FLAGS if flag != "rewind_epoch"))
 
-# The smallest value of whole numbers.
-SMALLEST = {
-    "seed": 0,
-    "min_keep": 0,
-    "threads": 1,
-    "image_size": 1,
-    "rounds": 1,
-    "samples_per_class": 1,
-    "scoring_batches": 1,
+# The smallest and the largest value of whole numbers.
+RANGES = {
+    "seed": (0, 2**63 - 1),
+    "min_keep": (0, MOST),
+    "threads": (1, MOST),
+    "image_size": (1, MOST),
+    "rounds": (1, MOST),
+    "samples_per_class": (1, MOST),
+    "scoring_batches": (1, MOST),
 }
 
 # Flags of the recipe that mean nothing for some recipes: (flag, when it means something, what it needs).
@@ -541,7 +541,7 @@ RETRAINING_EPOCHS: dict[str, Callable[[Config], range]] = {
 
 def check_flags(values: flags.FlagValues) -> None:
     """Refuses what can be refused before any data is read: names, ranges, flags the method does not use."""
-    from tf_tickets.data.sources import find
+    from tf_tickets.data.sources import check_split, find
     from tf_tickets.pruning.ratios import check_sparsity
 
     method = _method(values)
@@ -577,10 +577,14 @@ def check_flags(values: flags.FlagValues) -> None:
     unknown = [name for name in values.export if name not in EXPORTS]
     if unknown:
         raise ValueError(f"--export={','.join(unknown)} is unknown. Choose from: {', '.join(EXPORTS)}.")
-    for name, lowest in SMALLEST.items():
+    for name, (lowest, highest) in RANGES.items():
         number = values[name].value
-        if number is not None and number < lowest:
-            raise ValueError(f"--{name}={number} is out of range: it is a whole number, {lowest} or more.")
+        if number is not None and not lowest <= number <= highest:
+            raise ValueError(
+                f"--{name}={number} is out of range: it is a whole number, {lowest} or more"
+                f"{f', at most {highest}' if number > highest else ''}."
+            )
+    check_split(values.seed, values.validation_fraction)
     if not 0 <= values.checkpoint_minutes < math.inf:
         raise ValueError(f"--checkpoint_minutes={values.checkpoint_minutes} is out of range: 0 or more.")
     find(values.dataset)
@@ -801,6 +805,8 @@ def _score_options(pairs: Sequence[str] | None) -> dict[str, Any]:
             options[name] = json.loads(text)
         except json.JSONDecodeError:
             options[name] = {"True": True, "False": False, "None": None}.get(text, text)
+        except (ValueError, RecursionError) as error:  # a number too long, lists too deep
+            raise ValueError(f"--score_options: {name} is no value: {error}.") from None
     return options
 
 
@@ -885,7 +891,7 @@ def _number(text: str) -> float:
         value = float(text)
     except ValueError:
         raise ValueError(f"--milestones takes numbers. Received: {text!r}") from None
-    return int(value) if value >= 1 and value == int(value) else value
+    return int(value) if math.isfinite(value) and value >= 1 and value == int(value) else value
 
 
 def _without(config: Config, names: tuple[str, ...]) -> dict[str, Any]:

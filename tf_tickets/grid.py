@@ -21,6 +21,7 @@ from tf_tickets.sanity.checks import check_row
 # Flags that take several values in a sweep; the first varies slowest.
 AXES = ("dataset", "model", "method", "ratios", "rounds", "sparsity", "sanity_check", "seed")
 NO_CHECK = "none"
+MOST_SEEDS = 100_000
 # What a network that keeps every weight does not depend on.
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
 # What random tickets beside a method have of their own.
@@ -188,14 +189,16 @@ def seeds_of(texts: Sequence[str]) -> list[str]:
     """Seeds written one by one or as ranges: `["0-2", "7"]` are 0, 1, 2 and 7."""
     seeds: list[str] = []
     for text in texts:
-        found = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", text)
+        found = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", text)
         if found is None:
             raise ValueError(
-                f"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: {text!r}"
+                f"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: {text!r:.80}"
             )
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise ValueError(f"--seed={text} is an empty range.")
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise ValueError(f"--seed={text} makes more than {MOST_SEEDS:,} seeds.")
         seeds += map(str, range(first, last + 1))
     return seeds
 

@@ -98,6 +98,8 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
         return flags.FLAGS(argv)
     except flags.Error as error:
         sys.exit(_fail(f"{error} (--help lists the flags)"))
+    except (ValueError, RecursionError) as error:  # of files of flags: no text, or one in another without end
+        sys.exit(_fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
 
 
 def help_text() -> str:

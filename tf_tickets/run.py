@@ -85,6 +85,8 @@ def parse_flags(
         return flags.FLAGS(argv)
     except flags.Error as error:
         sys.exit(fail(f"{error} (--help lists the flags)"))
+    except (ValueError, RecursionError) as error:  # of files of flags: no text, or one in another without end
+        sys.exit(fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
 
 
 def help_text(about: str = ABOUT, groups: Sequence[str] = configuration.GROUPS) -> str:

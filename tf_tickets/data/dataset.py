@@ -17,6 +17,8 @@ from tf_tickets.data.recipe import Recipe
 if TYPE_CHECKING:
     import tensorflow as tf
 
+HIGHEST_LABEL = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
@@ -47,7 +49,7 @@ class Examples:
                 f"Received: images {images.shape}, labels {labels.shape}"
             )
         lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= 2**31:
+        if lowest < 0 or highest > HIGHEST_LABEL:
             raise ValueError(
                 f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
             )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_tickets.archives import DEFLATE_LIMIT
 from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw, count_classes
+from tf_tickets.data.raw import Raw, count_classes, user_path
 
 PARTS = {"train": "train", "test": "t10k"}
 _BYTES = 0x08  # the format's code for unsigned bytes, the only type that the family uses
@@ -26,7 +27,7 @@ def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | Non
         FileNotFoundError: If the folder or a file is missing.
         ValueError: If a file is damaged or of another format.
     """
-    folder = Path(directory).expanduser()
+    folder = user_path(f"idx:{directory}", directory)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"idx:{directory}: there is no such folder. Expected idx:DIR, where DIR holds the "
@@ -76,25 +77,35 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Raises:
         ValueError: If the file is not exactly what its header says; names what was expected.
     """
+    packed, size = path.suffix == ".gz", path.stat().st_size
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if packed else open(path, "rb") as file:
+            header = file.read(4 + 4 * dimensions)
+            shape = _shape_in(header, dimensions, path, size)
+            count = math.prod(shape)
+            # What the file cannot hold is not read: memory would be taken for it first.
+            fits = count <= size * (DEFLATE_LIMIT if packed else 1)
+            data = file.read(count) if fits else b""
+            more = file.read(1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
-            f"{path} ({path.stat().st_size} bytes) is not a whole gzip file: {error}. Fetch it again."
+            f"{path} ({size} bytes) is not a whole gzip file: {error}. Fetch it again."
         ) from error
-    header = 4 + 4 * dimensions
+    if len(data) != count or more or not count:
+        found = "more" if packed and more else len(header) + len(data) if packed else size
+        raise ValueError(
+            f"{path}: the header says {' x '.join(map(str, shape))}, so {len(header) + count} bytes were "
+            f"expected, but {found} were found. Fetch it again."
+        )
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _shape_in(header: bytes, dimensions: int, path: Path, size: int) -> tuple[int, ...]:
     magic = bytes([0, 0, _BYTES, dimensions])
-    if len(data) < header or data[:4] != magic:
+    if len(header) < 4 + 4 * dimensions or header[:4] != magic:
         raise ValueError(
             f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions: expected a "
-            f"header of {header} bytes that begins with {magic.hex()}, found "
-            f"{data[:4].hex() or 'nothing'} in {len(data)} bytes."
+            f"header of {4 + 4 * dimensions} bytes that begins with {magic.hex()}, found "
+            f"{header[:4].hex() or 'nothing'} in {size} bytes."
         )
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", dimensions, offset=4))
-    expected = header + math.prod(shape)
-    if len(data) != expected or expected == header:
-        raise ValueError(
-            f"{path}: the header says {' x '.join(map(str, shape))}, so {expected} bytes were "
-            f"expected, but {len(data)} were found. Fetch it again."
-        )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    return tuple(int(side) for side in np.frombuffer(header, ">u4", dimensions, offset=4))

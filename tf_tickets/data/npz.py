@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw, count_classes
+from tf_tickets.archives import check_npz
+from tf_tickets.data.dataset import HIGHEST_LABEL, Examples
+from tf_tickets.data.raw import Raw, count_classes, user_path
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -22,7 +23,7 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         FileNotFoundError: If there is no such file.
         ValueError: If the arrays are not what is described above, or the file is damaged.
     """
-    path = Path(file).expanduser()
+    path = user_path(f"npz:{file}", file)
     if not path.is_file():
         raise FileNotFoundError(
             f"npz:{file}: there is no such file. Expected npz:FILE with the arrays "
@@ -45,10 +46,8 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
 
 def _arrays(path: Path) -> list[np.ndarray]:
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one bare array")
-        with archive:
+        check_npz(path, KEYS)
+        with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 raise ValueError(f"it lacks {', '.join(missing)}; found {', '.join(archive)}")
@@ -89,4 +88,9 @@ def _labels(path: Path, key: str, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         )
     if len(y) != len(x):
         raise ValueError(f"{path}: {key} holds {len(y)} labels for {len(x)} examples.")
+    if y.min() < 0 or y.max() > HIGHEST_LABEL:
+        raise ValueError(
+            f"{path}: labels must be 0 or more, and fit into 31 bits. "
+            f"Received in {key}: {y.min()} to {y.max()}"
+        )
     return y

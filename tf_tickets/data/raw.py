@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +23,21 @@ class Raw:
     train: Examples
     test: Examples
     num_classes: int
+
+
+def user_path(source: str, text: str) -> Path:
+    """A path that the user wrote, `~` and all.
+
+    Raises:
+        ValueError: If it cannot be one; names the source.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise ValueError(f"{source}: {error}") from None
+    if "\0" in text:
+        raise ValueError(f"{source}: a path holds no null character. Received: {text!r}")
+    return path
 
 
 def count_classes(source: str, train_labels: np.ndarray, test_labels: np.ndarray) -> int:

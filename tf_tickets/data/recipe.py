@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 SCHEDULES = ("milestones", "cosine", "constant")
+MOST = 2**31 - 1  # of whole numbers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,9 @@ _RATES = {
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):  # of any length, where a float of it may be out of range
+        return not isinstance(value, bool) and abs(value) <= MOST
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _whole(value: float) -> bool:
@@ -142,14 +145,14 @@ def _is_milestone(value: Any) -> bool:
 
 
 _NUMBERS = {
-    "epochs": (lambda value: isinstance(value, int) and value >= 1, "a whole number, 1 or more"),
+    "epochs": (lambda value: isinstance(value, int) and value >= 1, f"a whole number, 1 to {MOST}"),
     "batch_size": (
         lambda value: isinstance(value, int) and value >= 1,
-        "a whole number, 1 or more",
+        f"a whole number, 1 to {MOST}",
     ),
     "warmup_epochs": (
         lambda value: isinstance(value, int) and value >= 0,
-        "a whole number, 0 or more",
+        f"a whole number, 0 to {MOST}",
     ),
     "width": (lambda value: value > 0, "a number above 0"),
     "learning_rate": (lambda value: value > 0, "a number above 0"),
@@ -162,4 +165,4 @@ _NUMBERS = {
 
 def _require(condition: bool, field: str, expected: str, value: Any) -> None:
     if not condition:
-        raise ValueError(f"The recipe's {field} must be {expected}. Received: {value!r}")
+        raise ValueError(f"The recipe's {field} must be {expected}. Received: {value!r:.80}")

@@ -147,7 +147,7 @@ def load(
     ((8, 8, 1), 10)
     """
     source, argument = find(name)
-    _check(seed, validation_fraction)
+    check_split(seed, validation_fraction)
     size = _size(image_size)
     raw = source.read(argument, data_dir, size)
     splits = {"train": raw.train, "test": raw.test}
@@ -219,7 +219,8 @@ def _large(input_shape: tuple[int, ...]) -> bool:
     return len(input_shape) == 3 and min(input_shape[:2]) >= SMALLEST_AUGMENTED
 
 
-def _check(seed: Any, validation_fraction: Any) -> None:
+def check_split(seed: Any, validation_fraction: Any) -> None:
+    """Refuses what no validation split can be drawn by."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number, 0 or more. Received: {seed!r}")
     number = isinstance(validation_fraction, (int, float)) and math.isfinite(validation_fraction)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_tickets.data import tfds_source
 from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw
+from tf_tickets.data.raw import Raw, user_path
 
 FOLDER = "tiny-imagenet-200"
 IMAGE_SHAPE = (64, 64, 3)
@@ -27,7 +27,7 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         ValueError: If a file is damaged.
         ConnectionError: If there is no folder, and the archive cannot be downloaded.
     """
-    root = Path(data_dir).expanduser() if data_dir else tfds_source.default_data_dir()
+    root = user_path("--data_dir", data_dir) if data_dir else tfds_source.default_data_dir()
     if (root / FOLDER).is_dir():
         return read_folder(root / FOLDER)
     from tf_tickets.data.tiny_imagenet_builder import TinyImagenet
@@ -54,6 +54,8 @@ def class_names_of(folder: Path) -> list[str]:
             f"{folder / 'wnids.txt'} must list at least 2 different classes, one on a line. "
             f"Received: {len(names)} names, {len(set(names))} of them different"
         )
+    for name in names:
+        _check_plain(name, folder / "wnids.txt")
     return names
 
 
@@ -83,6 +85,7 @@ def test_listing(folder: Path, class_names: list[str]) -> Listing:
                 f"{annotations}, line {number}: expected a file name and a class of wnids.txt, "
                 f"separated by a tab. Received: {line!r}"
             )
+        _check_plain(fields[0], annotations)
         path = folder / "val" / "images" / fields[0]
         if not path.is_file():
             raise FileNotFoundError(
@@ -94,11 +97,24 @@ def test_listing(folder: Path, class_names: list[str]) -> Listing:
     return listing
 
 
+def _check_plain(name: str, listing: Path) -> None:
+    """Refuses a name that would lead out of the folder."""
+    if not name.isprintable() or name in ("", ".", "..") or set(name) & set("/\\"):
+        raise ValueError(f"{listing}: {name[:80]!r} is no name of a file within the folder.")
+
+
 def _decode(listing: Listing) -> Examples:
     import tensorflow as tf
 
-    def decode(path: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    def decode(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        data = tf.io.read_file(path)
+        shape = tf.io.extract_jpeg_shape(data)
+        # An image of another size is not decoded: a small file can hold a huge one.
+        fits = tf.reduce_all(shape[:2] == IMAGE_SHAPE[:2])
+        image = tf.cond(
+            fits, lambda: tf.io.decode_jpeg(data, channels=3), lambda: tf.zeros(IMAGE_SHAPE, tf.uint8)
+        )
+        return shape, image
 
     paths = [str(path) for path, _ in listing]
     images = np.empty((len(paths), *IMAGE_SHAPE), np.uint8)
@@ -107,11 +123,12 @@ def _decode(listing: Listing) -> Examples:
     decoded = dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
     for position, path in enumerate(paths):
         try:
-            image = next(decoded)
+            shape, image = next(decoded)
         except (tf.errors.OpError, OSError) as error:
             raise ValueError(f"{path} is not a readable JPEG file. Fetch it again.") from error
-        if image.shape != IMAGE_SHAPE:
-            raise ValueError(f"{path} must be an image of 64x64 pixels. Received: {image.shape}")
+        if tuple(shape[:2]) != IMAGE_SHAPE[:2]:
+            received = tuple(map(int, shape))
+            raise ValueError(f"{path} must be an image of 64x64 pixels. Received: {received}")
         images[position] = image
     return Examples(images, np.array([label for _, label in listing]))
 

@@ -13,6 +13,7 @@ import numpy as np
 from tf_tickets.layers import masked
 from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.layers.forward_order import check_built, reads, renew_functions
+from tf_tickets.layers.weights_file import check_weights_file
 
 Selection: TypeAlias = Callable[[keras.Layer], bool] | type | keras.Layer | Iterable
 
@@ -252,10 +253,18 @@ def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os
     Args:
         model: a built Keras model.
         weights: arrays, as `model.get_weights()` gave them, or a Keras `.weights.h5` file.
+
+    Raises:
+        ValueError: the file is damaged, of another model, or not only of weights; names it. Some of the
+            model's weights may be the file's then.
     """
     if isinstance(weights, (str, os.PathLike)):
-        with masked.stock_layers(model._flatten_layers()), _without_optimizer(model):
-            model.load_weights(os.fspath(weights))
+        try:
+            check_weights_file(weights)
+            with masked.stock_layers(model._flatten_layers()), _without_optimizer(model):
+                model.load_weights(os.fspath(weights))
+        except Exception as error:  # of Keras, h5py and HDF5, each with errors of their own
+            raise ValueError(f"{weights} does not hold weights of this model: {error}") from error
         return
     for variable, array in zip(stock_weights(model), weights, strict=True):
         variable.assign(array)

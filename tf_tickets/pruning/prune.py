@@ -173,8 +173,8 @@ def _read_through(model: keras.Model, path: str | os.PathLike) -> list[np.ndarra
     try:
         restore_weights(model, path)
         return _values(model)
-    except Exception as error:  # of Keras or of h5py
-        raise ValueError(f"init_weights={path} does not hold weights of this model: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"init_weights={error}") from error
     finally:
         restore_weights(model, own)
 

@@ -7,20 +7,18 @@ import math
 import operator
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from tf_tickets.archives import check_npz
 from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
 from tf_tickets.store import replacing
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1
-# What deflate can at most make of a byte.
-DEFLATE_LIMIT = 1032
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,7 +267,7 @@ class Ticket:
             ValueError: not a ticket, of a newer format, or damaged.
         """
         try:
-            _check_sizes(path)
+            check_npz(path)
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 if header.get("format") != FORMAT:
@@ -385,20 +383,6 @@ def masks_sha256(masks: Sequence[np.ndarray]) -> str:
         digest.update(json.dumps(list(mask.shape)).encode())
         digest.update(np.packbits(mask).tobytes())
     return digest.hexdigest()
-
-
-def _check_sizes(path: str | os.PathLike) -> None:
-    """Refuses an .npz file in which an array claims another size than it has: NumPy would allocate it."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.file_size > DEFLATE_LIMIT * os.path.getsize(path):
-                raise ValueError(f"{member.filename} claims {member.file_size:,} bytes")
-            with archive.open(member) as file:
-                if np.lib.format.read_magic(file) != (1, 0):
-                    raise ValueError(f"{member.filename} is an array of another format")
-                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
-                    raise ValueError(f"{member.filename} claims shape {shape} and holds another size")
 
 
 def _unpack(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,8 +7,11 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tf_tickets.reporting.document import printable
 from tf_tickets.results import FINISHED, Run
 
+# What a spreadsheet takes for the beginning of a formula.
+FORMULAS = ("=", "+", "-", "@")
 LAYER_COLUMNS = ("path", "layer", "name", "kept", "total", "on_path")
 
 
@@ -62,8 +65,17 @@ def _text(value: Any) -> Any:
 
 
 def _csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    columns = list(columns)
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(_cell, columns))
+    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
     return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text as a spreadsheet shows it: in one line, and never taken for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULAS) else text

@@ -16,6 +16,7 @@ from tf_tickets.reporting.document import (
     Part,
     Row,
     Table,
+    printable,
 )
 from tf_tickets.reporting.palette import COLOURS, DARK, FONTS
 
@@ -43,6 +44,7 @@ def html(document: Document) -> str:
         lstrip_blocks=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
     )
     environment.filters["breakable"] = breakable
     environment.filters["column"] = COLUMNS.__getitem__
@@ -84,7 +86,7 @@ def breakable(name: str) -> object:
     """A name that may be broken after `_` and `+`."""
     import markupsafe
 
-    return markupsafe.Markup(re.sub(r"([_+])", r"\1<wbr>", str(markupsafe.escape(name))))
+    return markupsafe.Markup(re.sub(r"([_+])", r"\1<wbr>", str(markupsafe.escape(printable(name)))))
 
 
 def interval_svg(interval: Interval) -> object:
@@ -135,7 +137,7 @@ def _item(item: Table | Figure | Lines | Folded, figures: str) -> list[str]:
         return [
             x
             for what, line, facts in item.entries
-            for x in (f"* {_plain(what)}: {_plain(facts)}", "", f"      {line}", "")
+            for x in (f"* {_plain(what)}: {_plain(facts)}", "", f"      {printable(line)}", "")
         ]
     inside = [x for inner in item.items for x in _item(inner, figures)]
     return ["<details>", f"<summary>{escaping.escape(item.summary)}</summary>", "", *inside, "</details>", ""]
@@ -184,4 +186,9 @@ def _cell(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     """A text that Markdown shows as it is, in one line."""
-    return re.sub(r"([\\`*_|<>\[\]$~#])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_|<>\[\]$~#&])", r"\\\1", printable(" ".join(text.split())))
+
+
+def _visible(value: object) -> object:
+    """A text without what would steer a terminal or turn its direction; markup as it is."""
+    return printable(value) if type(value) is str else value

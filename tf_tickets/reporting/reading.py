@@ -116,6 +116,8 @@ class _Broken(Exception):
 
 
 def _read_json(path: pathlib.Path) -> Any:
+    if path.exists() and not path.is_file():  # of a pipe the end would be waited for
+        raise _Broken(f"{path.name} is no file")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -135,7 +137,7 @@ def _checked_config(value: Any, where: str) -> dict[str, Any]:
     try:
         recipe = typed(config).recipe
     except (TypeError, ValueError, OverflowError) as error:
-        raise _Broken(f"{where}: {error}") from None
+        raise _Broken(f"{where}: {str(error)[:200]}") from None
     config["recipe"] = {**json.loads(json.dumps(dataclasses.asdict(recipe))), **config["recipe"]}
     return config
 
