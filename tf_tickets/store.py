@@ -118,7 +118,7 @@ class Directory:
 
     def _stages(self) -> dict[str, Any]:
         stages = read_json(self.stages) if self.stages.exists() else {}
-        if not isinstance(stages, dict) or not all(isinstance(x, dict) for x in stages.values()):
+        if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
             raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
         return stages
 
@@ -265,8 +265,20 @@ def read_json(path: PathLike) -> Any:
     """Reads JSON; a file that is not JSON is a ValueError that names it."""
     try:
         return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no JSON, a number too long, lists too deep
         raise NotOurs(f"{path} is damaged: {error}") from error
+
+
+def _is_stage(facts: Any) -> bool:
+    """Whether these are facts of a finished stage."""
+    if not isinstance(facts, dict):
+        return False
+    seconds, outputs = facts.get("seconds", 0.0), facts.get("outputs", [])
+    return (
+        type(seconds) in (int, float)
+        and isinstance(outputs, list)
+        and all(isinstance(name, str) for name in outputs)
+    )
 
 
 def _difference(found: Any, own: Any, prefix: str = "") -> str:

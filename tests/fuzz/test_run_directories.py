@@ -1,0 +1,59 @@
+"""The pipeline's own files of a run: config.json and stages.json, read back to go on."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
+from tf_tickets.store import Directory, RunDirectory
+
+IDENTITY = {
+    "method": "lt",
+    "sparsity": 0.9,
+    "recipe": {"epochs": 3, "milestones": [0.5, 0.75]},
+    "ratios": [1.0, 0.5],
+}
+STAGES = {
+    "ticket": {"seconds": 1.5, "sha256": "00", "outputs": ["ticket.npz"]},
+    "retrain": {"seconds": 2.0, "history": [{"test_accuracy": 0.5}], "outputs": []},
+}
+
+
+def text_of(draw, value) -> bytes:
+    """The value as a damaged file."""
+    if draw(st.booleans()):
+        return draw(damaged(json.dumps(value).encode()))
+    return draw(changed_json(value)).encode()
+
+
+@fuzz(150)
+@given(changes=st.data())
+def test_a_config_of_a_directory_is_its_own_or_refused(tmp_path_factory, changes):
+    path = tmp_path_factory.mktemp("run")
+    (path / "config.json").write_bytes(text_of(changes.draw, IDENTITY))
+    directory = Directory(path, IDENTITY, "run")
+    read_or_refused(directory.check, str(path))
+
+
+@fuzz(150)
+@given(changes=st.data())
+def test_stages_are_read_or_refused(tmp_path_factory, changes):
+    path = tmp_path_factory.mktemp("run")
+    (path / "stages.json").write_bytes(text_of(changes.draw, STAGES))
+    directory = RunDirectory(path, IDENTITY, "run")
+
+    def read():
+        for stage in ("ticket", "retrain", "evaluate"):
+            facts = directory.finished(stage)
+            assert facts is None or isinstance(facts, dict)
+        assert isinstance(directory.waits_for_export(["keras"]), bool)
+
+    read_or_refused(read, str(path))
+
+
+@pytest.mark.parametrize("outputs", ["../../../etc/passwd", "/etc/passwd", "a\0b", "x" * 300])
+def test_an_output_is_only_looked_for(tmp_path, outputs):
+    (tmp_path / "stages.json").write_text(json.dumps({"ticket": {"seconds": 1.0, "outputs": [outputs]}}))
+    read_or_refused(lambda: RunDirectory(tmp_path, {}, "run").finished("ticket"), str(tmp_path))
