@@ -31,7 +31,7 @@ REQUIRES = [
 # adlfs, ...). Tested with Ray 2.60.0 and fsspec 2026.9.0.
 RAY = [
     "fsspec>=2024.2",
-    "ray>=2.40",
+    "ray>=2.60",
 ]
 
 DEVELOPMENT = [

@@ -135,7 +135,9 @@ def load_tensorflow(threads: int) -> None:
 
 def fail(message: str, code: int = 1) -> int:
     """Says in one line what is wrong; returns the process's exit code."""
-    print(f"tf_tickets: {message}", file=sys.stderr)
+    # Names of files and the like can hold what would command a terminal.
+    shown = "".join(x if x.isprintable() or x in "\n\t" else f"\\x{ord(x):02x}" for x in message)
+    print(f"tf_tickets: {shown}", file=sys.stderr)
     return code
 
 

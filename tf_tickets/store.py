@@ -118,7 +118,7 @@ class Directory:
 
     def _stages(self) -> dict[str, Any]:
         stages = read_json(self.stages) if self.stages.exists() else {}
-        if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
+        if not isinstance(stages, dict) or not all(_is_stage(*item) for item in stages.items()):
             raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
         return stages
 
@@ -269,15 +269,66 @@ def read_json(path: PathLike) -> Any:
         raise NotOurs(f"{path} is damaged: {error}") from error
 
 
-def _is_stage(facts: Any) -> bool:
-    """Whether these are facts of a finished stage."""
-    if not isinstance(facts, dict):
-        return False
-    seconds, outputs = facts.get("seconds", 0.0), facts.get("outputs", [])
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_history(value: Any) -> bool:
+    rows = value if isinstance(value, list) else [None]
+    return all(isinstance(row, dict) and _is_number(row.get("test_accuracy")) for row in rows)
+
+
+def _are_numbers(value: Any) -> bool:
     return (
-        type(seconds) in (int, float)
-        and isinstance(outputs, list)
-        and all(isinstance(name, str) for name in outputs)
+        isinstance(value, dict)
+        and value.keys() >= {name for name, (needed, _) in _NUMBERS.items() if needed}
+        and all(fits(value[name]) for name, (_, fits) in _NUMBERS.items() if name in value)
+    )
+
+
+# What is read of a finished stage: name -> (whether it must be there, what it looks like).
+_NUMBERS: dict[str, tuple[bool, Callable[[Any], bool]]] = {
+    "test_accuracy": (True, _is_number),
+    "compressed_bytes": (True, _is_whole),
+    "weights_sha256": (True, _is_text),
+    "macs": (True, lambda value: value is None or _is_whole(value)),
+    "macs_kept": (True, lambda value: value is None or _is_whole(value)),
+    "dense_seconds": (False, _is_number),
+    "dense_test_accuracy": (False, _is_number),
+    "pretraining_test_accuracy": (False, _is_number),
+    "dense_compressed_bytes": (False, _is_whole),
+}
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    "seconds": _is_number,
+    "outputs": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "sha256": _is_text,
+    "rounds_seconds": _is_number,
+    "compressed_bytes": _is_whole,
+    "history": _is_history,
+    "numbers": _are_numbers,
+}
+_NEEDED = {
+    "ticket": {"seconds", "sha256"},
+    "train": {"seconds", "history", "compressed_bytes"},
+    "retrain": {"seconds", "history"},
+    "evaluate": {"seconds", "numbers"},
+}
+
+
+def _is_stage(name: str, facts: Any) -> bool:
+    """Whether these are facts of a finished stage."""
+    return (
+        isinstance(facts, dict)
+        and facts.keys() >= _NEEDED.get(name, {"seconds"})
+        and all(fits(facts[fact]) for fact, fits in _FACTS.items() if fact in facts)
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
-from tf_tickets.store import Directory, RunDirectory
+from tf_tickets.store import Directory, NotOurs, RunDirectory
 
 IDENTITY = {
     "method": "lt",
@@ -57,3 +57,36 @@ def test_stages_are_read_or_refused(tmp_path_factory, changes):
 def test_an_output_is_only_looked_for(tmp_path, outputs):
     (tmp_path / "stages.json").write_text(json.dumps({"ticket": {"seconds": 1.0, "outputs": [outputs]}}))
     read_or_refused(lambda: RunDirectory(tmp_path, {}, "run").finished("ticket"), str(tmp_path))
+
+
+NUMBERS = {
+    "test_accuracy": 0.5,
+    "compressed_bytes": 100,
+    "weights_sha256": "00",
+    "macs": None,
+    "macs_kept": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "facts"),
+    [
+        ("evaluate", {}),
+        ("evaluate", {"numbers": True}),
+        ("evaluate", {"numbers": {}}),
+        *(("evaluate", {"numbers": {**NUMBERS, name: {}}}) for name in NUMBERS),
+        ("evaluate", {"numbers": {**NUMBERS, "dense_test_accuracy": {}}}),
+        ("ticket", {}),
+        ("ticket", {"sha256": None}),
+        ("ticket", {"sha256": "00", "seconds": []}),
+        ("retrain", {"history": [1]}),
+        ("train", {"history": [{"test_accuracy": "x"}], "compressed_bytes": 1}),
+    ],
+)
+def test_odd_facts_of_a_stage_are_refused_before_they_are_used(tmp_path, stage, facts):
+    good = {"numbers": NUMBERS, "sha256": "00", "history": [{"test_accuracy": 1}], "compressed_bytes": 1}
+    (tmp_path / "stages.json").write_text(json.dumps({stage: {"seconds": 1.0, **good}}))
+    assert RunDirectory(tmp_path, {}, "run").finished(stage)
+    (tmp_path / "stages.json").write_text(json.dumps({stage: {"seconds": 1.0, **facts}}))
+    with pytest.raises(NotOurs, match=r"stages\.json is damaged"):
+        RunDirectory(tmp_path, {}, "run").finished(stage)
