@@ -29,7 +29,15 @@ COMPARISONS = {
             Ratio("unmasked / stock Keras layers", "unmasked", "stock"),
             Ratio("masked / torch", "masked", "torch"),
             Ratio("masked / torch, channels last", "masked", "torch_channels_last"),
-            Ratio("trainer / fit", "masked", "fit"),
+            Ratio("trainer / fit", "masked", "fit", limit=1.0),
+        ),
+    ),
+    "loop": Comparison(
+        ("constant", "fed", "one_a_call", "saving"),
+        (
+            Ratio("shuffled, augmented / constant batch", "fed", "constant", limit=1.05),
+            Ratio("one step a call / all in one", "one_a_call", "constant"),
+            Ratio("a checkpoint a turn / none", "saving", "constant"),
         ),
     ),
     "scoring": Comparison(

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -44,6 +45,46 @@ def trainer(model_name: str, size: int, threads: int, stock: bool = False, maske
     loop = tt.training.Trainer(model, tt.training.SGD(**RECIPE), steps_per_call=10**9)
     data = tf.data.Dataset.from_tensors(batch(size)).repeat()
     return lambda steps: loop.fit(lambda epochs, _: data, range(1), steps_per_epoch=steps) and None
+
+
+def loop(
+    model_name: str, size: int, threads: int, per_call: int | None, real: bool, saves: bool = False
+) -> Steps:
+    """Our trainer: so many steps a call (None: all), on real batches or on a constant one."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tf_tickets as tt
+    from tf_tickets.data.dataset import Dataset, Examples
+    from tf_tickets.data.preprocessing import Preprocessing
+    from tf_tickets.data.sources import SOURCES
+    from tf_tickets.training.state import State
+
+    model = tt.models.build(model_name, SHAPE, CLASSES)
+    tt.prune(model, "random", sparsity=SPARSITY)
+    trained = tt.training.Trainer(model, tt.training.SGD(**RECIPE))
+    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    if real:
+        rng, count = np.random.default_rng(0), 10_000
+        images = rng.integers(256, size=(count, *SHAPE), dtype=np.uint8)
+        examples = Examples(images, rng.integers(CLASSES, size=count).astype("int32"))
+        cifar = SOURCES["cifar10"]
+        fitting = Preprocessing(1 / 255, cifar.mean, cifar.std, crop=cifar.crop, flip=cifar.flip)
+        splits = {"train": examples, "test": examples}
+        dataset = Dataset("noise", SHAPE, CLASSES, cifar.recipe, fitting, splits)
+        data = dataset.batches("train", size, epochs=range(10_000), shuffle=True, augment=True)
+    iterator = iter(data)
+    state = State(trained.team, model, trained.optimizer, [trained._loss, trained._accuracy])
+    checkpoints = tt.training.Checkpoints(tempfile.mkdtemp(prefix="tf_tickets_bench_"), {})
+
+    def steps(count: int) -> None:
+        for _ in range(count // (per_call or count)):
+            trained._traces().train(iterator, tf.constant(per_call or count))
+            trained._read_metrics()
+        if saves:
+            checkpoints.save([], 0, state.read())
+
+    return steps
 
 
 def keras_fit(model_name: str, size: int, threads: int) -> Steps:
@@ -152,6 +193,10 @@ CONTENDERS: dict[str, Callable[[str, int, int], Steps]] = {
     "unmasked": trainer,
     "masked": functools.partial(trainer, masked=True),
     "fit": keras_fit,
+    "constant": functools.partial(loop, per_call=None, real=False),
+    "fed": functools.partial(loop, per_call=None, real=True),
+    "one_a_call": functools.partial(loop, per_call=1, real=False),
+    "saving": functools.partial(loop, per_call=None, real=False, saves=True),
     "torch": torch_loop,
     "torch_channels_last": functools.partial(torch_loop, channels_last=True),
     "snip": functools.partial(score, name="snip"),

@@ -4,6 +4,10 @@
 
 training: our trainer, masked and not, beside Keras's own layers, a plain fit and a plain PyTorch loop.
 
+loop: what training costs beside its steps: real batches, shuffled and augmented as of CIFAR-10, beside one
+constant batch that is there already; one step in a call of the traced function beside all of a turn in one;
+a checkpoint after every turn.
+
 scoring: SNIP and GraSP (temperature 200, in halves, the classifier redrawn) as multiples of one training
 step of the same batch; beside them the same scores in plain PyTorch as multiples of one step of the plain
 PyTorch loop. GraSP stands twice there: as the authors' code computes it, with two forward passes of each
