@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, run
-from tf_tickets import METHODS, Ticket, data, pipeline
+from tf_tickets import METHODS, Ticket, data, pipeline, training
 from tf_tickets.pruning import SCORES
 from tf_tickets.store import NotOurs, RunDirectory
 from tf_tickets.training import TrainingDiverged
@@ -296,6 +296,15 @@ class TestRounds:
         again, screen = run(tmp_path / "run", *arguments)
         assert again["weights_sha256"] == first["weights_sha256"] == whole["weights_sha256"]
         assert "dense training: done before" in screen
+
+    def test_share_what_was_traced(self, tmp_path, monkeypatch):
+        """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
+        step, traced = training.Trainer._train_step, []
+        monkeypatch.setattr(
+            training.Trainer, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1]
+        )
+        run(tmp_path / "run", "--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
+        assert len(traced) == 2
 
     def test_a_finished_run_does_not_need_its_rounds(self, tmp_path):
         first, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from absl import app, flags
 
 from tf_tickets import results
+from tf_tickets import run as command
 from tf_tickets.reporting.document import Document, counted, printable
 from tf_tickets.store import PathLike, read_json, replacing, write_json
 
@@ -63,15 +62,13 @@ def make_report(
 
 def main(argv: Sequence[str]) -> int:
     """Makes the report that the flags ask for; returns the process's exit code."""
-    values = flags.FLAGS
     if len(argv) < 2:
-        return _fail("name run directories, or folders that hold them (--help shows how)")
-    try:
-        page, document = _make(argv[1:], values.output, values.title, values.margin, values.alpha)
-    except (ValueError, OSError) as error:
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        return _fail("interrupted", code=130)
+        return command.fail("name run directories, or folders that hold them (--help shows how)")
+    return command.guarded(lambda values: _report(argv[1:], values))
+
+
+def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
+    page, document = _make(runs, values.output, values.title, values.margin, values.alpha)
     for warning in _warnings(document):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     print(f"{page}: {dict(document.facts)['runs']}, {counted(len(document.sections), 'setting')}")
@@ -86,29 +83,6 @@ def define_flags() -> None:
     flags.DEFINE_string("title", TITLE, "On top of the page.", module_name=GROUP)
     flags.DEFINE_float("margin", 0.01, "Of equivalence, in accuracy: 0.01 is one point.", module_name=GROUP)
     flags.DEFINE_float("alpha", 0.05, "Chance of a false answer in a family of checks.", module_name=GROUP)
-
-
-def parse_flags(argv: Sequence[str]) -> list[str]:
-    """absl's flag parser, with a --help of our flags, and errors in one line."""
-    if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
-        with contextlib.suppress(BrokenPipeError):
-            print(help_text())
-        sys.exit(0)
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        sys.exit(_fail(f"{error} (--help lists the flags)"))
-    except (ValueError, RecursionError) as error:  # of files of flags: no text, or one in another without end
-        sys.exit(_fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
-
-
-def help_text() -> str:
-    """What --help prints: every flag with its default."""
-    lines = [ABOUT]
-    for flag in flags.FLAGS.flags_by_module_dict()[GROUP]:
-        lines.append(f"  --{flag.name}")
-        lines += [f"      {line}" for line in textwrap.wrap(f"{flag.help} (default {flag.default})", 76)]
-    return "\n".join(lines)
 
 
 def _make(
@@ -186,15 +160,10 @@ def _warnings(document: Document) -> Iterable[str]:
         yield f"{path} is {status}: {why}"
 
 
-def _fail(message: str, code: int = 1) -> int:
-    print(f"tf_tickets: {message}", file=sys.stderr)
-    return code
-
-
 def entry_point() -> None:
     """Starts the program."""
     define_flags()
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, ABOUT, (GROUP,)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
@@ -31,33 +31,44 @@ Trains a network, finds a sparse ticket in it, retrains that, and exports it.
 
 def main(argv: Sequence[str]) -> int:
     """Runs what the flags ask for; returns the process's exit code."""
-    values = flags.FLAGS
-    quieten()
-    if len(argv) > 1:
-        return fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
-    try:
-        load_tensorflow(values.threads or configuration.default_threads())
-        configuration.check_flags(values)
-        from tf_tickets import pipeline, training
-        from tf_tickets.console import Console
+    return guarded(_run, argv[1:])
 
-        # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
-        strategy = training.make_strategy(values.strategy)
-        dataset = load_data(values)
-        config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
-        pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over)
+
+def guarded(work: Callable[[flags.FlagValues], int], unexpected: Sequence[str] = ()) -> int:
+    """Does a program's work; what is expected to go wrong is told in one line.
+
+    Args:
+        work: parsed flags -> exit code.
+        unexpected: arguments that are left beside the flags, and should not be.
+
+    Returns:
+        The process's exit code.
+    """
+    quieten()
+    if unexpected:
+        return fail(f"unexpected argument {unexpected[0]!r}: options are written --name=value")
+    try:
+        return work(flags.FLAGS)
     except EXPECTED as error:
         return fail(str(error))
     except KeyboardInterrupt as interrupt:
-        return fail(*interrupted(interrupt))
+        where = f" ({interrupt})" if str(interrupt) else ""
+        number = getattr(interrupt, "signal", signal.SIGINT)
+        return fail(f"interrupted{where}; finished work is kept, the same command goes on", 128 + number)
+
+
+def _run(values: flags.FlagValues) -> int:
+    load_tensorflow(values.threads or configuration.default_threads())
+    configuration.check_flags(values)
+    from tf_tickets import pipeline, training
+    from tf_tickets.console import Console
+
+    # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
+    strategy = training.make_strategy(values.strategy)
+    dataset = load_data(values)
+    config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
+    pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over)
     return 0
-
-
-def interrupted(interrupt: KeyboardInterrupt) -> tuple[str, int]:
-    """What to say of an interruption, and the process's exit code."""
-    where = f" ({interrupt})" if str(interrupt) else ""
-    number = getattr(interrupt, "signal", signal.SIGINT)
-    return f"interrupted{where}; finished work is kept, the same command goes on", 128 + number
 
 
 def load_data(values: flags.FlagValues) -> Dataset:

@@ -96,22 +96,18 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Runs what the flags ask for; returns the process's exit code: 0 if every cell has its result."""
-    command.quieten()
-    if len(argv) > 1:
-        return command.fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
-    try:
-        plan = make_plan(flags.FLAGS, controls=flags.FLAGS.controls)
-        show = console()
-        plan.show(show)
-        if flags.FLAGS.dry_run:
-            return 0
-        failures = run_plan(plan, show)
-        show_table(plan, show)
-        return show_failures(plan, failures, show)
-    except command.EXPECTED as error:
-        return command.fail(str(error))
-    except KeyboardInterrupt:
-        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+    return command.guarded(_sweep, argv[1:])
+
+
+def _sweep(values: flags.FlagValues) -> int:
+    plan = make_plan(values, controls=values.controls)
+    show = console()
+    plan.show(show)
+    if values.dry_run:
+        return 0
+    failures = run_plan(plan, show)
+    show_table(plan, show)
+    return show_failures(plan, failures, show)
 
 
 def console() -> Console:

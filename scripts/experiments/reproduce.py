@@ -38,7 +38,6 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the experiments named; returns 0 if every run of them has its result."""
-    command.quieten()
     names = argv[1:]
     known = experiments()
     unknown = [name for name in names if name not in known]
@@ -46,12 +45,7 @@ def main(argv: Sequence[str]) -> int:
         said = f"unknown experiment {unknown[0]!r}" if unknown else "say which experiment"
         return command.fail(f"{said}. There are: {', '.join(known)}")
     given = [flag.serialize() for flag in _flags(flags.FLAGS) if flag.present]
-    try:
-        return max(reproduce(name, known[name], given) for name in names)
-    except command.EXPECTED as error:
-        return command.fail(str(error))
-    except KeyboardInterrupt:
-        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+    return command.guarded(lambda _: max(reproduce(name, known[name], given) for name in names))
 
 
 def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:

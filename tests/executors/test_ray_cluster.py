@@ -107,7 +107,7 @@ def test_nothing_but_the_sweeps_own_words_is_shown(story):
 def test_ctrl_c_ends_the_tasks_and_leaves_neither_processes_nor_marks(story):
     _, err, code = story.interrupted
     assert code == 130
-    assert err == "tf_tickets: interrupted; finished stages are kept, the same command goes on\n"
+    assert err == "tf_tickets: interrupted; finished work is kept, the same command goes on\n"
     assert story.seconds_to_stop < 20
     assert story.busy == 0
     assert story.marks == []

@@ -21,28 +21,21 @@ stopped.
 
 def main(argv: Sequence[str]) -> int:
     """Judges what the flags ask for; returns the process's exit code: 0 if every run has its result."""
-    command.quieten()
-    values = flags.FLAGS
-    if len(argv) > 1:
-        return command.fail(f"unexpected argument {argv[1]!r}: options are written --name=value")
-    try:
-        plan = laboratory.make_plan(values)
-        show = sweep.console()
-        if values.dry_run:
-            plan.show(show)
-            return 0
-        findings = laboratory.investigate(plan, values.margin, values.alpha, show)
-        show.line(f"\n{findings}")
-        if findings.runs:
-            # The report judges all checks of a ticket that it finds there as one family.
-            show.line(
-                f"\ntables and figures of all runs there: python -m tf_tickets.report {values.runs_dir}"
-            )
-        return 1 if findings.failures else 0
-    except command.EXPECTED as error:
-        return command.fail(str(error))
-    except KeyboardInterrupt:
-        return command.fail("interrupted; finished stages are kept, the same command goes on", code=130)
+    return command.guarded(_judge, argv[1:])
+
+
+def _judge(values: flags.FlagValues) -> int:
+    plan = laboratory.make_plan(values)
+    show = sweep.console()
+    if values.dry_run:
+        plan.show(show)
+        return 0
+    findings = laboratory.investigate(plan, values.margin, values.alpha, show)
+    show.line(f"\n{findings}")
+    if findings.runs:
+        # The report judges all checks of a ticket that it finds there as one family.
+        show.line(f"\ntables and figures of all runs there: python -m tf_tickets.report {values.runs_dir}")
+    return 1 if findings.failures else 0
 
 
 def entry_point() -> None:
