@@ -177,6 +177,18 @@ def test_ctrl_c_and_a_polite_kill_save_first(number, undisturbed, tmp_path):
     assert_same_bits(cut.run(), undisturbed("momentum"))
 
 
+def test_ctrl_c_after_the_last_step_is_not_lost(undisturbed, tmp_path):
+    class Signal(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == EPOCHS - 1:
+                signal.raise_signal(signal.SIGINT)
+
+    cut = Training(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        cut.run(Signal())
+    assert_same_bits(cut.run(StopAfter(1)), undisturbed("momentum"))
+
+
 def test_a_second_ctrl_c_is_obeyed_at_once(tmp_path):
     class Impatient(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):

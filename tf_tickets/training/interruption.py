@@ -23,7 +23,8 @@ class Interrupted(KeyboardInterrupt):
 class Interruption:
     """For the duration, SIGINT and SIGTERM are noted instead of obeyed; a second one is obeyed at once.
 
-    Signals that the process ignores, or has handlers of its own for, are left alone.
+    One that nobody has looked at by the end is obeyed then. Signals that the process ignores, or has handlers
+    of its own for, are left alone.
 
     Attributes:
         signal: number of the signal that came; 0 where none did.
@@ -40,8 +41,10 @@ class Interruption:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._restore()
+        if self.signal and kind is None:
+            signal.raise_signal(self.signal)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
