@@ -152,7 +152,9 @@ def test_two_workers_find_the_ticket_of_one_device_and_retrain_it_alike_though_o
 
 def test_the_chief_alone_writes_and_speaks(story):
     folder, _, _, _, ended = story
-    assert "result" in ended[0][1] and ended[1][1:] == ("", "")
+    assert "result" in ended[0][1]
+    assert ended[1][1].startswith("waiting for the 2 workers of the cluster: 127.0.0.1:")
+    assert ended[1][1].count("\n") == 1 and ended[1][2] == ""
     assert list((folder / "worker").iterdir()) == []
     assert not list((folder / "chief").rglob("checkpoints"))
 
@@ -176,6 +178,9 @@ def test_workers_that_are_told_different_things_do_not_start(tmp_path):
     for code, _, errors in ended:
         assert code == 1
         assert "The workers of the cluster do not agree on what to run" in errors
+        assert errors.count("\n") == 1
+    assert "another one says in what it differs" in ended[0][2]
+    assert "here, at worker 1: score_code='" in ended[1][2]
     assert not (tmp_path / "chief" / "run").exists()
 
 

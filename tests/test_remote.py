@@ -249,6 +249,44 @@ class TestPushing:
         (place / remote.HOLDER).write_text(json.dumps({**held, "pid": DEAD}))
 
 
+class TestUsersFiles:
+    """Nothing that we have not put there is removed."""
+
+    def test_stay_though_the_scratch_copy_was_the_last_to_push(self, place, url):
+        ours = directory(url).claim()
+        with pytest.raises(KeyboardInterrupt), ours.locked():
+            (ours.path / "ticket.npz").write_bytes(b"masks")
+            ours.finish("ticket", {"seconds": 1.0, "sha256": "0"}, [ours.path / "ticket.npz"])
+            token = json.loads((ours.path / remote.HOLDER).read_text())
+            raise KeyboardInterrupt
+        (place / "notes.txt").write_text("mine")
+        mark(place, host=socket.gethostname(), pid=DEAD, token=token["token"])  # as kill -9 leaves it
+        (ours.path / remote.HOLDER).write_text(json.dumps(token))
+        again = directory(url).claim()
+        with again.locked():
+            (again.path / "result.json").write_text("{}")
+        assert (place / "notes.txt").read_text() == "mine"
+        assert (place / "ticket.npz").exists() and (place / "result.json").exists()
+
+    def test_checkpoints_that_are_done_with_are_removed(self, place, url):
+        ours = directory(url).claim()
+        with ours.locked():
+            ours.checkpoints.mkdir()
+            (ours.checkpoints / "epoch_000001_step_00000000.npz").write_bytes(b"x")
+            ours.copy.push()
+            assert (place / "checkpoints" / "epoch_000001_step_00000000.npz").exists()
+            ours.forget_checkpoints()
+        assert not (place / "checkpoints" / "epoch_000001_step_00000000.npz").exists()
+
+
+@pytest.mark.parametrize("nowhere", ["file:///", "file://", "memory://", "memory:///"])
+def test_urls_of_no_folder_are_refused(nowhere, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"names no folder|is all of a store"):
+        directory(nowhere).claim()
+    assert list(tmp_path.iterdir()) == []
+
+
 class TestHolders:
     def test_keep_a_second_process_out_and_say_who_they_are(self, place, url):
         mark(place)
@@ -263,12 +301,21 @@ class TestHolders:
         assert not (place / remote.HOLDER).exists()
 
     @pytest.mark.parametrize(
-        "why", ["dead process of this machine", "dead task of this sweep", "told to", "damaged, told to"]
+        "why",
+        [
+            "dead process of this machine",
+            "dead one that had our number",
+            "dead task of this sweep",
+            "told to",
+            "damaged, told to",
+        ],
     )
     def test_that_are_dead_are_taken_over(self, why, place, url, monkeypatch):
         mark(place)
         if why == "dead process of this machine":
             mark(place, host=socket.gethostname(), pid=DEAD)
+        if why == "dead one that had our number":
+            mark(place, host=socket.gethostname(), pid=os.getpid())
         if why == "dead task of this sweep":
             mark(place, sweep="s")
             monkeypatch.setattr(remote, "_sweep", "s")
@@ -277,13 +324,25 @@ class TestHolders:
         with directory(url, take_over="told to" in why).claim().locked():
             assert json.loads((place / remote.HOLDER).read_text())["host"] == socket.gethostname()
 
-    @pytest.mark.parametrize("fields", [{"host": None}, {"pid": "7"}, {"pid": os.getpid(), "host": "here"}])
+    @pytest.mark.parametrize("fields", [{"host": None}, {"pid": "7"}, {"pid": os.getppid(), "host": "here"}])
     def test_whose_death_is_not_sure_are_not(self, fields, place, url):
         if "host" in fields and fields["host"] == "here":
             fields = {**fields, "host": socket.gethostname()}
         mark(place, **fields)
         with pytest.raises(NotOurs, match="is held by"), directory(url).claim().locked():
             pass
+
+    @pytest.mark.parametrize("first", ["path", "url"])
+    def test_of_a_path_and_of_its_url_know_each_other(self, first, tmp_path):
+        path = str(tmp_path / "run")
+        places = [path, f"file://{path}"]
+        one, other = places if first == "path" else reversed(places)
+        theirs = remote.run_directory(other, IDENTITY)
+        with remote.run_directory(one, IDENTITY).claim().locked():
+            refused = pytest.raises(NotOurs, match=r"at work in|is held by")
+            with refused, theirs.claim().locked():
+                pass
+        assert remote.same(*places)
 
     def test_are_waited_for(self, place, url):
         mark(place)

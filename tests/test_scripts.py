@@ -294,7 +294,7 @@ def test_the_bench_says_what_it_can_measure():
     bench = ROOT / "scripts" / "benchmarks" / "main.py"
     asked = subprocess.run([sys.executable, bench, "--what=speed"], capture_output=True, text=True)
     assert asked.returncode == 1
-    assert "--what takes some of: training, scoring, selection" in asked.stderr
+    assert "--what takes some of: training, loop, scoring, selection" in asked.stderr
 
 
 def test_the_scores_in_pytorch_are_those_of_the_definition(benchmarks):

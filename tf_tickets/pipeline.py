@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 import platform
@@ -67,16 +66,17 @@ def run(
         wait: for another process at work in the run's directory; otherwise that is an error.
         take_over: a directory at a URL, from a process that is dead.
     """
-    job = prepare(config, dataset, strategy, show, take_over)
-    with _together(job), _alone(job, wait):
-        pretrain(job)
-        ticket = find_ticket(job)
-        retrain(job, ticket)
-        numbers = evaluate(job, ticket)
-        export(job)
-        result = report(job, ticket, numbers)
-        job.team.agree("the final weights", result["weights_sha256"])
-        return result
+    with _together(strategy):
+        job = prepare(config, dataset, strategy, show, take_over)
+        with _alone(job, wait):
+            pretrain(job)
+            ticket = find_ticket(job)
+            retrain(job, ticket)
+            numbers = evaluate(job, ticket)
+            export(job)
+            result = report(job, ticket, numbers)
+            job.team.agree("the final weights", result["weights_sha256"])
+            return result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ def prepare(
 ) -> Job:
     """Builds the model, claims the directories, shows the plan. Errors come before work."""
     team = training.Team(strategy)
-    team.agree("what to run, and by which versions", json.dumps([config.identity, _versions()]))
+    team.agree("what to run, and by which versions", {**config.identity, "versions": _versions()})
     if not team.chief:
         config, show = _assisting(config), Console.silent()
     directory = remote.run_directory(config.run_dir, config.identity, take_over)
@@ -221,9 +221,10 @@ def pretrain_only(
     take_over: bool = False,
 ) -> None:
     """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
-    job = prepare(config, dataset, strategy, show, take_over)
-    with _together(job), _alone(job, wait):
-        pretrain(job)
+    with _together(strategy):
+        job = prepare(config, dataset, strategy, show, take_over)
+        with _alone(job, wait):
+            pretrain(job)
 
 
 def _assisting(config: Config) -> Config:
@@ -253,12 +254,12 @@ def _copy_of_chiefs(job: Job, directory: Directory) -> None:
 
 
 @contextlib.contextmanager
-def _together(job: Job) -> Iterator[None]:
+def _together(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """For the duration, the loss of another process is told as what it is."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        if job.team.size == 1:
+        if training.Team(strategy).size == 1:
             raise
         reason = str(error).partition("\n")[0]
         raise ConnectionError(
@@ -634,8 +635,9 @@ def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, ra
 
 
 def _checkpoints(job: Job, directory: Directory, owner: Mapping[str, Any]) -> training.Checkpoints:
+    whole = {"of": directory.identity, **owner}
     return training.Checkpoints(
-        directory.checkpoints, owner, minutes=job.config.checkpoint_minutes, warn=job.show.warn
+        directory.checkpoints, whole, minutes=job.config.checkpoint_minutes, warn=job.show.warn
     )
 
 

@@ -44,6 +44,8 @@ HOLDER = ".holder.json"
 _DENSE = ".dense"
 # They speak of other files; the first one speaks of all, so that it is read first and uploaded last.
 SPEAKING = ("result.json", "stages.json")
+# Folders whose files come and go.
+_PASSING = {"checkpoints", "tensorboard"}
 SECONDS_BETWEEN_PUSHES = 60.0
 SECONDS_BETWEEN_LOOKS = 2.0
 # A holder renews its mark with every push; one that has not for so long is dead, or cut off.
@@ -52,6 +54,7 @@ SECONDS_TO_SETTLE = 0.3
 TAKE_OVER = "If that process is dead, add --take_over."
 
 _sweep: str | None = None
+_written: set[str] = set()  # tokens of this process's marks
 
 
 def is_url(path: str | os.PathLike) -> bool:
@@ -193,7 +196,10 @@ class _Remote(Directory):
         self, url: str, scratch: pathlib.Path, identity: Mapping[str, Any], label: str, take_over: bool
     ):
         super().__init__(scratch, identity, label)
-        self.url = url.rstrip("/") if not url.endswith("://") else url
+        _, root = _filesystem(url)
+        if "/" not in root:
+            raise ValueError(f"{url} is all of a store. Choose a folder in it: {url.rstrip('/')}/NAME.")
+        self.url = url.rstrip("/")
         self.take_over = take_over
         self.copy = _Copy(self.url, scratch)
         self.fetched = False
@@ -215,7 +221,12 @@ class _Remote(Directory):
 
     @contextlib.contextmanager
     def locked(self, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-        with _speaking(self.path, self.url), super().locked(waiting), self._marked(waiting):
+        with (
+            _speaking(self.path, self.url),
+            super().locked(waiting),
+            self.copy.locked(waiting),
+            self._marked(waiting),
+        ):
             self.fetched = True
             if not self.config.exists():
                 write_json(self.config, self.identity)
@@ -301,6 +312,14 @@ class _Copy:
         self.pushed: dict[str, Any] = {}
         self.alone = threading.Lock()
 
+    def locked(self, waiting: Callable[[str], None] | None) -> contextlib.AbstractContextManager[None]:
+        """For the duration, no process works at the URL that takes it for a local path."""
+        if not _is_local(self.fs):
+            return contextlib.nullcontext()
+        there = Directory(self.root, {}, "run")
+        there.path.mkdir(parents=True, exist_ok=True)
+        return there.locked(waiting)
+
     @property
     def is_spare(self) -> bool:
         """Whether all of it lies at the URL, as far as this process has worked in it."""
@@ -337,7 +356,9 @@ class _Copy:
                     _write(self.fs, f"{self.root}/{name}", content)
                     self.pushed[name] = content
             for name in set(self.pushed) - set(there) - set(speaking):
-                _remove(self.fs, f"{self.root}/{name}")
+                # Whatever else is not here can be somebody's, or was lost here.
+                if _PASSING & set(name.split("/")[:-1]):
+                    _remove(self.fs, f"{self.root}/{name}")
                 del self.pushed[name]
 
     def push_if_possible(self) -> None:
@@ -400,6 +421,7 @@ class _Copy:
 
     def _write_mark_and_see(self) -> bool:
         self.token, self.since = uuid.uuid4().hex, time.strftime("%Y-%m-%d %H:%M:%S %z")
+        _written.add(self.token)
         self._write_mark()
         time.sleep(SECONDS_TO_SETTLE)
         return (_read_mark(self.fs, self.root) or {}).get("token") == self.token
@@ -502,6 +524,8 @@ def _filesystem(url: str) -> tuple[Any, str]:
             f"{url} cannot be opened: {error} (URLs need fsspec, pip install tf_tickets[ray], and the "
             "package of their kind: s3fs, gcsfs, ...)"
         ) from error
+    if not url.partition("://")[2].strip("/"):
+        raise ValueError(f"{url} names no folder. URLs of directories look like s3://bucket/runs.")
     return fs, root.rstrip("/")
 
 
@@ -573,6 +597,8 @@ def _is_dead(mark: Mapping[str, Any]) -> bool:
     pid = mark.get("pid")
     if mark.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
         return False
+    if pid == os.getpid():  # in a container that was started again it can be the number of the one before
+        return mark.get("token") not in _written
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -620,6 +646,7 @@ def _empty(folder: pathlib.Path) -> None:
 
 
 def _name(path: str) -> str:
+    path = path.removeprefix("file://")
     return path.rstrip("/") if is_url(path) else os.path.abspath(path)
 
 

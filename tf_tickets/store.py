@@ -57,7 +57,7 @@ class Directory:
         found = read_json(self.config)
         if found != self.identity:
             raise NotOurs(
-                f"{self.path} belongs to another config ({_difference(found, self.identity)}). "
+                f"{self.path} belongs to another config ({difference(found, self.identity)}). "
                 f"Choose another --{self.label}_dir; nothing was changed."
             )
 
@@ -129,12 +129,12 @@ class Directory:
     def pack(self) -> bytes:
         """All that another process needs to go on from here, as a ZIP archive."""
         packed = io.BytesIO()
+        over = self.finished("ticket") is not None  # then the rounds that led to it are of no use
         with zipfile.ZipFile(packed, "w") as archive:
             for path in sorted(self.path.rglob("*")):
                 name = path.relative_to(self.path)
-                if path.suffix in (".json", ".npz", ".h5") and not any(
-                    part.startswith(".") for part in name.parts
-                ):
+                unused = any(part.startswith("." if not over else (".", "round_")) for part in name.parts)
+                if path.suffix in (".json", ".npz", ".h5") and not unused:
                     archive.write(path, name.as_posix())
         return packed.getvalue()
 
@@ -245,6 +245,10 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     try:
         yield scratch / path.name
         new = scratch / path.name
+        if new.is_file():
+            # What is said to be there must outlast a power cut.
+            with open(new, "rb") as file:
+                os.fsync(file.fileno())
         if path.is_dir():
             path.replace(scratch / f"{path.name}.old")
         new.replace(path)
@@ -257,8 +261,6 @@ def write_json(path: PathLike, value: Any) -> None:
     with replacing(path) as new, open(new, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, sort_keys=False)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read_json(path: PathLike) -> Any:
@@ -332,7 +334,7 @@ def _is_stage(name: str, facts: Any) -> bool:
     )
 
 
-def _difference(found: Any, own: Any, prefix: str = "") -> str:
+def difference(found: Any, own: Any, prefix: str = "") -> str:
     """The first few keys in which two configs differ, as `key=theirs, not ours`."""
     if not isinstance(found, dict) or not isinstance(own, dict):
         return f"{prefix or 'config'}={found!r}, not {own!r}"
@@ -340,5 +342,5 @@ def _difference(found: Any, own: Any, prefix: str = "") -> str:
     for key in sorted({*found, *own}):
         if found.get(key) != own.get(key):
             name = f"{prefix}.{key}" if prefix else key
-            parts.append(_difference(found.get(key), own.get(key), name))
+            parts.append(difference(found.get(key), own.get(key), name))
     return "; ".join(parts[:4])

@@ -38,7 +38,7 @@ def place(tmp_path):
     return tmp_path / "checkpoints"
 
 
-def accept(values):
+def accept(checkpoint):
     pass
 
 
@@ -121,7 +121,7 @@ def test_another_trainings_is_not_used(place):
 
 
 def test_one_that_does_not_fit_is_not_used(place):
-    def check(values):
+    def check(checkpoint):
         raise ValueError("it holds other variables than this training has")
 
     Checkpoints(place, OWNER).save(rows(1), 0, values())

@@ -1,7 +1,9 @@
 """A training that is stopped anywhere and started again: the same bits as one that was left alone."""
 
 import functools
+import json
 import os
+import shutil
 import signal
 import threading
 
@@ -120,12 +122,58 @@ def test_so_do_two_replicas_each_with_statistics_of_its_own(undisturbed, tmp_pat
     assert_same_bits(cut.run(), undisturbed(*arguments))
 
 
+@pytest.fixture(scope="module")
+def kept_checkpoints(tmp_path_factory):
+    """Those of a training that was stopped in its second epoch."""
+    folder = tmp_path_factory.mktemp("kept") / "here"
+    stopped(Training(folder), 7)
+    return folder
+
+
 def test_so_does_one_whose_last_checkpoint_is_damaged(undisturbed, tmp_path):
     cut, said = stopped(Training(tmp_path), 7), []
     last = max(tmp_path.iterdir())
     last.write_bytes(last.read_bytes()[:-100])
     assert_same_bits(cut.run(warn=said.append), undisturbed("momentum"))
     assert str(last) in said[0]
+
+
+def rewritten(path, change):
+    """A checkpoint whose content is changed, in a file that is whole."""
+    with np.load(path) as archive:
+        parts = dict(archive)
+    facts = json.loads(parts["facts"].tobytes())
+    change(facts, parts)
+    parts["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(path, **parts)
+
+
+def infinite_weights(facts, parts):
+    for i, (dtype, shape) in enumerate(facts["variables"]):
+        if (dtype, shape) == ("float32", [6, 8]):
+            parts[f"{i:06d}"] = np.full(6 * 8, np.inf, np.float32).view(np.uint8)
+
+
+LIES = {
+    "no history": lambda facts, _: facts.update(history=None),
+    "text for a history": lambda facts, _: facts.update(history="abc"),
+    "rows of nothing": lambda facts, _: facts.update(history=[{}]),
+    "other epochs": lambda facts, _: facts["history"][0].update(epoch=5),
+    "too many epochs": lambda facts, _: facts.update(history=facts["history"] * 9),
+    "a step too far": lambda facts, _: facts.update(step=5),
+    "a step before the first": lambda facts, _: facts.update(step=-1),
+    "no finite weights": infinite_weights,
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_checkpoint_that_cannot_be_true_is_passed_over(lie, undisturbed, kept_checkpoints, tmp_path):
+    shutil.copytree(kept_checkpoints, tmp_path / "cut")
+    last = max((tmp_path / "cut").iterdir())
+    rewritten(last, LIES[lie])
+    said = []
+    assert_same_bits(Training(tmp_path / "cut").run(warn=said.append), undisturbed("momentum"))
+    assert len(said) == 1 and str(last) in said[0]
 
 
 def test_a_finished_one_is_not_trained_again(tmp_path):

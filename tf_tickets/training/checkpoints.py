@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -75,12 +74,12 @@ class Checkpoints:
         """Whether it is time for a checkpoint within an epoch."""
         return time.monotonic() - self._saved >= 60 * self.minutes
 
-    def newest(self, check: Callable[[Sequence[np.ndarray]], None]) -> Checkpoint | None:
-        """The newest checkpoint that can be read and whose values pass the check, or None."""
+    def newest(self, check: Callable[[Checkpoint], None]) -> Checkpoint | None:
+        """The newest checkpoint that can be read and passes the check, or None."""
         for path in self._paths():
             try:
                 found = self._read(path)
-                check(found.values)
+                check(found)
             except Exception as error:  # on damaged bytes zipfile, zlib and numpy raise what they like
                 problem = str(error) or type(error).__name__
                 self.warn(f"the checkpoint {path} cannot be used: {problem}. Going on from before it.")
@@ -101,10 +100,8 @@ class Checkpoints:
         arrays = {f"{i:06d}": np.frombuffer(value.tobytes(), np.uint8) for i, value in enumerate(values)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         path = self.folder / f"epoch_{len(history):06d}_step_{step:08d}.npz"
-        with replacing(path) as new, open(new, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
+        with replacing(path) as new:
+            np.savez(new, **arrays)  # type: ignore[arg-type]
         self._saved = time.monotonic()
         for old in self._paths()[KEPT:]:
             old.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ class State:
         self.team = team
         sums = [variable for metric in metrics for variable in metric.variables]
         self.statistics = [v for v in model.non_trainable_weights if keras.backend.is_float_dtype(v.dtype)]
+        self.trained = {id(variable) for variable in model.trainable_variables}
         self.local = [*sums, *self.statistics]
         known = {id(variable) for variable in self.local}
         # Seeds of layers are variables of the model, but no weights.
@@ -85,6 +86,9 @@ class State:
         own.append(((self.team.replicas, bytes_of_local), "uint8"))
         if found != own:
             raise ValueError("it holds other variables than this training has")
+        for variable, value in zip(self.common, values[:-1], strict=True):
+            if id(variable) in self.trained and not np.isfinite(value.astype(np.float32)).all():
+                raise ValueError(f"{variable.path} in it holds values that are no finite numbers")
 
     def _gather(self, variables: Sequence[keras.Variable]) -> np.ndarray:
         """Bytes of the variables, a row from each replica."""

@@ -1,13 +1,19 @@
 """Where computation runs: tf.distribute strategies by name."""
 
+import contextlib
 import functools
 import json
 import os
 import shutil
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
+
+MINUTES_TO_MEET = 10.0  # for the workers of a cluster
 
 
 def _default() -> tf.distribute.Strategy:
@@ -29,7 +35,47 @@ def _auto() -> tf.distribute.Strategy:
 @functools.cache  # a process can join a cluster once
 def _multi_worker() -> tf.distribute.Strategy:
     """One replica on every GPU, or CPU, of every machine of TF_CONFIG, or of the Slurm step."""
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster())
+    resolver = cluster()
+    try:
+        with _waiting_for(resolver):
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"{_own_host(resolver)} cannot join its cluster (is an earlier process still there, or the port "
+            f"taken?): {error}"
+        ) from error
+
+
+def _own_host(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
+    return resolver.cluster_spec().as_dict()[resolver.task_type][resolver.task_id]
+
+
+@contextlib.contextmanager
+def _waiting_for(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> Iterator[None]:
+    """For the duration, Ctrl-C is obeyed though TensorFlow holds the process, and so is a time limit."""
+    hosts = [host for group in resolver.cluster_spec().as_dict().values() for host in group]
+    print(f"waiting for the {len(hosts)} workers of the cluster: {', '.join(hosts)}", flush=True)
+
+    def give_up() -> None:
+        print(
+            f"tf_tickets: not all workers of the cluster came within {MINUTES_TO_MEET:g} minutes: start the "
+            f"same command on all of {', '.join(hosts)}",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if main else None
+    limit = threading.Timer(60 * MINUTES_TO_MEET, give_up)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:

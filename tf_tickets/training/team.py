@@ -2,10 +2,14 @@
 
 import functools
 import hashlib
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tf_tickets.store import difference
 
 _PIECE = 1 << 22  # bytes that are sent at once
 
@@ -69,22 +73,26 @@ class Team:
         pieces = [self._from_chief(row[i : i + _PIECE]) for i in range(0, length, _PIECE)]
         return b"".join(piece.tobytes() for piece in pieces)
 
-    def agree(self, what: str, value: str) -> None:
+    def agree(self, what: str, value: Any) -> None:
         """Goes on only if all processes have the same value.
+
+        Args:
+            what: the value for people.
+            value: JSON-able.
 
         Raises:
             Disagreement: in every process, if they have not.
         """
         if self.size == 1:
             return
-        digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), np.uint8)
+        text = json.dumps(value, sort_keys=True)
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
         digests = self.gather([digest] * len(self.own_replicas))
         if (digests != digests[0]).any():
-            theirs = ", ".join(row.tobytes().hex()[:10] for row in digests)
-            raise Disagreement(
-                f"The workers of the cluster do not agree on {what} (hashes, by replica: {theirs}). "
-                f"This one, {self.name}, has: {value}"
-            )
+            chiefs = json.loads(self.share(text.encode()))
+            differs = difference(chiefs, json.loads(text)) if chiefs != json.loads(text) else None
+            here = f"here, at {self.name}: {differs}" if differs else "another one says in what it differs"
+            raise Disagreement(f"The workers of the cluster do not agree on {what} ({here}).")
 
     def _from_chief(self, row: np.ndarray) -> np.ndarray:
         return self._sum(row.astype(np.float32) * self.chief)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.training.checkpoints import Checkpoints
+from tf_tickets.training.checkpoints import Checkpoint, Checkpoints
 from tf_tickets.training.interruption import Interrupted, Interruption
 from tf_tickets.training.state import State
 from tf_tickets.training.team import Team
@@ -111,7 +111,15 @@ class Trainer:
             verbose=0,
         )
         state = State(self.team, self.model, self.optimizer, [self._loss, self._accuracy])
-        begun = checkpoints and checkpoints.newest(state.check)
+
+        def check(found: Checkpoint) -> None:
+            state.check(found.values)
+            if [row["epoch"] for row in found.history] != epochs[: len(found.history)]:
+                raise ValueError("it has other epochs than this training")
+            if not 0 <= found.step <= steps_per_epoch:
+                raise ValueError(f"it stands at step {found.step} of {steps_per_epoch}")
+
+        begun = checkpoints and checkpoints.newest(check)
         history: list[dict[str, float]] = [dict(row) for row in begun.history] if begun else []
         first_step = begun.step if begun else 0
         self.team.agree("where to go on", f"epoch {len(history)}, step {first_step}")
