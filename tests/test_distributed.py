@@ -153,7 +153,7 @@ def test_two_workers_find_the_ticket_of_one_device_and_retrain_it_alike_though_o
 def test_the_chief_alone_writes_and_speaks(story):
     folder, _, _, _, ended = story
     assert "result" in ended[0][1]
-    assert ended[1][1].startswith("waiting for the 2 workers of the cluster: 127.0.0.1:")
+    assert ended[1][1].startswith("waiting for the 2 workers of the cluster, ")
     assert ended[1][1].count("\n") == 1 and ended[1][2] == ""
     assert list((folder / "worker").iterdir()) == []
     assert not list((folder / "chief").rglob("checkpoints"))
@@ -181,6 +181,19 @@ def test_workers_that_are_told_different_things_do_not_start(tmp_path):
         assert errors.count("\n") == 1
     assert "another one says in what it differs" in ended[0][2]
     assert "here, at worker 1: score_code='" in ended[1][2]
+    assert not (tmp_path / "chief" / "run").exists()
+
+
+def test_ctrl_c_ends_the_wait_for_workers_that_do_not_come(tmp_path):
+    cluster = Cluster(tmp_path, *ARGUMENTS)
+    cluster.processes[1].kill()
+    chief = cluster.processes[0]
+    assert chief.stdout.readline().startswith(
+        "waiting for the 2 workers of the cluster, 10 minutes at most: "
+    )
+    time.sleep(2)
+    chief.send_signal(signal.SIGINT)
+    assert chief.wait(timeout=60) == -signal.SIGINT
     assert not (tmp_path / "chief" / "run").exists()
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,30 +51,26 @@ def _own_host(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
 
 @contextlib.contextmanager
 def _waiting_for(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> Iterator[None]:
-    """For the duration, Ctrl-C is obeyed though TensorFlow holds the process, and so is a time limit."""
+    """For the duration, Ctrl-C and a time limit end the process, though TensorFlow lets no Python run."""
     hosts = [host for group in resolver.cluster_spec().as_dict().values() for host in group]
-    print(f"waiting for the {len(hosts)} workers of the cluster: {', '.join(hosts)}", flush=True)
-
-    def give_up() -> None:
-        print(
-            f"tf_tickets: not all workers of the cluster came within {MINUTES_TO_MEET:g} minutes: start the "
-            f"same command on all of {', '.join(hosts)}",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if main else None
-    limit = threading.Timer(60 * MINUTES_TO_MEET, give_up)
-    limit.daemon = True
-    limit.start()
+    print(
+        f"waiting for the {len(hosts)} workers of the cluster, {MINUTES_TO_MEET:g} minutes at most: "
+        f"{', '.join(hosts)}",
+        flush=True,
+    )
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # SIGTERM only because TensorFlow takes it for itself, and would keep it.
+    deadly = (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in deadly}
+    signal.setitimer(signal.ITIMER_REAL, 60 * MINUTES_TO_MEET)
     try:
         yield
     finally:
-        limit.cancel()
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
