@@ -178,7 +178,7 @@ class TestAnInterruptedSweep:
     def test_ends_with_one_line_and_no_process_left(self, story):
         code, _, err = story.interrupted
         assert code == 130
-        said = "tf_tickets: interrupted; finished stages are kept, the same command goes on\n"
+        said = "tf_tickets: interrupted; finished work is kept, the same command goes on\n"
         assert err == said
         assert story.seconds_after_interruption < 10
 

@@ -55,7 +55,7 @@ def main(_: list[str]) -> int:
                 whole[cell] = Run(cell, folder / f"whole_{len(whole)}")
                 whole[cell].attempt()
             killed = Run(cell, folder / f"killed_{runs:03d}")
-            here = killed.kill_until_done(whole[cell], moments)
+            here = killed.kill_until_done(whole[cell], moments, KILLS.value - kills.total())
             kills.update(here)
             differences = compare(whole[cell].folder, killed.folder)
             wrong += bool(differences)
@@ -110,10 +110,13 @@ class Run:
         self.work = time.monotonic() - began - self.start
         return True
 
-    def kill_until_done(self, whole: "Run", moments: random.Random) -> collections.Counter:
-        """Stages in which it was killed, with how often: one kill of eight in the start-up."""
+    def kill_until_done(self, whole: "Run", moments: random.Random, most: int) -> collections.Counter:
+        """Stages in which it was killed, with how often; one of eight in the start-up, all at most `most`."""
         kills: collections.Counter = collections.Counter()
         while True:
+            if kills.total() == most:
+                self.attempt()
+                return kills
             in_start_up = whole.start * moments.random() if moments.random() < 1 / 8 else math.inf
             if self.attempt(in_start_up, after=whole.work * moments.random()):
                 return kills
