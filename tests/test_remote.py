@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import socket
 import tempfile
 import time
@@ -275,7 +276,7 @@ class TestUsersFiles:
             (ours.checkpoints / "epoch_000001_step_00000000.npz").write_bytes(b"x")
             ours.copy.push()
             assert (place / "checkpoints" / "epoch_000001_step_00000000.npz").exists()
-            ours.forget_checkpoints()
+            shutil.rmtree(ours.checkpoints)
         assert not (place / "checkpoints" / "epoch_000001_step_00000000.npz").exists()
 
 

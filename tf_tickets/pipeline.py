@@ -68,7 +68,7 @@ def run(
     """
     with _together(strategy):
         job = prepare(config, dataset, strategy, show, take_over)
-        with _alone(job, wait):
+        with _alone(job, job.directory, wait):
             pretrain(job)
             ticket = find_ticket(job)
             retrain(job, ticket)
@@ -223,7 +223,7 @@ def pretrain_only(
     """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
     with _together(strategy):
         job = prepare(config, dataset, strategy, show, take_over)
-        with _alone(job, wait):
+        with _alone(job, job.directory, wait):
             pretrain(job)
 
 
@@ -237,20 +237,15 @@ def _assisting(config: Config) -> Config:
 
 
 @contextlib.contextmanager
-def _alone(job: Job, wait: bool) -> Iterator[None]:
-    """For the duration, no other process works in the run's directory."""
-    waiting = f"waiting for another process, at work in {job.directory.where}"
-    with job.directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
-        _copy_of_chiefs(job, job.directory)
+def _alone(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
+    """For the duration, no other process works in the directory; all of the team have what the chief has."""
+    waiting = f"waiting for another process, at work in {directory.where}"
+    with directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+        if job.team.size > 1:
+            packed = job.team.share(directory.pack() if job.team.chief else b"")
+            if not job.team.chief:
+                directory.unpack(packed)
         yield
-
-
-def _copy_of_chiefs(job: Job, directory: Directory) -> None:
-    """Brings what is done already to the processes that cannot see the chief's directory."""
-    if job.team.size > 1:
-        packed = job.team.share(directory.pack() if job.team.chief else b"")
-        if not job.team.chief:
-            directory.unpack(packed)
 
 
 @contextlib.contextmanager
@@ -286,9 +281,7 @@ def pretrain(job: Job) -> None:
     needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
     if not (config.pretrains and needed):
         return
-    waiting = f"waiting for another process, at work in {dense.where}"
-    with dense.claim().locked(lambda holder: show.line(f"{waiting} ({holder})")):
-        _copy_of_chiefs(job, dense)
+    with _alone(job, dense.claim(), wait=True):
         rewind = config.rewind_epoch
         if dense.finished("train") is None:
             show.line("dense training")
@@ -298,11 +291,11 @@ def pretrain(job: Job) -> None:
             _train(job, dense, "train", job.pretraining, epochs, job.recipe.learning_rate_at, kept)
         else:
             show.line(f"dense training: done before, in {dense.where}")
-            dense.forget_checkpoints()
+            _checkpoints(job, dense).clear()
         if rewind is not None and not dense.epoch_weights(rewind).exists():
             show.line(f"dense training, again up to epoch {rewind}, to rewind to")
             layers.restore_weights(job.model, job.init_weights)
-            checkpoints = _checkpoints(job, dense, {"stage": "rewind", "epochs": rewind})
+            checkpoints = _checkpoints(job, dense, stage="rewind", epochs=rewind)
             _fit(job, "dense", job.pretraining, range(rewind), job.recipe.learning_rate_at, [], checkpoints)
             _save_weights(job.model, dense.epoch_weights(rewind))
             checkpoints.clear()
@@ -436,7 +429,7 @@ def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, numbe
     label = "retraining" if last else f"round {number + 1} of {config.trained_rounds}"
     if directory.finished("retrain") is not None:
         job.show.line(f"{label}: done before")
-        directory.forget_checkpoints()
+        _checkpoints(job, directory).clear()
         return
     epochs, rate = config.retraining_epochs, RETRAINING_RATES[config.row.schedule](job.recipe)
     _go_to(job, config.row.start_from, number)
@@ -614,8 +607,7 @@ def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, ra
     """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
     extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
     masks = _sha256([np.asarray(entry.mask) for entry in layers.masked_weights(job.model)])
-    owner = {"stage": stage, "epochs": [epochs.start, epochs.stop], "masks": masks}
-    checkpoints = _checkpoints(job, directory, owner)
+    checkpoints = _checkpoints(job, directory, stage=stage, epochs=[epochs.start, epochs.stop], masks=masks)
     title = "dense" if directory is job.dense else "retrain"
     history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints)
     with layers.folded(job.model):
@@ -634,7 +626,7 @@ def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, ra
     checkpoints.clear()
 
 
-def _checkpoints(job: Job, directory: Directory, owner: Mapping[str, Any]) -> training.Checkpoints:
+def _checkpoints(job: Job, directory: Directory, **owner: Any) -> training.Checkpoints:
     whole = {"of": directory.identity, **owner}
     return training.Checkpoints(
         directory.checkpoints, whole, minutes=job.config.checkpoint_minutes, warn=job.show.warn

@@ -122,10 +122,6 @@ class Directory:
             raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
         return stages
 
-    def forget_checkpoints(self) -> None:
-        """Removes the checkpoints of a training that is finished."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-
     def pack(self) -> bytes:
         """All that another process needs to go on from here, as a ZIP archive."""
         packed = io.BytesIO()

@@ -13,6 +13,7 @@ from typing import Any
 import ml_dtypes  # noqa: F401  teaches numpy the names of bfloat16 and others
 import numpy as np
 
+from tf_tickets.archives import check_npz
 from tf_tickets.store import PathLike, replacing
 
 KEPT = 2  # the newest, and the one before it, in case the newest is damaged
@@ -117,6 +118,7 @@ class Checkpoints:
         return [path for _, path in found]
 
     def _read(self, path: pathlib.Path) -> Checkpoint:
+        check_npz(path)
         with np.load(path, allow_pickle=False) as archive:
             facts = json.loads(archive["facts"].tobytes())
             if facts["owner"] != self.owner:

@@ -1,6 +1,6 @@
 """Everything that training changes, as arrays: what a checkpoint holds of a model and its optimizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -47,33 +47,19 @@ class State:
         """Gives all replicas the mean of their moving statistics; all processes do it together."""
         if self.team.replicas == 1 or not self.statistics:
             return
-        rows = self._gather(self.statistics)
-        for variable in self.statistics:
-            parts = self._parts(variable)
-            size = np.asarray(parts[0]).nbytes
-            values = np.frombuffer(rows[:, :size].tobytes(), parts[0].dtype.as_numpy_dtype)
-            mean = values.reshape(len(rows), *variable.shape).mean(0)
-            for part in parts:
+        for variable, copies in self._split(self._gather(self.statistics), self.statistics):
+            mean = copies.mean(0)
+            for part in self._parts(variable):
                 part.assign(mean)
-            rows = rows[:, size:]
 
     def write(self, values: Sequence[np.ndarray]) -> None:
-        """Puts back what `read` gave.
-
-        Raises:
-            ValueError: the values are not those of such a model, optimizer and number of replicas.
-        """
-        self.check(values)
+        """Puts back what `read` gave, or what `check` has passed."""
         for variable, value in zip(self.common, values[:-1], strict=True):
             for part in self._parts(variable):
                 part.assign(value)
-        for index, replica in enumerate(self.team.own_replicas):
-            row = values[-1][replica].tobytes()
-            for variable in self.local:
-                part = self._parts(variable)[index]
-                size = np.asarray(part).nbytes
-                part.assign(np.frombuffer(row[:size], part.dtype.as_numpy_dtype).reshape(part.shape))
-                row = row[size:]
+        for variable, copies in self._split(values[-1], self.local):
+            for part, replica in zip(self._parts(variable), self.team.own_replicas, strict=True):
+                part.assign(copies[replica])
 
     def check(self, values: Sequence[np.ndarray]) -> None:
         """Raises ValueError if `write` could not put the values back."""
@@ -99,6 +85,16 @@ class State:
                 for own in zip(*parts, strict=True)
             ]
         )
+
+    def _split(
+        self, rows: np.ndarray, variables: Sequence[keras.Variable]
+    ) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+        """The inverse of `_gather`: each variable with its values, a copy of each replica."""
+        for variable in variables:
+            part = self._parts(variable)[0]
+            own, rows = np.split(rows, [np.asarray(part).nbytes], axis=1)
+            values = np.frombuffer(own.tobytes(), part.dtype.as_numpy_dtype)
+            yield variable, values.reshape(len(own), *part.shape)
 
     def _parts(self, variable: keras.Variable) -> tuple:
         """The copies of this process's replicas."""
