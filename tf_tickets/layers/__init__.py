@@ -17,6 +17,7 @@ from tf_tickets.layers.convert import (
     stock_weights,
 )
 from tf_tickets.layers.forward_order import example_inputs, forward_order
+from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.masked import (
     Masked,
@@ -33,6 +34,10 @@ from tf_tickets.layers.masked import (
     MaskedEmbedding,
     MaskedSeparableConv1D,
     MaskedSeparableConv2D,
+    Reading,
+    attach_reading,
+    detach_reading,
+    effective_value,
     masked_class,
     register_maskable,
 )
@@ -40,6 +45,7 @@ from tf_tickets.layers.precision import computing_in
 
 __all__ = [
     "BatchNormalization",
+    "GradientTap",
     "MaskReport",
     "Masked",
     "MaskedConv1D",
@@ -56,8 +62,12 @@ __all__ = [
     "MaskedSeparableConv1D",
     "MaskedSeparableConv2D",
     "MaskedWeight",
+    "Reading",
+    "attach_reading",
     "borrowed_masks",
     "computing_in",
+    "detach_reading",
+    "effective_value",
     "example_inputs",
     "fold",
     "folded",

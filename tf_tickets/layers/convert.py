@@ -186,7 +186,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
     layers = model._flatten_layers()
     classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
     state = [
-        (layer, attribute, mask, np.array(layer.__dict__[attribute]))
+        (layer, attribute, mask, layer.readings.get(attribute), np.array(layer.__dict__[attribute]))
         for layer in layers
         if isinstance(layer, masked.Masked)
         for attribute, mask in layer.masks.items()
@@ -198,9 +198,11 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
     finally:
         for layer, cls in classes:
             object.__setattr__(layer, "__class__", cls)
-        for layer, attribute, mask, value in state:
+        for layer, attribute, mask, reading, value in state:
             _give_mask(layer, attribute, mask)
             layer.__dict__[attribute].assign(value)
+            if reading is not None:
+                masked.attach_reading(layer, attribute, reading)
         for part, before in kept:
             for name in ("save", "_forward_order"):
                 if name in before:
@@ -238,13 +240,13 @@ def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> N
 
 def stock_weights(model: keras.Model) -> list[keras.Variable]:
     """The model's weights without its masks: the variables of `model.get_weights()` before masking."""
-    masks = {
-        id(mask)
+    added = {
+        id(variable)
         for layer in model._flatten_layers()
         if isinstance(layer, masked.Masked)
-        for mask in layer.masks.values()
+        for variable in layer.added.values()
     }
-    return [weight for weight in model.weights if id(weight) not in masks]
+    return [weight for weight in model.weights if id(weight) not in added]
 
 
 def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os.PathLike) -> None:
