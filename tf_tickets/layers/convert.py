@@ -30,12 +30,14 @@ class MaskedWeight:
 
     Attributes:
         layer: the layer that owns it.
+        attribute: the layer's attribute that holds it.
         name: label for people (the variable's path); the position in forward order is the key.
         weight: the variable, with every value that was ever in it, masked or not.
         mask: bool variable of the same shape; None on a model that is not masked yet.
     """
 
     layer: keras.Layer
+    attribute: str
     name: str
     weight: keras.Variable
     mask: keras.Variable | None
@@ -415,7 +417,7 @@ def _give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None =
 def _entry(layer: keras.Layer, attribute: str) -> MaskedWeight:
     weight = layer.__dict__[attribute]
     mask = layer.masks.get(attribute) if isinstance(layer, masked.Masked) else None
-    return MaskedWeight(layer=layer, name=weight.path, weight=weight, mask=mask)
+    return MaskedWeight(layer=layer, attribute=attribute, name=weight.path, weight=weight, mask=mask)
 
 
 def _guard_save(model: keras.Model) -> None:

@@ -100,6 +100,10 @@ class Reading:
         """The effective weight, in the dtype of the running computation."""
         raise NotImplementedError
 
+    def kept(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
+        """Bool, where the effective weight takes part in the network: the mask, or less."""
+        return tf.convert_to_tensor(mask.value)
+
     def detached(self, weight: keras.Variable) -> None:
         """Called when a layer is folded or gets another reading, to take back what was done to the weight."""
 
