@@ -39,6 +39,8 @@ from tf_tickets.layers.masked import (
     detach_reading,
     effective_value,
     masked_class,
+    masked_value,
+    masks_alone,
     register_maskable,
 )
 from tf_tickets.layers.precision import computing_in
@@ -76,7 +78,9 @@ __all__ = [
     "macs_per_weight",
     "mask_layers",
     "masked_class",
+    "masked_value",
     "masked_weights",
+    "masks_alone",
     "prunable_weights",
     "register_maskable",
     "restore_weights",

@@ -128,7 +128,7 @@ class Masked(keras.Layer):
 
     @property
     def added(self) -> dict[str, keras.Variable]:
-        """The variables that the stock class does not have, masks first, by the names they are saved under."""
+        """The variables that the stock class does not have, masks first, by the names they are saved by."""
         masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
         return masks | {
             f"{reading_name(attribute)}_{name}": variable
@@ -297,6 +297,24 @@ def stock_layers(layers: list[keras.Layer]) -> Iterator[None]:
             object.__setattr__(layer, "__class__", cls.stock)
             stack.callback(object.__setattr__, layer, "__class__", cls)
         yield
+
+
+@contextlib.contextmanager
+def masks_alone(layers: list[keras.Layer]) -> Iterator[None]:
+    """For the duration, the layers compute with their masked weights, whatever their readings make of them."""
+    taken = [
+        (layer, reading_name(attribute), reading)
+        for layer in layers
+        if isinstance(layer, Masked)
+        for attribute, reading in layer.readings.items()
+    ]
+    for layer, name, _ in taken:
+        del layer.__dict__[name]
+    try:
+        yield
+    finally:
+        for layer, name, reading in taken:
+            layer.__dict__[name] = reading
 
 
 @functools.cache

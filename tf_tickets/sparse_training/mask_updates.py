@@ -206,7 +206,7 @@ class MaskUpdates(keras.callbacks.Callback):
         return round(part * self._steps)
 
     def _due_between(self, before: int, after: int) -> int | None:
-        """The last step of (before, after], in the optimizer's count, after which masks move; None if none."""
+        """The last step of (before, after], in the optimizer's count, after which masks move, or None."""
         begin = self._begin or 0
         steps = range(after - begin, before - begin, -1)
         return next((step for step in steps if self.due(step)), None)
@@ -470,5 +470,3 @@ def _whole(argument: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{argument}= is a whole number, {least} or more. Received: {value!r}")
     return int(value)
-
-

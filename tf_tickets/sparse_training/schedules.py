@@ -29,7 +29,9 @@ def granet_drop_fraction(first: float, done: float) -> float:
 
 
 def annealed_densities(start: float, target: float, levels: int, most: float = 1.0) -> list[float]:
-    """Densities of a search in levels: each (target / start)^(1 / levels) of the one before, the last the target.
+    """Densities of a search in levels: each (target / start)^(1 / levels) of the one before.
+
+    The last is the target.
 
     Args:
         start: density before the first level.
