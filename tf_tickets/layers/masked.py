@@ -104,8 +104,11 @@ class Reading:
         """Bool, where the effective weight takes part in the network: the mask, or less."""
         return tf.convert_to_tensor(mask.value)
 
+    def attached(self, weight: keras.Variable) -> None:
+        """Called when a layer gets the reading."""
+
     def detached(self, weight: keras.Variable) -> None:
-        """Called when a layer is folded or gets another reading, to take back what was done to the weight."""
+        """Called when a layer is folded or gets another reading, to take back what `attached` did."""
 
 
 class Masked(keras.Layer):
@@ -235,6 +238,7 @@ def attach_reading(layer: keras.Layer, attribute: str, reading: Reading) -> None
     with _unlocked(layer):
         for variable in reading.variables.values():
             layer._track_variable(variable)
+    reading.attached(layer.__dict__[attribute])
 
 
 def detach_reading(layer: keras.Layer, attribute: str) -> None:

@@ -24,6 +24,7 @@ def drop_and_grow(
 
     - [Evci et al., 2020](https://arxiv.org/abs/1911.11134), algorithm 1
     """
+    count = tf.cast(count, tf.int64)
     (kept,) = keep_largest([tf.abs(weight)], tf.math.count_nonzero(mask) - count, [mask])
     (grown,) = keep_largest([growth], count, [allowed & ~kept])
     return kept | grown

@@ -39,6 +39,8 @@ class EdgePopup(Reading):
 
     Attributes:
         variables: `scores`, trained, and `count`.
+        target: the count that was asked for; an annealed search has others before it.
+        frozen: what is not trained while the layer computes like this.
 
     Reference:
 
@@ -52,6 +54,7 @@ class EdgePopup(Reading):
                 "scores": keras.Variable(scores, name="scores", dtype=weight.dtype),
                 "count": keras.Variable(count, trainable=False, name="count", dtype="int64"),
             }
+        self.target = count
         self.frozen: list[keras.Variable] = []
 
     def __call__(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
@@ -73,8 +76,11 @@ class EdgePopup(Reading):
         (selected,) = keep_largest([tf.abs(scores)], self.variables["count"].value, [mask.value])
         return selected
 
+    def attached(self, weight: keras.Variable) -> None:
+        for variable in self.frozen:
+            variable.trainable = False
+
     def detached(self, weight: keras.Variable) -> None:
-        """Lets the weights be trained again."""
         for variable in self.frozen:
             variable.trainable = True
 
@@ -136,8 +142,6 @@ def edge_popup(
         reading = EdgePopup(entry.weight, count, rng.uniform(-bound, bound, entry.shape))
         reading.frozen = frozen if position == 0 else []
         attach_reading(entry.layer, entry.attribute, reading)
-    for variable in frozen:
-        variable.trainable = False
     renew_optimizer(model)
     forget_traces(model)
 
@@ -146,7 +150,8 @@ class AnnealedDensity(keras.callbacks.Callback):
     """Lets a search by edge-popup begin with a dense selection, and takes it to the target in levels.
 
     The training is cut into levels of equal length; level k selects (target / start)^(1 / levels) times what
-    the level before did, never more than the masks have, and the last the target.
+    the level before did, never more than the masks have, and the last the target. Of more levels than epochs
+    some are passed over, never the last.
 
     Args:
         start: density before the first level, in (0, 1].
@@ -181,17 +186,16 @@ class AnnealedDensity(keras.callbacks.Callback):
         masks = [np.asarray(entry.mask) for entry in entries]
         total = sum(mask.size for mask in masks)
         source = sum(int(mask.sum()) for mask in masks) / total
-        if not self._counts:
-            target = [int(np.asarray(reading.variables["count"])) for reading in self._readings]
-            densities = annealed_densities(
-                max(self.start, sum(target) / total), sum(target) / total, self.levels, source
-            )
-            self._counts = [
-                *(counts_inside(self.model, 1 - density, self.ratios, masks) for density in densities[:-1]),
-                target,
-            ]
+        target = [reading.target for reading in self._readings]
+        last = sum(target) / total
+        densities = annealed_densities(max(self.start, last), last, self.levels, source)
+        self._counts = [
+            *(counts_inside(self.model, 1 - density, self.ratios, masks) for density in densities[:-1]),
+            target,
+        ]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        level = min(epoch * self.levels // (self.params.get("epochs") or 1), self.levels - 1)
+        epochs = self.params.get("epochs") or 1
+        level = min(-(-(epoch + 1) * self.levels // epochs), self.levels) - 1
         for reading, count in zip(self._readings, self._counts[level], strict=True):
             reading.variables["count"].assign(count)

@@ -8,7 +8,7 @@ A network that is sparse from its first step to its last, and finds its connecti
 
 import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -40,7 +40,11 @@ class MaskUpdates(keras.callbacks.Callback):
 
     Steps are those of the optimizer (`optimizer.iterations`), counted from where this training began; so a
     training that goes on from a checkpoint moves the masks at the same steps as one that nobody stopped. An
-    update happens after its step: the optimizer has moved the weights, then the masks move.
+    update happens after its step: the optimizer has moved the weights, then the masks move. With
+    `steps_per_execution` it waits for the end of the call that its step is in; of several in one call the
+    last takes place, by the gradient of all steps of the call.
+
+    Every epoch's logs get `density`, the fraction of all prunable weights that is kept.
 
     Args:
         frequency: steps between two updates.
@@ -81,7 +85,9 @@ class MaskUpdates(keras.callbacks.Callback):
         self._taps: list[GradientTap] = []
         self._first_density = 1.0
         self._begin: int | None = None
-        self._epoch = self._steps = self._end = self._before = 0
+        self._first_epoch: int | None = None
+        self._resumed = False
+        self._at_first = self._steps = self._end = self._last = self._before = 0
         self._move: Callable[..., None] | None = None
 
     def due(self, step: int) -> bool:
@@ -102,19 +108,23 @@ class MaskUpdates(keras.callbacks.Callback):
         raise NotImplementedError
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._entries = masked_weights(self.model)
-        if not self._entries:
+        entries = masked_weights(self.model)
+        if not entries:
             raise ValueError(
                 f"{type(self).__name__} moves masks, and model '{self.model.name}' has none: call "
                 'tf_tickets.prune(model, "erk", sparsity) first, or mask_layers(model) for all-true ones.'
             )
-        masks = [np.asarray(entry.mask) for entry in self._entries]
-        self._allowed = self._check_source(masks)
-        self._first_density = sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
-        self._slots = slots_of(self.model, [entry.weight for entry in self._entries])
-        self._steps = (self.params.get("epochs") or 0) * (self.params.get("steps") or 0)
-        self._end = self._end_of(self.end_step, PART)
-        self._begin = self.begin_step
+        known, self._entries = self._entries, entries
+        self._check_readings()
+        self._allowed = self._check_source([np.asarray(entry.mask) for entry in entries])
+        self._slots = slots_of(self.model, [entry.weight for entry in entries])
+        self._at_first = self._done()
+        if known != entries or self.begin_step is None or self._at_first <= self.begin_step:
+            # Otherwise this is the next part of a training whose beginning it has seen.
+            self._first_density = self.density
+        self._steps = self._steps_until(self.params.get("epochs") or 0)
+        self._end = self._last = self._end_of(self.end_step, PART)
+        self._begin, self._first_epoch, self._resumed = self.begin_step, None, False
         self.check()
         self._attach_taps()
         self._move = None
@@ -122,15 +132,34 @@ class MaskUpdates(keras.callbacks.Callback):
     def check(self) -> None:
         """Raises ValueError if the updates cannot take place; the model is known then."""
 
+    @property
+    def density(self) -> float:
+        """Fraction of all prunable weights that the masks keep now."""
+        return self._kept / sum(entry.size for entry in self._entries)
+
+    @property
+    def _kept(self) -> int:
+        return sum(int(np.count_nonzero(entry.mask)) for entry in self._entries)
+
+    def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Told by `tf_tickets.training.Trainer` that the state of a checkpoint was put back."""
+        self._resumed = True
+        self._first_epoch = int(history[0]["epoch"]) if history else None
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch = epoch
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if logs is not None:
+            logs["density"] = self.density
 
     def steps_alone(self) -> int:
         """Steps that a trainer may make before it calls again: up to an update, or to the step before it."""
         if self._begin is None:
             return 1
         done = self._done() - self._begin
-        following = next((step for step in range(done + 1, self._end + 1) if self.due(step)), None)
+        following = next((step for step in range(done + 1, self._last + 1) if self.due(step)), None)
         if following is None:
             return 2**31
         return max(1, following - done - self.watches_gradient)
@@ -138,7 +167,10 @@ class MaskUpdates(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._before = self._done()
         if self._begin is None:
-            self._begin = self._before - batch - self._epoch * (self.params.get("steps") or 0)
+            # The optimizer does not count steps that overflow, so where it stands in a checkpoint does not
+            # say how many there were.
+            first = self._at_first if self._resumed else self._before
+            self._begin = first - self._steps_until(self._first_epoch or 0)
         if self._taps and self._due_between(self._before, self._before + self._steps_of_a_call()):
             for tap in self._taps:
                 tap.open()
@@ -186,6 +218,8 @@ class MaskUpdates(keras.callbacks.Callback):
                 f"source= has masks of shapes {[mask.shape for mask in allowed]}, and the model's are "
                 f"{[mask.shape for mask in masks]}."
             )
+        if any(mask.dtype != bool for mask in allowed):
+            raise ValueError(f"source= takes bool masks. Received: {sorted({m.dtype.name for m in allowed})}")
         for entry, mask, source in zip(self._entries, masks, allowed, strict=True):
             outside = int(np.count_nonzero(mask & ~source))
             if outside:
@@ -205,6 +239,12 @@ class MaskUpdates(keras.callbacks.Callback):
             )
         return round(part * self._steps)
 
+    def _steps_until(self, epoch: int) -> int:
+        """The optimizer's steps in so many epochs, 0 if that is not known."""
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        batches = epoch * (self.params.get("steps") or 0)
+        return batches // (optimizer.gradient_accumulation_steps or 1)
+
     def _due_between(self, before: int, after: int) -> int | None:
         """The last step of (before, after], in the optimizer's count, after which masks move, or None."""
         begin = self._begin or 0
@@ -217,17 +257,20 @@ class MaskUpdates(keras.callbacks.Callback):
     def _steps_of_a_call(self) -> int:
         return int(getattr(self.model, "steps_per_execution", None) or 1)
 
-    def _attach_taps(self) -> None:
-        self._taps = []
-        if not self.watches_gradient:
-            return
-        for entry in self._entries:
+    def _check_readings(self) -> None:
+        for entry in self._entries if self.watches_gradient else ():
             known = entry.layer.readings.get(entry.attribute)
             if known is not None and not isinstance(known, GradientTap):
                 raise ValueError(
                     f"{entry.name} is computed by {type(known).__name__}, which does not go together with "
                     f"{type(self).__name__}."
                 )
+
+    def _attach_taps(self) -> None:
+        self._taps = []
+        if not self.watches_gradient:
+            return
+        for entry in self._entries:
             self._taps.append(GradientTap(entry.weight))
             attach_reading(entry.layer, entry.attribute, self._taps[-1])
         forget_traces(self.model)
@@ -378,13 +421,13 @@ class GradualMagnitudePruning(MaskUpdates):
         self.schedule = schedule
 
     def check(self) -> None:
-        if self.schedule is not None:
-            self._end = 2**31 - 1
-        elif 1 - self.sparsity > self._first_density:
+        if self.sparsity is None:
+            return
+        keep = total_to_keep(sum(entry.size for entry in self._entries), self.sparsity)
+        if keep > self._kept:
             raise ValueError(
-                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {1 - self.sparsity:.4%} of the "
-                f"weights, and the model's masks keep {self._first_density:.4%}: a target cannot be denser "
-                "than the source."
+                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the model's "
+                f"masks keep {self._kept:,}: a target cannot be denser than the source."
             )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -394,7 +437,7 @@ class GradualMagnitudePruning(MaskUpdates):
 
     def due(self, step: int) -> bool:
         if self.schedule is not None:
-            return bool(self.schedule(step)[0])
+            return step > 0 and bool(self.schedule(step)[0])
         return step == self._end or super().due(step)
 
     def steps_alone(self) -> int:
@@ -406,6 +449,9 @@ class GradualMagnitudePruning(MaskUpdates):
             return float(self.schedule(step)[1])
         assert self.sparsity is not None
         return 1 - cubic_density(self._first_density, 1 - self.sparsity, min(step / self._end, 1))
+
+    def _end_of(self, end_step: int | None, part: float) -> int:
+        return 2**31 - 1 if self.schedule is not None else super()._end_of(end_step, part)
 
     def numbers(self, step: int) -> dict[str, Any]:
         total = sum(entry.size for entry in self._entries)
@@ -441,13 +487,15 @@ class GraNet(GradualMagnitudePruning):
             raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {drop_fraction!r}")
         self.drop_fraction = float(drop_fraction)
 
+    def check(self) -> None:
+        super().check()
+        self._last = max(self._steps, self._end)
+
     def due(self, step: int) -> bool:
-        last = max(self._steps, self._end)
-        return step == self._end or (0 < step < last and step % self.frequency == 0)
+        return step == self._end or (0 < step < self._last and step % self.frequency == 0)
 
     def numbers(self, step: int) -> dict[str, Any]:
-        done = step / max(self._steps, self._end)
-        fraction = granet_drop_fraction(self.drop_fraction, done)
+        fraction = granet_drop_fraction(self.drop_fraction, step / self._last)
         return {**super().numbers(step), "fraction": np.float64(fraction)}
 
     def updated(self, masks: list[tf.Tensor], numbers: dict[str, tf.Tensor]) -> list[tf.Tensor]:

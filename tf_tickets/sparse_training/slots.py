@@ -27,8 +27,9 @@ def slots_of(model: keras.Model, weights: list[keras.Variable]) -> list[list[Slo
         weights: trainable variables of it.
 
     Raises:
-        ValueError: there is no optimizer, or it keeps something for a weight that is not of its shape (as
-            Adafactor's row and column averages), of which a single weight's part cannot be forgotten.
+        ValueError: there is no optimizer, it does not train one of the weights, or it keeps something for a
+            weight that is not of its shape (as Adafactor's row and column averages), of which a single
+            weight's part cannot be forgotten.
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
@@ -51,7 +52,13 @@ def slots_of(model: keras.Model, weights: list[keras.Variable]) -> list[list[Slo
             raise ValueError(_cannot_follow(inner, variable))
     found = []
     for weight in weights:
-        index = where[id(weight)]
+        index = where.get(id(weight))
+        if index is None:
+            raise ValueError(
+                f"{weight.path} is not trained by the optimizer, so its masks cannot move: leave out what is "
+                "frozen by tf_tickets.mask_layers(model, exclude=...), or compile the model again after "
+                "thawing it."
+            )
         slots = []
         for name, values in lists.items():
             variable = values[index]
