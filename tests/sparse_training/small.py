@@ -21,11 +21,11 @@ def fixture(name):
 
 
 def perceptron(optimizer=None, sparsity=0.5, **arguments):
-    """6 -> 8 -> 3 units with random masks, compiled, and data in one batch of 12."""
+    """6 -> 8 -> 3 units with random masks, and data in one batch of 12; untraced, for that takes longest."""
     model = nets.build("sequential")
     if sparsity:
         tt.prune(model, "er", sparsity=sparsity)
-    return nets.compiled(model, optimizer, **arguments), *nets.inputs_of(model)
+    return nets.compiled(model, optimizer, run_eagerly=True, **arguments), *nets.inputs_of(model)
 
 
 def fit(model, x, y, *callbacks, epochs=4, size=12, **arguments):
@@ -57,23 +57,36 @@ class Seen:
     slots: list
 
 
+def moved(callback):
+    """Steps of the optimizer after which the callback moves masks, filled in as it does."""
+    steps, move = [], callback.move
+
+    def noting(step):
+        steps.append(int(callback.model.optimizer.iterations))
+        move(step)
+
+    callback.move = noting
+    return steps
+
+
 class Watch(keras.callbacks.Callback):
     """Notes what the model is after every batch: before another callback, or after it."""
 
     def __init__(self):
         super().__init__()
         self.seen = []
+        self.slots = []
 
     def on_train_batch_end(self, batch, logs=None):
         entries = tt.masked_weights(self.model)
-        slots = slots_of(self.model, [entry.weight for entry in entries])
+        self.slots = self.slots or slots_of(self.model, [entry.weight for entry in entries])
         self.seen.append(
             Seen(
                 int(self.model.optimizer.iterations),
                 masks(self.model),
                 weights(self.model),
                 [np.array(entry.layer.bias) for entry in entries],
-                [[np.array(slot.variable) for slot in own] for own in slots],
+                [[np.array(slot.variable) for slot in own] for own in self.slots],
             )
         )
 
@@ -81,7 +94,9 @@ class Watch(keras.callbacks.Callback):
     def moves(self):
         """Steps after which the masks were others than after the call before."""
         pairs = zip(self.seen, self.seen[1:], strict=False)
-        return [b.step for a, b in pairs if any((m != n).any() for m, n in zip(a.masks, b.masks, strict=True))]
+        return [
+            b.step for a, b in pairs if any((m != n).any() for m, n in zip(a.masks, b.masks, strict=True))
+        ]
 
 
 def dense_gradients(kernels, biases, x, y):

@@ -62,7 +62,7 @@ def test_the_levels_of_a_strong_ticket_are_the_authors(row):
 
 @pytest.mark.parametrize("row", GOLDEN["imp_levels"], ids=lambda row: f"to {row['target']}")
 def test_iterative_pruning_takes_the_authors_number_of_levels_to_the_target_itself(row):
-    """Theirs remove a fifth each time and stop above the target; ours are a geometric series that meets it."""
+    """Theirs remove a fifth each time and stop above the target; our geometric series meets it."""
     densities = [1 - s for s in round_sparsities(1 - row["target"], row["levels"], start=1 - row["d0"])]
     steps = np.array(densities) / [row["d0"], *densities[:-1]]
     np.testing.assert_allclose(steps, steps[0], rtol=1e-9)

@@ -129,8 +129,8 @@ def mask_layers(
     changed = [pair for pair in ordered if _give_mask(*pair)]
     if changed:
         forget_traces(model)
-        for part in _parts(model):
-            _guard_save(part)
+    for part in _parts(model) if ordered else ():
+        _guard_save(part)
     return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
 
 
