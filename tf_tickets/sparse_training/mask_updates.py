@@ -271,8 +271,11 @@ class MaskUpdates(keras.callbacks.Callback):
         if not self.watches_gradient:
             return
         for entry in self._entries:
-            self._taps.append(GradientTap(entry.weight))
-            attach_reading(entry.layer, entry.attribute, self._taps[-1])
+            # Another callback's tap does for both.
+            known = entry.layer.readings.get(entry.attribute)
+            self._taps.append(known if isinstance(known, GradientTap) else GradientTap(entry.weight))
+            if known is None:
+                attach_reading(entry.layer, entry.attribute, self._taps[-1])
         forget_traces(self.model)
 
     def _detach_taps(self) -> None:
@@ -426,8 +429,8 @@ class GradualMagnitudePruning(MaskUpdates):
         keep = total_to_keep(sum(entry.size for entry in self._entries), self.sparsity)
         if keep > self._kept:
             raise ValueError(
-                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the model's "
-                f"masks keep {self._kept:,}: a target cannot be denser than the source."
+                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the "
+                f"model's masks keep {self._kept:,}: a target cannot be denser than the source."
             )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
