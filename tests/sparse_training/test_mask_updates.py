@@ -53,6 +53,7 @@ def assert_moved(before, after, expected, fresh=0.0):
         nets.assert_equal(slots, [np.where(n, np.float32(fresh), slot) for slot in own])
 
 
+@pytest.mark.usefixtures("untraced")
 class TestAnUpdate:
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_of_rigl_drops_the_smallest_and_grows_the_steepest(self, optimizer):
@@ -172,6 +173,7 @@ class TestWhateverTheModel:
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
 
+@pytest.mark.usefixtures("untraced")
 class TestWhen:
     def test_at_multiples_of_the_frequency_before_three_quarters_of_the_training(self):
         model, x, y = perceptron()
@@ -255,6 +257,7 @@ def faulty(*changes, **arguments):
     return model, x, y
 
 
+@pytest.mark.usefixtures("untraced")
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "make, message",

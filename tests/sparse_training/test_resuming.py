@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
@@ -36,14 +35,6 @@ SEARCHES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    """Tracing takes longer than all the steps, and nothing here depends on it."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def train(name, folder, *extra, steps_per_call=1):
     """Trains from the start, or from where the folder says; the history and everything's bits."""
     change, callbacks, _ = SEARCHES[name]
@@ -68,6 +59,7 @@ def train(name, folder, *extra, steps_per_call=1):
     return history, [np.array(variable) for variable in [*model.variables, *trainer.optimizer.variables]]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", SEARCHES)
 def test_it_goes_on_to_the_same_bits_and_at_any_pace(name, tmp_path):
     whole = train(name, tmp_path / "whole", steps_per_call=None)
