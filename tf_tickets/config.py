@@ -74,6 +74,7 @@ RECIPE_FLAGS = (
     "lr_decay",
     "min_learning_rate",
     "warmup_epochs",
+    "label_smoothing",
     "augment",
 )
 
@@ -313,7 +314,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         MODEL,
         "model",
         None,
-        "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, lenet_300_100, mlp_A_B_..., or keras:NAME.",
+        "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
+        "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
     )
     define(
         flags.DEFINE_float,
@@ -346,6 +348,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
     define(flags.DEFINE_float, TRAINING, "lr_decay", None, "Factor at each milestone.")
     define(flags.DEFINE_float, TRAINING, "min_learning_rate", None, "Floor of the cosine.")
     define(flags.DEFINE_integer, TRAINING, "warmup_epochs", None, "Epochs of linear warm-up.")
+    define(
+        flags.DEFINE_float,
+        TRAINING,
+        "label_smoothing",
+        None,
+        "Part of every training label that is spread over all classes, in [0, 1).",
+    )
     define(flags.DEFINE_bool, TRAINING, "augment", None, "Random crops and flips.")
     define(
         flags.DEFINE_string,
@@ -502,7 +511,7 @@ class Config:
 
         Later fields are left out where they have their defaults, so that runs keep their names.
         """
-        fields = _without(self, DECIDE_NOTHING)
+        fields = {**_without(self, DECIDE_NOTHING), "recipe": json.loads(json.dumps(self.recipe.identity))}
         defaults = {field.name: field for field in dataclasses.fields(self)}
         return {name: value for name, value in fields.items() if value != default_of(defaults[name])}
 

@@ -36,7 +36,8 @@ class Source:
         std: Likewise.
         crop: Whether augmentation crops; None lets the size of the images decide.
         flip: Whether augmentation mirrors; None lets the size of the images decide.
-        floats_as_given: Whether float examples are left as they are.
+        floats_as_given: Whether images of floats are left as they are. Features of a table, each of which
+            has its own unit, are standardised always.
     """
 
     read: Callable[[str, str | None, tuple[int, int] | None], Raw]
@@ -107,7 +108,9 @@ SOURCES: dict[str, Source] = {
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
     ),
-    "npz:FILE": Source(npz.read, "a .npz file with x_train, y_train, x_test, y_test", floats_as_given=True),
+    "npz:FILE": Source(
+        npz.read, "a .npz file with x_train, y_train, x_test, y_test: images or a table", floats_as_given=True
+    ),
 }
 
 
@@ -201,7 +204,7 @@ def _preprocessing(source: Source, images: Any) -> Preprocessing:
     scale = natural_scale(images) if source.scale is None else source.scale
     if source.mean is not None and source.std is not None:
         mean, std = source.mean, source.std
-    elif source.floats_as_given and images.dtype.kind == "f":
+    elif source.floats_as_given and images.dtype.kind == "f" and images.ndim > 2:
         mean, std = (0.0,), (1.0,)
     else:
         mean, std = mean_and_std(images, scale)
