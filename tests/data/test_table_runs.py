@@ -9,7 +9,7 @@ from tf_tickets import config
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Two classes that only columns of small numbers tell apart, beside one of large numbers and a constant."""
+    """Two classes that only columns of small numbers tell apart; one of large numbers, and a constant."""
     rng = np.random.default_rng(0)
     x = np.stack(
         [rng.normal(0, 1e-3, 600), rng.normal(0, 1e-3, 600), rng.normal(5e4, 1e4, 600), np.ones(600)], axis=1

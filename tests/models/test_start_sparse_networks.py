@@ -1,4 +1,4 @@
-"""The networks of "Why Random Pruning Is All We Need to Start Sparse": layers, order, densities, a first step."""
+"""The networks of the second paper, on random pruning: layers, order, densities, a first step."""
 
 import json
 import math

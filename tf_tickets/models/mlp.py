@@ -56,6 +56,6 @@ def _hidden_sizes(name: str) -> tuple[int, ...]:
     if not re.fullmatch(r"mlp(_bn)?(_[1-9]\d*)+", name):
         raise ValueError(
             f"There is no model {name!r}. Choose lenet_300_100, or mlp_ and positive hidden sizes "
-            "with an underscore between them, such as mlp_512_256, or mlp_bn_512_256 with batch normalization."
+            "with an underscore between them, such as mlp_512_256; mlp_bn_512_256 has batch normalization."
         )
     return tuple(int(size) for size in name.removeprefix("mlp_").removeprefix("bn_").split("_"))

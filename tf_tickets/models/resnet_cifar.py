@@ -23,7 +23,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     N(0, sqrt(2 / fan_in)).
 
     Args:
-        name: `"resnet18_cifar"` or `"resnet34_cifar"`, of basic blocks, or `"resnet50_cifar"`, of bottlenecks.
+        name: `"resnet18_cifar"`, `"resnet34_cifar"`, of basic blocks, or `"resnet50_cifar"`, of bottlenecks.
         input_shape: `(height, width, channels)`.
         num_classes: number of logits.
         width: multiplies the channels of the stages.

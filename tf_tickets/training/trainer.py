@@ -41,7 +41,7 @@ class Trainer:
         steps_per_call: steps in one call of the traced function, between two runs of batch-level callbacks.
             None means 1 where a callback has batch-level hooks, and about a second's worth otherwise.
         jit_compile: compile the step with XLA.
-        label_smoothing: part of every label, in [0, 1), that is spread evenly over all classes while training.
+        label_smoothing: part of every label, in [0, 1), that training spreads evenly over all classes.
             Evaluation takes labels as they are.
     """
 
