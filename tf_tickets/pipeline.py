@@ -506,7 +506,7 @@ def export(job: Job) -> None:
         export_model(job.model, path, format, overwrite=True)
         facts: dict[str, Any] = {}
         if format == "saved_model":
-            x = job.dataset.test[0][:64]
+            x = job.dataset.first("test", 64)
             found = verify_saved_model(job.model, path, x)
             scale = max(1.0, float(np.abs(np.asarray(job.model(x, training=False))).max()))
             if found.largest_difference > 1e-4 * scale:
