@@ -49,6 +49,8 @@ SWEEPS = {
     "start_sparse/paper_vgg16_cifar10": (78, 3, (75 + 3) * 160),
     # 3 seeds; 3 scores at 4 sparsities, of which lt trains a dense network first.
     "start_sparse/paper_scored_ratios_resnet18_cifar10": (36, 3, (36 + 3) * 160),
+    # Dense, and 4 ratios at 3 sparsities.
+    "start_sparse/paper_resnet50_imagenet": (13, 1, 13 * 100),
     # 10 seeds. Controls: dense for 30 epochs and for 60, and at 3 sparsities uniform and random.
     "laptop/figure3_digits": (530, 30, 510 * 30 + 20 * 30 + 10 * 60),
     "laptop/table1_digits": (170, 20, 150 * 30 + 10 * 30 + 10 * 60),
@@ -162,6 +164,11 @@ def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
     for planned in cells:
         assert planned.dataset == name.split("_")[-1]
         assert planned.preserve_flow == (model == "vgg16" and planned.method != "dense")
+
+
+def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
+    for cell in grid_of("start_sparse/paper_resnet50_imagenet").cells:
+        assert grid.planned(cell).recipe == grid.recipe_by_name(cell)
 
 
 def test_table_3_trains_each_dense_network_once():

@@ -193,7 +193,7 @@ def test_what_needs_all_pixels_at_once_is_refused(dataset):
             use()
     assert dataset.first("test", 3).shape == (3, *SIZE, 3)
     half = half_dataset(dataset, seed=0).splits["train"]
-    assert len(half) == 12 and isinstance(half.images, StoredImages)
+    assert len(half) == 11 and isinstance(half.images, StoredImages)
 
 
 def test_the_index_is_kept_and_made_anew_for_other_files(folder):

@@ -131,8 +131,10 @@ class Dataset:
             examples = self.splits[split]
             for array in (examples.images, examples.labels):
                 hasher.update(f"{split}{array.shape}{array.dtype}".encode())
-                stored = isinstance(array, StoredImages)
-                hasher.update(array.fingerprint() if stored else np.ascontiguousarray(array).data)
+                if isinstance(array, StoredImages):
+                    hasher.update(array.fingerprint())
+                else:
+                    hasher.update(np.ascontiguousarray(array).data)
         return hasher.hexdigest()
 
     @property

@@ -201,7 +201,7 @@ def find(name: str) -> tuple[Source, str]:
     if isinstance(name, str):
         prefix, colon, argument = name.partition(":")
         for full, source in SOURCES.items():
-            if colon and f"{name}:".startswith(f"{full}:"):  # a version may follow
+            if ":" in full and f"{name}:".startswith(f"{full}:"):  # a version may follow
                 return source, argument
         for pattern, source in SOURCES.items():
             if pattern.partition(":")[:2] == (prefix, colon):
