@@ -120,6 +120,12 @@ def test_a_batch_is_a_function_of_seed_epoch_and_step(dataset):
         assert not np.array_equal(other[0][0], first[0][0])
 
 
+def test_crops_of_one_image_differ_from_step_to_step(dataset):
+    same = Examples(dataset.splits["train"].images[np.zeros(10, int)], np.zeros(10, int))
+    first, second = (x for x, _ in epoch(dataset.replace("train", same)))
+    assert not np.array_equal(first, second)
+
+
 def test_evaluation_sees_seven_eighths_of_the_shorter_side(dataset):
     """So of the frame, a fifth of the picture at each side, a part is seen."""
     images = dataset.splits["test"].images
