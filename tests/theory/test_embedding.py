@@ -187,6 +187,21 @@ def test_a_pruned_target_takes_a_narrower_source():
     assert difference(target, embedding.build(), inputs_of(target)) < 1e-5
 
 
+def test_copies_that_lack_edges_are_passed_over_behind_a_flattening_too():
+    layers = keras.layers
+    target = drawn(
+        sequential(layers.Conv2D(3, 2, activation="relu"), layers.Flatten(), layers.Dense(2), shape=(3, 3, 2))
+    )
+    found = (theory.embed_target(target, 0.7, seed=seed, factors=(3, 6)) for seed in range(60))
+    passed_over = [x for x in found if x.success and not x.complete[1][:, 0].all()]
+    assert len(passed_over) > 3
+    for embedding in passed_over:
+        for mask, source in zip(embedding.masks, embedding.source_masks, strict=True):
+            assert not (mask & ~source).any()
+    for embedding in passed_over[:3]:
+        assert difference(target, embedding.build(), inputs_of(target)) < 1e-5
+
+
 def test_the_target_is_left_as_it_was():
     target = drawn(dense())
     before = [np.array(weight) for weight in target.weights]
@@ -290,6 +305,7 @@ class TestErrors:
             (with_nan, "not finite"),
             (lambda: sequential(LAYERS.ReLU()), "no layer of Dense"),
             (lambda: sequential(LAYERS.Dense(3), LAYERS.BatchNormalization()), "fold batch normalisation"),
+            (lambda: sequential(sequential(LAYERS.Dense(3)), LAYERS.Dense(2)), "layers of a nested model"),
             (lambda: sequential(LAYERS.Dense(4, "softmax"), LAYERS.Dense(2)), "activation 'softmax'.*relu"),
             (lambda: sequential(LAYERS.Dense(4), LAYERS.Softmax(), LAYERS.Dense(2)), "Softmax.*can be: "),
             (lambda: sequential(LAYERS.Conv2D(4, 1, groups=2), shape=(3, 3, 2)), "2 groups"),

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -35,3 +36,7 @@ def test_figures_and_numbers_are_written(program, monkeypatch, tmp_path):
     assert first["factors"] == [34, 14, 10, 1] and first["holds_the_target"]["trials"] == 4
     assert numbers["lower_bound"]["bounds"][1]["at_the_width_above"]["width"] == 7
     assert [row["density"] for row in numbers["subset_sums"]["rows"]] == [1.0, 0.3]
+
+
+def test_the_program_can_be_called():
+    assert os.access(ROOT / "scripts" / "theory", os.X_OK)

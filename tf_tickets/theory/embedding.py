@@ -127,7 +127,7 @@ def embed_target(
 
     Reference:
 
-    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412), section 4
+    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412)
 
     Example:
         >>> embedding = tt.theory.embed_target(model, density=0.5, seed=1)

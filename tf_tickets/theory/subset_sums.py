@@ -107,6 +107,7 @@ def smallest_base_set(
 
     Example:
         >>> [tt.theory.smallest_base_set(density) for density in (1.0, 0.5, 0.1)]
+        [11, 26, 137]
     """
     delta = check_chance(delta)
     sizes = np.sort(base_set_sizes(density, eps, trials, seed))
@@ -139,6 +140,7 @@ def base_set_sizes(density: float, eps: float = 0.01, trials: int = 2000, seed: 
 
     Example:
         >>> float((tt.theory.base_set_sizes(1.0) <= 10).mean())
+        0.917
     """
     density, eps = check_density(density), check_tolerance(eps)
     sizes = np.empty(check_count(trials, "trials"))

@@ -182,7 +182,8 @@ def _check_layer(layer: Any) -> None:
         if layer.weights:
             raise ValueError(
                 f"Layer '{layer.name}' of the target is a {type(layer).__name__}. Layers with weights can be "
-                f"{_names(WEIGHTED)}; fold batch normalisation into the layer before it."
+                f"{_names(WEIGHTED)}. Fold batch normalisation into the layer before it; put the layers of a "
+                "nested model in its place."
             )
         return
     if getattr(layer, "groups", 1) > 1:

@@ -50,7 +50,7 @@ def required_width_factor(
 
     Reference:
 
-    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412), section 4 (docs/theory.md has the proof)
+    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412) (docs/theory.md has the proof)
 
     Example:
         >>> tt.theory.required_width_factor(0.5, connections=18, next_factor=1, delta=0.1, depth=3)
