@@ -304,7 +304,7 @@ class TestErrors:
             (with_a_shared_layer, "'shared' .* more than once"),
             (with_nan, "not finite"),
             (lambda: sequential(LAYERS.ReLU()), "no layer of Dense"),
-            (lambda: sequential(LAYERS.Dense(3), LAYERS.BatchNormalization()), "fold batch normalisation"),
+            (lambda: sequential(LAYERS.Dense(3), LAYERS.BatchNormalization()), "Fold batch normalisation"),
             (lambda: sequential(sequential(LAYERS.Dense(3)), LAYERS.Dense(2)), "layers of a nested model"),
             (lambda: sequential(LAYERS.Dense(4, "softmax"), LAYERS.Dense(2)), "activation 'softmax'.*relu"),
             (lambda: sequential(LAYERS.Dense(4), LAYERS.Softmax(), LAYERS.Dense(2)), "Softmax.*can be: "),
