@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers.masked import Masked, why_not
+from tf_tickets.layers.masked import Masked, effective_value, why_not
 
 _CONVOLUTION = ("kernel_size", "strides", "padding", "dilation_rate")
 
@@ -64,7 +64,7 @@ class Block:
 
     Attributes:
         layer: the target's layer.
-        kernel: its kernel, shape (*space, inputs, neurons), zero where the target is pruned.
+        kernel: the kernel it computes with, shape (*space, inputs, neurons), zero where the target is pruned.
         bias: its biases, zeros where it has none.
         after: layers before the next one with weights; after the last, all that are left.
     """
@@ -210,10 +210,8 @@ def _check_copyable(layer: keras.Layer) -> None:
 
 
 def _block(layer: keras.Layer, after: tuple[keras.Layer, ...]) -> Block:
-    kernel = np.array(layer.kernel)
-    if isinstance(layer, Masked):
-        for mask in layer.masks.values():
-            kernel = np.where(np.array(mask), kernel, np.zeros_like(kernel))
+    has_mask = isinstance(layer, Masked) and layer.masks
+    kernel = np.array(effective_value(layer, "_kernel") if has_mask else layer.kernel)
     bias = np.zeros_like(kernel[(0,) * (kernel.ndim - 1)]) if layer.bias is None else np.array(layer.bias)
     return Block(layer=layer, kernel=kernel, bias=bias, after=after)
 
