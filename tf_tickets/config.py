@@ -91,13 +91,13 @@ METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
     ("augment_scoring", lambda c: c.sees_data, "scores on data"),
     ("rounds", lambda c: c.iterates, "gains by rounds: it trains between them, or its score sees the masks"),
     *(
-        (flag, lambda c: c.row.draws, "draws a ticket before it trains")
+        (flag, lambda c: c.row.draws, "prunes by drawing a ticket")
         for flag in ("score", "score_options", "min_keep", "preserve_flow", "rounding")
     ),
     (
         "ratios",
         lambda c: c.row.draws or (c.row.prunes and not c.ranks),
-        "chooses how many weights layers keep",
+        "prunes by ratios of layers",
     ),
     ("sparsity", lambda c: c.row.aims or not c.row.prunes, "ends at a sparsity that is asked for"),
     ("ticket", lambda c: c.row.search is None, "does not move its masks while it trains"),
@@ -841,12 +841,10 @@ def _source(values: flags.FlagValues) -> dict[str, Any]:
 
     if values.source_density is None:
         return {}
-    ratios = values.source_ratios or "erk"
-    if ratios not in RATIOS:
-        ratios = _given_ratios(ratios, tuple(RATIOS), "source_ratios")
+    text = values.source_ratios or "erk"
     return {
         "source_density": values.source_density,
-        "source_ratios": ratios,
+        "source_ratios": text if text in RATIOS else _given_ratios(text, tuple(RATIOS), "source_ratios"),
         "source_sampling": _or(values.source_sampling, "exact"),
         "source_preserve_flow": _or(values.source_preserve_flow, False),
     }

@@ -193,12 +193,14 @@ METHODS: dict[str, Method] = {
         "gmp", "magnitude", GLOBAL, "gradual magnitude pruning, along a cubic schedule while training"
     ),
     "str": _searched(
-        "str", "magnitude", GLOBAL, "soft threshold reparameterization: layers learn their thresholds"
+        "str", "magnitude", GLOBAL, "layers learn below which magnitude a weight is 0 (STR, soft threshold)"
     ),
-    "rigl": _searched("rigl", "random", "erk", "RigL: drops by magnitude, grows by gradient, while training"),
-    "set": _searched("set", "random", "erk", "SET: drops by magnitude, grows at random, while training"),
+    "rigl": _searched(
+        "rigl", "random", "erk", "drops by magnitude and grows by gradient while training (RigL)"
+    ),
+    "set": _searched("set", "random", "erk", "drops by magnitude and grows at random while training (SET)"),
     "granet": _searched(
-        "granet", "magnitude", GLOBAL, "GraNet: gradual magnitude pruning that also drops and grows"
+        "granet", "magnitude", GLOBAL, "gradual magnitude pruning that also drops and grows (GraNet)"
     ),
     "edge_popup": _searched(
         "edge_popup", "random", "uniform", "strong ticket: random weights stay, trained scores select them"

@@ -44,11 +44,13 @@ class Search:
             the source mask, or of the network where there is none.
         aims: whether the search ends at a sparsity that is asked for.
         grows: whether weights come back that were pruned.
+        library: how to do the same to a model of one's own, for messages.
         callbacks: (plan, **options) -> the Keras callbacks of the training.
         convert: (model, plan, **options): what is changed in the model before it trains, in place.
     """
 
     options: Mapping[str, Any]
+    library: str
     drawn: bool = False
     aims: bool = True
     grows: bool = False
@@ -111,28 +113,39 @@ def _annealing(plan: SearchPlan, start: float | None, levels: int, **weights: An
 
 SEARCHES: dict[str, Search] = {
     "gmp": Search(
-        options={"frequency": 100, "until": 0.75}, callbacks=_moving("GradualMagnitudePruning", True)
+        options={"frequency": 100, "until": 0.75},
+        library="fit with tt.callbacks.GradualMagnitudePruning(sparsity)",
+        callbacks=_moving("GradualMagnitudePruning", True),
     ),
-    "str": Search(options={"initial_value": -200.0, "decay": None}, aims=False, convert=_soft_threshold),
+    "str": Search(
+        options={"initial_value": -200.0, "decay": None},
+        library="call tt.sparse_training.soft_threshold(model) and fit",
+        aims=False,
+        convert=_soft_threshold,
+    ),
     "rigl": Search(
         options={"frequency": 100, "drop_fraction": 0.3, "drop_schedule": "cosine", "until": 0.75},
+        library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.RigL()',
         drawn=True,
         grows=True,
         callbacks=_moving("RigL", False),
     ),
     "set": Search(
         options={"frequency": 100, "drop_fraction": 0.3, "drop_schedule": "constant", "until": 0.75},
+        library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.SET()',
         drawn=True,
         grows=True,
         callbacks=_moving("SET", False),
     ),
     "granet": Search(
         options={"frequency": 100, "drop_fraction": 0.5, "until": 0.75},
+        library="fit with tt.callbacks.GraNet(sparsity)",
         grows=True,
         callbacks=_moving("GraNet", True),
     ),
     "edge_popup": Search(
         options={"weights": "signed_constant", "scale_by_density": False, "start": 0.6, "levels": 5},
+        library="call tt.sparse_training.edge_popup(model, sparsity) and fit",
         callbacks=_annealing,
         convert=_edge_popup,
     ),
