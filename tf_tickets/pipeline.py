@@ -433,7 +433,8 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
     if attack is None:
         return dataclasses.replace(ticket, origin=origin)
-    masks = tuple(attack(ticket.masks, job.config.seed))
+    within = None if job.source is None else job.source.masks
+    masks = tuple(attack(ticket.masks, job.config.seed, within))
     return dataclasses.replace(
         ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
     )
@@ -563,6 +564,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
         "compressed_bytes": _compressed_bytes([*kernels, *rest]),
         "weights_sha256": _sha256([*kernels, *rest]),
+        "training_cost": _training_cost(job, ticket, uses),
     }
     if "validation" in job.dataset.splits:
         numbers["validation_accuracy"] = _measure(job, "validation")["accuracy"]
@@ -709,13 +711,15 @@ def _train(
 
     With callbacks that search, or layers that do, the ticket that they found is written too.
     """
+    moves = directory is job.directory and stage == "retrain" and job.config.row.search is not None
     extra = [*searching, EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
     masks = _sha256([np.asarray(entry.mask) for entry in layers.masked_weights(job.model)])
     checkpoints = _checkpoints(job, directory, stage=stage, epochs=[epochs.start, epochs.stop], masks=masks)
     title = "dense" if directory is job.dense else "retrain"
-    history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints)
+    measures = {"": functools.partial(_densities, job.model)} if moves else {}
+    history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints, measures)
     outputs = [directory.final_weights]
-    if stage == "retrain" and job.config.row.search is not None:
+    if moves:
         found = pruning.ticket_of(job.model, {**_origin(job.config), "search": job.config.all_search_options})
         found.save(directory.found_ticket, overwrite=True)
         outputs.append(directory.found_ticket)
@@ -750,15 +754,15 @@ def _fit(
     rate,
     extra: Sequence,
     checkpoints: training.Checkpoints,
+    measures: Mapping[str, Callable[[], dict[str, float]]] = types.MappingProxyType({}),
 ) -> list[dict[str, float]]:
     if not epochs:
         return []
     recipe, dataset, trainer = job.recipe, curriculum.dataset, job.trainer
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
     progress = job.show.training(stage, epochs, steps)
-    measures = {
-        split: _measure_of(job, dataset, split) for split in ("validation", "test") if split in dataset.splits
-    }
+    splits = [split for split in ("validation", "test") if split in dataset.splits]
+    measures = {**measures, **{f"{split}_": _measure_of(job, dataset, split) for split in splits}}
     try:
         with _within_memory(f"--batch_size={recipe.batch_size}"):
             return trainer.fit(
@@ -780,8 +784,8 @@ def _fit(
                     progress,
                 ],
                 evaluate=lambda: {
-                    f"{split}_{name}": value
-                    for split, measure in measures.items()
+                    f"{prefix}{name}": value
+                    for prefix, measure in measures.items()
                     for name, value in measure().items()
                 },
                 checkpoints=checkpoints,
@@ -800,6 +804,17 @@ def _measure_of(job: Job, dataset: Dataset, split: str) -> Callable[[], dict[str
     batch_size = min(500, 8 * job.recipe.batch_size)
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
     return lambda: job.trainer.evaluate(batches, steps)
+
+
+def _densities(model: keras.Model) -> dict[str, float]:
+    """How much of the weights, and of the multiply-adds, the masks of this moment keep."""
+    entries = layers.masked_weights(model)
+    counts = [int(np.count_nonzero(layers.kept(entry))) for entry in entries]
+    sizes = [entry.size for entry in entries]
+    uses = layers.macs_per_weight(model, entries)
+    found = {"density": sum(counts) / sum(sizes)}
+    kept, whole = _sum(uses, counts), _sum(uses, sizes)
+    return found if kept is None or whole is None else {**found, "macs_density": kept / whole}
 
 
 @contextlib.contextmanager
@@ -847,6 +862,32 @@ def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
         {**dataclasses.asdict(layer), "shape": list(layer.shape), "on_path": count}
         for layer, count in zip(ticket.layers, counts, strict=True)
     ]
+
+
+def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
+    """Forward multiply-adds of all trainings behind the ticket, in epochs of the dense network.
+
+    Of a training whose masks move, those at the end of each epoch count for the epoch.
+    """
+    if any(use is None for use in uses):
+        return None
+
+    def share(masks: Sequence[np.ndarray]) -> float:
+        counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
+        kept, whole = (_sum(uses, part) or 0 for part in zip(*counts, strict=True))
+        return kept / whole
+
+    config, directory = job.config, job.directory
+    epochs = len(config.retraining_epochs)
+    cost = 0.0
+    if config.pretrains:
+        cost += job.recipe.epochs * (1.0 if job.source is None else share(job.source.masks))
+    for number in range(config.trained_rounds - 1):
+        cost += epochs * share(pruning.Ticket.load(directory.round(number).ticket).masks)
+    if config.row.search is not None:
+        history = (directory.finished("retrain") or {})["history"]
+        return cost + sum(row["macs_density"] for row in history)
+    return cost + epochs * share(ticket.masks)
 
 
 def _seconds(directory: Directory) -> float:
@@ -988,6 +1029,8 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
     size = f"{result['compressed_bytes'] / 1024:,.0f} KiB"
     if "dense_compressed_bytes" in result:
         size += f", dense {result['dense_compressed_bytes'] / 1024:,.0f} KiB"
+    if result["training_cost"] is not None:
+        facts["training cost"] = f"that of {result['training_cost']:.4g} epochs of the dense network"
     facts["size, compressed"] = size
     facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     for format in job.config.export:
