@@ -96,7 +96,7 @@ METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
     ),
     (
         "ratios",
-        lambda c: c.row.draws or (c.row.prunes and not c.ranks),
+        lambda c: c.row.draws or (c.row.prunes and c.row.ratios != GLOBAL),
         "prunes by ratios of layers",
     ),
     ("sparsity", lambda c: c.row.aims or not c.row.prunes, "ends at a sparsity that is asked for"),
