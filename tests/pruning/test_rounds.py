@@ -183,6 +183,25 @@ class TestWithin:
         ticket = ticket_of(model, watching, sparsity=0.875, rounds=2, within=source, paths=False)
         assert seen == [52, round(52 * (13 / 52) ** 0.5)] and ticket.kept == 13
 
+    @pytest.mark.parametrize("ratios", ["uniform", "smart", "pyramidal", "balanced", [1, 1, 0.1]])
+    def test_layers_share_what_the_source_cannot_hold(self, ratios):
+        model = nets.functional((20, 30, 20, 10))
+        source = ticket_of(model, "random", "erk", sparsity=0.5, seed=4)
+        room = [layer.kept for layer in source.layers]
+        found = ticket_of(model, "magnitude", ratios, sparsity=0.55, within=source)
+        assert contained(found, source) and found.kept == round(0.45 * found.total)
+        free = ticket_of(model, "magnitude", ratios, sparsity=0.55)
+        assert any(a.kept > has for a, has in zip(free.layers, room, strict=True)), "the source binds"
+        clamped = ticket_of(model, "magnitude", ratios, sparsity=0.55, within=source, redistribute=False)
+        assert contained(clamped, source) and clamped.kept < found.kept
+
+    def test_a_classifier_apart_keeps_what_the_source_has(self):
+        model = nets.functional((20, 30, 20, 10))
+        source = ticket_of(model, "random", "uniform", sparsity=0.5, seed=4)
+        found = ticket_of(model, "magnitude", sparsity=0.7, classifier_keep=1.0, within=source)
+        assert found.kept == round(0.3 * found.total) and contained(found, source)
+        assert found.layers[-1].kept == source.layers[-1].kept
+
     def test_iterative_magnitude_pruning_by_hand(self):
         """What the command line does with --rounds, in three lines of the user's own."""
         model = nets.functional()
@@ -198,19 +217,13 @@ class TestWithin:
 
     def test_what_does_not_fit(self):
         model, source = nets.functional(), ticket_of(nets.functional(), "random", "uniform", sparsity=0.9)
-        with pytest.raises(ValueError, match=r"52 weights are to be kept, and within= has 10"):
-            ticket_of(model, "magnitude", sparsity=0.5, within=source)
-        with pytest.raises(ValueError, match=r"/kernel is to keep 24 weights, and within= has 5"):
-            ticket_of(nets.functional(), "magnitude", "uniform", sparsity=0.5, within=source)
+        for ratios in ("global", "uniform"):
+            with pytest.raises(ValueError, match=r"keeps 52 of 103 weights, .* the source mask has 10"):
+                ticket_of(model, "magnitude", ratios, sparsity=0.5, within=source)
         with pytest.raises(ValueError, match=r"within= has masks of shapes \[\(2,\)\], and the model's"):
             ticket_of(model, "magnitude", within=[np.ones(2, bool)])
         with pytest.raises(ValueError, match=r"within= takes a Ticket or a list of bool masks. Received: 3"):
             ticket_of(model, "magnitude", within=3)
-        apart = ticket_of(model, "random", "smart", sparsity=0.6, classifier_keep=1.0)
-        with pytest.raises(
-            ValueError, match=r"Of the layers before it \d+ weights are to be kept, and within= has"
-        ):
-            ticket_of(model, "magnitude", sparsity=0.62, classifier_keep=0.1, within=apart)
         with pytest.raises(ValueError, match=r"within= takes bool masks. Received: \['float32'\]"):
             ticket_of(model, "magnitude", within=[mask.astype("float32") for mask in source.masks])
 

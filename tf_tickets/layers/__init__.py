@@ -8,6 +8,7 @@ from tf_tickets.layers.convert import (
     fold,
     folded,
     forget_traces,
+    kept,
     mask_layers,
     masked_weights,
     prunable_weights,
@@ -17,6 +18,7 @@ from tf_tickets.layers.convert import (
     stock_weights,
 )
 from tf_tickets.layers.forward_order import example_inputs, forward_order
+from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.masked import (
     Masked,
@@ -33,13 +35,20 @@ from tf_tickets.layers.masked import (
     MaskedEmbedding,
     MaskedSeparableConv1D,
     MaskedSeparableConv2D,
+    Reading,
+    attach_reading,
+    detach_reading,
+    effective_value,
     masked_class,
+    masked_value,
+    masks_alone,
     register_maskable,
 )
 from tf_tickets.layers.precision import computing_in
 
 __all__ = [
     "BatchNormalization",
+    "GradientTap",
     "MaskReport",
     "Masked",
     "MaskedConv1D",
@@ -56,17 +65,24 @@ __all__ = [
     "MaskedSeparableConv1D",
     "MaskedSeparableConv2D",
     "MaskedWeight",
+    "Reading",
+    "attach_reading",
     "borrowed_masks",
     "computing_in",
+    "detach_reading",
+    "effective_value",
     "example_inputs",
     "fold",
     "folded",
     "forget_traces",
     "forward_order",
+    "kept",
     "macs_per_weight",
     "mask_layers",
     "masked_class",
+    "masked_value",
     "masked_weights",
+    "masks_alone",
     "prunable_weights",
     "register_maskable",
     "restore_weights",

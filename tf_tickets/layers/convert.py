@@ -30,12 +30,14 @@ class MaskedWeight:
 
     Attributes:
         layer: the layer that owns it.
+        attribute: the layer's attribute that holds it.
         name: label for people (the variable's path); the position in forward order is the key.
         weight: the variable, with every value that was ever in it, masked or not.
         mask: bool variable of the same shape; None on a model that is not masked yet.
     """
 
     layer: keras.Layer
+    attribute: str
     name: str
     weight: keras.Variable
     mask: keras.Variable | None
@@ -127,8 +129,8 @@ def mask_layers(
     changed = [pair for pair in ordered if _give_mask(*pair)]
     if changed:
         forget_traces(model)
-        for part in _parts(model):
-            _guard_save(part)
+    for part in _parts(model) if ordered else ():
+        _guard_save(part)
     return MaskReport(masked=[_entry(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
 
 
@@ -186,7 +188,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
     layers = model._flatten_layers()
     classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
     state = [
-        (layer, attribute, mask, np.array(layer.__dict__[attribute]))
+        (layer, attribute, mask, layer.readings.get(attribute), np.array(layer.__dict__[attribute]))
         for layer in layers
         if isinstance(layer, masked.Masked)
         for attribute, mask in layer.masks.items()
@@ -198,9 +200,11 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
     finally:
         for layer, cls in classes:
             object.__setattr__(layer, "__class__", cls)
-        for layer, attribute, mask, value in state:
+        for layer, attribute, mask, reading, value in state:
             _give_mask(layer, attribute, mask)
             layer.__dict__[attribute].assign(value)
+            if reading is not None:
+                masked.attach_reading(layer, attribute, reading)
         for part, before in kept:
             for name in ("save", "_forward_order"):
                 if name in before:
@@ -229,6 +233,13 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
             _forget_masks(model)
 
 
+def kept(entry: MaskedWeight) -> np.ndarray:
+    """Bool, where a masked weight takes part in the network: its mask, or what its reading leaves of it."""
+    assert entry.mask is not None
+    reading = entry.layer.readings.get(entry.attribute)
+    return np.array(entry.mask.value if reading is None else reading.kept(entry.weight, entry.mask))
+
+
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
     """Assigns bool arrays to the masks of weights that have masks."""
     for entry, mask in zip(entries, masks, strict=True):
@@ -238,13 +249,13 @@ def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> N
 
 def stock_weights(model: keras.Model) -> list[keras.Variable]:
     """The model's weights without its masks: the variables of `model.get_weights()` before masking."""
-    masks = {
-        id(mask)
+    added = {
+        id(variable)
         for layer in model._flatten_layers()
         if isinstance(layer, masked.Masked)
-        for mask in layer.masks.values()
+        for variable in layer.added.values()
     }
-    return [weight for weight in model.weights if id(weight) not in masks]
+    return [weight for weight in model.weights if id(weight) not in added]
 
 
 def restore_weights(model: keras.Model, weights: Sequence[np.ndarray] | str | os.PathLike) -> None:
@@ -413,7 +424,7 @@ def _give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None =
 def _entry(layer: keras.Layer, attribute: str) -> MaskedWeight:
     weight = layer.__dict__[attribute]
     mask = layer.masks.get(attribute) if isinstance(layer, masked.Masked) else None
-    return MaskedWeight(layer=layer, name=weight.path, weight=weight, mask=mask)
+    return MaskedWeight(layer=layer, attribute=attribute, name=weight.path, weight=weight, mask=mask)
 
 
 def _guard_save(model: keras.Model) -> None:

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import keras
@@ -71,10 +72,43 @@ def mask_name(attribute: str) -> str:
     return f"{attribute.lstrip('_')}_mask"
 
 
+def reading_name(attribute: str) -> str:
+    """Name under which a layer keeps the reading of a weight attribute: `_kernel` -> `kernel_reading`."""
+    return f"{attribute.lstrip('_')}_reading"
+
+
 def masked_value(weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
     """The weight where `mask` is true and zero elsewhere, in the dtype of the running computation."""
     value = tf.convert_to_tensor(weight)
     return tf.where(mask.value, value, tf.zeros_like(value))
+
+
+class Reading:
+    """How a masked layer computes with a weight, where that is more than hiding what is masked.
+
+    A subclass says what the effective weight is; outside of the mask it is zero. Variables of its own belong
+    to the layer while the reading is attached (`attach_reading`), are trained with it and saved with it, and
+    are gone when the model is folded, which bakes the effective weight in.
+
+    Attributes:
+        variables: Keras variables by name.
+    """
+
+    variables: Mapping[str, keras.Variable] = MappingProxyType({})
+
+    def __call__(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
+        """The effective weight, in the dtype of the running computation."""
+        raise NotImplementedError
+
+    def kept(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
+        """Bool, where the effective weight takes part in the network: the mask, or less."""
+        return tf.convert_to_tensor(mask.value)
+
+    def attached(self, weight: keras.Variable) -> None:
+        """Called when a layer gets the reading."""
+
+    def detached(self, weight: keras.Variable) -> None:
+        """Called when a layer is folded or gets another reading, to take back what `attached` did."""
 
 
 class Masked(keras.Layer):
@@ -90,8 +124,26 @@ class Masked(keras.Layer):
         return {name: mask for name, mask in found if mask is not None}
 
     @property
+    def readings(self) -> dict[str, Reading]:
+        """Readings by weight attribute, of the weights that have one."""
+        found = ((name, self.__dict__.get(reading_name(name))) for name in self.maskable.attributes)
+        return {name: reading for name, reading in found if reading is not None}
+
+    @property
+    def added(self) -> dict[str, keras.Variable]:
+        """The variables that the stock class does not have, masks first, by the names they are saved by."""
+        masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
+        return masks | {
+            f"{reading_name(attribute)}_{name}": variable
+            for attribute, reading in self.readings.items()
+            for name, variable in reading.variables.items()
+        }
+
+    @property
     def reloads(self) -> bool:
         """Whether a `.keras` file would give back the mask; asked after the configs were written."""
+        if any(reading.variables for reading in self.readings.values()):
+            return False
         return "_built_masked" in self.__dict__ or "_config_written" in self.__dict__
 
     def get_config(self) -> dict[str, Any]:
@@ -114,11 +166,11 @@ class Masked(keras.Layer):
         )
 
     def save_own_variables(self, store: MutableMapping) -> None:
-        """Saves what the stock class saves, then each mask under its own name."""
-        with self._masks_untracked():
+        """Saves what the stock class saves, then each mask and what readings own under its own name."""
+        with self._added_untracked():
             super().save_own_variables(store)
-        for attribute, mask in self.masks.items():
-            store[mask_name(attribute)] = mask
+        for name, variable in self.added.items():
+            store[name] = variable
 
     def load_own_variables(self, store: Mapping) -> None:
         """Loads what the stock class loads, and the masks if the file has them."""
@@ -127,21 +179,24 @@ class Masked(keras.Layer):
         add_masks(
             self, tuple(x for x in self.maskable.attributes if mask_name(x) in stored and x not in self.masks)
         )
-        masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
-        with self._masks_untracked():
-            super().load_own_variables({key: value for key, value in stored.items() if key not in masks})
-        for key in masks.keys() & stored.keys():
-            masks[key].assign(stored[key])
+        added = self.added
+        with self._added_untracked():
+            super().load_own_variables({key: value for key, value in stored.items() if key not in added})
+        for key in added.keys() & stored.keys():
+            added[key].assign(stored[key])
 
     @contextlib.contextmanager
-    def _masks_untracked(self) -> Iterator[None]:
-        tracked = list(self._non_trainable_variables)
-        masks = {id(mask) for mask in self.masks.values()}
-        self._non_trainable_variables[:] = [v for v in tracked if id(v) not in masks]
+    def _added_untracked(self) -> Iterator[None]:
+        added = {id(variable) for variable in self.added.values()}
+        lists = (self._trainable_variables, self._non_trainable_variables)
+        tracked = [list(variables) for variables in lists]
+        for variables in lists:
+            variables[:] = [v for v in variables if id(v) not in added]
         try:
             yield
         finally:
-            self._non_trainable_variables[:] = tracked
+            for variables, before in zip(lists, tracked, strict=True):
+                variables[:] = before
 
 
 def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
@@ -172,11 +227,42 @@ def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> Non
         weight.constraint = _ConstrainMasked(weight.constraint, mask)
 
 
+def attach_reading(layer: keras.Layer, attribute: str, reading: Reading) -> None:
+    """Makes a masked layer compute with what `reading` makes of the weight, instead of any reading before.
+
+    What was traced of the model goes on with the one before: renew it by `forget_traces`.
+    """
+    detach_reading(layer, attribute)
+    # Past Keras's tracking of attributes: a reading without variables leaves no trace in the layer's weights.
+    layer.__dict__[reading_name(attribute)] = reading
+    with _unlocked(layer):
+        for variable in reading.variables.values():
+            layer._track_variable(variable)
+    reading.attached(layer.__dict__[attribute])
+
+
+def detach_reading(layer: keras.Layer, attribute: str) -> None:
+    """Makes a masked layer compute again with the weight where its mask is true."""
+    reading = layer.__dict__.pop(reading_name(attribute), None)
+    if reading is None:
+        return
+    for variable in reading.variables.values():
+        layer._untrack_variable(variable)
+    reading.detached(layer.__dict__[attribute])
+
+
+def effective_value(layer: keras.Layer, attribute: str) -> tf.Tensor:
+    """What a masked layer computes with: the masked weight, or what its reading makes of it."""
+    reading = layer.__dict__.get(reading_name(attribute), masked_value)
+    return reading(layer.__dict__[attribute], layer.__dict__[mask_name(attribute)])
+
+
 def remove_masks(layer: keras.Layer) -> None:
     """Bakes the zeros into the weights, removes the masks and gives the layer its stock class."""
     for attribute, mask in layer.masks.items():
         weight = layer.__dict__[attribute]
-        weight.assign(masked_value(weight, mask))
+        weight.assign(effective_value(layer, attribute))
+        detach_reading(layer, attribute)
         for role in ("regularizer", "constraint"):
             wrapped = getattr(weight, role)
             if isinstance(wrapped, _OnMasked):
@@ -211,10 +297,28 @@ def stock_layers(layers: list[keras.Layer]) -> Iterator[None]:
             if not isinstance(layer, Masked):
                 continue
             cls = type(layer)
-            stack.enter_context(layer._masks_untracked())
+            stack.enter_context(layer._added_untracked())
             object.__setattr__(layer, "__class__", cls.stock)
             stack.callback(object.__setattr__, layer, "__class__", cls)
         yield
+
+
+@contextlib.contextmanager
+def masks_alone(layers: list[keras.Layer]) -> Iterator[None]:
+    """For the duration, the layers compute with their masked weights, without their readings."""
+    taken = [
+        (layer, reading_name(attribute), reading)
+        for layer in layers
+        if isinstance(layer, Masked)
+        for attribute, reading in layer.readings.items()
+    ]
+    for layer, name, _ in taken:
+        del layer.__dict__[name]
+    try:
+        yield
+    finally:
+        for layer, name, reading in taken:
+            layer.__dict__[name] = reading
 
 
 @functools.cache
@@ -354,8 +458,7 @@ class _MaskedRead:
             raise AttributeError(f"{type(layer).__name__!r} object has no attribute {self.name!r}") from None
         if not _active()[id(layer)]:
             return weight
-        mask = layer.__dict__.get(mask_name(self.name))
-        return weight if mask is None else masked_value(weight, mask)
+        return effective_value(layer, self.name) if mask_name(self.name) in layer.__dict__ else weight
 
     def __set__(self, layer, value):
         layer.__dict__[self.name] = value

@@ -1,5 +1,6 @@
 """Scores, keep-ratios, masks and tickets."""
 
+from tf_tickets.pruning.carried import ticket_of
 from tf_tickets.pruning.draw import (
     Budget,
     Quota,
@@ -31,4 +32,5 @@ __all__ = [
     "prune",
     "round_sparsities",
     "score",
+    "ticket_of",
 ]

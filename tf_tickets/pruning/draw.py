@@ -100,6 +100,7 @@ def draw_ticket(
     samples_per_class: int | None = None,
     within: Within | None = None,
     only_round: int | None = None,
+    source: Within | None = None,
     paths: bool = True,
     inverted: bool = False,
     **options: Any,
@@ -116,6 +117,7 @@ def draw_ticket(
         within: a Ticket or masks: only weights kept there are scored (the others count as zero) and kept.
         only_round: draw this one of the quota's rounds, counted from 0, from `within`: for training between
             rounds.
+        source: what `within` was before the first round, which the densities of the rounds begin at.
         paths: count the kept weights that lie on a path from an input to an output.
         inverted: keep the weights with the worst scores instead of the best (a sanity check).
         **options: options of the score.
@@ -132,7 +134,8 @@ def draw_ticket(
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed)
     else:
-        budgets = plan_budgets(model, score, quota, trains_between=True)
+        first = None if source is None else _masks_of(source, entries)
+        budgets = plan_budgets(model, score, quota, trains_between=True, within=first)
         chosen = [budgets[only_round]]
     row = scoring.score_row(score)
     scoring.check_options(row, options)
@@ -199,15 +202,17 @@ def plan_budgets(
     _check_quota(quota, row)
     entries = scoring.weights_to_score(model)
     room = [entry.size for entry in entries] if within is None else [int(np.count_nonzero(x)) for x in within]
-    budgets = [_plan(model, entries, quota, row)]
-    if within is not None:
-        _check_room(budgets[0], room, entries)
     total = sum(entry.size for entry in entries)
+    if within is not None:
+        ratio_rules.check_inside(target, sum(room), total)
+        if quota.sampling == "bernoulli":
+            raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
+    budgets = [_plan(model, entries, quota, row, room)]
     # Layers that end with nothing hold nothing in the rounds before, either.
     holds = total if budgets[0].counts is None else _size_of_kept(entries, budgets[0].counts)
     for sparsity in round_sparsities(target, rounds, 1 - sum(room) / total)[-2::-1]:
         earlier = dataclasses.replace(quota, sparsity=max(sparsity, 1 - holds / total), rounding="exact")
-        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row), room))
+        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row, room), room))
     return budgets[::-1]
 
 
@@ -231,7 +236,13 @@ def round_sparsities(sparsity: float, rounds: int, start: float = 0.0) -> list[f
     return [1 - (1 - start) * fraction ** (step / rounds) for step in range(1, rounds)] + [sparsity]
 
 
-def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row: scoring.Score) -> Budget:
+def _plan(
+    model: keras.Model,
+    entries: Sequence[MaskedWeight],
+    quota: Quota,
+    row: scoring.Score,
+    room: Sequence[int],
+) -> Budget:
     sizes = [entry.size for entry in entries]
     # Bernoulli masks grow by what keeps channels alive; exact ones need room for it.
     flows = quota.preserve_flow and quota.sampling == "exact"
@@ -247,6 +258,11 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
     if quota.ranks_all:
         count = row.reference_count if quota.rounding == "reference" else None
         ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
+        if last is not None:
+            # Of the classifier there is what the source has, and of the others no more than that.
+            keep = ranked + last
+            last = max(min(last, room[-1]), keep - sum(room[:-1]))
+            ranked = keep - last
         if last is not None and (last < least[-1] or ranked < sum(least[:-1])):
             raise ValueError(
                 f"The classifier keeps {last:,} weights, the other layers {ranked:,}, and {_asking(quota)} "
@@ -267,7 +283,7 @@ def _plan(model: keras.Model, entries: Sequence[MaskedWeight], quota: Quota, row
         "redistribute": quota.redistribute,
         "min_keep": least if any(least) else 0,
     }
-    counts = ratio_rules.keep_counts(model, quota.sparsity, rounding=quota.rounding, **arguments)
+    counts = ratio_rules.keep_counts(model, quota.sparsity, rounding=quota.rounding, room=room, **arguments)
     densities = None
     if quota.sampling == "bernoulli":
         densities = ratio_rules.keep_densities(model, quota.sparsity, **arguments)
@@ -393,27 +409,6 @@ def _masks_of(within: Within, entries: Sequence[MaskedWeight]) -> list[np.ndarra
     if any(mask.dtype != bool for mask in masks):
         raise ValueError(f"within= takes bool masks. Received: {sorted({mask.dtype.name for mask in masks})}")
     return masks
-
-
-def _check_room(budget: Budget, room: Sequence[int], entries: Sequence[MaskedWeight]) -> None:
-    """Refuses to keep more than `within` does."""
-    if budget.densities is not None:
-        raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
-    for entry, count, has in zip(entries, budget.counts or (), room, strict=False):
-        if count > has:
-            raise ValueError(f"{entry.name} is to keep {count:,} weights, and within= has {has:,} there.")
-    keep = budget.ranked + (budget.classifier or 0)
-    if budget.counts is None and keep > sum(room):
-        raise ValueError(f"{keep:,} weights are to be kept, and within= has {sum(room):,}.")
-    if budget.counts is None and budget.classifier is not None:
-        for name, count, has in (
-            (entries[-1].name, budget.classifier, room[-1]),
-            ("the layers before it", budget.ranked, sum(room[:-1])),
-        ):
-            if count > has:
-                raise ValueError(
-                    f"Of {name} {count:,} weights are to be kept, and within= has {has:,} there."
-                )
 
 
 def _global_budget(

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import Masked, MaskedWeight, computing_in, example_inputs
+from tf_tickets.layers import Masked, MaskedWeight, computing_in, example_inputs, masks_alone
 from tf_tickets.layers.forward_order import kept_losses, wrapped_calls
 from tf_tickets.pruning.flow import channel_axes
 
@@ -63,6 +63,7 @@ def on_path(
                 _smoothed(model, rng),
                 kept_losses(model),
                 _functions_run_eagerly(),
+                masks_alone(model._flatten_layers()),
             ):
                 probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises

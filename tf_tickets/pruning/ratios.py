@@ -35,6 +35,7 @@ def keep_counts(
     classifier_keep: float = CLASSIFIER_KEEP,
     redistribute: bool = True,
     min_keep: int | Sequence[int] = 0,
+    room: Sequence[int] | None = None,
 ) -> list[int]:
     """Number of weights to keep in each layer at a given sparsity.
 
@@ -60,6 +61,8 @@ def keep_counts(
             not taken from the others. Say which one a reported number used.
         min_keep: every layer keeps at least so many weights (one number, or one a layer), or all it has. The
             others give them up, so the total stays exact. Only with exact rounding.
+        room: how many weights each layer can hold: a search inside a source mask has only those. Layers that
+            are full then are treated as above. Only with exact rounding.
 
     Returns:
         List of ints in forward order.
@@ -79,11 +82,11 @@ def keep_counts(
     `pyramidal`: "Why Random Pruning Is All We Need to Start Sparse" (Gadhikar et al., 2023).
     """
     check_choice("rounding", rounding, ROUNDINGS)
-    plan = _plan(model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep)
+    plan = _plan(model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room)
     if rounding == "reference":
         return _reference_of(plan, ratios)(plan.shapes, plan.sparsity, plan.family, plan.classifier_keep)
     counts = plan.pour(plan.total)
-    return round_to_total(counts, plan.sizes, plan.total if redistribute else round(counts.sum()))
+    return round_to_total(counts, plan.room, plan.total if redistribute else round(counts.sum()))
 
 
 def keep_densities(
@@ -265,6 +268,22 @@ def dense_first_clamped(densities: np.ndarray, sizes: np.ndarray, budget: float)
     return np.array([sizes[0], *clamp(densities, sizes, budget)[1:]], float)
 
 
+def pour_below(
+    room: np.ndarray, pour: Pour, densities: np.ndarray, sizes: np.ndarray, budget: float, redistribute: bool
+) -> np.ndarray:
+    """Any pour with at most `room` in each layer; what a full layer cannot hold is poured over the others."""
+    counts = np.zeros(len(sizes))
+    open_ = np.ones(len(sizes), bool)
+    while open_.any():
+        counts[open_] = pour(densities[open_], sizes[open_], budget - counts[~open_].sum())
+        over = open_ & (counts > room)
+        counts[over] = room[over]
+        if not over.any() or not redistribute:
+            break
+        open_ &= ~over
+    return counts
+
+
 def pour_above(
     floors: np.ndarray, pour: Pour, densities: np.ndarray, sizes: np.ndarray, budget: float
 ) -> np.ndarray:
@@ -317,6 +336,7 @@ class _Plan:
     classifier_keep: float
     redistribute: bool
     floors: np.ndarray
+    room: np.ndarray
 
     @property
     def sizes(self) -> np.ndarray:
@@ -332,6 +352,8 @@ class _Plan:
         densities = self.rule.densities(self.shapes, self.family)
         self._check_room(densities, sizes, total)
         pour = self.rule.pour if self.redistribute else self.rule.clamped
+        if (self.room < sizes).any():
+            return self._pour_inside(pour, densities, budget)
         if not self.rule.classifier_apart or len(sizes) == 1:
             return pour_above(floors, pour, densities, sizes, budget)
         last = classifier_count(int(sizes[-1]), int(sizes.sum()), total, self.classifier_keep)
@@ -339,13 +361,29 @@ class _Plan:
         others = pour_above(floors[:-1], pour, densities[:-1], sizes[:-1], budget - last)
         return np.array([*others, last])
 
+    def _pour_inside(self, pour: Pour, densities: np.ndarray, budget: float) -> np.ndarray:
+        """As `pour`, where layers have less room than their sizes."""
+        sizes, room, apart = self.sizes, self.room, self.rule.classifier_apart and len(self.shapes) > 1
+        last = []
+        if apart:
+            asked = classifier_count(int(sizes[-1]), int(sizes.sum()), self.total, self.classifier_keep)
+            last = [min(max(asked, self.total - int(room[:-1].sum())), int(room[-1]))]
+        count = len(sizes) - len(last)
+        counts = pour_below(
+            room[:count], pour, densities[:count], sizes[:count], budget - sum(last), self.redistribute
+        )
+        counts = np.array([*counts, *last], float)
+        missing = np.maximum(np.minimum(self.floors, room) - counts, 0)
+        spare = np.maximum(counts - np.minimum(self.floors, room), 0)
+        return counts + missing - spare * (missing.sum() / max(spare.sum(), 1e-300))
+
     def _check_room(self, densities: np.ndarray, sizes: np.ndarray, total: int) -> None:
         if self.floors.sum() > total:
             raise ValueError(
                 f"min_keep= asks for {self.floors.sum():,} weights in all layers together, and the budget at "
                 f"sparsity={self.sparsity} is {total:,}. Lower min_keep or the sparsity."
             )
-        room = np.where(densities > 0, sizes, self.floors).sum()
+        room = np.where(densities > 0, self.room, np.minimum(self.floors, self.room)).sum()
         if self.redistribute and room < total:
             raise ValueError(
                 f"The budget at sparsity={self.sparsity} is {total:,} weights, and the layers whose ratio is "
@@ -353,7 +391,33 @@ class _Plan:
             )
 
 
-def _plan(model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep) -> _Plan:
+def counts_inside(
+    model: keras.Model, sparsity: float, ratios: Ratios, source: Sequence[np.ndarray]
+) -> list[int]:
+    """The counts of `keep_counts` for a search inside the bool masks `source`, which bound every layer.
+
+    Raises:
+        ValueError: the masks keep less than is asked for; and as `keep_counts`.
+    """
+    room = [int(np.count_nonzero(mask)) for mask in source]
+    check_inside(sparsity, sum(room), sum(mask.size for mask in source))
+    return keep_counts(model, sparsity, ratios, room=room)
+
+
+def check_inside(sparsity: float, room: int, total: int) -> None:
+    """Refuses a target that is denser than the source mask that it is to lie in."""
+    keep = total_to_keep(total, sparsity)
+    if keep > room:
+        raise ValueError(
+            f"sparsity={sparsity} keeps {keep:,} of {total:,} weights, a density of {1 - sparsity:.6g}, and "
+            f"the source mask has {room:,}, a density of {room / total:.6g}: a target cannot be denser "
+            "than its source. Raise the sparsity, or the source's density."
+        )
+
+
+def _plan(
+    model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room=None
+) -> _Plan:
     if isinstance(model_or_shapes, keras.Model):
         entries = prunable_weights(model_or_shapes)
         shapes = [entry.shape for entry in entries]
@@ -368,12 +432,16 @@ def _plan(model_or_shapes, sparsity, ratios, family, classifier_keep, redistribu
     if not shapes:
         raise ValueError("keep_counts needs at least one prunable weight. Received none.")
     rule, floors = _rule(ratios, shapes, names), _floors(min_keep, shapes)
-    return _Plan(shapes, rule, sparsity, family, classifier_keep, redistribute, floors)
+    sizes = np.array([math.prod(shape) for shape in shapes], np.int64)
+    room = sizes if room is None else np.minimum(np.array(room, np.int64), sizes)
+    return _Plan(shapes, rule, sparsity, family, classifier_keep, redistribute, floors, room)
 
 
 def _reference_of(plan: _Plan, ratios: Ratios) -> Callable[[Sequence[Shape], float, str, float], list[int]]:
     if not plan.redistribute:
         raise ValueError('redistribute=False is a choice of rounding="exact". Received: "reference"')
+    if (plan.room < plan.sizes).any():
+        raise ValueError('Inside a source mask counts have rounding="exact". Received: "reference"')
     if plan.floors.any():
         raise ValueError('min_keep= is a choice of rounding="exact". Received: "reference"')
     if plan.rule.reference is None:

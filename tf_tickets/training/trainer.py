@@ -81,6 +81,9 @@ class Trainer:
     ) -> list[dict[str, float]]:
         """Trains over the given epochs.
 
+        A callback with batch-level hooks is called after every step; if it has `any_pace = True`, whenever
+        the trainer looks up, and if it has `steps_alone()` too, after that many steps at the latest.
+
         With checkpoints it goes on, to the same bits, where an earlier call was stopped. A callback that has
         `on_resume(history)` is told the rows of the epochs that were done before, after `on_train_begin`; of
         an epoch that was under way callbacks see the beginning again, before its state is put back.
@@ -174,7 +177,7 @@ class Trainer:
         hooks, total = course.hooks, course.steps_per_epoch
         fixed = self.steps_per_call or (1 if _has_batch_hooks(hooks.callbacks) else None)
         while done < total:
-            steps = min(fixed or course.pace, total - done)
+            steps = min(fixed or course.pace, total - done, *_left_alone(hooks.callbacks))
             hooks.on_train_batch_begin(done)
             began = time.perf_counter()
             self._traces().train(course.iterator, tf.constant(steps))
@@ -358,9 +361,14 @@ class _Traced:
 
 
 def _structure(model: keras.Model) -> list:
-    """What a traced function has baked in and a callback may change: classes, variables, what is trained."""
+    """What a traced function has baked in and a callback may change: classes, variables, readings of them."""
     return [
-        (type(layer), layer.trainable, [id(variable) for variable in layer.variables])
+        (
+            type(layer),
+            layer.trainable,
+            [id(variable) for variable in layer.variables],
+            list(getattr(layer, "readings", {}).values()),
+        )
         for layer in model._flatten_layers(include_self=False)
     ]
 
@@ -375,6 +383,11 @@ def _cross_entropy(labels, logits, smoothing=0.0):
     # Of a label that is spread over all classes.
     even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
     return (1 - smoothing) * losses + smoothing * even
+
+
+def _left_alone(callbacks: Sequence[keras.callbacks.Callback]) -> list[int]:
+    """Steps until a callback wants to be called next, of the callbacks that say it."""
+    return [callback.steps_alone() for callback in callbacks if hasattr(callback, "steps_alone")]
 
 
 def _has_batch_hooks(callbacks: Sequence[keras.callbacks.Callback]) -> bool:

@@ -1,0 +1,50 @@
+"""How many weights are kept, and how many are exchanged, as training goes on."""
+
+import math
+from collections.abc import Callable
+
+# Fraction of the kept weights that a layer exchanges, by the part of the way that is done, in [0, 1].
+# `first` is the fraction at the beginning.
+DROP_SCHEDULES: dict[str, Callable[[float, float], float]] = {
+    # RigL, section 3: first / 2 (1 + cos(pi t / T))
+    "cosine": lambda first, done: first / 2 * (1 + math.cos(math.pi * done)),
+    "constant": lambda first, done: first,
+    # RigL's code: first (1 - t / T)^3, the shape of gradual pruning
+    "cubic": lambda first, done: first * (1 - done) ** 3,
+}
+LEAST_DROP = 0.005  # what GraNet's cosine ends at
+
+
+def cubic_density(initial: float, final: float, done: float) -> float:
+    """Density of gradual magnitude pruning when the part `done`, in [0, 1], of the way is behind.
+
+    final + (initial - final) (1 - done)^3 (Zhu and Gupta, 2017, equation 1, of densities).
+    """
+    return final + (initial - final) * (1 - done) ** 3
+
+
+def granet_drop_fraction(first: float, done: float) -> float:
+    """GraNet's fraction of exchanged weights: a cosine from `first` to 0.005 (Liu et al., 2021)."""
+    return LEAST_DROP + (first - LEAST_DROP) * (1 + math.cos(math.pi * done)) / 2
+
+
+def annealed_densities(start: float, target: float, levels: int, most: float = 1.0) -> list[float]:
+    """Densities of a search in levels: each (target / start)^(1 / levels) of the one before.
+
+    The last is the target.
+
+    Args:
+        start: density before the first level.
+        target: the last one.
+        levels: how many, 1 or more.
+        most: what the source mask allows; no level is denser, and those after it go on from there.
+
+    Example:
+        >>> annealed_densities(0.8, 0.2, levels=2)
+        [0.4, 0.2]
+    """
+    densities: list[float] = []
+    for _ in range(levels - 1):
+        start_of_level = densities[-1] if densities else start
+        densities.append(max(target, min(start_of_level * (target / start) ** (1 / levels), most)))
+    return [*densities, target]
