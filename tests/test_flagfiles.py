@@ -12,6 +12,7 @@ from absl import flags
 from tests.runs import parsed
 from tf_tickets import config, grid, sweep
 from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.sources import generic_recipe
 
 FOLDER = pathlib.Path(__file__).parent.parent / "flags"
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("**/*.cfg"))
@@ -23,6 +24,7 @@ RUNS = (
     "paper/hybrid_resnet32_cifar100",
     "paper/hybrid_vgg19_cifar10",
     "paper/hybrid_vgg19_cifar100",
+    "start_sparse/paper_table_mlp",
 )
 
 # For tf_tickets.sweep: runs, different dense networks behind them, and epochs of training in all.
@@ -41,6 +43,14 @@ SWEEPS = {
     "paper/iterative": (60, 10, (30 + 5 * 30 + 10) * 160),
     # 2 models, 5 seeds; 6 ratios at 3 sparsities.
     "paper/ratios": (180, 0, 180 * 160),
+    # 3 seeds; dense, and 5 ratios at 5 sparsities.
+    "start_sparse/paper_resnet18_cifar10": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_resnet50_cifar100": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_vgg16_cifar10": (78, 3, (75 + 3) * 160),
+    # 3 seeds; 3 scores at 4 sparsities, of which lt trains a dense network first.
+    "start_sparse/paper_scored_ratios_resnet18_cifar10": (36, 3, (36 + 3) * 160),
+    # Dense, and 4 ratios at 3 sparsities.
+    "start_sparse/paper_resnet50_imagenet": (13, 1, 13 * 100),
     # 10 seeds. Controls: dense for 30 epochs and for 60, and at 3 sparsities uniform and random.
     "laptop/figure3_digits": (530, 30, 510 * 30 + 20 * 30 + 10 * 60),
     "laptop/table1_digits": (170, 20, 150 * 30 + 10 * 30 + 10 * 60),
@@ -77,7 +87,8 @@ def test_every_flagfile_is_told_of_here():
 def test_a_flagfile_of_one_run_parses(name):
     with parsed(f"--flagfile={FOLDER / name}.cfg") as values:
         config.check_flags(values)
-        config.plan_config(values, grid.find(values.dataset)[0].recipe)
+        # Only the data tell the recipe of a table.
+        config.plan_config(values, grid.find(values.dataset)[0].recipe or generic_recipe((16,)))
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("paper/")])
@@ -122,6 +133,42 @@ def check_papers_settings(dataset: str, recipe: Recipe) -> None:
     rates = [recipe.learning_rate_at(epoch) for epoch in range(epochs)]
     half, quarter = epochs // 2, epochs // 4
     assert rates == pytest.approx([0.1] * half + [0.01] * quarter + [0.001] * quarter)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "batch_size", "nesterov", "weight_decay", "rates"),
+    [
+        # The rates of epochs 0, 79, 80, 120 and 160, which is the floor.
+        ("resnet18_cifar10", "resnet18_cifar", 256, False, 1e-4, [0.1, 0.0559, 0.055, 0.0232, 0.01]),
+        ("resnet50_cifar100", "resnet50_cifar", 256, False, 1e-3, [0.1, 0.0559, 0.055, 0.0232, 0.01]),
+        (
+            "scored_ratios_resnet18_cifar10",
+            "resnet18_cifar",
+            256,
+            False,
+            1e-4,
+            [0.1, 0.0559, 0.055, 0.0232, 0.01],
+        ),
+        ("vgg16_cifar10", "vgg16", 100, True, 5e-4, [0.1, 0.1, 0.01, 0.001, 0.001]),
+    ],
+)
+def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
+    name, model, batch_size, nesterov, weight_decay, rates
+):
+    cells = [grid.planned(cell) for cell in grid_of(f"start_sparse/paper_{name}").cells]
+    (recipe,) = {planned.recipe for planned in cells}
+    assert (recipe.model, recipe.width, recipe.epochs, recipe.augment) == (model, 1.0, 160, True)
+    assert (recipe.batch_size, recipe.optimizer, recipe.momentum) == (batch_size, "sgd", 0.9)
+    assert (recipe.nesterov, recipe.weight_decay, recipe.label_smoothing) == (nesterov, weight_decay, 0)
+    assert [recipe.learning_rate_at(e) for e in (0, 79, 80, 120, 160)] == pytest.approx(rates, abs=1e-4)
+    for planned in cells:
+        assert planned.dataset == name.split("_")[-1]
+        assert planned.preserve_flow == (model == "vgg16" and planned.method != "dense")
+
+
+def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
+    for cell in grid_of("start_sparse/paper_resnet50_imagenet").cells:
+        assert grid.planned(cell).recipe == grid.recipe_by_name(cell)
 
 
 def test_table_3_trains_each_dense_network_once():

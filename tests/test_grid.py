@@ -41,6 +41,8 @@ class TestCells:
             ("ratios", "smart", "erk"),
             ("rounds", "1", "3"),
             ("sparsity", "0.9", "0.98"),
+            ("source_density", "0.3"),
+            ("source_ratios", "balanced"),
             ("sanity_check", "none", "rearrange"),
             ("seed", "0", "1"),
         )

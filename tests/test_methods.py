@@ -1,5 +1,6 @@
 """One contract for every row of METHODS: its columns agree, and `prune` does what they say."""
 
+import dataclasses
 import inspect
 
 import keras
@@ -11,10 +12,15 @@ from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.methods import INIT, METHODS, REWOUND, TRAINED, Method, method_row
 from tf_tickets.pruning import RATIOS, SCORES
+from tf_tickets.searches import SEARCHES, check_options
 
 NETS = {"functional": nets.functional, "sequential": nets.sequential, "convolutional": nets.convolutional}
 every_row = pytest.mark.parametrize("name", sorted(METHODS))
-every_pruning_row = pytest.mark.parametrize("name", sorted(name for name in METHODS if METHODS[name].prunes))
+# Rows whose ticket `prune` draws; the others find theirs while the model trains, see test_searches.py.
+every_ticket_row = pytest.mark.parametrize("name", sorted(x for x in METHODS if METHODS[x].search is None))
+every_pruning_row = pytest.mark.parametrize(
+    "name", [x for x in sorted(METHODS) if METHODS[x].prunes and METHODS[x].search is None]
+)
 every_net = pytest.mark.parametrize("net", sorted(NETS))
 
 
@@ -91,7 +97,7 @@ class TestColumns:
         assert about[0].islower() and about[-1] != "."
 
     def test_no_two_rows_are_the_same(self):
-        columns = ("score", "ratios", "scored_at", "start_from", "schedule", "classifier_keep", "prunes")
+        columns = [field.name for field in dataclasses.fields(Method) if field.name != "about"]
         assert len({tuple(getattr(row, c) for c in columns) for row in METHODS.values()}) == len(METHODS)
         assert len({row.about for row in METHODS.values()}) == len(METHODS)
 
@@ -117,7 +123,7 @@ class TestColumns:
 
 
 class TestEveryMethod:
-    @every_row
+    @every_ticket_row
     @every_net
     def test_prunes_a_fitted_model_in_place_to_the_unit(self, name, net, networks):
         network = networks[net].back()
@@ -127,14 +133,14 @@ class TestEveryMethod:
         assert_same(nets.masks(network.model), list(ticket.masks))
         assert ticket.origin["method"] == name and ticket.origin["seed"] == 3
 
-    @every_row
+    @every_ticket_row
     def test_leaves_the_weights_where_retraining_begins(self, name, networks):
         network = networks["convolutional"].back()
         tt.prune(network.model, name, **arguments(name, network))
         start = network.trained if METHODS[name].start_from == TRAINED else network.init
         assert_same(nets.values(network.model), start)
 
-    @every_row
+    @every_ticket_row
     def test_scores_the_weights_that_its_row_says(self, name, networks):
         network = networks["functional"].back()
         seen = []
@@ -171,14 +177,14 @@ class TestEveryMethod:
             for old, new, mask in zip(before, nets.kernels(model), ticket.masks, strict=True)
         )
 
-    @every_row
+    @every_ticket_row
     def test_is_deterministic(self, name, networks):
         network = networks["functional"]
         first, second = (tt.prune(network.back().model, name, **arguments(name, network)) for _ in range(2))
         assert_same(first.masks, second.masks)
         assert first.origin == second.origin
 
-    @every_row
+    @every_ticket_row
     def test_prunes_again_from_all_the_weights(self, name, networks):
         network = networks["functional"]
         fresh = tt.prune(network.back().model, name, **arguments(name, network))
@@ -187,7 +193,7 @@ class TestEveryMethod:
         again = tt.prune(network.model, name, **arguments(name, network))
         assert_same(again.masks, fresh.masks)
 
-    @every_row
+    @every_ticket_row
     def test_seeds_matter_to_scores_that_draw_alone(self, name, networks):
         network = networks["functional"]
         tickets = [
@@ -197,7 +203,7 @@ class TestEveryMethod:
         same = all(np.array_equal(a, b) for a, b in zip(*(ticket.masks for ticket in tickets), strict=True))
         assert same == (METHODS[name].score not in ("random", "grasp", "obd"))
 
-    @every_row
+    @every_ticket_row
     def test_needs_weights_to_rewind_to_if_it_rewinds(self, name, networks):
         network = networks["functional"].back()
         before = nets.state(network.model)
@@ -209,7 +215,7 @@ class TestEveryMethod:
             tt.prune(network.model, name, target(name), data=(network.x, network.y))
             assert_same(nets.values(network.model), before["values"])
 
-    @every_row
+    @every_ticket_row
     @pytest.mark.parametrize("where", ["score", "assign"])
     def test_an_error_leaves_the_model_as_it_was(self, name, where, networks, monkeypatch):
         network = networks["functional"].back()
@@ -236,6 +242,28 @@ class TestEveryMethod:
             return
         ticket = tt.prune(network.model, name, rounding="reference", **arguments(name, network))
         assert -4 <= ticket.kept - round(ticket.total * 0.2) <= 1
+
+
+class TestSearchingMethods:
+    """Their masks are found while the model trains, so that there is no ticket for `prune` to draw."""
+
+    @pytest.mark.parametrize("name", sorted(SEARCHES))
+    def test_prune_says_what_to_do_instead(self, name):
+        model = nets.functional()
+        before = nets.state(model)
+        with pytest.raises(ValueError, match=f"method='{name}' finds its masks while the model trains") as e:
+            tt.prune(model, name, 0.5)
+        assert SEARCHES[name].library in str(e.value)
+        assert_same(nets.state(model), before)
+
+    def test_each_has_a_row_of_its_own(self):
+        assert {row.search for row in METHODS.values()} == {None, *SEARCHES}
+
+    @pytest.mark.parametrize("name", sorted(SEARCHES))
+    def test_options_are_checked_by_name(self, name):
+        with pytest.raises(ValueError, match=f"--search_options: {name} has no option momentum. It has: "):
+            check_options(name, {"momentum": 0.9})
+        check_options(name, SEARCHES[name].options)
 
 
 class TestDense:
@@ -267,7 +295,7 @@ class TestRowOf:
     @pytest.mark.parametrize("method", ["lottery", "", None, 3, ["lt"], Method])
     def test_an_unknown_one(self, method):
         with pytest.raises(
-            ValueError, match=r"method=.* is unknown. Choose one of: dense, random, .*finetune"
+            ValueError, match=r"method=.* is unknown. Choose one of: dense, random, .*finetune, .*edge_popup"
         ):
             method_row(method)
 

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tf_tickets import callbacks, data, layers, models, pruning, sanity, training
+    from tf_tickets import callbacks, data, layers, models, pruning, sanity, sparse_training, theory, training
     from tf_tickets.exporting import export
     from tf_tickets.laboratory import sanity_check
     from tf_tickets.layers import fold, mask_layers, masked_weights, register_maskable
@@ -31,6 +31,8 @@ _PUBLIC = {
     "sanity": None,
     "sanity_check": "tf_tickets.laboratory",
     "score": "tf_tickets.pruning",
+    "sparse_training": None,
+    "theory": None,
     "training": None,
 }
 
@@ -53,6 +55,8 @@ __all__ = [
     "sanity",
     "sanity_check",
     "score",
+    "sparse_training",
+    "theory",
     "training",
 ]
 

@@ -21,6 +21,20 @@ from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stoc
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
 from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
 from tf_tickets.pruning.ratios import check_sparsity
+from tf_tickets.sparse_training import SET, AnnealedDensity, GradualMagnitudePruning, GraNet, RigL
+
+__all__ = [
+    "SET",
+    "AnnealedDensity",
+    "GraNet",
+    "GradualMagnitudePruning",
+    "HybridPruning",
+    "LearningRateRewinding",
+    "MagnitudePruning",
+    "RigL",
+    "WeightRewinding",
+    "reset_optimizer",
+]
 
 Schedule = Callable[[int], float]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from tf_tickets import remote
+from tf_tickets import remote, searches
 from tf_tickets.data.recipe import MOST, SCHEDULES, Recipe
 from tf_tickets.methods import FAMILIES, GLOBAL, INIT, METHODS, REWOUND, ROUNDINGS, SAMPLINGS, Method
 from tf_tickets.sanity.checks import CHECKS, NO_CHECK, check_row
@@ -44,6 +44,8 @@ SETTING = (
     "mixed_precision",
     "jit_compile",
 )
+# Fields that decide the source mask.
+SOURCE = ("source_density", "source_ratios", "source_sampling", "source_preserve_flow")
 # Fields that decide no number, or are named by a hash beside them.
 DECIDE_NOTHING = ("data_dir", "run_dir", "dense_dir", "export", "ticket", "checkpoint_minutes")
 
@@ -74,6 +76,7 @@ RECIPE_FLAGS = (
     "lr_decay",
     "min_learning_rate",
     "warmup_epochs",
+    "label_smoothing",
     "augment",
 )
 
@@ -81,21 +84,37 @@ RECIPE_FLAGS = (
 METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
     ("rewind_epoch", lambda c: c.row.start_from == REWOUND, "rewinds to an epoch"),
     ("ratio_family", lambda c: c.smart, "uses smart ratios"),
-    ("classifier_keep", lambda c: c.row.prunes and (c.ranks or c.smart), "uses global or smart ratios"),
-    ("redistribute", lambda c: c.row.prunes and not c.ranks, "uses ratios of layers"),
+    ("classifier_keep", lambda c: c.row.draws and (c.ranks or c.smart), "uses global or smart ratios"),
+    ("redistribute", lambda c: c.row.draws and not c.ranks, "uses ratios of layers"),
     ("sampling", lambda c: c.independent and not c.ranks, "draws random masks by ratios of layers"),
     ("samples_per_class", lambda c: c.sees_data, "scores on data"),
     ("scoring_batches", lambda c: c.sees_data, "scores on data"),
     ("augment_scoring", lambda c: c.sees_data, "scores on data"),
     ("rounds", lambda c: c.iterates, "gains by rounds: it trains between them, or its score sees the masks"),
     *(
-        (flag, lambda c: c.row.prunes, "prunes")
-        for flag in ("ratios", "score", "score_options", "min_keep", "preserve_flow", "rounding")
+        (flag, lambda c: c.row.draws, "prunes by drawing a ticket")
+        for flag in ("score", "score_options", "min_keep", "preserve_flow", "rounding")
     ),
+    (
+        "ratios",
+        lambda c: c.row.draws or (c.row.prunes and c.row.ratios != GLOBAL),
+        "prunes by ratios of layers",
+    ),
+    ("sparsity", lambda c: c.row.aims or not c.row.prunes, "ends at a sparsity that is asked for"),
+    ("ticket", lambda c: c.row.search is None, "does not move its masks while it trains"),
+    ("search_options", lambda c: c.row.search is not None, "searches while it trains"),
+    ("source_density", lambda c: c.row.prunes, "prunes"),
+    ("free_growth", lambda c: c.grows, "grows weights again"),
 )
 
 # Flags of drawing a ticket, which --ticket does not.
-DRAWING_FLAGS = ("sparsity", *(flag for flag, _, _ in METHOD_FLAGS if flag != "rewind_epoch"))
+DRAWING_FLAGS = (
+    "sparsity",
+    *(flag for flag, _, _ in METHOD_FLAGS if flag not in ("rewind_epoch", "sparsity", "ticket")),
+)
+
+# Flags that mean something only where there is a source mask.
+SOURCE_FLAGS = ("source_ratios", "source_sampling", "source_preserve_flow", "free_growth")
 
 # The smallest and the largest value of whole numbers.
 RANGES = {
@@ -140,17 +159,22 @@ class Choice:
     @property
     def independent(self) -> bool:
         """Whether masks are random."""
-        return self.row.prunes and self.score.independent
+        return self.row.draws and self.score.independent
 
     @property
     def sees_data(self) -> bool:
         """Whether the score looks at examples."""
-        return self.row.prunes and self.score.data != "unused"
+        return self.row.draws and self.score.data != "unused"
 
     @property
     def iterates(self) -> bool:
         """Whether rounds make a difference."""
-        return self.row.prunes and (self.row.pretrains or self.score.sees_masks)
+        return self.row.draws and (self.row.pretrains or self.score.sees_masks)
+
+    @property
+    def grows(self) -> bool:
+        """Whether pruned weights come back."""
+        return self.row.searches is not None and self.row.searches.grows
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] = ()) -> None:
@@ -278,6 +302,51 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         "Score on augmented examples. Default: as in training.",
     )
     define(
+        flags.DEFINE_float,
+        TICKET,
+        "source_density",
+        None,
+        "Search inside a random mask, drawn once, that keeps this fraction of the weights, in (0, 1]: dense "
+        "trainings, tickets and everything that grows stay inside it. Default: no mask.",
+    )
+    define(
+        flags.DEFINE_string,
+        TICKET,
+        "source_ratios",
+        None,
+        "Keep-ratios of the source mask: a name, a number for each layer, or ticket:FILE. Default: erk.",
+    )
+    define(
+        flags.DEFINE_enum,
+        TICKET,
+        "source_sampling",
+        None,
+        "Source masks of exact counts (default), or of independent weights.",
+        choices=SAMPLINGS,
+    )
+    define(
+        flags.DEFINE_bool,
+        TICKET,
+        "source_preserve_flow",
+        None,
+        "Leave no input or output channel of the source without a weight. Default: false.",
+    )
+    define(
+        flags.DEFINE_bool,
+        TICKET,
+        "free_growth",
+        None,
+        "Let rigl, set and granet start inside the source mask and grow anywhere. Default: false.",
+    )
+    define(
+        flags.DEFINE_list,
+        TICKET,
+        "search_options",
+        None,
+        "Options of a search while training, such as frequency=50,drop_fraction=0.5 (rigl, set, granet), "
+        "initial_value=-5,decay=0.0005 (str) or weights=kaiming_normal,start=0.6 (edge_popup).",
+    )
+    define(
         flags.DEFINE_string,
         TICKET,
         "ticket",
@@ -313,7 +382,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         MODEL,
         "model",
         None,
-        "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, lenet_300_100, mlp_A_B_..., or keras:NAME.",
+        "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
+        "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
     )
     define(
         flags.DEFINE_float,
@@ -346,6 +416,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
     define(flags.DEFINE_float, TRAINING, "lr_decay", None, "Factor at each milestone.")
     define(flags.DEFINE_float, TRAINING, "min_learning_rate", None, "Floor of the cosine.")
     define(flags.DEFINE_integer, TRAINING, "warmup_epochs", None, "Epochs of linear warm-up.")
+    define(
+        flags.DEFINE_float,
+        TRAINING,
+        "label_smoothing",
+        None,
+        "Part of every training label that is spread over all classes, in [0, 1).",
+    )
     define(flags.DEFINE_bool, TRAINING, "augment", None, "Random crops and flips.")
     define(
         flags.DEFINE_string,
@@ -459,12 +536,24 @@ class Config:
     mixed_precision: str | None = None
     jit_compile: bool = False
     checkpoint_minutes: float = 10.0
+    source_density: float | None = None
+    source_ratios: str | tuple[float, ...] | None = None
+    source_sampling: str = "exact"
+    source_preserve_flow: bool = False
+    free_growth: bool = False
+    search_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def row(self) -> Method:
         """The method's row of the table, with the score that is asked for."""
         row = METHODS[self.method]
         return row if self.score is None else dataclasses.replace(row, score=self.score)
+
+    @property
+    def all_search_options(self) -> dict[str, Any]:
+        """The options of the search, with their defaults."""
+        row = self.row.searches
+        return {} if row is None else {**row.options, **self.search_options}
 
     @property
     def pretrains(self) -> bool:
@@ -502,7 +591,7 @@ class Config:
 
         Later fields are left out where they have their defaults, so that runs keep their names.
         """
-        fields = _without(self, DECIDE_NOTHING)
+        fields = {**_without(self, DECIDE_NOTHING), "recipe": json.loads(json.dumps(self.recipe.identity))}
         defaults = {field.name: field for field in dataclasses.fields(self)}
         return {name: value for name, value in fields.items() if value != default_of(defaults[name])}
 
@@ -511,6 +600,7 @@ class Config:
         """JSON-able: what decides the dense training."""
         own = self.identity
         identity = {key: own[key] for key in ("seed", *SETTING) if key in own}
+        identity |= {key: own[key] for key in SOURCE if key in own}
         if self.pretrains_on_other_data:
             identity["sanity_check"] = self.sanity_check
         return identity
@@ -525,8 +615,9 @@ class Config:
         fields = dict(value)
         fields["recipe"] = Recipe(**fields["recipe"])
         fields["export"] = tuple(fields.get("export", ()))
-        if not isinstance(fields["ratios"], str):
-            fields["ratios"] = tuple(fields["ratios"])
+        for name in ("ratios", "source_ratios"):
+            if not isinstance(fields.get(name), (str, type(None))):
+                fields[name] = tuple(fields[name])
         return cls(**fields)
 
 
@@ -570,9 +661,12 @@ def check_flags(values: flags.FlagValues) -> None:
         reason = says_nothing(values)
         if reason is not None:
             raise ValueError(f"--sanity_check={values.sanity_check} says nothing here: {reason}.")
+    _check_source(values, row)
     if isinstance(choice.ratios, tuple) and values.sparsity is None:
         raise ValueError(f"--ratios={values.ratios} are proportions, scaled to --sparsity: say that too.")
     _check_score_options(choice, values)
+    if row.search is not None:
+        searches.check_options(row.search, _options("search_options", values.search_options))
     _classifier_keep(values.classifier_keep, row, choice.ratios)
     unknown = [name for name in values.export if name not in EXPORTS]
     if unknown:
@@ -600,6 +694,8 @@ def says_nothing(values: flags.FlagValues) -> str | None:
     from tf_tickets.pruning.scores import SCORES
 
     check, choice = check_row(values.sanity_check), _choice(values)
+    if choice.row.search is not None:
+        return "the method's masks move while it trains, so that there is no ticket to attack before"
     if values.sparsity == 0:
         return "at sparsity 0 nothing is pruned"
     if values.ticket is not None:
@@ -653,7 +749,11 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
     recipe = dataclasses.replace(recipe, **given)
     _check_recipe(recipe, given)
-    sparsity = values.sparsity if values.sparsity is not None else DEFAULT_SPARSITY * row.prunes
+    source = _source(values)
+    sparsity = values.sparsity
+    if sparsity is None:
+        # Of a search without a target it is only known what the source leaves out.
+        sparsity = DEFAULT_SPARSITY if row.aims else 1 - source.get("source_density", 1.0)
     config = Config(
         method=method,
         sparsity=sparsity if ticket is None else ticket.sparsity,
@@ -674,7 +774,7 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         export=tuple(values.export),
         score=values.score,
         score_code=_code_of(values.score),
-        score_options=_score_options(values.score_options),
+        score_options=_options("score_options", values.score_options),
         rounds=values.rounds,
         redistribute=_or(values.redistribute, True),
         sampling=_or(values.sampling, "exact"),
@@ -686,6 +786,9 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         mixed_precision=values.mixed_precision,
         jit_compile=values.jit_compile,
         checkpoint_minutes=values.checkpoint_minutes,
+        free_growth=_or(values.free_growth, False),
+        search_options=_options("search_options", values.search_options),
+        **source,
     )
     return _placed(config, values, "planned")
 
@@ -741,6 +844,45 @@ def _choice(values: flags.FlagValues) -> Choice:
     return Choice(row, score, ratios)
 
 
+def _source(values: flags.FlagValues) -> dict[str, Any]:
+    """The fields of the source mask; none where there is no such mask."""
+    from tf_tickets.pruning.ratios import RATIOS
+
+    if values.source_density is None:
+        return {}
+    text = values.source_ratios or "erk"
+    return {
+        "source_density": values.source_density,
+        "source_ratios": text if text in RATIOS else _given_ratios(text, tuple(RATIOS), "source_ratios"),
+        "source_sampling": _or(values.source_sampling, "exact"),
+        "source_preserve_flow": _or(values.source_preserve_flow, False),
+    }
+
+
+def _check_source(values: flags.FlagValues, row: Method) -> None:
+    density = values.source_density
+    if density is None:
+        idle = [name for name in SOURCE_FLAGS if values[name].value is not None]
+        if idle:
+            raise ValueError(f"--{idle[0]} is about a source mask: say --source_density too.")
+        return
+    if not 0 < density <= 1:
+        raise ValueError(f"--source_density={density} is out of range: a fraction of the weights, in (0, 1].")
+    if values.sampling == "bernoulli":
+        raise ValueError("--sampling=bernoulli draws from all weights; inside a source counts are exact.")
+    if values.rounding == "reference":
+        raise ValueError("--rounding=reference is for whole networks, not for inside a --source_density.")
+    if values.ticket is not None:
+        raise ValueError(f"--ticket={values.ticket} brings its masks; --source_density is for drawing them.")
+    sparsity = DEFAULT_SPARSITY if values.sparsity is None else values.sparsity
+    if row.aims and 1 - sparsity > density:
+        raise ValueError(
+            f"--sparsity={sparsity} is a density of {1 - sparsity:.6g}, and --source_density={density} has "
+            "less: a target cannot be denser than its source. Raise --sparsity or --source_density."
+        )
+    _source(values)
+
+
 def _useless(values: flags.FlagValues, choice: Choice) -> list[tuple[str, str]]:
     return [
         (name, needs)
@@ -749,7 +891,7 @@ def _useless(values: flags.FlagValues, choice: Choice) -> list[tuple[str, str]]:
     ]
 
 
-def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
+def _given_ratios(text: str, names: Sequence[str], flag: str = "ratios") -> tuple[float, ...]:
     """Ratios of a ticket, or numbers."""
     if text.startswith("ticket:"):
         found = _ticket(text.removeprefix("ticket:"))
@@ -758,7 +900,7 @@ def _given_ratios(text: str, names: Sequence[str]) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--ratios={text} is unknown. Choose one of: {', '.join(names)}; "
+            f"--{flag}={text} is unknown. Choose one of: {', '.join(names)}; "
             "or give a number for each layer, or ticket:FILE."
         ) from None
 
@@ -795,18 +937,18 @@ def _code_of(score: str | None) -> str | None:
     return hashlib.sha256(code).hexdigest()[:16]
 
 
-def _score_options(pairs: Sequence[str] | None) -> dict[str, Any]:
+def _options(flag: str, pairs: Sequence[str] | None) -> dict[str, Any]:
     options = {}
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
         if not name or not equals:
-            raise ValueError(f"--score_options takes name=value. Received: {pair!r}")
+            raise ValueError(f"--{flag} takes name=value. Received: {pair!r}")
         try:
             options[name] = json.loads(text)
         except json.JSONDecodeError:
             options[name] = {"True": True, "False": False, "None": None}.get(text, text)
         except (ValueError, RecursionError) as error:  # a number too long, lists too deep
-            raise ValueError(f"--score_options: {name} is no value: {error}.") from None
+            raise ValueError(f"--{flag}: {name} is no value: {error}.") from None
     return options
 
 
@@ -814,7 +956,7 @@ def _check_score_options(choice: Choice, values: flags.FlagValues) -> None:
     from tf_tickets.pruning.scores import check_options
 
     try:
-        check_options(choice.score, _score_options(values.score_options))
+        check_options(choice.score, _options("score_options", values.score_options))
     except ValueError as error:
         raise ValueError(f"--score, --score_options: {error}") from None
 

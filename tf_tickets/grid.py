@@ -19,8 +19,19 @@ from tf_tickets.methods import METHODS
 from tf_tickets.sanity.checks import check_row
 
 # Flags that take several values in a sweep; the first varies slowest.
-AXES = ("dataset", "model", "method", "ratios", "rounds", "sparsity", "sanity_check", "seed")
-NO_CHECK = "none"
+AXES = (
+    "dataset",
+    "model",
+    "method",
+    "ratios",
+    "rounds",
+    "sparsity",
+    "source_density",
+    "source_ratios",
+    "sanity_check",
+    "seed",
+)
+NONE = "none"  # of an axis: a cell without the flag
 MOST_SEEDS = 100_000
 # What a network that keeps every weight does not depend on.
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
@@ -156,6 +167,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
         for point in itertools.product(*axes.values())
     ]
+    asked = [_with_source(cell) for cell in asked]
     asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
     # What only the controls would use is no flag of what is asked for.
     used = {name for cell in asked for name, _ in _fitting(cell).flags}
@@ -171,7 +183,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NO_CHECK}]
+    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}]
     for name, _, needs in (*configuration.METHOD_FLAGS, *of_pruned):
         if name not in used and not values[name].using_default_value:
             raise ValueError(
@@ -211,9 +223,9 @@ def _values(values: FlagValues, axis: str) -> list[str | None]:
     texts = [text.strip() for text in given]
     if axis == "seed":
         texts = seeds_of(texts)
-    if axis == "ratios" and any(_is_number(text) for text in texts):
+    if axis in ("ratios", "source_ratios") and any(_is_number(text) for text in texts):
         raise ValueError(
-            f"--ratios={','.join(texts)}: a sweep takes names of ratios, or ticket:FILE; numbers are for "
+            f"--{axis}={','.join(texts)}: a sweep takes names of ratios, or ticket:FILE; numbers are for "
             "tf_tickets.run."
         )
     if not texts or not all(texts):
@@ -221,10 +233,17 @@ def _values(values: FlagValues, axis: str) -> list[str | None]:
     return list(dict.fromkeys(texts))
 
 
+def _with_source(cell: Cell) -> Cell:
+    """The cell without what belongs to a source mask where it has none."""
+    if dict(cell.flags).get("source_density", NONE) != NONE:
+        return cell
+    return cell.having(**dict.fromkeys(("source_density", *configuration.SOURCE_FLAGS)))
+
+
 def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     """The cell with its check by name; None where that is for another method (`method:check`)."""
     check = dict(cell.flags).get("sanity_check")
-    if check is None or check == NO_CHECK:
+    if check is None or check == NONE:
         return cell.having(sanity_check=None)
     method, colon, name = check.rpartition(":")
     check_row(name)

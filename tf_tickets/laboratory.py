@@ -220,7 +220,7 @@ def make_plan(values: flags.FlagValues) -> sweep.Plan:
             f"least {LEAST_SEEDS}, and 10 to 20 for a margin of one point."
         )
     checks = values.sanity_check or list(CHECKS)
-    values.sanity_check = list(dict.fromkeys([grid.NO_CHECK, *checks]))
+    values.sanity_check = list(dict.fromkeys([grid.NONE, *checks]))
     plan = sweep.make_plan(values, controls=values.controls)
     if not any(run.config.sanity_check for run in plan.runs):
         reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"

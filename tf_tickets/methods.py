@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+from tf_tickets.searches import SEARCHES, Search
+
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
     "scored_at": (INIT, TRAINED),
@@ -29,6 +31,8 @@ class Method:
             k on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
         classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
         prunes: False for the dense baseline, whose sparsity is 0.
+        search: name of a row of `tf_tickets.searches.SEARCHES`: masks move while the network trains. None:
+            they stay what they are.
         about: one line for people, with the paper's section.
     """
 
@@ -40,17 +44,35 @@ class Method:
     about: str
     classifier_keep: float | None = None
     prunes: bool = True
+    search: str | None = None
 
     def __post_init__(self) -> None:
-        for column, accepted in COLUMNS.items():
+        for column, accepted in {**COLUMNS, "search": (None, *SEARCHES)}.items():
             value = getattr(self, column)
             if value not in accepted:
-                raise ValueError(f"A method's {column} is one of {', '.join(accepted)}. Received: {value!r}")
+                raise ValueError(
+                    f"A method's {column} is one of {', '.join(map(str, accepted))}. Received: {value!r}"
+                )
 
     @property
     def pretrains(self) -> bool:
         """Whether a dense network is trained first."""
         return TRAINED in (self.scored_at, self.start_from)
+
+    @property
+    def searches(self) -> Search | None:
+        """The row of the search, or None."""
+        return None if self.search is None else SEARCHES[self.search]
+
+    @property
+    def draws(self) -> bool:
+        """Whether a ticket of the sparsity that is asked for is drawn before the last training."""
+        return self.prunes and (self.searches is None or self.searches.drawn)
+
+    @property
+    def aims(self) -> bool:
+        """Whether the sparsity is one that is asked for."""
+        return self.prunes and (self.searches is None or self.searches.aims)
 
     @property
     def rewinds(self) -> bool:
@@ -66,6 +88,18 @@ def _random(ratios: str, about: str) -> Method:
 
 def _at_init(score: str, about: str) -> Method:
     return Method(score=score, ratios=GLOBAL, scored_at=INIT, start_from=INIT, schedule="full", about=about)
+
+
+def _searched(search: str, score: str, ratios: str, about: str) -> Method:
+    return Method(
+        score=score,
+        ratios=ratios,
+        scored_at=INIT,
+        start_from=INIT,
+        schedule="full",
+        search=search,
+        about=about,
+    )
 
 
 METHODS: dict[str, Method] = {
@@ -154,6 +188,22 @@ METHODS: dict[str, Method] = {
         schedule="last",
         classifier_keep=1.0,
         about="trained magnitudes and weights, retrained at the last learning rate",
+    ),
+    "gmp": _searched(
+        "gmp", "magnitude", GLOBAL, "gradual magnitude pruning, along a cubic schedule while training"
+    ),
+    "str": _searched(
+        "str", "magnitude", GLOBAL, "layers learn below which magnitude a weight is 0 (STR, soft threshold)"
+    ),
+    "rigl": _searched(
+        "rigl", "random", "erk", "drops by magnitude and grows by gradient while training (RigL)"
+    ),
+    "set": _searched("set", "random", "erk", "drops by magnitude and grows at random while training (SET)"),
+    "granet": _searched(
+        "granet", "magnitude", GLOBAL, "gradual magnitude pruning that also drops and grows (GraNet)"
+    ),
+    "edge_popup": _searched(
+        "edge_popup", "random", "uniform", "strong ticket: random weights stay, trained scores select them"
     ),
 }
 

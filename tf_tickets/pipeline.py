@@ -34,6 +34,7 @@ from tf_tickets.exporting import export as export_model
 from tf_tickets.exporting import verify_saved_model
 from tf_tickets.methods import INIT, REWOUND
 from tf_tickets.pruning.batches import first_of_each_class
+from tf_tickets.searches import SearchPlan
 from tf_tickets.store import (
     DenseDirectory,
     Directory,
@@ -70,8 +71,7 @@ def run(
         job = prepare(config, dataset, strategy, show, take_over)
         with _alone(job, job.directory, wait):
             pretrain(job)
-            ticket = find_ticket(job)
-            retrain(job, ticket)
+            ticket = retrain(job, find_ticket(job))
             numbers = evaluate(job, ticket)
             export(job)
             result = report(job, ticket, numbers)
@@ -99,6 +99,7 @@ class Job:
     init_weights: list[np.ndarray]
     directory: RunDirectory
     dense: DenseDirectory
+    source: pruning.Ticket | None
 
     @property
     def model(self) -> keras.Model:
@@ -166,31 +167,93 @@ def prepare(
             width=recipe.width,
             seed=stream_seed(config.seed, "init"),
         )
+        source = _source(config, model)
+        plan = _search_plan(config, dataset, source)
+        if config.row.searches is not None and config.row.searches.convert is not None:
+            config.row.searches.convert(model, plan, **config.all_search_options)
         optimizer = OPTIMIZERS[recipe.optimizer](recipe)
+    _search_callbacks(config, plan)
     weights = layers.prunable_weights(model)
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
     total = sum(entry.size for entry in weights)
     if config.ticket is not None:
         pruning.Ticket.load(config.ticket).check(model)
-    else:
+    elif config.row.draws or not config.row.prunes:
         pruning.plan_budgets(
-            model, config.row.score, _quota(config), trains_between=config.trained_rounds > 1
+            model,
+            config.row.score,
+            _quota(config),
+            trains_between=config.trained_rounds > 1,
+            within=None if source is None else source.masks,
         )
     job = Job(
         config=config,
         dataset=dataset,
         strategy=strategy,
         show=show,
-        trainer=training.Trainer(model, optimizer, strategy, jit_compile=config.jit_compile),
-        init_weights=model.get_weights(),
+        trainer=training.Trainer(
+            model,
+            optimizer,
+            strategy,
+            jit_compile=config.jit_compile,
+            label_smoothing=recipe.label_smoothing,
+        ),
+        init_weights=[np.asarray(weight) for weight in layers.stock_weights(model)],
         directory=directory,
         dense=dense,
+        source=source,
     )
     _check_pruning_data(job)
     directory.claim()
     _show_plan(job, len(weights), total)
     return job
+
+
+def _source(config: Config, model: keras.Model) -> pruning.Ticket | None:
+    """Draws the source mask, which the model carries from now on; None where there is none.
+
+    Raises:
+        ValueError: it disconnects the network.
+    """
+    if config.source_density is None:
+        return None
+    quota = pruning.Quota(
+        ratios=config.source_ratios,
+        sparsity=1 - config.source_density,
+        sampling=config.source_sampling,
+        preserve_flow=config.source_preserve_flow,
+    )
+    source = pruning.draw_ticket(model, "random", quota, seed=stream_seed(config.seed, "mask"))
+    if source.collapsed:
+        raise ValueError(
+            f"--source_density={config.source_density} with --source_ratios={config.source_ratios} "
+            f"disconnects the network: {source.collapsed}. Choose a larger density, other ratios, or "
+            "--source_preserve_flow."
+        )
+    source.apply(model)
+    return source
+
+
+def _search_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None) -> SearchPlan:
+    recipe = config.recipe
+    return SearchPlan(
+        sparsity=config.sparsity,
+        ratios=config.ratios,
+        source=None if config.free_growth else source,
+        steps=len(config.retraining_epochs) * dataset.steps_per_epoch("train", recipe.batch_size),
+        decays=recipe.optimizer == "sgd" and recipe.weight_decay > 0,
+        seed=stream_seed(config.seed, "mask"),
+    )
+
+
+def _search_callbacks(config: Config, plan: SearchPlan) -> list[keras.callbacks.Callback]:
+    """The callbacks of a training whose masks move."""
+    search = config.row.searches
+    try:
+        return [] if search is None else search.callbacks(plan, **config.all_search_options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--search_options: {error}") from error
 
 
 def _check_pruning_data(job: Job) -> None:
@@ -307,7 +370,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
     if config.ticket is not None:
         path = config.ticket
         return _found(job, directory, lambda: _checked(job, _given(job, path)))
-    before: pruning.Ticket | None = None
+    before = job.source
     last = config.trained_rounds - 1
     facts: dict[str, Any] = {}
     for number in range(last if directory.finished("ticket") is None else 0):
@@ -318,9 +381,20 @@ def find_ticket(job: Job) -> pruning.Ticket:
     return _found(job, directory, lambda: _checked(job, _draw(job, last, before)), facts)
 
 
-def retrain(job: Job, ticket: pruning.Ticket) -> None:
-    """Puts the weights where the method starts from, masks them, and trains by its part of the schedule."""
+def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
+    """Puts the weights where the method starts from, masks them, and trains by its part of the schedule.
+
+    Returns the ticket that is there in the end: where masks move while training, it is another one.
+    """
     _retrain(job, ticket, job.directory, job.config.trained_rounds - 1)
+    if job.config.row.search is None:
+        return ticket
+    found = pruning.Ticket.load(job.directory.found_ticket)
+    job.team.agree("the ticket that was found", found.sha256)
+    job.show.line(f"found: keeps {found.kept:,} of {found.total:,} weights{_effective(found)}")
+    if found.collapsed:
+        job.show.warn(found.collapsed)
+    return found
 
 
 def _found(
@@ -365,7 +439,8 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
     if attack is None:
         return dataclasses.replace(ticket, origin=origin)
-    masks = tuple(attack(ticket.masks, job.config.seed))
+    within = None if job.source is None else job.source.masks
+    masks = tuple(attack(ticket.masks, job.config.seed, within))
     return dataclasses.replace(
         ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
     )
@@ -373,6 +448,8 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
 
 def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
     config = job.config
+    if config.row.prunes and not config.row.draws:
+        return _whole(job)
     _go_to(job, config.row.scored_at, number)
     size = f"--samples_per_class={config.samples_per_class}"
     try:
@@ -385,6 +462,7 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
                 seed=config.seed,
                 within=before,
                 only_round=number if config.trained_rounds > 1 else None,
+                source=job.source,
                 inverted=config.check.inverts,
                 **config.score_options,
             )
@@ -397,8 +475,25 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
             f"--score={config.score} failed: {type(error).__name__}: {error} "
             f"({where.filename}, line {where.lineno})"
         ) from error
-    origin = {"method": config.method, **ticket.origin, "run": config.identity}
-    return dataclasses.replace(ticket, origin=origin)
+    return dataclasses.replace(ticket, origin={**ticket.origin, **_origin(config)})
+
+
+def _whole(job: Job) -> pruning.Ticket:
+    """What a search starts from that prunes while it trains: the source, or all weights."""
+    if job.source is not None:
+        return dataclasses.replace(job.source, origin={**job.source.origin, **_origin(job.config)})
+    entries = layers.prunable_weights(job.model)
+    masks = tuple(np.ones(entry.shape, bool) for entry in entries)
+    return pruning.Ticket(
+        masks,
+        tuple(entry.name for entry in entries),
+        _origin(job.config),
+        on_path=tuple(m.size for m in masks),
+    )
+
+
+def _origin(config: Config) -> dict[str, Any]:
+    return {"method": config.method, "run": config.identity}
 
 
 def _scoring_batches(job: Job) -> list | None:
@@ -438,7 +533,9 @@ def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, numbe
         config.check.weights(job.model, config.seed)
     if epochs:
         job.show.line(label)
-    _train(job, directory, "retrain", job.retraining if last else job.pretraining, epochs, rate, {})
+    searching = _search_callbacks(config, _search_plan(config, job.dataset, job.source)) if last else []
+    curriculum = job.retraining if last else job.pretraining
+    _train(job, directory, "retrain", curriculum, epochs, rate, {}, searching)
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -473,6 +570,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
         "compressed_bytes": _compressed_bytes([*kernels, *rest]),
         "weights_sha256": _sha256([*kernels, *rest]),
+        "training_cost": _training_cost(job, ticket, uses),
     }
     if "validation" in job.dataset.splits:
         numbers["validation_accuracy"] = _measure(job, "validation")["accuracy"]
@@ -481,6 +579,8 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         last = dense["history"][-1]["test_accuracy"]
         if config.pretrains_on_other_data:
             numbers["pretraining_test_accuracy"] = last
+        elif config.source_density is not None:
+            numbers["source_test_accuracy"] = last
         else:
             numbers["dense_test_accuracy"] = last
             numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
@@ -500,7 +600,7 @@ def export(job: Job) -> None:
         export_model(job.model, path, format, overwrite=True)
         facts: dict[str, Any] = {}
         if format == "saved_model":
-            x = job.dataset.test[0][:64]
+            x = job.dataset.first("test", 64)
             found = verify_saved_model(job.model, path, x)
             scale = max(1.0, float(np.abs(np.asarray(job.model(x, training=False))).max()))
             if found.largest_difference > 1e-4 * scale:
@@ -603,13 +703,32 @@ def _load_weights(model: keras.Model, path: pathlib.Path, directory: Directory) 
         raise ValueError(f"{path} is damaged ({error}). {directory.remedy}") from error
 
 
-def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, rate, keep: dict) -> None:
-    """Trains from the weights in the model, writes them folded, and notes the stage as finished."""
-    extra = [EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
+def _train(
+    job: Job,
+    directory: Directory,
+    stage: str,
+    curriculum: Curriculum,
+    epochs: range,
+    rate: Callable[[int], float],
+    keep: dict,
+    searching: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains from the weights in the model, writes them folded, and notes the stage as finished.
+
+    With callbacks that search, or layers that do, the ticket that they found is written too.
+    """
+    moves = directory is job.directory and stage == "retrain" and job.config.row.search is not None
+    extra = [*searching, EpochLog(directory.metrics, directory.tensorboard), _KeepWeights(keep)]
     masks = _sha256([np.asarray(entry.mask) for entry in layers.masked_weights(job.model)])
     checkpoints = _checkpoints(job, directory, stage=stage, epochs=[epochs.start, epochs.stop], masks=masks)
     title = "dense" if directory is job.dense else "retrain"
-    history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints)
+    measures = {"": functools.partial(_densities, job.model)} if moves else {}
+    history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints, measures)
+    outputs = [directory.final_weights]
+    if moves:
+        found = pruning.ticket_of(job.model, {**_origin(job.config), "search": job.config.all_search_options})
+        found.save(directory.found_ticket, overwrite=True)
+        outputs.append(directory.found_ticket)
     with layers.folded(job.model):
         _save_weights(job.model, directory.final_weights)
         weights = job.model.get_weights()
@@ -621,7 +740,7 @@ def _train(job, directory, stage: str, curriculum: Curriculum, epochs: range, ra
             "compressed_bytes": _compressed_bytes(weights),
             "history": history,
         },
-        [directory.final_weights],
+        outputs,
     )
     checkpoints.clear()
 
@@ -641,15 +760,15 @@ def _fit(
     rate,
     extra: Sequence,
     checkpoints: training.Checkpoints,
+    measures: Mapping[str, Callable[[], dict[str, float]]] = types.MappingProxyType({}),
 ) -> list[dict[str, float]]:
     if not epochs:
         return []
     recipe, dataset, trainer = job.recipe, curriculum.dataset, job.trainer
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
     progress = job.show.training(stage, epochs, steps)
-    measures = {
-        split: _measure_of(job, dataset, split) for split in ("validation", "test") if split in dataset.splits
-    }
+    splits = [split for split in ("validation", "test") if split in dataset.splits]
+    measures = {**measures, **{f"{split}_": _measure_of(job, dataset, split) for split in splits}}
     try:
         with _within_memory(f"--batch_size={recipe.batch_size}"):
             return trainer.fit(
@@ -671,8 +790,8 @@ def _fit(
                     progress,
                 ],
                 evaluate=lambda: {
-                    f"{split}_{name}": value
-                    for split, measure in measures.items()
+                    f"{prefix}{name}": value
+                    for prefix, measure in measures.items()
                     for name, value in measure().items()
                 },
                 checkpoints=checkpoints,
@@ -691,6 +810,17 @@ def _measure_of(job: Job, dataset: Dataset, split: str) -> Callable[[], dict[str
     batch_size = min(500, 8 * job.recipe.batch_size)
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
     return lambda: job.trainer.evaluate(batches, steps)
+
+
+def _densities(model: keras.Model) -> dict[str, float]:
+    """How much of the weights, and of the multiply-adds, the masks of this moment keep."""
+    entries = layers.masked_weights(model)
+    counts = [int(np.count_nonzero(layers.kept(entry))) for entry in entries]
+    sizes = [entry.size for entry in entries]
+    uses = layers.macs_per_weight(model, entries)
+    found = {"density": sum(counts) / sum(sizes)}
+    kept, whole = _sum(uses, counts), _sum(uses, sizes)
+    return found if kept is None or whole is None else {**found, "macs_density": kept / whole}
 
 
 @contextlib.contextmanager
@@ -738,6 +868,32 @@ def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
         {**dataclasses.asdict(layer), "shape": list(layer.shape), "on_path": count}
         for layer, count in zip(ticket.layers, counts, strict=True)
     ]
+
+
+def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
+    """Forward multiply-adds of all trainings behind the ticket, in epochs of the dense network.
+
+    Of a training whose masks move, those at the end of each epoch count for the epoch.
+    """
+    if any(use is None for use in uses):
+        return None
+
+    def share(masks: Sequence[np.ndarray]) -> float:
+        counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
+        kept, whole = (_sum(uses, part) or 0 for part in zip(*counts, strict=True))
+        return kept / whole
+
+    config, directory = job.config, job.directory
+    epochs = len(config.retraining_epochs)
+    cost = 0.0
+    if config.pretrains:
+        cost += job.recipe.epochs * (1.0 if job.source is None else share(job.source.masks))
+    for number in range(config.trained_rounds - 1):
+        cost += epochs * share(pruning.Ticket.load(directory.round(number).ticket).masks)
+    if config.row.search is not None:
+        history = (directory.finished("retrain") or {})["history"]
+        return cost + sum(row["macs_density"] for row in history)
+    return cost + epochs * share(ticket.masks)
 
 
 def _seconds(directory: Directory) -> float:
@@ -816,7 +972,10 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
                 else {}
             ),
             "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
-            f"{_ratios_shown(config)}",
+            f"{_ratios_shown(config)}"
+            if config.row.aims or not config.row.prunes
+            else f"what the search finds among {keep:,} of {total:,} weights in {weights} layers",
+            **({"source mask": _source_shown(job)} if job.source else {}),
             "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
@@ -829,6 +988,14 @@ def _show_plan(job: Job, weights: int, total: int) -> None:
         },
     )
     job.show.line("")
+
+
+def _source_shown(job: Job) -> str:
+    config, source = job.config, job.source
+    assert source is not None
+    ratios = config.source_ratios if isinstance(config.source_ratios, str) else "given"
+    free = ", left by what grows" if config.free_growth else ""
+    return f"density {source.kept / source.total:.6g}: {source.kept:,} weights, {ratios} ratios{free}"
 
 
 def _ratios_shown(config: Config) -> str:
@@ -850,6 +1017,8 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
     facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
     if "pretraining_test_accuracy" in result:
         facts["pretrained network"] = f"{result['pretraining_test_accuracy']:.4f}, {job.config.check.about}"
+    if "source_test_accuracy" in result:
+        facts["source network"] = f"{result['source_test_accuracy']:.4f}"
     if "dense_test_accuracy" in result and job.config.row.prunes:
         facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
     facts["sparsity"] = (
@@ -866,6 +1035,8 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
     size = f"{result['compressed_bytes'] / 1024:,.0f} KiB"
     if "dense_compressed_bytes" in result:
         size += f", dense {result['dense_compressed_bytes'] / 1024:,.0f} KiB"
+    if result["training_cost"] is not None:
+        facts["training cost"] = f"that of {result['training_cost']:.4g} epochs of the dense network"
     facts["size, compressed"] = size
     facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     for format in job.config.export:

@@ -182,6 +182,11 @@ class Directory:
         """Weights after the last epoch, of the stock model."""
         return self.path / "final.weights.h5"
 
+    @property
+    def found_ticket(self) -> pathlib.Path:
+        """The masks in the end, where they move while the network trains."""
+        return self.path / "found_ticket.npz"
+
 
 class DenseDirectory(Directory):
     """The dense training that methods, sparsities and checks of one dataset, model, recipe and seed share."""

@@ -1,16 +1,32 @@
 """What stands beside what: the contenders of each comparison, and the ratios that are looked at."""
 
 import dataclasses
+from collections.abc import Mapping
+
+INTERVAL = 100  # steps between two updates of the masks, the default of the callbacks
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """One line of a comparison: `of` over `over`, and what it should not exceed."""
+    """One line of a comparison: `of` over `over`, and what it should not exceed.
+
+    `of` is a contender, or several with the weights of their mean.
+    """
 
     title: str
-    of: str
+    of: str | Mapping[str, float]
     over: str
     limit: float | None = None
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Contender -> weight."""
+        return {self.of: 1.0} if isinstance(self.of, str) else self.of
+
+
+def averaged(update: str) -> dict[str, float]:
+    """An update step among plain ones with a closed tap."""
+    return {"tapped": 1 - 1 / INTERVAL, update: 1 / INTERVAL}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +54,18 @@ COMPARISONS = {
             Ratio("shuffled, augmented / constant batch", "fed", "constant", limit=1.05),
             Ratio("one step a call / all in one", "one_a_call", "constant"),
             Ratio("a checkpoint a turn / none", "saving", "constant"),
+        ),
+    ),
+    "moving": Comparison(
+        ("masked", "tapped", "open_tap", "rigl_update", "granet_update", "gmp_update"),
+        (
+            Ratio("closed tap / masked", "tapped", "masked"),
+            Ratio("open tap / masked", "open_tap", "masked"),
+            Ratio("step with a RigL update / masked", "rigl_update", "masked"),
+            Ratio("step with a GraNet update / masked", "granet_update", "masked"),
+            Ratio("step with a GMP update / masked", "gmp_update", "masked"),
+            Ratio(f"RigL, mean of {INTERVAL} steps", averaged("rigl_update"), "masked", limit=1.05),
+            Ratio(f"GraNet, mean of {INTERVAL} steps", averaged("granet_update"), "masked", limit=1.05),
         ),
     ),
     "scoring": Comparison(

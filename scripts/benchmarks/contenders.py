@@ -87,6 +87,36 @@ def loop(
     return steps
 
 
+def moving(model_name: str, size: int, threads: int, callback: str, frequency: int, opens: bool) -> Steps:
+    """Our trainer's steps as a callback that moves masks has them, one or all of a turn in a call."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import tf_tickets as tt
+
+    model = tt.models.build(model_name, SHAPE, CLASSES)
+    tt.prune(model, "erk", sparsity=SPARSITY)
+    trained = tt.training.Trainer(model, tt.training.SGD(**RECIPE))
+    target = {} if callback == "RigL" else {"sparsity": SPARSITY}
+    mover = getattr(tt.callbacks, callback)(frequency=frequency, begin_step=0, end_step=10**9, **target)
+    mover.set_model(model)
+    mover.set_params({"epochs": 1, "steps": 10**9})
+    mover.on_train_begin()
+    iterator = iter(tf.data.Dataset.from_tensors(batch(size)).repeat())
+
+    def steps(count: int) -> None:
+        per_call = 1 if opens or frequency == 1 else count
+        for _ in range(count // per_call):
+            mover.on_train_batch_begin(0)
+            for tap in mover._taps if opens else ():
+                tap.open()
+            trained._traces().train(iterator, tf.constant(per_call))
+            trained._read_metrics()
+            mover.on_train_batch_end(0)
+
+    return steps
+
+
 def keras_fit(model_name: str, size: int, threads: int) -> Steps:
     """The masked model in a plain `model.fit` with the same optimizer."""
     import keras
@@ -197,6 +227,11 @@ CONTENDERS: dict[str, Callable[[str, int, int], Steps]] = {
     "fed": functools.partial(loop, per_call=None, real=True),
     "one_a_call": functools.partial(loop, per_call=1, real=False),
     "saving": functools.partial(loop, per_call=None, real=False, saves=True),
+    "tapped": functools.partial(moving, callback="RigL", frequency=10**9, opens=False),
+    "open_tap": functools.partial(moving, callback="RigL", frequency=10**9, opens=True),
+    "rigl_update": functools.partial(moving, callback="RigL", frequency=1, opens=False),
+    "granet_update": functools.partial(moving, callback="GraNet", frequency=1, opens=False),
+    "gmp_update": functools.partial(moving, callback="GradualMagnitudePruning", frequency=1, opens=False),
     "torch": torch_loop,
     "torch_channels_last": functools.partial(torch_loop, channels_last=True),
     "snip": functools.partial(score, name="snip"),

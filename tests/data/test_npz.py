@@ -39,10 +39,50 @@ def test_bytes_are_scaled_and_normalised_by_the_training_set(load):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
-def test_every_other_type_is_used_as_it_is(load, dtype):
+def test_images_of_every_other_type_are_used_as_they_are(load, dtype):
     dataset = load(**both(lambda x: x.astype(dtype)))
     x, _ = dataset.train
     np.testing.assert_array_equal(x, IMAGES.astype(dtype).astype(np.float32))
+
+
+# A table: years, money, a flag, a code, and a column that is constant while training.
+ROWS = np.random.default_rng(2)
+TABLE = np.stack(
+    [
+        ROWS.integers(1950, 2020, 300),
+        ROWS.lognormal(10, 1, 300),
+        ROWS.integers(0, 2, 300),
+        ROWS.normal(1e-4, 1e-6, 300),
+        np.full(300, 0.1),
+    ],
+    axis=1,
+)
+CLASSES = (TABLE[:, 0] > 1985).astype(int)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_each_feature_of_a_table_is_standardised_by_the_training_rows(load, dtype):
+    table = TABLE.astype(dtype)
+    later = table + np.array([7, 0, 0, 0, 5], dtype)
+    dataset = load(x_train=table, y_train=CLASSES, x_test=later, y_test=CLASSES)
+    x, _ = dataset.train
+    np.testing.assert_allclose(x.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(x.std(0), np.where(np.ptp(table, 0) > 0, 1, 0), atol=1e-3)
+    test = dataset.test[0]
+    assert np.isfinite(test).all()
+    np.testing.assert_allclose(test[:, 0] - x[:, 0], 7 / table[:, 0].std(), rtol=1e-3)
+    np.testing.assert_allclose(test[:, -1], 5, atol=1e-6)
+
+
+def test_vectors_of_bytes_are_pixels_with_one_scale_for_all(load):
+    pixels = ROWS.integers(0, 256, (20, 9)).astype(np.uint8)
+    assert len(load(x_train=pixels, x_test=pixels[:8]).preprocessing.mean) == 1
+
+
+def test_a_table_cannot_be_augmented(load):
+    dataset = load(x_train=TABLE, y_train=CLASSES, x_test=TABLE, y_test=CLASSES)
+    with pytest.raises(ValueError, match=r"has no augmentation \(its examples are small images or vectors"):
+        dataset.batches("train", 8, augment=True)
 
 
 def test_grey_images_get_a_channel_axis(load):

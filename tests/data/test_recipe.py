@@ -53,6 +53,14 @@ def test_warm_up_rises_linearly_to_the_rate(schedule):
     assert warm.learning_rate_at(4) == recipe(schedule=schedule).learning_rate_at(4)
 
 
+def test_label_smoothing_names_a_run_only_where_it_is_asked_for():
+    """It came later, and earlier runs go on being found by their names."""
+    fields = dataclasses.asdict(recipe())
+    assert fields.pop("label_smoothing") == 0
+    assert recipe().identity == recipe(label_smoothing=0.0).identity == fields
+    assert recipe(label_smoothing=0.1).identity == {**fields, "label_smoothing": 0.1}
+
+
 def test_it_survives_json():
     stored = json.loads(json.dumps(dataclasses.asdict(recipe())))
     assert Recipe(**stored) == recipe()
@@ -75,6 +83,8 @@ def test_it_survives_json():
         ("momentum", 1.0),
         ("nesterov", 1),
         ("weight_decay", -1e-4),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", -0.1),
         ("schedule", "linear"),
         ("milestones", (0.5, -1)),
         ("milestones", (1.5,)),

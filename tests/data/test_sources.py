@@ -20,6 +20,7 @@ def test_the_table_lists_every_kind_of_dataset():
         "fashion_mnist",
         "tiny_imagenet",
         "tfds:NAME",
+        "tfds:imagenet2012",
         "idx:DIR",
         "npz:FILE",
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_tickets.data.augmentation import augment as augment_batch
 from tf_tickets.data.preprocessing import Preprocessing
+from tf_tickets.data.stored_images import StoredImages
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,7 +33,8 @@ def build(
     augmentation one of (seed, epoch, step). So a run that was stopped goes on exactly where it was.
 
     Args:
-        images: Eager tensor `(n, ...)` of raw examples; captured, never copied into the graph.
+        images: Eager tensor `(n, ...)` of raw examples; captured, never copied into the graph. Or images
+            that stay on disk, which crop and flip themselves.
         labels: Eager int32 tensor `(n,)`.
         preprocessing: Normalisation, and the augmentation that `augment` asks for.
         batch_size: Examples in a batch; the last batch of an epoch has what is left.
@@ -60,10 +62,15 @@ def build(
         return tf.data.Dataset.range(first, steps).map(indices)
 
     def batch(epoch: Any, step: Any, indices: Any) -> Any:
-        x = tf.gather(images, indices)
+        batch_seed = None
         if augment:
             batch_seed = tf.random.fold_in(_stream(seed, _AUGMENTATION), epoch)
-            x = augment_batch(x, tf.random.fold_in(batch_seed, step), preprocessing)
+            batch_seed = tf.random.fold_in(batch_seed, step)
+        if isinstance(images, StoredImages):
+            x = images.batch(indices, batch_seed)
+        else:
+            x = tf.gather(images, indices)
+            x = augment_batch(x, batch_seed, preprocessing) if augment else x
         return tf.cast(x, tf.float32) * gain - offset, tf.gather(labels, indices)
 
     firsts = [first_step] + [0] * (len(epochs) - 1) if epochs else []

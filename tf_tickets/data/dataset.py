@@ -13,6 +13,7 @@ import numpy as np
 from tf_tickets.data import batches as pipeline
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.stored_images import StoredImages
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -25,18 +26,21 @@ class Examples:
     """Raw images (or vectors) and their labels.
 
     Args:
-        images: Array `(n, ...)`: uint8 where the source has bytes, otherwise float32.
+        images: Array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
+            stay on disk.
         labels: Array `(n,)` of whole numbers; kept as int32.
 
     Raises:
         ValueError: If there are none, or not as many labels as images.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        images, labels = np.asarray(self.images), np.asarray(self.labels)
+        stored = isinstance(self.images, StoredImages)
+        images = self.images if stored else np.asarray(self.images)
+        labels = np.asarray(self.labels)
         if images.dtype.kind not in "uif":
             raise ValueError(f"images must hold numbers. Received: {images.dtype}")
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -53,7 +57,7 @@ class Examples:
             raise ValueError(
                 f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
             )
-        object.__setattr__(self, "images", _read_only(images))
+        object.__setattr__(self, "images", images if stored else _read_only(images))
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int32)))
 
     def __len__(self) -> int:
@@ -61,16 +65,20 @@ class Examples:
 
     @functools.cached_property
     def tensors(self) -> tuple[Any, Any]:
-        """(images, labels) as eager tensors on the CPU, made once and shared by every pipeline."""
+        """(images, labels) as eager tensors on the CPU, made once and shared by every pipeline.
+
+        Images that stay on disk stay what they are.
+        """
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
-            return tf.constant(self.images), tf.constant(self.labels)
+            stored = isinstance(self.images, StoredImages)
+            return self.images if stored else tf.constant(self.images), tf.constant(self.labels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A dataset in memory, with the recipe to train on it.
+    """A dataset in memory, or with its images on disk, and the recipe to train on it.
 
     Made by `tf_tickets.data.load`. The splits hold raw examples; `train`, `test` and `validation`
     are ready for Keras; `batches` is the pipeline with order and augmentation that a training uses.
@@ -123,7 +131,10 @@ class Dataset:
             examples = self.splits[split]
             for array in (examples.images, examples.labels):
                 hasher.update(f"{split}{array.shape}{array.dtype}".encode())
-                hasher.update(np.ascontiguousarray(array).data)
+                if isinstance(array, StoredImages):
+                    hasher.update(array.fingerprint())
+                else:
+                    hasher.update(np.ascontiguousarray(array).data)
         return hasher.hexdigest()
 
     @property
@@ -200,6 +211,13 @@ class Dataset:
             first_step=int(first_step),
         )
 
+    def first(self, split: str, count: int) -> np.ndarray:
+        """x of the first `count` examples of a split, as the model sees them; of all, if there are fewer."""
+        images = self._examples(split).images[:count]
+        if isinstance(images, StoredImages):
+            images = images.batch(np.arange(len(images))).numpy()
+        return self.preprocessing.normalise(images)
+
     def steps_per_epoch(self, split: str, batch_size: int) -> int:
         """Batches in one epoch of a split, the partial last one included."""
         if _whole("batch_size", batch_size) == 0:
@@ -217,7 +235,7 @@ class Dataset:
 
     def _arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         examples = self._examples(split)
-        return self.preprocessing.normalise(examples.images), examples.labels.copy()
+        return self.preprocessing.normalise(np.asarray(examples.images)), examples.labels.copy()
 
     def _examples(self, split: str) -> Examples:
         if split not in self.splits:

@@ -17,7 +17,8 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     """Reads `x_train`, `y_train`, `x_test` and `y_test` of one `.npz` file.
 
     x is `(n, features)`, `(n, height, width)` or `(n, height, width, channels)`; uint8 stays as it
-    is, every other type becomes float32. y is `(n,)` or `(n, 1)`, whole numbers 0 to K-1.
+    is, every other type becomes float32. y is `(n,)` or `(n, 1)`, whole numbers 0 to K-1. Vectors
+    of uint8 are taken for pixels, which share their scale; save a table of such as another type.
 
     Raises:
         FileNotFoundError: If there is no such file.

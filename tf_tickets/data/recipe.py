@@ -8,6 +8,8 @@ from typing import Any
 
 SCHEDULES = ("milestones", "cosine", "constant")
 MOST = 2**31 - 1  # of whole numbers
+# Fields that came when runs had been named: at their defaults they are no part of a run's name.
+LATER_FIELDS = ("label_smoothing",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Recipe:
         lr_decay: In (0, 1].
         min_learning_rate: Floor of the cosine schedule.
         warmup_epochs: Epochs over which the rate rises linearly.
+        label_smoothing: In [0, 1): the part of every training label that is spread evenly over all
+            classes. What is evaluated is the plain cross-entropy.
 
     Raises:
         ValueError: If a value is out of range; the message names the field and the value.
@@ -63,6 +67,7 @@ class Recipe:
     lr_decay: float = 0.1
     min_learning_rate: float = 0.0
     warmup_epochs: int = 0
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("model", "optimizer"):
@@ -94,6 +99,17 @@ class Recipe:
             self.milestones,
         )
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON reads a list
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What names a run: all fields, but later ones only where they are not at their defaults."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        fields = dataclasses.asdict(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in LATER_FIELDS or value != defaults[name]
+        }
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
@@ -160,6 +176,7 @@ _NUMBERS = {
     "weight_decay": (lambda value: value >= 0, "a number, 0 or more"),
     "lr_decay": (lambda value: 0 < value <= 1, "a number in (0, 1]"),
     "min_learning_rate": (lambda value: value >= 0, "a number, 0 or more"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "a number in [0, 1)"),
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
+if TYPE_CHECKING:
+    from tf_tickets.data.dataset import Examples
 
 
 def resize(images: Any, size: tuple[int, int]) -> Any:
@@ -40,4 +42,4 @@ def resize_examples(examples: Examples, size: tuple[int, int]) -> Examples:
         resize(examples.tensors[0][start : start + 1024], size).numpy()
         for start in range(0, len(images), 1024)
     ]
-    return Examples(np.concatenate(chunks), examples.labels)
+    return dataclasses.replace(examples, images=np.concatenate(chunks))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tf_tickets.data import digits, idx, npz, tfds_source, tiny_imagenet
+from tf_tickets.data import digits, idx, imagenet, npz, tfds_source, tiny_imagenet
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.hold_out import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
@@ -19,6 +19,19 @@ from tf_tickets.data.resizing import resize_examples
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
 GENERIC = Recipe(model="resnet32", epochs=60, augment=True)
 MNIST_FAMILY = Recipe(model="lenet_300_100", epochs=12, batch_size=128, augment=False)
+# Of Soft Threshold Reparameterization's code, on which the second paper builds.
+IMAGENET = Recipe(
+    model="keras:ResNet50",
+    epochs=100,
+    augment=True,
+    batch_size=256,
+    learning_rate=0.256,
+    momentum=0.875,
+    weight_decay=2.2517578e-5,
+    schedule="cosine",
+    warmup_epochs=5,
+    label_smoothing=0.1,
+)
 SMALLEST_AUGMENTED = 16  # pixels; a crop with 4-pixel padding would destroy smaller images
 
 
@@ -36,7 +49,8 @@ class Source:
         std: Likewise.
         crop: Whether augmentation crops; None lets the size of the images decide.
         flip: Whether augmentation mirrors; None lets the size of the images decide.
-        floats_as_given: Whether float examples are left as they are.
+        floats_as_given: Whether images of floats are left as they are. Features of a table, each of which
+            has its own unit, are standardised always.
     """
 
     read: Callable[[str, str | None, tuple[int, int] | None], Raw]
@@ -100,6 +114,15 @@ SOURCES: dict[str, Source] = {
         flip=True,
     ),
     "tfds:NAME": Source(tfds_source.read, "any TensorFlow Datasets dataset of labelled images or vectors"),
+    "tfds:imagenet2012": Source(
+        imagenet.read,
+        "ImageNet, 1000 classes; its images stay on disk",
+        IMAGENET,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        crop=True,
+        flip=True,
+    ),
     "idx:DIR": Source(
         idx.read,
         "a folder with the four files of MNIST or its family",
@@ -107,7 +130,9 @@ SOURCES: dict[str, Source] = {
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
     ),
-    "npz:FILE": Source(npz.read, "a .npz file with x_train, y_train, x_test, y_test", floats_as_given=True),
+    "npz:FILE": Source(
+        npz.read, "a .npz file with x_train, y_train, x_test, y_test: images or a table", floats_as_given=True
+    ),
 }
 
 
@@ -118,13 +143,13 @@ def load(
     validation_fraction: float = 0.0,
     image_size: int | tuple[int, int] | None = None,
 ) -> Dataset:
-    """Loads a dataset into memory, together with the recipe to train on it.
+    """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
     The training and test sets are those of the dataset's authors, whatever the seed.
 
     Args:
         name: A key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
         data_dir: Folder where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
         seed: Draws the validation split. Default 0.
@@ -175,6 +200,9 @@ def find(name: str) -> tuple[Source, str]:
     """
     if isinstance(name, str):
         prefix, colon, argument = name.partition(":")
+        for full, source in SOURCES.items():
+            if ":" in full and f"{name}:".startswith(f"{full}:"):  # a version may follow
+                return source, argument
         for pattern, source in SOURCES.items():
             if pattern.partition(":")[:2] == (prefix, colon):
                 if colon and not argument:
@@ -201,7 +229,7 @@ def _preprocessing(source: Source, images: Any) -> Preprocessing:
     scale = natural_scale(images) if source.scale is None else source.scale
     if source.mean is not None and source.std is not None:
         mean, std = source.mean, source.std
-    elif source.floats_as_given and images.dtype.kind == "f":
+    elif source.floats_as_given and images.dtype.kind == "f" and images.ndim > 2:
         mean, std = (0.0,), (1.0,)
     else:
         mean, std = mean_and_std(images, scale)

@@ -31,12 +31,12 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         ValueError: If the name is unknown, or the dataset is not one of labelled images or vectors.
         ConnectionError: If the dataset is not prepared and cannot be downloaded.
     """
-    return read_builder(_open(name, data_dir), image_size)
+    return read_builder(open_dataset(name, data_dir), image_size)
 
 
 def read_builder(builder: Any, image_size: tuple[int, int] | None) -> Raw:
     """Reads the training and the test (or else validation) split of one builder."""
-    image_key, label_key = _supervised_features(builder)
+    image_key, label_key = supervised_features(builder)
     prepare(builder)
     names = list(builder.info.splits)
     test_split = next((split for split in ("test", "validation") if split in names), None)
@@ -108,7 +108,12 @@ def default_data_dir() -> Path:
     return Path(constants.DATA_DIR).expanduser()
 
 
-def _open(name: str, data_dir: str | None) -> Any:
+def open_dataset(name: str, data_dir: str | None) -> Any:
+    """The builder of a dataset that TFDS knows, or that is prepared in `data_dir`.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
@@ -124,7 +129,7 @@ def _open(name: str, data_dir: str | None) -> Any:
         ) from error
 
 
-def _supervised_features(builder: Any) -> tuple[str, str]:
+def supervised_features(builder: Any) -> tuple[str, str]:
     """Names of the features that hold the image (or vector) and the label."""
     features, keys = builder.info.features, builder.info.supervised_keys
     names = list(features) if hasattr(features, "keys") else []
@@ -179,7 +184,7 @@ def _read_split(
         images[start:stop], labels[start:stop] = some_images, some_labels
         start = stop
     if images is None or start != count:
-        raise ValueError(_damaged(builder, f"{start} of {count} examples of {split} were found"))
+        raise ValueError(damaged(builder, f"{start} of {count} examples of {split} were found"))
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError(f"tfds:{builder.name}: the {split} split holds NaN or infinity.")
     if labels.min() < 0:
@@ -217,7 +222,7 @@ def _chunks(
         dataset = dataset.batch(_CHUNK if one_size else 1).prefetch(tf.data.AUTOTUNE)
         yield from dataset.as_numpy_iterator()
     except (tf.errors.OpError, OSError, NotImplementedError) as error:
-        raise ValueError(_damaged(builder, _in_short(error))) from error
+        raise ValueError(damaged(builder, _in_short(error))) from error
 
 
 def _offline(builder: Any) -> bool:
@@ -266,7 +271,8 @@ def _unprepared(builder: Any, reason: str) -> str:
     )
 
 
-def _damaged(builder: Any, reason: str) -> str:
+def damaged(builder: Any, reason: str) -> str:
+    """What to say of a prepared dataset that cannot be read."""
     return (
         f"{builder.name} in {builder.data_dir} cannot be read: {reason}. "
         "Delete that folder to have it prepared again."

@@ -233,6 +233,13 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
             _forget_masks(model)
 
 
+def kept(entry: MaskedWeight) -> np.ndarray:
+    """Bool, where a masked weight takes part in the network: its mask, or what its reading leaves of it."""
+    assert entry.mask is not None
+    reading = entry.layer.readings.get(entry.attribute)
+    return np.array(entry.mask.value if reading is None else reading.kept(entry.weight, entry.mask))
+
+
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
     """Assigns bool arrays to the masks of weights that have masks."""
     for entry, mask in zip(entries, masks, strict=True):

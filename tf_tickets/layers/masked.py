@@ -305,7 +305,7 @@ def stock_layers(layers: list[keras.Layer]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def masks_alone(layers: list[keras.Layer]) -> Iterator[None]:
-    """For the duration, the layers compute with their masked weights, whatever readings make of them."""
+    """For the duration, the layers compute with their masked weights, without their readings."""
     taken = [
         (layer, reading_name(attribute), reading)
         for layer in layers

@@ -17,9 +17,13 @@ MODELS = {
     "vgg13": "vgg",
     "vgg16": "vgg",
     "vgg19": "vgg",
+    "resnet18_cifar": "resnet_cifar",
+    "resnet34_cifar": "resnet_cifar",
+    "resnet50_cifar": "resnet_cifar",
     "resnet{6n+2}": "resnet",
     "lenet_300_100": "mlp",
     "mlp_{A}_{B}_...": "mlp",
+    "mlp_bn_{A}_{B}_...": "mlp",
     "keras:{NAME}": "applications",
 }
 
@@ -41,7 +45,10 @@ def build(
             `"vgg11"`, `"vgg13"`, `"vgg16"`, `"vgg19"`, with batch normalization;
             `"resnet20"`, `"resnet32"` or any other depth 6n+2, with the pruning papers' doubled
             channels 32, 64, 128;
-            `"lenet_300_100"`, or `"mlp_A_B_..."` for other hidden sizes;
+            `"resnet18_cifar"`, `"resnet34_cifar"`, `"resnet50_cifar"`, ImageNet's four stages of 64
+            to 512 channels behind a 3x3 stem (`"resnet50"` is of depth 6n+2, and another network);
+            `"lenet_300_100"`, or `"mlp_A_B_..."` for other hidden sizes, or `"mlp_bn_A_B_..."` with
+            batch normalization after every ReLU;
             `"keras:MobileNetV2"` or any other constructor in `keras.applications`.
         input_shape: shape of one example: `(height, width, channels)`, for the perceptrons any.
         num_classes: number of logits, at least 2.
@@ -64,6 +71,7 @@ def build(
     Reference:
 
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1: VGG19 and ResNet32.
+    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): VGG16, ResNet18 and ResNet50.
     """
     builder = importlib.import_module(f"tf_tickets.models.{_module_of(name)}")
     return builder.build(

@@ -4,6 +4,7 @@ import re
 
 import keras
 
+from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.models import parts
 from tf_tickets.models.initial_weights import layer_seeds
 
@@ -16,7 +17,8 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     Weights are Glorot uniform, biases 0.
 
     Args:
-        name: `"lenet_300_100"`, or `"mlp"` and the hidden sizes, such as `"mlp_512_256"`.
+        name: `"lenet_300_100"`, or `"mlp"` and the hidden sizes, such as `"mlp_512_256"`; with
+            `"mlp_bn"` batch normalization follows every ReLU.
         input_shape: shape of one example; it is flattened.
         num_classes: number of logits.
         width: multiplies the hidden sizes.
@@ -29,17 +31,21 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
 
     - [LeCun et al., 1998](http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf), section III.C
     - [Frankle and Carbin, 2019](https://arxiv.org/abs/1803.03635), section 2
+    - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): `"mlp_bn_256_256_256"` on a table.
     """
+    sizes, normalized = _hidden_sizes(name), name.startswith("mlp_bn_")
     seeds = layer_seeds(seed)
     inputs = keras.Input(input_shape, name="features")
     x = keras.layers.Flatten(name="flatten")(inputs)
-    for position, size in enumerate(_hidden_sizes(name), start=1):
+    for position, size in enumerate(sizes, start=1):
         x = keras.layers.Dense(
             parts.scaled(size, width),
             activation="relu",
             kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
             name=f"dense{position}",
         )(x)
+        if normalized:
+            x = BatchNormalization(name=f"bn{position}")(x)
     outputs = parts.logits(x, num_classes, keras.initializers.GlorotUniform(next(seeds)))
     return keras.Model(inputs, outputs, name=name)
 
@@ -47,9 +53,9 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
 def _hidden_sizes(name: str) -> tuple[int, ...]:
     if name in HIDDEN_SIZES:
         return HIDDEN_SIZES[name]
-    if not re.fullmatch(r"mlp(_[1-9]\d*)+", name):
+    if not re.fullmatch(r"mlp(_bn)?(_[1-9]\d*)+", name):
         raise ValueError(
             f"There is no model {name!r}. Choose lenet_300_100, or mlp_ and positive hidden sizes "
-            "with an underscore between them, such as mlp_512_256."
+            "with an underscore between them, such as mlp_512_256; mlp_bn_512_256 has batch normalization."
         )
-    return tuple(int(size) for size in name.split("_")[1:])
+    return tuple(int(size) for size in name.removeprefix("mlp_").removeprefix("bn_").split("_"))

@@ -7,7 +7,7 @@ import keras
 
 from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.models import parts
-from tf_tickets.models.initial_weights import kaiming_normal, layer_seeds
+from tf_tickets.models.initial_weights import layer_seeds
 
 CHANNELS = (32, 64, 128)
 
@@ -18,6 +18,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     No convolution has a bias. Where a block changes the shape, its shortcut is a 1x1 convolution
     with batch normalization. Weights are N(0, sqrt(2 / fan_out)), of the linear layer N(0, 0.01).
     Blocks are basic at every depth; the papers' code turns to bottlenecks from depth 54 on.
+    So `"resnet50"` is the 6n+2 network of n = 8; the one of bottlenecks is `"resnet50_cifar"`.
 
     Args:
         name: `"resnet"` and a depth 6n+2, such as `"resnet32"`.
@@ -39,7 +40,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     seeds = layer_seeds(seed)
     stages = [parts.scaled(channels, width) for channels in CHANNELS]
     inputs = keras.Input(input_shape, name="images")
-    x = _convolution(inputs, stages[0], 3, 1, seeds, "stem_conv")
+    x = parts.convolution(inputs, stages[0], 3, 1, "fan_out", next(seeds), "stem_conv")
     x = parts.normalized_relu(x, "stem_", "")
     for stage, channels in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
@@ -54,7 +55,8 @@ def _blocks_per_stage(name: str) -> int:
     if blocks < 1 or rest:
         raise ValueError(
             f"There is no model {name!r}. The depth must be 6n+2: resnet20, resnet32, resnet44, "
-            "resnet56, resnet110, ... For those of ImageNet choose keras:ResNet50 and the like."
+            "resnet56, resnet110, ... Those of four stages are resnet18_cifar, resnet34_cifar and "
+            "resnet50_cifar for small images, and keras:ResNet50 and the like for large ones."
         )
     return blocks
 
@@ -62,32 +64,14 @@ def _blocks_per_stage(name: str) -> int:
 def _basic_block(
     x: keras.KerasTensor, channels: int, stride: int, seeds: Iterator[int], prefix: str
 ) -> keras.KerasTensor:
-    y = _convolution(x, channels, 3, stride, seeds, f"{prefix}conv1")
+    y = parts.convolution(x, channels, 3, stride, "fan_out", next(seeds), f"{prefix}conv1")
     y = parts.normalized_relu(y, prefix, "1")
-    y = _convolution(y, channels, 3, 1, seeds, f"{prefix}conv2")
+    y = parts.convolution(y, channels, 3, 1, "fan_out", next(seeds), f"{prefix}conv2")
     y = BatchNormalization(name=f"{prefix}bn2")(y)
     if stride > 1:
-        x = _convolution(x, channels, 1, stride, seeds, f"{prefix}shortcut_conv")
+        x = parts.convolution(x, channels, 1, stride, "fan_out", next(seeds), f"{prefix}shortcut_conv")
         x = BatchNormalization(name=f"{prefix}shortcut_bn")(x)
     # In this order Keras runs conv1, conv2, shortcut, the order of layers in the papers' code. The
     # other way round the shortcut comes second.
     x = keras.layers.Add(name=f"{prefix}add")([x, y])
     return keras.layers.ReLU(name=f"{prefix}relu2")(x)
-
-
-def _convolution(
-    x: keras.KerasTensor, channels: int, size: int, stride: int, seeds: Iterator[int], name: str
-) -> keras.KerasTensor:
-    if size > 1 and stride > 1:
-        # Keras's "same" would pad only below and to the right of an even image.
-        x = keras.layers.ZeroPadding2D(size // 2, data_format="channels_last", name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(
-        channels,
-        size,
-        strides=stride,
-        padding="same" if stride == 1 else "valid",
-        use_bias=False,
-        data_format="channels_last",
-        kernel_initializer=kaiming_normal("fan_out", next(seeds)),
-        name=name,
-    )(x)

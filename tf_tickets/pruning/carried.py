@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
-from tf_tickets.layers import masked_weights
+from tf_tickets.layers import kept, masked_weights
 from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
 
@@ -24,12 +23,9 @@ def ticket_of(model: keras.Model, origin: Mapping[str, Any]) -> Ticket:
     entries = masked_weights(model)
     if not entries:
         raise ValueError(f"Model '{model.name}' has no masks.")
-    masks = []
-    for entry in entries:
-        reading = entry.layer.readings.get(entry.attribute)
-        masks.append(np.array(entry.mask if reading is None else reading.kept(entry.weight, entry.mask)))
+    masks = tuple(kept(entry) for entry in entries)
     return Ticket(
-        masks=tuple(masks),
+        masks=masks,
         names=tuple(entry.name for entry in entries),
         origin=origin,
         on_path=path_counts(model, masks),

@@ -77,6 +77,11 @@ def prune(
     """
     row = method_row(method)
     sparsity = check_sparsity(sparsity)
+    if row.searches is not None:
+        raise ValueError(
+            f"method={method!r} finds its masks while the model trains, which prune does not: "
+            f"{row.searches.library}."
+        )
     if not row.prunes and sparsity > 0:
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
     chosen = row.score if score is None else score

@@ -197,7 +197,7 @@ def shown(name: str, value: Any) -> str:
     """An option's value, short."""
     if name in HASHES and isinstance(value, str):
         return value[:6]
-    if name == "score_options":
+    if name in ("score_options", "search_options"):
         return " ".join(f"{key}:{shown('', inner)}" for key, inner in value) or "none"
     if isinstance(value, tuple):
         texts = [shown("", x) for x in value]

@@ -33,6 +33,12 @@ OPTIONS = {
     "augment_scoring": "augment_scoring",
     "ticket": "ticket",
     "sanity_check": "sanity_check",
+    "source_density": "source_density",
+    "source_ratios": "source_ratios",
+    "source_sampling": "source_sampling",
+    "source_preserve_flow": "source_preserve_flow",
+    "free_growth": "free_growth",
+    "search_options": "search_options",
     "validation_fraction": "validation_fraction",
     "image_size": "image_size",
     "data_dir": "data_dir",
@@ -59,7 +65,7 @@ def flags(run: Run) -> Iterator[tuple[str, Any]]:
     config = run.typed
     row = METHODS.get(config.method)
     yield "method", config.method
-    if config.ticket is None and (row is None or row.prunes):
+    if config.ticket is None and (row is None or row.aims):
         yield "sparsity", config.sparsity
     yield "seed", config.seed
     yield "dataset", config.dataset

@@ -24,12 +24,15 @@ Draw: TypeAlias = Callable[..., Any]
 Anew: TypeAlias = Callable[[Any], Draw]
 
 
-def rearranged(masks: Sequence[np.ndarray], seed: int = 0) -> list[np.ndarray]:
+def rearranged(
+    masks: Sequence[np.ndarray], seed: int = 0, within: Sequence[np.ndarray] | None = None
+) -> list[np.ndarray]:
     """Permutes each mask within its layer: as many weights are kept of every layer, but other ones.
 
     Args:
         masks: bool arrays of any shapes, in forward order, such as those of a Ticket. They stay as they are.
         seed: of the permutations. Defaults to `0`.
+        within: bool arrays, a source that the masks lie in and do not leave. None: the whole layers.
 
     Returns:
         List of new bool arrays of the same shapes.
@@ -45,7 +48,12 @@ def rearranged(masks: Sequence[np.ndarray], seed: int = 0) -> list[np.ndarray]:
     if any(mask.dtype != bool for mask in arrays):
         raise ValueError(f"Masks are bool arrays. Received: {sorted({mask.dtype.name for mask in arrays})}")
     rng = stream(seed, "check", "rearrange")
-    return [rng.permutation(mask.reshape(-1)).reshape(mask.shape) for mask in arrays]
+    if within is None:
+        return [rng.permutation(mask.reshape(-1)).reshape(mask.shape) for mask in arrays]
+    found = [np.zeros_like(mask) for mask in arrays]
+    for new, mask, source in zip(found, arrays, within, strict=True):
+        new[source] = rng.permutation(mask[source])
+    return found
 
 
 def rearrange(model: keras.Model, seed: int = 0) -> Ticket:

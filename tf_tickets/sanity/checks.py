@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tf_tickets.data import Dataset
 
     Corruption = Callable[[Dataset, int, int], Dataset]
-    MasksAttack = Callable[[Sequence[np.ndarray], int], Sequence[np.ndarray]]
+    MasksAttack = Callable[[Sequence[np.ndarray], int, Sequence[np.ndarray] | None], Sequence[np.ndarray]]
     WeightsAttack = Callable[[keras.Model, int], keras.Model]
 
 
@@ -37,7 +37,8 @@ class Check:
         in_order: the dense training and the rounds see the examples in their order, without shuffling, and
             take no more steps than these fill. Otherwise they take as many as on the clean data.
         inverts: the least important weights are kept, instead of the most.
-        masks: (masks, seed) -> the ticket's masks; None leaves them.
+        masks: (masks, seed, source masks or None) -> the ticket's masks, inside the source; None leaves
+            them.
         weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
             them.
     """

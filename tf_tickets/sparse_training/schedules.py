@@ -43,7 +43,7 @@ def annealed_densities(start: float, target: float, levels: int, most: float = 1
         >>> annealed_densities(0.8, 0.2, levels=2)
         [0.4, 0.2]
     """
-    densities = []
+    densities: list[float] = []
     for _ in range(levels - 1):
         start_of_level = densities[-1] if densities else start
         densities.append(max(target, min(start_of_level * (target / start) ** (1 / levels), most)))

@@ -41,6 +41,8 @@ class Trainer:
         steps_per_call: steps in one call of the traced function, between two runs of batch-level callbacks.
             None means 1 where a callback has batch-level hooks, and about a second's worth otherwise.
         jit_compile: compile the step with XLA.
+        label_smoothing: part of every label, in [0, 1), that training spreads evenly over all classes.
+            Evaluation takes labels as they are.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Trainer:
         strategy: tf.distribute.Strategy | None = None,
         steps_per_call: int | None = None,
         jit_compile: bool = False,
+        label_smoothing: float = 0.0,
     ):
         self.model = model
         self.strategy = strategy or tf.distribute.get_strategy()
         self.steps_per_call = steps_per_call
         self.jit_compile = jit_compile
+        self.label_smoothing = label_smoothing
         self.team = Team(self.strategy)
         self._traced: list[_Traced] = []
         with self.strategy.scope():
@@ -297,7 +301,7 @@ class Trainer:
     def _gradients(self, x, y, size):
         with tf.GradientTape() as tape:
             logits = self.model(x, training=True)
-            losses = _cross_entropy(y, logits)
+            losses = _cross_entropy(y, logits, self.label_smoothing)
             loss = tf.reduce_sum(losses) / tf.cast(size, losses.dtype)
             if self.model.losses:
                 penalty = tf.add_n([tf.cast(extra, loss.dtype) for extra in self.model.losses])
@@ -369,11 +373,16 @@ def _structure(model: keras.Model) -> list:
     ]
 
 
-def _cross_entropy(labels, logits):
+def _cross_entropy(labels, logits, smoothing=0.0):
     # Half precision overflows in the softmax of confident logits.
     if logits.dtype in (tf.float16, tf.bfloat16):
         logits = tf.cast(logits, tf.float32)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if smoothing == 0:
+        return losses
+    # Of a label that is spread over all classes.
+    even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+    return (1 - smoothing) * losses + smoothing * even
 
 
 def _left_alone(callbacks: Sequence[keras.callbacks.Callback]) -> list[int]:
