@@ -143,7 +143,7 @@ class TestWhateverTheModel:
         assert not any(entry.layer.readings for entry in tt.masked_weights(model))
 
     def test_two_replicas_move_alike_and_as_one_device(self):
-        """All of them one after another, of which two watch the gradient."""
+        """One after another: by gradient, at random, and all layers together; the fourth is made of these."""
         found, strategy = [], two_replicas()
         for scope in (tf.distribute.get_strategy(), strategy):
             with scope.scope():
@@ -152,12 +152,13 @@ class TestWhateverTheModel:
                 nets.compiled(model, OPTIMIZERS["adam"]())
             x, y = nets.inputs_of(model)
             chain = [
-                METHODS[name](frequency=1, begin_step=step, end_step=2) for step, name in enumerate(METHODS)
+                METHODS[name](frequency=1, begin_step=step, end_step=2)
+                for step, name in enumerate(("rigl", "set", "gmp"))
             ]
             watch = Watch()
-            fit(model, x, y, *chain, watch, steps=6)
+            fit(model, x, y, *chain, watch, steps=5)
             found.append([mask for seen in watch.seen for mask in seen.masks])
-            assert len(watch.moves) >= 4
+            assert len(watch.moves) >= 3
         nets.assert_equal(found[0], found[1])
         for entry in tt.masked_weights(model):
             for variable in (entry.mask, entry.weight):
@@ -178,11 +179,11 @@ class TestWhen:
     def test_at_multiples_of_the_frequency_before_three_quarters_of_the_training(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=2), Watch()
-        fit(model, x, y, callback, watch, steps=12, size=6)
-        assert watch.moves == [2, 4, 6, 8]  # of 12 steps, and the ninth is the end
+        fit(model, x, y, callback, watch, steps=7, size=6)
+        assert watch.moves == [2, 4]  # of seven steps, and the fifth is the end
         # Each training counts from its own beginning.
-        fit(model, x, y, callback, watch, steps=12, size=6)
-        assert watch.moves == [2, 4, 6, 8, 14, 16, 18, 20]
+        fit(model, x, y, callback, watch, steps=7, size=6)
+        assert watch.moves == [2, 4, 9, 11]
 
     def test_from_a_first_step_on_across_several_fits(self):
         model, x, y = perceptron()

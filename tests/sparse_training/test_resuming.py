@@ -29,9 +29,9 @@ SEARCHES = {
     "rigl": (None, lambda: [RigL(frequency=3, drop_fraction=0.5)], (3, 2, 2)),
     "set": (None, lambda: [SET(frequency=3, drop_fraction=0.5)], (4,)),
     "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=3, end_step=6)], (6, 5)),
-    "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=3)], (6, 2)),
+    "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=3)], (6,)),
     "soft threshold": (lambda model: soft_threshold(model, initial_value=-3.0), list, (6,)),
-    "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=3)], (5, 2)),
+    "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=3)], (5,)),
 }
 
 
