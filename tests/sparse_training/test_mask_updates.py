@@ -69,6 +69,15 @@ class TestAnUpdate:
         expected = exchanged(second.weights, second.masks, slopes, parts)
         assert_moved(second, after.seen[1], expected, FRESH.get(optimizer, 0.0))
 
+    def test_of_rigl_is_the_same_beside_another_that_watches_the_gradient(self):
+        found = []
+        for others in ([], [METHODS["granet"](begin_step=100, end_step=100)]):
+            model, x, y = perceptron()
+            fit(model, x, y, METHODS["rigl"](frequency=1), *others, steps=2)
+            found.append(masks(model))
+            assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+        nets.assert_equal(*found)
+
     def test_of_granet_prunes_all_layers_together_and_then_exchanges_within_each(self):
         model, x, y = perceptron(OPTIMIZERS["adam"]())
         before, after = Watch(), Watch()

@@ -19,19 +19,19 @@ from tf_tickets.sparse_training import (
 )
 from tf_tickets.training import SGD, Checkpoints, Trainer
 
-EPOCHS, SIZE = 3, 6  # of 22 examples: 4 steps an epoch, the last one short
+EPOCHS, SIZE = 2, 6  # of 22 examples: 4 steps an epoch, the last one short
 
 
 # What is done to the pruned model, the callbacks, and after how many calls a training is stopped. Masks move
-# after steps 3 and 6, GraNet's after 9 too, when it has pruned; levels begin after 4 and 8. What is saved is
-# one call less than was made: the step before an update, the update itself, a step after it.
+# after steps 2 and 4, and where that goes on beyond three quarters of the training after 6; a level begins
+# after 4. What is saved is one call less than was made: the step before an update, the update, the one after.
 SEARCHES = {
-    "rigl": (None, lambda: [RigL(frequency=3, drop_fraction=0.5)], (3, 2, 2)),
-    "set": (None, lambda: [SET(frequency=3, drop_fraction=0.5)], (4,)),
-    "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=3, end_step=6)], (6, 5)),
-    "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=3)], (6,)),
-    "soft threshold": (lambda model: soft_threshold(model, initial_value=-3.0), list, (6,)),
-    "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=3)], (5,)),
+    "rigl": (None, lambda: [RigL(frequency=2, drop_fraction=0.5)], (2, 2, 2)),
+    "set": (None, lambda: [SET(frequency=2, drop_fraction=0.5)], (4,)),
+    "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=2, end_step=3)], (4, 3)),
+    "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=2)], (5,)),
+    "soft threshold": (lambda model: soft_threshold(model, initial_value=-3.0), list, (4,)),
+    "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=2)], (5,)),
 }
 
 
