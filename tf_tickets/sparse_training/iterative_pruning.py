@@ -95,16 +95,19 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         if not entries:
             raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
         self.tickets, self._weights, self._rates = [], [], []
-        masks = getattr(self.source, "masks", self.source) or [
-            np.ones(entry.shape, bool) for entry in entries
-        ]
-        total = sum(entry.size for entry in entries)
-        room = sum(int(np.count_nonzero(mask)) for mask in masks)
-        check_inside(self.sparsity, room, total)
-        # As a whole one, so that shapes and types are checked.
+        if own_schedule(self.model.optimizer) and self._to:
+            raise ValueError(
+                "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
+                "plain learning rate, or rewind to the start of the training."
+            )
+        masks: Sequence[np.ndarray] = [np.ones(entry.shape, bool) for entry in entries]
+        if self.source is not None:
+            masks = self.source.masks if isinstance(self.source, Ticket) else self.source
+        # As a Ticket, which checks shapes and types.
         first = Ticket(tuple(np.asarray(mask) for mask in masks), tuple(entry.name for entry in entries))
+        check_inside(self.sparsity, first.kept, first.total)
         first.apply(self.model)
-        self._sparsities = round_sparsities(self.sparsity, self.rounds, 1 - room / total)
+        self._sparsities = round_sparsities(self.sparsity, self.rounds, first.sparsity)
 
     def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
         """Refuses: the weights to go back to are in no checkpoint."""
