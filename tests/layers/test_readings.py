@@ -245,7 +245,8 @@ class TestTheTap:
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("mixed_float16")
         try:
-            model = nets.compiled(nets.hide(nets.build("sequential")), keras.optimizers.SGD(0.0))
+            model = nets.hide(nets.build("sequential"))
+            nets.compiled(model, keras.optimizers.SGD(0.0), run_eagerly=True)
         finally:
             keras.config.set_dtype_policy(policy)
         x, y = nets.inputs_of(model)

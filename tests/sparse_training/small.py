@@ -28,10 +28,10 @@ def perceptron(optimizer=None, sparsity=0.5, **arguments):
     return nets.compiled(model, optimizer, run_eagerly=True, **arguments), *nets.inputs_of(model)
 
 
-def fit(model, x, y, *callbacks, epochs=4, size=12, **arguments):
-    """One step an epoch, unless `size` says otherwise; what Keras returns as history."""
-    arguments = {"batch_size": size, "shuffle": False} | arguments
-    return model.fit(x, y, epochs=epochs, verbose=0, callbacks=list(callbacks), **arguments).history
+def fit(model, x, y, *callbacks, steps=4, size=12, epochs=1, **arguments):
+    """So many steps an epoch, by default all of the data in each; what Keras returns as history."""
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat().take(steps)
+    return model.fit(data, epochs=epochs, verbose=0, callbacks=list(callbacks), **arguments).history
 
 
 def masks(model):
@@ -62,7 +62,7 @@ def moved(callback):
     steps, move = [], callback.move
 
     def noting(step):
-        steps.append(int(callback.model.optimizer.iterations))
+        steps.append(int(np.asarray(callback.model.optimizer.iterations)))
         move(step)
 
     callback.move = noting
@@ -82,7 +82,7 @@ class Watch(keras.callbacks.Callback):
         self.slots = self.slots or slots_of(self.model, [entry.weight for entry in entries])
         self.seen.append(
             Seen(
-                int(self.model.optimizer.iterations),
+                int(np.asarray(self.model.optimizer.iterations)),
                 masks(self.model),
                 weights(self.model),
                 [np.array(entry.layer.bias) for entry in entries],

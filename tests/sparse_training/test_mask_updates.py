@@ -53,6 +53,7 @@ def assert_moved(before, after, expected, fresh=0.0):
         nets.assert_equal(slots, [np.where(n, np.float32(fresh), slot) for slot in own])
 
 
+@pytest.mark.usefixtures("untraced")
 class TestAnUpdate:
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_of_rigl_drops_the_smallest_and_grows_the_steepest(self, optimizer):
@@ -82,7 +83,7 @@ class TestAnUpdate:
 
     def test_of_set_drops_the_smallest_and_grows_anywhere(self):
         found = []
-        for seed in (0, 0, 1):
+        for seed in (0, 1):
             model, x, y = perceptron(OPTIMIZERS["momentum"]())
             before, after = Watch(), Watch()
             fit(model, x, y, before, SET(frequency=2, drop_fraction=0.5, seed=seed), after)
@@ -93,7 +94,7 @@ class TestAnUpdate:
                 assert not (kept & ~now).any() and (now & ~mask).any()
             assert_moved(old, new, new.masks)
             found.append(np.concatenate([mask.ravel() for mask in new.masks]))
-        assert (found[0] == found[1]).all() and (found[0] != found[2]).any()
+        assert (found[0] != found[1]).any()
 
     def test_of_gradual_pruning_takes_the_smallest_of_all_layers(self):
         model, x, y = perceptron(OPTIMIZERS["momentum"]())
@@ -122,7 +123,7 @@ class TestWhateverTheModel:
         x, y = nets.inputs_of(model)
         callback, watch = METHODS[method](frequency=2, source=source), Watch()
         validation = {"validation_data": (x, y)} if method == "rigl" else {}
-        logs = fit(model, x, y, callback, watch, epochs=4, size=6, **validation)
+        logs = fit(model, x, y, callback, watch, epochs=2, size=6, **validation)
         assert len(watch.moves) >= (2 if method != "functional" else 1)
         assert callback.ticket.sha256 == tt.pruning.ticket_of(model, {}).sha256
         total = first.total
@@ -137,22 +138,27 @@ class TestWhateverTheModel:
             expected = [round(total * cubic_density(first.kept / total, 1 - 0.8, part)) for part in done]
             expected[0] = first.kept
             assert [sum(counts(seen.masks)) for seen in watch.seen] == expected
-        by_epoch = [sum(counts(seen.masks)) / total for seen in watch.seen[1::2]]
+        by_epoch = [sum(counts(seen.masks)) / total for seen in watch.seen[3::4]]
         np.testing.assert_allclose(logs["density"], by_epoch, rtol=1e-12)
         assert not any(entry.layer.readings for entry in tt.masked_weights(model))
 
-    @pytest.mark.parametrize("method", METHODS)
-    def test_two_replicas_move_alike_and_as_one_device(self, method):
-        found = []
-        strategy = two_replicas()
+    def test_two_replicas_move_alike_and_as_one_device(self):
+        """One after another: by gradient, at random, and all layers together; the fourth is made of these."""
+        found, strategy = [], two_replicas()
         for scope in (tf.distribute.get_strategy(), strategy):
             with scope.scope():
                 model = nets.build("sequential")
                 tt.prune(model, "er", sparsity=0.5)
                 nets.compiled(model, OPTIMIZERS["adam"]())
             x, y = nets.inputs_of(model)
-            fit(model, x, y, METHODS[method](frequency=1, end_step=2), epochs=2)
-            found.append(masks(model))
+            chain = [
+                METHODS[name](frequency=1, begin_step=step, end_step=2)
+                for step, name in enumerate(("rigl", "set", "gmp"))
+            ]
+            watch = Watch()
+            fit(model, x, y, *chain, watch, steps=5)
+            found.append([mask for seen in watch.seen for mask in seen.masks])
+            assert len(watch.moves) >= 3
         nets.assert_equal(found[0], found[1])
         for entry in tt.masked_weights(model):
             for variable in (entry.mask, entry.weight):
@@ -163,26 +169,27 @@ class TestWhateverTheModel:
         """Two batches a step: ten steps, of which the last update comes after the seventh."""
         model, x, y = perceptron(keras.optimizers.SGD(0.2, momentum=0.9, gradient_accumulation_steps=2))
         watch = Watch()
-        fit(model, x, y, METHODS["gmp"](frequency=5), watch, epochs=10, size=6)
+        fit(model, x, y, METHODS["gmp"](frequency=5), watch, steps=20, size=6)
         assert watch.seen[-1].step == 10 and watch.moves == [5, 8]
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
 
+@pytest.mark.usefixtures("untraced")
 class TestWhen:
     def test_at_multiples_of_the_frequency_before_three_quarters_of_the_training(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=2), Watch()
-        fit(model, x, y, callback, watch, epochs=6, size=6)
-        assert watch.moves == [2, 4, 6, 8]  # of 12 steps, and the ninth is the end
+        fit(model, x, y, callback, watch, steps=7, size=6)
+        assert watch.moves == [2, 4]  # of seven steps, and the fifth is the end
         # Each training counts from its own beginning.
-        fit(model, x, y, callback, watch, epochs=6, size=6)
-        assert watch.moves == [2, 4, 6, 8, 14, 16, 18, 20]
+        fit(model, x, y, callback, watch, steps=7, size=6)
+        assert watch.moves == [2, 4, 9, 11]
 
     def test_from_a_first_step_on_across_several_fits(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=3, begin_step=2, end_step=7), Watch()
         for _ in range(3):
-            fit(model, x, y, callback, watch, epochs=4)
+            fit(model, x, y, callback, watch)
         assert watch.moves == [5, 8]
 
     def test_a_schedule_of_densities_goes_on_in_the_next_fit(self):
@@ -196,7 +203,7 @@ class TestWhen:
     def test_a_fit_that_starts_at_a_later_epoch_counts_from_the_first(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=3), Watch()
-        fit(model, x, y, callback, watch, epochs=12, initial_epoch=4)
+        fit(model, x, y, callback, watch, steps=2, epochs=6, initial_epoch=2)
         assert watch.moves == [2]  # the sixth of twelve; the ninth is the end
 
     @pytest.mark.parametrize("method", ["set", "rigl"])
@@ -205,20 +212,20 @@ class TestWhen:
         model, x, y = perceptron(steps_per_execution=4)
         callback, watch = METHODS[method](frequency=5, end_step=12), Watch()
         moves = moved(callback)
-        fit(model, x, y, callback, watch, epochs=3, size=2)
+        fit(model, x, y, callback, watch, epochs=3, steps=6)
         assert [seen.step for seen in watch.seen] == [4, 6, 10, 12, 16, 18]
         assert moves == [6, 10]
 
     def test_gradual_pruning_meets_its_target_in_the_middle_of_a_call(self):
         model, x, y = perceptron(steps_per_execution=4)
-        fit(model, x, y, METHODS["gmp"](frequency=100, end_step=3), epochs=1, size=2)
+        fit(model, x, y, METHODS["gmp"](frequency=100, end_step=3), steps=6)
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
     def test_granet_exchanges_on_when_it_has_pruned(self):
         model, x, y = perceptron(OPTIMIZERS["momentum"]())
         callback, watch = METHODS["granet"](frequency=2, end_step=2), Watch()
         moves = moved(callback)
-        fit(model, x, y, callback, watch, epochs=8)
+        fit(model, x, y, callback, watch, steps=8)
         assert moves == [2, 4, 6]  # the training ends with the eighth step, not with an exchange
         assert watch.moves[:2] == [2, 4]
         assert {tuple(counts(seen.masks)) for seen in watch.seen[1:]} == {tuple(counts(watch.seen[1].masks))}
@@ -251,6 +258,7 @@ def faulty(*changes, **arguments):
     return model, x, y
 
 
+@pytest.mark.usefixtures("untraced")
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "make, message",

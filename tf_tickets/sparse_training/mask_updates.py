@@ -116,7 +116,7 @@ class MaskUpdates(keras.callbacks.Callback):
             )
         known, self._entries = self._entries, entries
         self._check_readings()
-        self._allowed = self._check_source([np.asarray(entry.mask) for entry in entries])
+        self._allowed = self._check_source([np.asarray(mask) for mask in self._masks])
         self._slots = slots_of(self.model, [entry.weight for entry in entries])
         self._at_first = self._done()
         if known != entries or self.begin_step is None or self._at_first <= self.begin_step:
@@ -139,7 +139,11 @@ class MaskUpdates(keras.callbacks.Callback):
 
     @property
     def _kept(self) -> int:
-        return sum(int(np.count_nonzero(entry.mask)) for entry in self._entries)
+        return sum(int(np.asarray(mask).sum()) for mask in self._masks)
+
+    @property
+    def _masks(self) -> list[keras.Variable]:
+        return [entry.mask for entry in self._entries if entry.mask is not None]
 
     def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
         """Told by `tf_tickets.training.Trainer` that the state of a checkpoint was put back."""
@@ -198,21 +202,24 @@ class MaskUpdates(keras.callbacks.Callback):
             tap.close()
 
     def _update(self, numbers: dict[str, tf.Tensor]) -> None:
-        before = [tf.convert_to_tensor(entry.mask.value) for entry in self._entries]
+        before = [tf.convert_to_tensor(mask.value) for mask in self._masks]
         after = self.updated(before, numbers)
-        for entry, slots, old, new in zip(self._entries, self._slots, before, after, strict=True):
+        for entry, slots, mask, old, new in zip(
+            self._entries, self._slots, self._masks, before, after, strict=True
+        ):
             grown = new & ~old
             # What the mask hid is still in the variable, and what was learned of it in the optimizer.
             entry.weight.assign(tf.where(grown, tf.zeros_like(entry.weight.value), entry.weight.value))
             for slot in slots:
                 value = slot.variable.value
                 slot.variable.assign(tf.where(grown, tf.cast(slot.fresh, value.dtype), value))
-            entry.mask.assign(new)
+            mask.assign(new)
 
     def _check_source(self, masks: list[np.ndarray]) -> list[tf.Tensor]:
         if self.source is None:
             return [tf.ones(mask.shape, tf.bool) for mask in masks]
-        allowed = [np.asarray(mask) for mask in getattr(self.source, "masks", self.source)]
+        source_masks = self.source.masks if isinstance(self.source, Ticket) else self.source
+        allowed = [np.asarray(mask) for mask in source_masks]
         if [mask.shape for mask in allowed] != [mask.shape for mask in masks]:
             raise ValueError(
                 f"source= has masks of shapes {[mask.shape for mask in allowed]}, and the model's are "
@@ -271,8 +278,11 @@ class MaskUpdates(keras.callbacks.Callback):
         if not self.watches_gradient:
             return
         for entry in self._entries:
-            self._taps.append(GradientTap(entry.weight))
-            attach_reading(entry.layer, entry.attribute, self._taps[-1])
+            # Another callback's tap does for both.
+            known = entry.layer.readings.get(entry.attribute)
+            self._taps.append(known if isinstance(known, GradientTap) else GradientTap(entry.weight))
+            if known is None:
+                attach_reading(entry.layer, entry.attribute, self._taps[-1])
         forget_traces(self.model)
 
     def _detach_taps(self) -> None:
@@ -426,8 +436,8 @@ class GradualMagnitudePruning(MaskUpdates):
         keep = total_to_keep(sum(entry.size for entry in self._entries), self.sparsity)
         if keep > self._kept:
             raise ValueError(
-                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the model's "
-                f"masks keep {self._kept:,}: a target cannot be denser than the source."
+                f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the "
+                f"model's masks keep {self._kept:,}: a target cannot be denser than the source."
             )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
