@@ -7,7 +7,7 @@ import rich.console
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_tickets import config, data, pipeline, training
+from tf_tickets import config, data, flag_definitions, pipeline, training
 from tf_tickets.console import Console
 
 # A perceptron that trains in a second on the digits.
@@ -17,7 +17,7 @@ TINY = ("--model=mlp_24_16", "--epochs=3", "--batch_size=64", "--export=", "--th
 @contextlib.contextmanager
 def parsed(*arguments: str):
     """The flags of tf_tickets.run, parsed from the arguments and from nothing else."""
-    config.define_flags()
+    flag_definitions.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver():

@@ -21,7 +21,15 @@ from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stoc
 from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL
 from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
 from tf_tickets.pruning.ratios import check_sparsity
-from tf_tickets.sparse_training import SET, AnnealedDensity, GradualMagnitudePruning, GraNet, RigL
+from tf_tickets.sparse_training import (
+    SET,
+    AnnealedDensity,
+    GradualMagnitudePruning,
+    GraNet,
+    IterativeMagnitudePruning,
+    RigL,
+)
+from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
 
 __all__ = [
     "SET",
@@ -29,6 +37,7 @@ __all__ = [
     "GraNet",
     "GradualMagnitudePruning",
     "HybridPruning",
+    "IterativeMagnitudePruning",
     "LearningRateRewinding",
     "MagnitudePruning",
     "RigL",
@@ -71,7 +80,7 @@ class LearningRateRewinding(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         _check_within(self, self.params.get("epochs"), self.epoch)
-        own = _own_schedule(self.model.optimizer)
+        own = own_schedule(self.model.optimizer)
         if own and (self.schedule is not None or self.to):
             raise ValueError(
                 "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
@@ -87,7 +96,7 @@ class LearningRateRewinding(keras.callbacks.Callback):
         if epoch == self.epoch:
             self.rewind()
         optimizer = self.model.optimizer
-        if _own_schedule(optimizer):
+        if own_schedule(optimizer):
             return
         if self.schedule is not None:
             offset = self.epoch - self.to if epoch >= self.epoch else 0
@@ -100,7 +109,7 @@ class LearningRateRewinding(keras.callbacks.Callback):
 
     def check_start(self, first: int) -> None:
         """Raises ValueError if training starts, at epoch `first`, too late for the rewinding."""
-        if self.schedule is None and not _own_schedule(self.model.optimizer) and first > self.to:
+        if self.schedule is None and not own_schedule(self.model.optimizer) and first > self.to:
             raise ValueError(
                 f"Training starts at epoch {first}, so the learning rate of epoch {self.to} is not seen: "
                 "pass schedule=, or start at that epoch or before."
@@ -306,35 +315,6 @@ class HybridPruning(MagnitudePruning):
             include=include,
             exclude=exclude,
         )
-
-
-def reset_optimizer(model: keras.Model) -> None:
-    """Gives the model's optimizer the state of a fresh one: slots, averages and the step counter.
-
-    The learning rate stays. The fresh values come from an optimizer built from the same config, since not
-    every slot of every optimizer starts at zero.
-    """
-    optimizer = model.optimizer
-    if not optimizer.built:
-        return
-    strategy = getattr(model, "distribute_strategy", None)
-    config = optimizer.get_config()
-    if strategy is not None:
-        with strategy.scope():
-            fresh = type(optimizer).from_config(config)
-            fresh.build(model.trainable_variables)
-    else:
-        fresh = type(optimizer).from_config(config)
-        fresh.build(model.trainable_variables)
-    rate = getattr(optimizer, "_learning_rate", None)
-    for variable, start in zip(optimizer.variables, fresh.variables, strict=True):
-        if variable is not rate:
-            variable.assign(start)
-
-
-def _own_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def _is_dense(model: keras.Model) -> bool:

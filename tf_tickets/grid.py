@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from absl.flags import Error, Flag, FlagValues
 
 from tf_tickets import config as configuration
+from tf_tickets import flag_definitions
 from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
@@ -115,7 +116,7 @@ def parse(arguments: Sequence[str]) -> FlagValues:
         ValueError: a text is no value of its flag.
     """
     values = FlagValues()
-    configuration.define_flags(values)
+    flag_definitions.define_flags(values)
     try:
         values(["run", *arguments])
     except Error as error:
@@ -156,7 +157,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         axes["method"] = [parse(()).method]
     common = {
         name: _as_text(values[name])
-        for group in configuration.GROUPS
+        for group in flag_definitions.GROUPS
         for name in (flag.name for flag in values.flags_by_module_dict()[group])
         if name not in AXES and not values[name].using_default_value
     }
@@ -258,7 +259,9 @@ def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
     """The networks that stand beside a method."""
     for cell in cells:
         plain = cell.having(**dict.fromkeys(OF_THE_METHOD))
-        if plain.values.classifier_keep == configuration.RANKED:  # which random tickets have no ranking for
+        if (
+            plain.values.classifier_keep == flag_definitions.RANKED
+        ):  # which random tickets have no ranking for
             plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
         for method in BASELINES:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from tf_tickets import config as configuration
-from tf_tickets import grid, remote, results, sweep
+from tf_tickets import flag_definitions, grid, remote, results, sweep
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
@@ -95,7 +94,7 @@ class Findings:
 
 def sanity_check(
     method: str | Sequence[str] | Callable = "snip",
-    sparsity: float | Sequence[float] = configuration.DEFAULT_SPARSITY,
+    sparsity: float | Sequence[float] = flag_definitions.DEFAULT_SPARSITY,
     *,
     checks: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 10,
@@ -324,4 +323,4 @@ def _listed(value: Any) -> str:
 
 def _names(values: flags.FlagValues) -> str:
     by_group = values.flags_by_module_dict()
-    return ", ".join(flag.name for group in configuration.GROUPS for flag in by_group[group])
+    return ", ".join(flag.name for group in flag_definitions.GROUPS for flag in by_group[group])

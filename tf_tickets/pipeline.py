@@ -1021,8 +1021,10 @@ def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> No
         facts["source network"] = f"{result['source_test_accuracy']:.4f}"
     if "dense_test_accuracy" in result and job.config.row.prunes:
         facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
+    row = job.config.row
+    asked = f"{result['sparsity']:.4%} asked" if row.aims or not row.prunes else "none asked"
     facts["sparsity"] = (
-        f"{result['achieved_sparsity']:.4%} reached, {result['sparsity']:.4%} asked: "
+        f"{result['achieved_sparsity']:.4%} reached, {asked}: "
         f"{result['kept']:,} of {result['total']:,} weights"
     )
     effective = result["effective_sparsity"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags, logging
 
 from tf_tickets import config as configuration
+from tf_tickets import flag_definitions
 
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
@@ -85,7 +86,7 @@ def load_data(values: flags.FlagValues) -> Dataset:
 
 
 def parse_flags(
-    argv: Sequence[str], about: str = ABOUT, groups: Sequence[str] = configuration.GROUPS
+    argv: Sequence[str], about: str = ABOUT, groups: Sequence[str] = flag_definitions.GROUPS
 ) -> list[str]:
     """absl's flag parser, with a --help that shows our flags by group, and errors in one line."""
     if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
@@ -100,7 +101,7 @@ def parse_flags(
         sys.exit(fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
 
 
-def help_text(about: str = ABOUT, groups: Sequence[str] = configuration.GROUPS) -> str:
+def help_text(about: str = ABOUT, groups: Sequence[str] = flag_definitions.GROUPS) -> str:
     """What --help prints: every flag with its default, by group."""
     by_group = flags.FLAGS.flags_by_module_dict()
     lines = [about]
@@ -154,7 +155,7 @@ def fail(message: str, code: int = 1) -> int:
 
 def entry_point() -> None:
     """Starts the program."""
-    configuration.define_flags()
+    flag_definitions.define_flags()
     app.run(main, flags_parser=parse_flags)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 
 from tf_tickets import config as configuration
-from tf_tickets import grid, remote, worker
+from tf_tickets import flag_definitions, grid, remote, worker
 from tf_tickets import run as command
 from tf_tickets.config import Config
 from tf_tickets.data.recipe import Recipe
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tf_tickets.console import Console
 
 SWEEP = "The sweep"
-GROUPS = (SWEEP, *configuration.GROUPS)
+GROUPS = (SWEEP, *flag_definitions.GROUPS)
 FAILURES = "failures.log"
 
 
@@ -46,7 +46,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of a sweep (once): those of a run, of which the axes take lists, and its own."""
     if "runs_dir" in values:
         return
-    configuration.define_flags(values, lists=grid.AXES)
+    flag_definitions.define_flags(values, lists=grid.AXES)
     define: Callable[[], dict[str, Any]] = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
         "runs_dir",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tf_tickets import config as configuration
-from tf_tickets import grid
+from tf_tickets import flag_definitions, grid
 from tf_tickets import run as command
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def start(parent: int, threads: int, environment: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.environ.update(environment)
-    configuration.define_flags()
+    flag_definitions.define_flags()
     flags.FLAGS.mark_as_parsed()
     command.quieten()
     command.load_tensorflow(threads)

@@ -10,7 +10,7 @@ import tempfile
 import rich.console
 from absl import flags
 
-from tf_tickets import config, data, pipeline, training
+from tf_tickets import config, data, flag_definitions, pipeline, training
 from tf_tickets.console import Console
 
 PICTURE = pathlib.Path(__file__).parents[2] / "docs" / "images" / "run.svg"
@@ -19,7 +19,7 @@ COMMAND = "./scripts/run --method=hybrid --sparsity=0.98"
 
 def main() -> None:
     """Runs and draws."""
-    config.define_flags()
+    flag_definitions.define_flags()
     with tempfile.TemporaryDirectory() as scratch:
         flags.FLAGS([sys.argv[0], f"--run_dir={scratch}/runs/hybrid", *sys.argv[1:]])
         config.check_flags(flags.FLAGS)

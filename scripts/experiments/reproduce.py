@@ -23,7 +23,9 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"
 
 def experiments() -> dict[str, pathlib.Path]:
     """Name -> flagfile of every experiment; the flagfiles of single runs are none."""
-    found = sorted(path for folder in ("paper", "laptop") for path in (FOLDER / folder).glob("*.cfg"))
+    found = sorted(
+        path for folder in ("paper", "laptop", "start_sparse") for path in (FOLDER / folder).glob("*.cfg")
+    )
     return {f"{path.parent.name}/{path.stem}": path for path in found}
 
 

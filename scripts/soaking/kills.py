@@ -30,6 +30,10 @@ CELLS = (
     "--method=lt --rounds=2 --sparsity=0.9 --export=keras",
     "--method=snip --sparsity=0.9 --sanity_check=rearrange --export=",
     "--method=obd --sparsity=0.9 --validation_fraction=0.1 --export=",
+    "--method=rigl --sparsity=0.9 --source_density=0.4 --search_options=frequency=5 --export=",
+    "--method=granet --sparsity=0.9 --search_options=frequency=5 --export=",
+    "--method=edge_popup --sparsity=0.8 --source_density=0.5 --export=",
+    "--method=str --search_options=initial_value=-4,decay=0.01 --export=",
 )
 KILLS = flags.DEFINE_integer("kills", 20, "How many at least.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations import bounded, damaged, fuzz, read_or_refused
 from tests.runs import parsed
-from tf_tickets import config, data, grid, pipeline, run, sweep
+from tf_tickets import config, data, flag_definitions, grid, pipeline, run, sweep
 from tf_tickets.config import Config
 
 HUGE = ("9" * 30, "9" * 400, "9" * 5000, "-1", "0", "1e400", "nan", "inf", "-0.0", "1e-320")
@@ -56,8 +56,10 @@ def digits():
 
 def names():
     values = flags.FlagValues()
-    config.define_flags(values)
-    return sorted(flag.name for group in config.GROUPS for flag in values.flags_by_module_dict()[group])
+    flag_definitions.define_flags(values)
+    return sorted(
+        flag.name for group in flag_definitions.GROUPS for flag in values.flags_by_module_dict()[group]
+    )
 
 
 # Code of the user's own, and places that a test must not write to, are not drawn at random.
@@ -125,7 +127,7 @@ def test_a_range_of_seeds_that_no_machine_runs(text):
 @contextlib.contextmanager
 def command_line(*arguments):
     """flags.FLAGS, parsed as `python -m tf_tickets.run` parses them; put back afterwards."""
-    config.define_flags()
+    flag_definitions.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver():

@@ -9,8 +9,9 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_tickets.config import DRAWING_FLAGS, RANKED, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
+from tf_tickets.config import DRAWING_FLAGS, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
 from tf_tickets.data.sources import find
+from tf_tickets.flag_definitions import RANKED
 from tf_tickets.methods import METHODS
 from tf_tickets.reporting import reading
 from tf_tickets.reporting.arms import own_options

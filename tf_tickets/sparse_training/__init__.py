@@ -1,6 +1,7 @@
 """Searching for masks while a model trains: callbacks and layers."""
 
 from tf_tickets.sparse_training.edge_popup import AnnealedDensity, EdgePopup, edge_popup
+from tf_tickets.sparse_training.iterative_pruning import IterativeMagnitudePruning
 from tf_tickets.sparse_training.mask_updates import (
     SET,
     DropAndGrow,
@@ -19,6 +20,7 @@ __all__ = [
     "EdgePopup",
     "GraNet",
     "GradualMagnitudePruning",
+    "IterativeMagnitudePruning",
     "MaskUpdates",
     "RigL",
     "SoftThreshold",

@@ -1,0 +1,146 @@
+"""Iterative magnitude pruning as one callback: train, prune, rewind, again and again, in a single `fit`."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
+from tf_tickets.methods import GLOBAL
+from tf_tickets.pruning import Quota, Ticket, draw_ticket, round_sparsities
+from tf_tickets.pruning.ratios import check_inside, check_sparsity
+from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
+
+REWINDS = ("init", "none")
+
+
+class IterativeMagnitudePruning(keras.callbacks.Callback):
+    """Prunes by magnitude in rounds, and after each goes back to earlier weights and the top of the schedule.
+
+    The training has `rounds + 1` parts of `epochs_per_round` epochs each. At the start of every part but the
+    first the weights of smallest magnitude are pruned, always the same fraction of what is left, so that the
+    last part trains a network of exactly the sparsity asked for. Then the weights go back, the optimizer
+    starts afresh, and the learning rates of the first part are replayed.
+
+    Place it after any callback that sets the learning rate.
+
+    Args:
+        sparsity: fraction of all prunable weights that is removed in the end, in [0, 1).
+        rounds: how many times to prune.
+        epochs_per_round: length of a part.
+        rewind: where the weights go back to: `"init"`, those at the start of the training (lottery tickets);
+            a 0-based epoch of the first part, those at its start, with the rates from there on (weight
+            rewinding); `"none"`, they stay (learning-rate rewinding).
+        ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
+        classifier_keep: fraction of the last layer that is kept apart from the rest.
+        source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks are set to it
+            at the start.
+
+    Attributes:
+        tickets: the Ticket of every round so far.
+
+    Raises:
+        ValueError: a value out of range; or, at the start of training, a number of epochs that is not
+            `(rounds + 1) * epochs_per_round`, or a target denser than the source.
+
+    Example:
+        >>> imp = tt.callbacks.IterativeMagnitudePruning(0.95, rounds=5, epochs_per_round=10)
+        >>> model.fit(x, y, epochs=60, callbacks=[rates, imp])
+
+    Reference:
+
+    - [Frankle and Carbin, 2019](https://arxiv.org/abs/1803.03635), section 2
+    - [Renda et al., 2020](https://arxiv.org/abs/2003.02389), section 3
+    """
+
+    def __init__(
+        self,
+        sparsity: float,
+        rounds: int,
+        epochs_per_round: int,
+        rewind: str | int = "init",
+        ratios: str = GLOBAL,
+        classifier_keep: float | None = None,
+        source: Ticket | Sequence[np.ndarray] | None = None,
+    ):
+        super().__init__()
+        self.sparsity = check_sparsity(sparsity)
+        for name, value in (("rounds", rounds), ("epochs_per_round", epochs_per_round)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}= is a whole number, 1 or more. Received: {value!r}")
+        whole = isinstance(rewind, int) and not isinstance(rewind, bool)
+        if not (rewind in REWINDS or (whole and 0 <= int(rewind) < epochs_per_round)):
+            raise ValueError(
+                f"rewind= is one of {', '.join(REWINDS)}, or an epoch of the first part, 0 to "
+                f"{epochs_per_round - 1}. Received: {rewind!r}"
+            )
+        self.rounds, self.epochs_per_round, self.rewind = rounds, epochs_per_round, rewind
+        self.source = source
+        self.tickets: list[Ticket] = []
+        self._quota: dict[str, Any] = {"ratios": ratios, "classifier_keep": classifier_keep}
+        self._to = 0 if isinstance(rewind, str) else int(rewind)
+        self._weights: list[np.ndarray] = []
+        self._rates: list[float] = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        needed = (self.rounds + 1) * self.epochs_per_round
+        if self.params.get("epochs") not in (None, needed):
+            raise ValueError(
+                f"{self.rounds} rounds of {self.epochs_per_round} epochs after a first training of as many "
+                f"take epochs={needed}. Received: epochs={self.params['epochs']}"
+            )
+        entries = mask_layers(self.model).masked
+        if not entries:
+            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+        self.tickets, self._weights, self._rates = [], [], []
+        if own_schedule(self.model.optimizer) and self._to:
+            raise ValueError(
+                "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
+                "plain learning rate, or rewind to the start of the training."
+            )
+        masks: Sequence[np.ndarray] = [np.ones(entry.shape, bool) for entry in entries]
+        if self.source is not None:
+            masks = self.source.masks if isinstance(self.source, Ticket) else self.source
+        # As a Ticket, which checks shapes and types.
+        first = Ticket(tuple(np.asarray(mask) for mask in masks), tuple(entry.name for entry in entries))
+        check_inside(self.sparsity, first.kept, first.total)
+        first.apply(self.model)
+        self._sparsities = round_sparsities(self.sparsity, self.rounds, first.sparsity)
+
+    def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Refuses: the weights to go back to are in no checkpoint."""
+        if history:
+            raise ValueError(
+                "IterativeMagnitudePruning keeps the weights to rewind to in memory, which a training that "
+                "goes on from a checkpoint has not seen. python -m tf_tickets.run --rounds has them on disk."
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        part, place = divmod(epoch, self.epochs_per_round)
+        if not self._rates and epoch:
+            raise ValueError(f"Training starts at epoch {epoch}, and the rounds are counted from epoch 0.")
+        optimizer = self.model.optimizer
+        if part == 0:
+            self._rates.append(float(np.asarray(optimizer.learning_rate)))
+            if epoch == self._to and self.rewind != "none":
+                self._weights = [np.asarray(weight) for weight in stock_weights(self.model)]
+            return
+        if place == 0:
+            self._prune(part - 1)
+        # A schedule of the optimizer's own has begun again with its step counter.
+        if not own_schedule(optimizer):
+            optimizer.learning_rate = self._rates[min(self._to + place, len(self._rates) - 1)]
+
+    def _prune(self, number: int) -> None:
+        quota = Quota(sparsity=self._sparsities[number], **self._quota)
+        within = [np.asarray(entry.mask) for entry in masked_weights(self.model)]
+        ticket = draw_ticket(self.model, "magnitude", quota, within=within)
+        if ticket.collapsed:
+            warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)
+        self.tickets.append(ticket)
+        ticket.apply(self.model)
+        if self.rewind != "none":
+            restore_weights(self.model, self._weights)
+        reset_optimizer(self.model)
