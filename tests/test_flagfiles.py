@@ -62,8 +62,8 @@ SWEEPS = {
     # 5 seeds; dense, and 5 ratios at 4 sparsities; one of these with flow preserved at 3.
     "start_sparse/laptop_ratios": (105, 5, (100 + 5) * 30),
     "start_sparse/laptop_flow": (15, 0, 15 * 30),
-    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; 2 methods of 3 rounds; edge-popup at 2
-    # sparsities; and soft thresholds, with two sources.
+    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; 2 methods of 3 rounds; edge-popup at
+    # 2 sparsities; and soft thresholds, with two sources.
     "start_sparse/laptop_search": (80, 0, 80 * 30),
     "start_sparse/laptop_imp": (20, 10, (20 * 3 + 10) * 30),
     "start_sparse/laptop_strong": (20, 0, 20 * 30),

@@ -37,6 +37,13 @@ def test_room_for_everything_changes_nothing(ratios):
     assert keep_counts(shapes, 0.1, ratios, room=room) == keep_counts(shapes, 0.1, ratios)
 
 
+def test_a_first_layer_that_is_to_be_dense_needs_all_its_room():
+    shapes = [(10, 10), (10, 30), (30, 10)]
+    assert keep_counts(shapes, 0.8, "uniform_dense_first", room=[100, 10, 300]) == [100, 10, 30]
+    with pytest.raises(ValueError, match=r"keeps all 100 weights of the first layer, .* source mask has 40"):
+        keep_counts(shapes, 0.8, "uniform_dense_first", room=[40, 200, 200])
+
+
 def test_what_a_full_layer_cannot_hold_goes_to_the_others_in_proportion():
     shapes = [(10, 10), (10, 20), (10, 40)]
     assert keep_counts(shapes, 0.8, "uniform", room=[100, 10, 400]) == [26, 10, 104]

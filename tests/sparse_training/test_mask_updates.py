@@ -320,6 +320,7 @@ class TestWhatIsRefused:
                 perceptron,
                 r"keeps \d+ weights outside of source=.*within=source",
             ),
+            (lambda: RigL(frequency=3), perceptron, "first update would be after step 3, .* before step 3"),
             (
                 lambda: RigL(),
                 lambda: faulty(lambda model: tt.sparse_training.soft_threshold(model)),
@@ -338,6 +339,11 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match=message):
             fit(model, x, y, callback())
         nets.assert_equal(model.get_weights(), before)
+
+    def test_masks_that_fill_their_source(self):
+        model, x, y = perceptron()
+        with pytest.raises(ValueError, match="has nowhere to grow: the masks keep all of source="):
+            fit(model, x, y, SET(frequency=2, source=masks(model)))
 
     def test_a_model_that_is_not_compiled(self):
         model = nets.hide(nets.build("sequential"))

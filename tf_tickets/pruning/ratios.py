@@ -364,6 +364,11 @@ class _Plan:
     def _pour_inside(self, pour: Pour, densities: np.ndarray, budget: float) -> np.ndarray:
         """As `pour`, where layers have less room than their sizes."""
         sizes, room, apart = self.sizes, self.room, self.rule.classifier_apart and len(self.shapes) > 1
+        if self.rule.pour is dense_first and room[0] < sizes[0]:
+            raise ValueError(
+                f'ratios="uniform_dense_first" keeps all {sizes[0]:,} weights of the first layer, of which the '
+                f"source mask has {room[0]:,}. Choose other ratios."
+            )
         last = []
         if apart:
             asked = classifier_count(int(sizes[-1]), int(sizes.sum()), self.total, self.classifier_keep)

@@ -318,6 +318,16 @@ class DropAndGrow(MaskUpdates):
                 f"{type(self).__name__} exchanges what is pruned, and model '{self.model.name}' is dense: "
                 'call tf_tickets.prune(model, "erk", sparsity) first.'
             )
+        if self.frequency >= self._end:
+            raise ValueError(
+                f"{type(self).__name__}(frequency={self.frequency}) never moves a mask: the first update would "
+                f"be after step {self.frequency}, and they end before step {self._end}. Lower frequency=."
+            )
+        if all(np.array_equal(a, m) for a, m in zip(self._allowed, self._masks, strict=True)):
+            raise ValueError(
+                f"{type(self).__name__} has nowhere to grow: the masks keep all of source=. Prune the model "
+                "within the source first."
+            )
 
     def fraction(self, step: int) -> float:
         """Fraction of the connections that is exchanged after a step."""
