@@ -59,13 +59,13 @@ SWEEPS = {
     "start_sparse/paper_granet_vgg16_cifar10": (6, 0, 6 * 160),
     # 2 seeds; 4 sparsities.
     "start_sparse/paper_strong_resnet18_cifar10": (8, 0, 8 * 500),
-    # 5 seeds; dense, and 5 ratios at 4 sparsities; one of these with flow preserved at 3.
-    "start_sparse/laptop_ratios": (105, 5, (100 + 5) * 30),
-    "start_sparse/laptop_flow": (15, 0, 15 * 30),
-    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; 2 methods of 3 rounds; edge-popup at
+    # 5 seeds; dense, and 5 ratios at 3 sparsities; one of these with flow preserved at 2.
+    "start_sparse/laptop_ratios": (80, 5, (75 + 5) * 30),
+    "start_sparse/laptop_flow": (10, 0, 10 * 30),
+    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; lt in 3 rounds; edge-popup at
     # 2 sparsities; and soft thresholds, with two sources.
     "start_sparse/laptop_search": (80, 0, 80 * 30),
-    "start_sparse/laptop_imp": (20, 10, (20 * 3 + 10) * 30),
+    "start_sparse/laptop_imp": (10, 10, (10 * 3 + 10) * 30),
     "start_sparse/laptop_strong": (20, 0, 20 * 30),
     "start_sparse/laptop_str": (15, 0, 15 * 30),
     # 10 seeds. Controls: dense for 30 epochs and for 60, and at 3 sparsities uniform and random.

@@ -366,8 +366,8 @@ class _Plan:
         sizes, room, apart = self.sizes, self.room, self.rule.classifier_apart and len(self.shapes) > 1
         if self.rule.pour is dense_first and room[0] < sizes[0]:
             raise ValueError(
-                f'ratios="uniform_dense_first" keeps all {sizes[0]:,} weights of the first layer, of which the '
-                f"source mask has {room[0]:,}. Choose other ratios."
+                f'ratios="uniform_dense_first" keeps all {sizes[0]:,} weights of the first layer, of which '
+                f"the source mask has {room[0]:,}. Choose other ratios."
             )
         last = []
         if apart:
