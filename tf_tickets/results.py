@@ -216,7 +216,10 @@ class Experiment:
         if None in self.targets:
             return True
         return len(self.sparsities) > 1 and (
-            any(map(_starts_sparse, self.contenders)) or any(map(_misses, self.runs))
+            any(map(_starts_sparse, self.contenders))
+            or any(
+                _misses(run) for arm, runs in self.arms.items() if arm.check is None for run in runs.values()
+            )
         )
 
     def checks(self, contender: Contender | None = None) -> list[str]:

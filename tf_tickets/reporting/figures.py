@@ -217,7 +217,8 @@ def densities(experiment: Experiment, name: str) -> Figure | None:
     return compose(
         name,
         "Test accuracy in per cent against the density of the final ticket (logarithmic), means and standard "
-        "deviations over seeds of both. Methods without a target are points."
+        "deviations over seeds of both."
+        + (" Methods without a target are points." if None in experiment.targets else "")
         + ("" if len(limits) == 1 else f" Means below {limits[1][0]:g} % are in the first panel only."),
         [(f"accuracy against true density{_from(ends)}", draw(ends)) for ends in limits],
         samples,

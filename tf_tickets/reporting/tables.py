@@ -284,8 +284,8 @@ def starts(experiment: Experiment, found: Sequence[Start]) -> Table | None:
     head = (
         "inside a source",
         "sparsity",
-        "accuracy from dense",
-        "accuracy inside",
+        "from dense",
+        "inside",
         "difference, points",
         "seeds",
         "cost from dense",
@@ -301,6 +301,7 @@ def starts(experiment: Experiment, found: Sequence[Start]) -> Table | None:
         head,
         tuple(rows),
         align="lrrrlrrrr",
+        compact=True,
     )
 
 
