@@ -411,7 +411,7 @@ def starts(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.05)
     contenders = experiment.contenders
     dense = {contender.but_for_source: contender for contender in contenders if not contender.in_source}
     found = []
-    for inside in (contender for contender in contenders if contender.in_source and contender.aims):
+    for inside in (contender for contender in contenders if contender.in_source):
         for share in experiment.sparsities:
             arm = Arm(inside, share, None)
             beside = Arm(dense.get(inside.but_for_source, inside), share, None)
