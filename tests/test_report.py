@@ -46,15 +46,17 @@ PARTS = (
     "training-budget",
     "how-to-make-each-number-again",
 )
+DENSITY, SOURCES = "accuracy-against-true-density", "starting-sparse"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two settings, a run that is not finished, and a broken one."""
+    """Three settings, one of searches, a run that is not finished, and a broken one."""
     folder = tmp_path_factory.mktemp("runs")
     synthetic.paper(
         folder / "a", seeds=5, methods=("random", "snip", "lr_rewinding"), sparsities=(0.98, 0.99)
     )
+    synthetic.start_sparse(folder / "c", methods=("rigl",), recipe={"model": "resnet8"})
     write(folder / "b" / "run", method="lt", recipe={"model": "resnet8", "epochs": 12})
     (write(folder / "b" / "unfinished", seed=8) / "result.json").unlink()
     (write(folder / "b" / "broken", seed=9) / "result.json").write_text("{")
@@ -117,6 +119,9 @@ def test_the_page_is_well_formed_and_needs_nothing_else(report):
     assert "@import" not in text
     for part in PARTS:
         assert f"setting-1-{part}" in page.ids
+    # What a report is about decides whether it has these.
+    for part in (DENSITY, SOURCES):
+        assert f"setting-1-{part}" not in page.ids and f"setting-3-{part}" in page.ids
     assert "not-counted" in page.ids
     seen = "".join(page.texts)
     assert "A <b>title</b>" in seen
@@ -150,13 +155,19 @@ def test_the_text_has_the_same_tables_and_its_pictures(report):
     text = (report / "report.md").read_text().strip()
     for name in re.findall(r"\]\((figures/[^)]+)\)", text):
         assert (report / name).exists()
-    assert text.count("](figures/") == 4
+    assert text.count("](figures/") == 7
     assert re.search(
         r"^\| snip \| 98 % \| .*[=↓↑?] (insensitive|sensitive|reversed|undecided) \|", text, re.M
     )
     # Every row of a table has the columns of its head.
     tables = [block.split("\n") for block in text.split("\n\n") if block.startswith("| ")]
     assert len(tables) >= 10
+    assert re.search(
+        r"^\| rigl, source 0.3 balanced \| 95 % \| .* [+−]\d\.\d+ \\\[[+−]\d\.\d+, [+−]\d\.\d+\\\] \| 3 \|",
+        text,
+        re.M,
+    )
+    assert re.search(r"^\| str \| no target \| 6\.\d\d ± 0\.\d+ \|", text, re.M)
     for rows in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert "python -m tf_tickets.run --method=snip" in text
@@ -368,3 +379,4 @@ def test_in_a_browser_nothing_overflows_and_nothing_is_fetched(report, tmp_path,
     assert found["pictures"] >= 8
     assert found["paper"] not in ("rgba(0, 0, 0, 0)", "transparent")
     assert set(found["parts"]) >= {f"setting-1-{part}" for part in PARTS}
+    assert set(found["parts"]) >= {f"setting-3-{part}" for part in (DENSITY, SOURCES)}

@@ -9,7 +9,7 @@ from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
 from tests.runs import run
 from tf_tickets import results
-from tf_tickets.results import BROKEN, FINISHED, UNFINISHED, baselines, experiments, load, verdicts
+from tf_tickets.results import BROKEN, FINISHED, UNFINISHED, baselines, experiments, load, starts, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,13 @@ def test_a_run_without_a_result_is_unfinished(tmp_path):
         ("result.json", {"layers": [{"name": "a", "kept": 3, "total": 2}]}, "more is kept than there is"),
         ("result.json", {"seconds": {"train": "long"}}, "not a mapping of seconds"),
         ("result.json", {"seconds": {"train": 10**400}}, "not a mapping of seconds"),
+        ("result.json", {"training_cost": -1}, "training_cost is -1, not a number, 0 or more"),
+        ("result.json", {"training_cost": float("nan")}, "training_cost is nan"),
+        ("result.json", {"source_test_accuracy": 96}, "source_test_accuracy is 96"),
+        ("config.json", {"source_density": 0}, "source_density is 0, not a number in (0, 1]"),
+        ("config.json", {"source_ratios": {"a": 1}}, "source_ratios is {'a': 1}, not a name or numbers"),
+        ("config.json", {"search_options": [1]}, "search_options is [1], not a mapping"),
+        ("config.json", {"free_growth": "yes"}, "free_growth is 'yes', not true or false"),
         ("result.json", {"total": 10**400}, "not a whole number, 1 or more"),
         ("result.json", {"macs": 1}, "macs_kept is more than macs"),
         (
@@ -194,6 +201,113 @@ def test_labels_of_one_report_are_never_alike(tmp_path):
         "snip, score=mine:mine, score_code=aaaaaa",
         "snip, score=mine:mine, score_code=bbbbbb",
     }
+
+
+def test_labels_say_the_source_in_words(tmp_path):
+    source = {"source_density": 0.3, "source_ratios": "balanced"}
+    choices = {
+        "rigl": {},
+        "rigl, source 0.3 balanced": source,
+        "rigl, source 0.3 balanced bernoulli": {**source, "source_sampling": "bernoulli"},
+        "rigl, source 0.3 balanced with flow preserved": {**source, "source_preserve_flow": True},
+        "rigl, source 0.3 balanced, free_growth=true": {**source, "free_growth": True},
+        "rigl, source 0.5 1,0.5,0.2": {"source_density": 0.5, "source_ratios": (1, 0.5, 0.2)},
+        "rigl, source 1 erk, ratios=uniform": {
+            "source_density": 1.0, "source_ratios": "erk", "ratios": "uniform"},
+    }  # fmt: skip
+    for number, fields in enumerate(choices.values()):
+        write(tmp_path / f"{number}", method="rigl", **fields)
+    found = load([tmp_path])
+    assert {run.arm.label for run in found} == set(choices)
+    assert set(only(experiments(found)).names.values()) == set(choices)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([{"frequency": 20}], ["gmp"]),
+        ([{"frequency": 20}, {"frequency": 20, "until": 0.5}], ["gmp", "gmp, until=0.5"]),
+        ([{}, {"frequency": 20}], ["gmp", "gmp, frequency=20"]),
+        ([{"frequency": 10}, {"frequency": 20}], ["gmp, frequency=10", "gmp, frequency=20"]),
+    ],
+)
+def test_labels_say_options_of_a_search_only_where_arms_differ(tmp_path, options, names):
+    for number, given in enumerate(options):
+        write(tmp_path / f"{number}", method="gmp", search_options=given)
+    write(tmp_path / "another", method="rigl", search_options={"frequency": 33})
+    found = only(experiments(load([tmp_path])))
+    assert sorted(found.names.values()) == sorted([*names, "rigl"])
+
+
+def test_options_of_a_search_that_are_its_defaults_make_no_arm_of_their_own(tmp_path):
+    write(tmp_path / "0", method="gmp", seed=0)
+    write(tmp_path / "1", method="gmp", seed=1, search_options={"frequency": 100})
+    assert [sorted(runs) for runs in only(experiments(load([tmp_path]))).arms.values()] == [[0, 1]]
+
+
+def test_a_method_without_a_target_has_no_sparsity_but_a_density(tmp_path):
+    for seed, density in enumerate((0.05, 0.08)):
+        write(tmp_path / f"{seed}", method="str", seed=seed, sparsity=0.0, density=density)
+    write(tmp_path / "gmp", method="gmp", sparsity=0.9)
+    write(tmp_path / "dense", method="dense")
+    found = load([tmp_path])
+    assert {run.arm.label: run.sparsity for run in found} == {"str": None, "gmp": 0.9, "dense": 0.0}
+    assert [run.density for run in found[:2]] == pytest.approx([0.05, 0.08], rel=1e-3)
+    experiment = only(experiments(found))
+    assert (experiment.sparsities, experiment.targets) == ([0.9], [0.9, None])
+    assert [str(arm) for arm in experiment.arms] == ["dense at 0 %", "gmp at 90 %", "str"]
+    assert {verdict.contender.method for verdict in baselines(experiment)} == {"gmp"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "is_about"),
+    [
+        ([{"method": "snip", "sparsity": 0.9}, {"method": "uniform", "sparsity": 0.98}], False),
+        ([{"method": "gmp", "sparsity": 0.9}, {"method": "gmp", "sparsity": 0.98}], True),
+        ([{"method": "erk", "sparsity": 0.9}, {"method": "erk", "sparsity": 0.98}], True),
+        ([{"method": "lt", "sparsity": x, **synthetic.SOURCE} for x in (0.9, 0.98)], True),
+        ([{"method": "snip", "sparsity": 0.9}, {"method": "snip", "sparsity": 0.98, "density": 0.03}], True),
+        ([{"method": "gmp", "sparsity": 0.9}], False),
+        ([{"method": "str", "sparsity": 0.0, "density": 0.1}], True),
+    ],
+)  # fmt: skip
+def test_true_density_is_shown_where_it_says_more_than_the_sparsity_asked_for(tmp_path, runs, is_about):
+    for number, fields in enumerate(runs):
+        write(tmp_path / f"{number}", **fields)
+    assert only(experiments(load([tmp_path]))).is_about_density is is_about
+
+
+def test_a_method_inside_a_source_stands_beside_itself_from_the_dense_network(tmp_path):
+    free = {**synthetic.SOURCE, "free_growth": True}
+    for number, fields in enumerate(
+        (
+            {"method": "rigl"},
+            {"method": "rigl", **synthetic.SOURCE},
+            {"method": "rigl", **free},
+            {"method": "rigl", "sparsity": 0.9, **synthetic.SOURCE},  # no partner at this sparsity
+            {
+                "method": "rigl",
+                "search_options": {"frequency": 7},
+                **synthetic.SOURCE,
+            },  # nor of these options
+            {"method": "gmp", **synthetic.SOURCE},
+            {"method": "str", "sparsity": 0.0},
+            {"method": "str", "sparsity": 0.7, **synthetic.SOURCE},
+        )
+    ):
+        for seed in range(3):
+            write(
+                tmp_path / f"{number}-{seed}", 0.9 + number / 100 + seed * number / 1000, seed=seed, **fields
+            )
+    found = starts(only(experiments(load([tmp_path]))))
+    assert [(str(start.dense), str(start.inside)) for start in found] == [
+        ("rigl at 98 %", "rigl, source 0.3 balanced at 98 %"),
+        ("rigl at 98 %", "rigl, source 0.3 balanced, free_growth=true at 98 %"),
+    ]
+    comparisons = [start.verdict.comparison for start in found]
+    assert [x.difference for x in comparisons] == pytest.approx([0.011, 0.022])
+    # The mean of 10, 11 and 12 thousandths, ± 4.303 times its standard error.
+    assert comparisons[0].interval == pytest.approx((0.0085159, 0.0134841), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from tf_tickets.reporting.arms import (
     Contender,
     Frozen,
     Setting,
+    asks_for_sparsity,
     check_order,
     frozen,
     grouped,
@@ -48,11 +50,13 @@ __all__ = [
     "Experiment",
     "Run",
     "Setting",
+    "Start",
     "Verdict",
     "baselines",
     "control_label",
     "experiments",
     "load",
+    "starts",
     "verdicts",
 ]
 
@@ -86,9 +90,25 @@ class Run:
         return self.config["seed"]
 
     @property
-    def sparsity(self) -> float:
-        """The sparsity asked for."""
-        return self.config["sparsity"]
+    def sparsity(self) -> float | None:
+        """The sparsity asked for; None where the method has none."""
+        return self.config["sparsity"] if asks_for_sparsity(self.config["method"]) else None
+
+    @property
+    def density(self) -> float:
+        """The fraction of the weights that the final ticket keeps."""
+        return self.result["kept"] / self.result["total"]
+
+    @property
+    def effective_density(self) -> float | None:
+        """The fraction of the weights that is kept on a path from an input to an output, where known."""
+        effective = self.result.get("effective_sparsity")
+        return None if effective is None else 1 - effective
+
+    @property
+    def training_cost(self) -> float | None:
+        """Forward multiply-adds of all trainings, in epochs of the dense network, where known."""
+        return self.result.get("training_cost")
 
     @property
     def check(self) -> str | None:
@@ -175,19 +195,41 @@ class Experiment:
     @property
     def contenders(self) -> list[Contender]:
         """The methods that prune, in the order of the report."""
-        return list(dict.fromkeys(arm.contender for arm in self.arms if arm.method != DENSE))
+        return list(dict.fromkeys(arm.contender for arm in self.arms if arm.contender.prunes))
 
     @property
     def sparsities(self) -> list[float]:
-        """Of the methods that prune, ascending."""
-        return sorted({arm.sparsity for arm in self.arms if arm.method != DENSE})
+        """Those asked of the methods that prune, ascending."""
+        return sorted(
+            {arm.sparsity for arm in self.arms if arm.contender.prunes and arm.sparsity is not None}
+        )
+
+    @property
+    def targets(self) -> list[float | None]:
+        """The sparsities, and None where there are methods that none is asked of."""
+        free: list[None] = [] if all(contender.aims for contender in self.contenders) else [None]
+        return [*self.sparsities, *free]
+
+    @property
+    def is_about_density(self) -> bool:
+        """Whether accuracy against true density says more than accuracy against the sparsity asked for."""
+        if None in self.targets:
+            return True
+        return len(self.sparsities) > 1 and (
+            any(map(_starts_sparse, self.contenders))
+            or any(
+                _misses(run) for arm, runs in self.arms.items() if arm.check is None for run in runs.values()
+            )
+        )
 
     def checks(self, contender: Contender | None = None) -> list[str]:
         """The checks that ran, in the order of the table; of one contender, or of all."""
         found = {arm.check for arm in self.arms if arm.check and contender in (None, arm.contender)}
         return sorted(found, key=check_order)
 
-    def accuracies(self, contender: Contender, sparsity: float, check: str | None = None) -> dict[int, float]:
+    def accuracies(
+        self, contender: Contender, sparsity: float | None, check: str | None = None
+    ) -> dict[int, float]:
         """Seed -> accuracy of an arm; empty where there is none."""
         runs = self.arms.get(Arm(contender, sparsity, check), {})
         return {seed: run.accuracy for seed, run in runs.items()}
@@ -212,6 +254,21 @@ class Verdict:
     seeds: tuple[int, ...]
     comparison: Comparison | None
     reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A method inside a random source mask, beside the same method from the dense network.
+
+    Attributes:
+        dense: the arm that starts from the dense network.
+        inside: the arm that starts inside the mask, of the same sparsity.
+        verdict: of the statistics; a difference is the accuracy inside less that from the dense network.
+    """
+
+    dense: Arm
+    inside: Arm
+    verdict: Verdict
 
 
 def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
@@ -271,7 +328,7 @@ def experiments(runs: Iterable[Run]) -> list[Experiment]:
         for setting in by_setting
     }
     # A setting of dense runs alone is no experiment of its own where it stands beside another.
-    alone = {x for x in by_setting if all(arm.method == DENSE for arm in folded[x].arms)}
+    alone = {x for x in by_setting if not any(arm.contender.prunes for arm in folded[x].arms)}
     beside = {other for setting in by_setting if setting not in alone for other in longer[setting]} & alone
     own = sorted((setting for setting in by_setting if setting not in beside), key=_setting_order)
     names = titles(own)
@@ -299,12 +356,12 @@ def verdicts(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.0
     """
     found = []
     for contender, sparsity in dict.fromkeys((arm.contender, arm.sparsity) for arm in experiment.arms):
-        if contender.method == DENSE:
+        if not contender.prunes or sparsity is None:
             continue
         twins = {
             check: experiment.accuracies(contender, sparsity, check) for check in experiment.checks(contender)
         }
-        found += _family(experiment, Arm(contender, sparsity, None), twins, margin, alpha)
+        found += _family(experiment, contender, sparsity, twins, margin, alpha)
     return found
 
 
@@ -317,11 +374,12 @@ def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.
         alpha: chance of a false answer in a family.
 
     Returns:
-        A Verdict for each baseline that is there. A difference is the baseline's accuracy less the ticket's.
+        A Verdict for each baseline that is there; none for methods that no sparsity is asked of. A difference
+        is the baseline's accuracy less the ticket's.
     """
     found = []
     for arm, runs in experiment.arms.items():
-        if arm.check is not None or arm.method == DENSE:
+        if arm.check is not None or not arm.contender.prunes or arm.sparsity is None:
             continue
         twins = {DENSE: experiment.dense}
         epochs = _whole_budget(experiment, next(iter(runs.values())))
@@ -333,7 +391,37 @@ def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.
             beside = _alike(experiment.contenders, method, arm.contender)
             if beside is not None:
                 twins[name] = experiment.accuracies(beside, arm.sparsity)
-        found += _family(experiment, arm, twins, margin, alpha, says_nothing_at_chance=False)
+        found += _family(
+            experiment, arm.contender, arm.sparsity, twins, margin, alpha, says_nothing_at_chance=False
+        )
+    return found
+
+
+def starts(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.05) -> list[Start]:
+    """Each method that ran inside a source mask and from the dense network, at each sparsity asked of both.
+
+    Args:
+        experiment: of `experiments`.
+        margin: of equivalence, in accuracy.
+        alpha: intervals are of level 1 - alpha, each for itself.
+
+    Returns:
+        A Start for each source and sparsity; none for methods that no sparsity is asked of.
+    """
+    contenders = experiment.contenders
+    dense = {contender.but_for_source: contender for contender in contenders if not contender.in_source}
+    found = []
+    for inside in (contender for contender in contenders if contender.in_source):
+        for share in experiment.sparsities:
+            arm = Arm(inside, share, None)
+            beside = Arm(dense.get(inside.but_for_source, inside), share, None)
+            if beside == arm or not {arm, beside} <= experiment.arms.keys():
+                continue
+            twins = {experiment.names[inside]: experiment.accuracies(inside, share)}
+            (verdict,) = _family(
+                experiment, beside.contender, share, twins, margin, alpha, says_nothing_at_chance=False
+            )
+            found.append(Start(beside, arm, verdict))
     return found
 
 
@@ -354,7 +442,7 @@ class _Folded:
 def _experiment(setting: Setting, title: str, folded: _Folded, longer: Mapping[int, _Folded]) -> Experiment:
     arms = folded.arms
     ordered = sorted(
-        arms, key=lambda arm: (method_order(arm.contender), arm.sparsity, check_order(arm.check))
+        arms, key=lambda arm: (method_order(arm.contender), arm.sparsity or 0.0, check_order(arm.check))
     )
     dense, dense_problems = _dense_accuracies(arms)
     every = [folded, *longer.values()]
@@ -423,7 +511,7 @@ def _dense_accuracies(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, 
 
 
 def _dense_runs(arms: Mapping[Arm, Mapping[int, Run]]) -> dict[int, Run]:
-    return {seed: run for arm, runs in arms.items() if arm.method == DENSE for seed, run in runs.items()}
+    return {seed: run for arm, runs in arms.items() if not arm.contender.prunes for seed, run in runs.items()}
 
 
 def _whole_budget(experiment: Experiment, run: Run) -> int | None:
@@ -448,7 +536,8 @@ def _alike(contenders: Sequence[Contender], method: str, ticket: Contender) -> C
 
 def _family(
     experiment: Experiment,
-    arm: Arm,
+    contender: Contender,
+    sparsity: float,
     twins: Mapping[str, Mapping[int, float]],
     margin: float,
     alpha: float,
@@ -457,7 +546,7 @@ def _family(
     """The verdicts of one ticket: each twin over the seeds that it and the ticket have in common."""
     from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
 
-    runs = experiment.arms.get(arm, {})
+    runs = experiment.arms.get(Arm(contender, sparsity, None), {})
     reference = {seed: run.accuracy for seed, run in runs.items()}
     common = {twin: sorted(reference.keys() & values.keys()) for twin, values in twins.items() if values}
     chances = [run.result.get("chance_accuracy") for run in runs.values() if says_nothing_at_chance]
@@ -479,7 +568,7 @@ def _family(
         elif twin not in comparisons:
             reason = f"{len(seeds)} of at least {LEAST_SEEDS} seeds"
         comparison = comparisons.get(twin)
-        found.append(Verdict(arm.contender, arm.sparsity, twin, tuple(seeds), comparison, reason))
+        found.append(Verdict(contender, sparsity, twin, tuple(seeds), comparison, reason))
     return found
 
 
@@ -497,6 +586,19 @@ def _machines(runs: Sequence[Run]) -> Iterator[str]:
                 values = ", ".join(f"{name} {dict(kind).get(name)}" for name in differing)
                 texts.append(f"{values} ({counted(len(members), 'run')})")
             yield f"The runs are of different {what}: {'; '.join(texts)}."
+
+
+def _starts_sparse(contender: Contender) -> bool:
+    """Whether it is inside a source, searches while it trains, or is a random mask that is no baseline."""
+    row = contender.row
+    if row is None or contender.in_source:
+        return contender.in_source
+    return row.search is not None or (row.score == "random" and contender.method not in RANDOM_BASELINES)
+
+
+def _misses(run: Run) -> bool:
+    """Whether the true density is another than the one asked for."""
+    return run.sparsity is not None and not math.isclose(run.density, 1 - run.sparsity, rel_tol=0.01)
 
 
 def _left(layer: Mapping[str, Any]) -> int:

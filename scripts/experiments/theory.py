@@ -323,7 +323,7 @@ def draw_subset_sums(numbers: dict[str, Any]) -> str:
 def _drawn(name: str, panels: list[tuple[str, Callable[[Any], None]]], samples: list[figures.Sample]) -> str:
     """The panels in one SVG, in the style of the reports."""
     size = (440, 300) if len(panels) == 2 else (305, 270)
-    return figures._figure(name, "", panels, samples, size).whole
+    return figures.compose(name, "", panels, samples, size).whole
 
 
 def _sample(place: int, label: str, marker: str | None = "") -> figures.Sample:

@@ -23,6 +23,7 @@ LAYERS = (
     ("stage3_block1_shortcut/kernel", (1, 1, 32, 64), 4),
     ("classifier/kernel", (64, 10), 1),
 )
+SOURCE = {"source_density": 0.3, "source_ratios": "balanced"}
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted", "half_dataset", "half_dataset_in_order")
 
 
@@ -56,12 +57,16 @@ def config(method="snip", sparsity=0.98, seed=0, check=None, recipe=(), **fields
     )
 
 
-def write(directory, accuracy=0.97, *, result=(), collapsed=(), decay=0.55, **choices):
-    """Writes a finished run; `result` overrides fields, `collapsed` names layers of which nothing is kept."""
+def write(directory, accuracy=0.97, *, result=(), collapsed=(), decay=0.55, density=None, **choices):
+    """Writes a finished run.
+
+    `result` overrides fields, `collapsed` names layers of which nothing is kept, and `density` is the one
+    that is reached where that is not the one asked for.
+    """
     settings = config(**choices)
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True)
-    layers = _layers(settings, collapsed, decay)
+    layers = _layers(settings, collapsed, decay, 1 - settings.sparsity if density is None else density)
     kept, total = (sum(layer[name] for layer in layers) for name in ("kept", "total"))
     on_path = sum(layer["on_path"] for layer in layers)
     uses = [use for _, _, use in LAYERS]
@@ -183,21 +188,58 @@ def paper(folder, *, sparsities=(0.98, 0.99, 0.995), seeds=10, methods=tuple(TRU
     return folder
 
 
+def start_sparse(folder, *, seeds=3, sparsities=(0.95, 0.98), methods=("gmp", "rigl"), **choices):
+    """A folder of searches, from the dense network and inside a source mask, with made-up numbers."""
+    rng = random.Random(1)
+    folder = pathlib.Path(folder)
+    for seed in range(seeds):
+        for source in ({}, SOURCE):
+            for method in methods:
+                for sparsity in sparsities:
+                    write(
+                        folder / f"{method}-{sparsity}-{len(source)}-{seed}",
+                        round(0.96 + rng.gauss(0, 0.005), 4),
+                        method=method,
+                        sparsity=sparsity,
+                        seed=seed,
+                        result={"training_cost": (6.0 if source else 9.0) + rng.random()},
+                        search_options={"frequency": 20},
+                        **source,
+                        **choices,
+                    )
+            found = 0.06 + 0.01 * rng.random()
+            write(
+                folder / f"str-{len(source)}-{seed}",
+                round(0.955 + rng.gauss(0, 0.005), 4),
+                method="str",
+                sparsity=0.7 if source else 0.0,
+                density=found,
+                seed=seed,
+                result={"training_cost": 12.0},
+                **source,
+                **choices,
+            )
+    return folder
+
+
 def _dense(settings):
     return round((0.984 + random.Random(settings.seed).gauss(0, 0.004)) * 360) / 360
 
 
-def _layers(settings, collapsed, decay):
+def _layers(settings, collapsed, decay, density):
     shapes = [(name, list(shape)) for name, shape, _ in LAYERS]
     sizes = [_size(shape) for _, shape in shapes]
     weights = [
         0.0 if name in collapsed else size * (1 + position) ** -(4 * decay)
         for position, ((name, _), size) in enumerate(zip(shapes, sizes, strict=True))
     ]
-    budget = round(sum(sizes) * (1 - settings.sparsity))
+    budget = round(sum(sizes) * density)
     kept = [
         min(size, round(budget * weight / sum(weights))) for size, weight in zip(sizes, weights, strict=True)
     ]
+    # What full layers cannot hold goes to the others.
+    for position, (size, weight) in enumerate(zip(sizes, weights, strict=True)):
+        kept[position] += min(size - kept[position], max(0, budget - sum(kept))) if weight else 0
     if not METHODS[settings.method].prunes:
         kept = sizes
     return [

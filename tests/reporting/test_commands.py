@@ -23,8 +23,18 @@ FLAGS = {
     "lt": ["--classifier_keep=ranked", "--rounds=2", "--optimizer=adamw", "--schedule=cosine"],
     "grasp": ["--score_options=temperature=1,halves=false", "--noaugment_scoring", "--min_keep=2"],
     "weight_rewinding": ["--rewind_epoch=1", "--milestones=0.4,2", "--validation_fraction=0.2"],
-    "dense": ["--width=0.5"],
-}
+    "dense": ["--width=0.5", "--label_smoothing=0.1", "--jit_compile", "--mixed_precision=bfloat16"],
+    "er": ["--sparsity=0.9", "--source_density=0.3333333333333333"],
+    "gmp": ["--sparsity=0.9", "--search_options=frequency=20,until=0.5", "--source_density=0.5"],
+    "str": ["--search_options=initial_value=-5.5,decay=null", "--source_density=0.3"],
+    "rigl": [
+        "--source_density=0.3", "--source_ratios=1,0.3333333333333333,0.5", "--source_sampling=bernoulli",
+        "--source_preserve_flow", "--free_growth", "--search_options=drop_schedule=constant,frequency=7",
+    ],
+    "set": ["--search_options=drop_schedule=cosine,drop_fraction=1e-05", "--ratios=balanced"],
+    "granet": ["--source_density=1", "--source_ratios=pyramidal", "--label_smoothing=0.05"],
+    "edge_popup": ["--search_options=weights=kaiming_normal,start=null,scale_by_density=true"],
+}  # fmt: skip
 
 
 def words(found):
@@ -54,6 +64,14 @@ def test_a_real_runs_command_parses_to_its_identity(tmp_path):
     run(tmp_path / "run", "--method=snip", "--sparsity=0.9", "--samples_per_class=3", "--seed=2")
     (found,) = load([tmp_path / "run"])
     assert configure(*words(found))[0].identity == json.loads((tmp_path / "run" / "config.json").read_text())
+
+
+@pytest.mark.parametrize("source", [[], ["--source_density=0.3"]])
+def test_of_a_method_without_a_target_no_sparsity_is_said(source):
+    found = configured("--method=str", "--search_options=decay=0.001", *source)
+    assert not any(word.startswith("--sparsity") for word in words(found))
+    assert "--search_options=decay=0.001" in words(found)
+    assert configure(*words(found))[0].identity == found.typed.identity
 
 
 def test_a_ticket_and_a_check_are_named(tmp_path):

@@ -22,9 +22,20 @@ def experiment(tmp_path_factory):
     return found
 
 
-def test_every_panel_is_a_picture_of_its_own_in_the_pages_colours(experiment):
-    for make in (figures.bars, figures.curves, figures.ratios):
-        figure = make(experiment, "name")
+@pytest.fixture(scope="module")
+def searches(tmp_path_factory):
+    """Searches with and without a target, from the dense network and inside a source, at two sparsities."""
+    folder = synthetic.start_sparse(tmp_path_factory.mktemp("searches") / "runs", seeds=2)
+    (found,) = experiments(load([folder]))
+    return found
+
+
+def test_every_panel_is_a_picture_of_its_own_in_the_pages_colours(experiment, searches):
+    for make, shown in (
+        *((make, experiment) for make in (figures.bars, figures.curves, figures.ratios)),
+        (figures.densities, searches),
+    ):
+        figure = make(shown, "name")
         ids = [x for panel in figure.panels for x in re.findall(r' id="([^"]+)"', panel.svg)]
         assert len(ids) == len(set(ids))
         for panel in figure.panels:
@@ -74,6 +85,37 @@ def test_parts_that_have_nothing_to_show_are_left_out(tmp_path):
     assert figures.bars(found, "name") is None  # no check
     assert figures.curves(found, "name") is None  # one sparsity, unknown multiply-adds
     assert len(figures.ratios(found, "name").panels) == 1
+
+
+def test_methods_without_a_target_are_points_at_the_density_that_they_reached(searches, monkeypatch):
+    drawn = {}
+
+    def line(axes, sample, places, cells, across=None):
+        drawn[sample.label] = (sample.line, places, len(cells), across)
+
+    monkeypatch.setattr(figures, "_line", line)
+    figure = figures.densities(searches, "name")
+    style, places, points, across = drawn["gmp, source 0.3 balanced"]
+    assert style == "-"
+    assert (places, across) == (pytest.approx([0.05, 0.02], rel=1e-3), [0, 0])
+    for label in ("str", "str, source 0.3 balanced"):
+        style, places, points, across = drawn[label]
+        assert style is None and points == 1
+        assert 0.06 < places[0] < 0.07 and 0 < across[0] < 0.01
+    assert "Methods without a target are points." in figure.caption
+    assert [label for label, _ in figure.legend] == list(drawn)
+
+
+def test_reports_of_tickets_at_their_sparsity_get_no_figure_of_true_densities(experiment):
+    assert figures.densities(experiment, "name") is None
+
+
+def test_one_density_has_an_axis_with_a_tick(tmp_path):
+    for seed in range(2):
+        write(tmp_path / f"{seed}", 0.9 + seed / 50, method="str", density=0.0367, seed=seed)
+    (found,) = experiments(load([tmp_path]))
+    for panel in figures.densities(found, "name").panels:
+        assert re.search(r">[25] %<", panel.svg)
 
 
 def test_names_are_texts_in_figures_too(tmp_path):

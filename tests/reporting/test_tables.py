@@ -5,7 +5,7 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
 from tf_tickets.reporting import tables
-from tf_tickets.results import experiments, load, verdicts
+from tf_tickets.results import experiments, load, starts, verdicts
 
 
 def experiment(folder):
@@ -78,6 +78,8 @@ def test_there_is_no_table_of_what_is_not_there(tmp_path):
     assert tables.verdicts(found, [], margin=0.01) is None
     assert tables.answers(found, []) is None
     assert tables.keep_ratios(found) == []
+    assert tables.densities(found) is None
+    assert tables.starts(found, []) is None
     assert rows(tables.accuracies(found, alpha=0.05)) == {"dense (0 %)": ["97.00"]}
 
 
@@ -114,6 +116,94 @@ def test_the_budget_counts_every_training(tmp_path, method, options, epochs, den
     write(tmp_path / "run", method=method, **options)
     ((_, *cells),) = [row.cells for row in tables.budget(experiment(tmp_path)).rows]
     assert [cell.text for cell in cells[:2]] == [epochs, dense]
+
+
+def test_the_budget_says_what_training_cost_where_that_is_known(tmp_path):
+    write(tmp_path / "old", method="snip")
+    assert "training cost" not in tables.budget(experiment(tmp_path)).head
+    for number, cost in enumerate((8.0, 9.5)):
+        write(tmp_path / f"{number}", method="gmp", seed=number, result={"training_cost": cost})
+    write(tmp_path / "rigl", method="rigl", result={"training_cost": 0.6})
+    table = tables.budget(experiment(tmp_path))
+    assert table.head[-1] == "training cost"
+    assert {name: cells[-1] for name, cells in rows(table).items()} == {
+        "snip": "–",
+        "gmp": "8.00–9.50",
+        "rigl": "0.60",
+    }
+
+
+def test_true_densities_are_those_that_were_reached(tmp_path):
+    for seed, density in enumerate((0.06, 0.10)):
+        write(tmp_path / f"str{seed}", 0.9 + seed / 50, method="str", seed=seed, density=density)
+        write(tmp_path / f"gmp{seed}", 0.95, method="gmp", seed=seed, result={"training_cost": 7.0})
+    write(tmp_path / "dense", method="dense")
+    table = tables.densities(experiment(tmp_path))
+    assert table.head[1:3] == ("sparsity asked for", "density")
+    found = rows(table)
+    assert list(found) == ["gmp", "str"]
+    assert [found["gmp"][number] for number in (0, 1, 3, 4, 5)] == [
+        "98 %",
+        "2.00",
+        "95.00 ± 0.00",
+        "2",
+        "7.00",
+    ]
+    assert [found["str"][number] for number in (0, 1, 3, 4, 5)] == [
+        "no target", "8.00", "91.00 ± 1.41", "2", "–",
+    ]  # fmt: skip
+    densities = [row.cells[2] for row in table.rows]
+    assert [cell.detail for cell in densities] == ["", "± 2.83"]
+
+
+def test_a_method_without_a_target_is_in_no_column_of_a_sparsity(tmp_path):
+    write(tmp_path / "str", 0.99, method="str", sparsity=0.7, density=0.05, **synthetic.SOURCE)
+    write(tmp_path / "gmp", 0.9, method="gmp", sparsity=0.7)
+    found = experiment(tmp_path)
+    table = tables.accuracies(found, alpha=0.05)
+    assert table.head == ("method", "70 %", "no target")
+    assert rows(table) == {"gmp": ["90.00", "–"], "str, source 0.3 balanced": ["–", "99.00"]}
+    assert rows(tables.compute(found))["str, source 0.3 balanced"][:2] == ["no target", "5.00"]
+    assert [folded.summary for folded in tables.keep_ratios(found)] == [
+        "Keep-ratios at 70 %, in numbers",
+        "Keep-ratios without a target, in numbers",
+    ]
+
+
+def test_starting_sparse_is_paired_over_the_seeds_of_both(tmp_path):
+    for seed in range(5):
+        cost = {"training_cost": 10.0}
+        write(tmp_path / f"dense{seed}", 0.9 + seed / 100, method="rigl", seed=seed, result=cost)
+    for seed, gain in ((1, 0.01), (2, 0.02), (3, 0.03), (7, 0.5)):
+        cost = {"training_cost": 4.0 if seed < 7 else 0.0}
+        write(
+            tmp_path / f"inside{seed}", 0.9 + seed / 100 + gain, method="rigl", seed=seed, result=cost,
+            **synthetic.SOURCE,
+        )  # fmt: skip
+    found = experiment(tmp_path)
+    (row,) = tables.starts(found, starts(found)).rows
+    # 2 ± 4.303 * 1 / sqrt(3) points; seed 7 has no partner.
+    assert [(cell.text, cell.detail) for cell in row.cells] == [
+        ("rigl, source 0.3 balanced", ""),
+        ("98 %", ""),
+        ("92.00 ± 1.00", ""),
+        ("94.00 ± 2.00", ""),
+        ("+2.00", "[−0.48, +4.48]"),
+        ("3", ""),
+        ("10.00", ""),
+        ("4.00", ""),
+        ("60.0", ""),
+    ]
+
+
+def test_starting_sparse_says_what_it_does_not_know(tmp_path):
+    write(tmp_path / "dense", 0.95, method="rigl", density=0.02)
+    write(tmp_path / "inside", 0.94, method="rigl", density=0.03, **synthetic.SOURCE)
+    found = experiment(tmp_path)
+    row, note = tables.starts(found, starts(found)).rows
+    assert [cell.text for cell in row.cells[4:]] == ["−1.00", "1", "–", "–", "–"]
+    assert row.cells[4].detail == "(1 of at least 3 seeds)"
+    assert note.kind == "note" and "2.00 % from dense and 3.00 % inside" in note.cells[0].text
 
 
 def test_keep_ratios_are_means_of_every_layer(tmp_path):

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tf_tickets.config import DECIDE_NOTHING, SETTING, Config
-from tf_tickets.methods import METHODS
+from tf_tickets.config import DECIDE_NOTHING, SETTING, SOURCE, Config
+from tf_tickets.methods import METHODS, Method
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.wording import plural
 
@@ -45,29 +45,76 @@ class Contender:
         """
         other = {*SETTING, *DECIDE_NOTHING, "seed", "method", "sparsity", "sanity_check"}
         # Nothing decides the ticket of the dense network: it is everything.
-        options = {} if config["method"] == DENSE else {x: y for x, y in config.items() if x not in other}
+        options = {x: y for x, y in config.items() if x not in other} if _prunes(config["method"]) else {}
+        if "search_options" in options:
+            options["search_options"] = _unusual(config["method"], options["search_options"])
         differs = tuple(name for name, value in options.items() if name in own and value != own[name])
         return cls(config["method"], frozen(options), differs)
+
+    @property
+    def row(self) -> Method | None:
+        """The method's row; None for a method that is not of the table."""
+        return METHODS.get(self.method)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether it removes weights: all but the dense network do."""
+        return _prunes(self.method)
+
+    @property
+    def aims(self) -> bool:
+        """Whether its sparsity is one that is asked for; otherwise it is only found."""
+        return asks_for_sparsity(self.method)
+
+    @property
+    def in_source(self) -> bool:
+        """Whether it starts inside a random source mask."""
+        return dict(self.options).get("source_density") is not None
+
+    @property
+    def search_options(self) -> Frozen:
+        """Options of the search that are not its defaults."""
+        return dict(self.options).get("search_options", ())
+
+    @property
+    def but_for_source(self) -> tuple[str, Frozen]:
+        """What it shares with the same method that starts from the dense network, or in another source."""
+        return self.method, tuple(
+            (name, value) for name, value in self.options if name not in (*SOURCE, "free_growth")
+        )
 
     @property
     def label(self) -> str:
         """Short, for people: the method, and what differs from its row. See `labels` for several."""
         return self.labelled(self.differs)
 
-    def labelled(self, names: Iterable[str]) -> str:
-        """The method with the options of these names."""
+    def labelled(self, names: Iterable[str], understood: Frozen = ()) -> str:
+        """The method, its source, and the options of these names.
+
+        Args:
+            names: of options.
+            understood: options of the search that need not be said.
+        """
         options = dict(self.options)
-        return ", ".join(
-            [self.method, *(f"{SHORT.get(name, name)}={shown(name, options[name])}" for name in names)]
-        )
+        parts = [self.method, *_source(options)]
+        for name in names:
+            if name == "search_options":
+                said = [option for option in self.search_options if option not in understood]
+                parts += [f"{option}={shown('', value)}" for option, value in said]
+            elif name not in SOURCE:
+                parts.append(f"{SHORT.get(name, name)}={shown(name, options[name])}")
+        return ", ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """What is averaged over seeds: a contender at a sparsity, attacked by a check or by none."""
+    """What is averaged over seeds: a contender at a sparsity, attacked by a check or by none.
+
+    The sparsity is the one asked for, and None where the method has none.
+    """
 
     contender: Contender
-    sparsity: float
+    sparsity: float | None
     check: str | None
 
     @property
@@ -82,7 +129,8 @@ class Arm:
 
     def __str__(self) -> str:
         attacked = f", {self.check}" if self.check else ""
-        return f"{self.label} at {100 * self.sparsity:.6g} %{attacked}"
+        at = "" if self.sparsity is None else f" at {100 * self.sparsity:.6g} %"
+        return f"{self.label}{at}{attacked}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +168,12 @@ class Setting:
         return fields
 
 
+def asks_for_sparsity(method: str) -> bool:
+    """Whether a method's sparsity is one that is asked for; the dense network's is 0."""
+    row = METHODS.get(method)
+    return row is None or row.aims or not row.prunes
+
+
 def own_options(config: Config, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The options that the method has unless it is told otherwise; what cannot be known is left out.
 
@@ -144,16 +198,28 @@ def own_options(config: Config, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def labels(contenders: Iterable[Contender]) -> dict[Contender, str]:
-    """Labels of which no two are alike: where the short ones are, what differs among them is added."""
+    """Labels of which no two are alike: where the short ones are, what differs among them is added.
+
+    Options of a search are left out where all contenders of the method have them.
+    """
     found: dict[Contender, str] = {}
-    for label, alike in grouped(dict.fromkeys(contenders), lambda contender: contender.label).items():
+    contenders = list(dict.fromkeys(contenders))
+    understood = {
+        method: tuple(set.intersection(*(set(contender.search_options) for contender in same)))
+        for method, same in grouped(contenders, lambda contender: contender.method).items()
+    }
+
+    def labelled(contender: Contender, names: Iterable[str]) -> str:
+        return contender.labelled(names, understood[contender.method])
+
+    for label, alike in grouped(contenders, lambda contender: labelled(contender, contender.differs)).items():
         if len(alike) == 1:
             found[alike[0]] = label
             continue
         names = sorted({name for contender in alike for name, _ in contender.options})
         differing = [name for name in names if len({dict(x.options).get(name) for x in alike}) > 1]
         longer = {
-            x: x.labelled(dict.fromkeys((*x.differs, *(n for n in differing if n in dict(x.options)))))
+            x: labelled(x, dict.fromkeys((*x.differs, *(n for n in differing if n in dict(x.options)))))
             for x in alike
         }
         for text, same in grouped(alike, longer.__getitem__).items():
@@ -197,7 +263,7 @@ def shown(name: str, value: Any) -> str:
     """An option's value, short."""
     if name in HASHES and isinstance(value, str):
         return value[:6]
-    if name in ("score_options", "search_options"):
+    if name == "score_options":
         return " ".join(f"{key}:{shown('', inner)}" for key, inner in value) or "none"
     if isinstance(value, tuple):
         texts = [shown("", x) for x in value]
@@ -218,6 +284,30 @@ def grouped(values: Iterable[Value], key: Callable[[Value], Hashable]) -> dict[A
     for value in values:
         found.setdefault(key(value), []).append(value)
     return found
+
+
+def _prunes(method: str) -> bool:
+    row = METHODS.get(method)
+    return row is None or row.prunes
+
+
+def _source(options: Mapping[str, Any]) -> list[str]:
+    """The source mask in words; nothing where there is none."""
+    if options.get("source_density") is None:
+        return []
+    words = ["source", *(shown("", options[name]) for name in ("source_density", "source_ratios"))]
+    if options["source_sampling"] != "exact":
+        words.append(options["source_sampling"])
+    if options["source_preserve_flow"]:
+        words.append("with flow preserved")
+    return [" ".join(words)]
+
+
+def _unusual(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the method's search that are not its defaults."""
+    row = METHODS.get(method)
+    usual = row.searches.options if row is not None and row.searches is not None else {}
+    return {name: value for name, value in given.items() if name not in usual or value != usual[name]}
 
 
 def _hashable(value: Any) -> Any:

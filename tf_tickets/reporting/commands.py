@@ -40,6 +40,8 @@ OPTIONS = {
     "source_preserve_flow": "source_preserve_flow",
     "free_growth": "free_growth",
     "search_options": "search_options",
+    "mixed_precision": "mixed_precision",
+    "jit_compile": "jit_compile",
     "validation_fraction": "validation_fraction",
     "image_size": "image_size",
     "data_dir": "data_dir",

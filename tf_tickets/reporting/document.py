@@ -217,9 +217,9 @@ def percent(fraction: float | None, decimals: int = 2) -> str:
     return NONE if fraction is None else f"{100 * fraction:.{decimals}f}"
 
 
-def sparsity(fraction: float) -> str:
+def sparsity(fraction: float | None) -> str:
     """As it was asked for: `98 %`, `99.5 %`."""
-    return f"{100 * fraction:.6g} %"
+    return "no target" if fraction is None else f"{100 * fraction:.6g} %"
 
 
 def significant(fraction: float) -> str:

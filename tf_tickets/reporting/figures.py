@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tf_tickets.reporting.document import Figure, Panel, printable, sparsity
 from tf_tickets.reporting.palette import COLOURS, FONTS, check_colour, method_style, shades
 from tf_tickets.reporting.tables import layer_ratios
-from tf_tickets.results import DENSE, Arm, Contender, Experiment
+from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,6 +87,10 @@ class Sample:
         }
 
 
+# How it is drawn, places across, accuracies of the seeds at each, and standard deviations across.
+Line = tuple[Sample, Sequence[float], Sequence[Sequence[float]], "Sequence[float] | None"]
+
+
 def bars(experiment: Experiment, name: str) -> Figure | None:
     """Tickets and their checks by sparsity, one panel a method, as the paper's Figure 3."""
     contenders = [x for x in experiment.contenders if experiment.checks(x)]
@@ -122,7 +126,7 @@ def bars(experiment: Experiment, name: str) -> Figure | None:
     if any((_mean(values) or 0.0) < limits[0] for values in cells):
         start += " A number with an arrow is an accuracy that lies below them."
     crowded = len(experiment.sparsities) * len(series) > 16
-    return _figure(
+    return compose(
         name,
         "Tickets and their checks: test accuracy in per cent, mean and standard deviation over seeds. "
         + start,
@@ -135,23 +139,20 @@ def bars(experiment: Experiment, name: str) -> Figure | None:
 def curves(experiment: Experiment, name: str) -> Figure | None:
     """Accuracy against sparsity, and against the multiply-adds that are left."""
     samples, lines, by_macs = [], [], []
-    for position, contender in enumerate(experiment.contenders):
-        found = [
-            (share, runs)
-            for share in experiment.sparsities
-            if (runs := experiment.arms.get(Arm(contender, share, None)))
-        ]
+    every: list[Sequence[float]] = []
+    for contender, sample in _styles(experiment).items():
+        found = _arms(experiment, contender)
         if not found:
             continue
-        sample = Sample(experiment.names[contender], *method_style(position))
         samples.append(sample)
-        cells = [[run.accuracy for run in runs.values()] for _, runs in found]
-        lines.append((sample, [1 - share for share, _ in found], cells))
-        macs = [_macs_left(runs.values()) for _, runs in found]
+        cells = [_accuracies(runs) for _, runs in found]
+        every += cells
+        if contender.aims:
+            lines.append((sample, [1 - share for share, _ in found if share is not None], cells))
+        macs = [_macs_left(runs) for _, runs in found]
         known = [(x, cell) for x, cell in zip(macs, cells, strict=True) if x]
         by_macs.append((sample, [x for x, _ in known], [cell for _, cell in known]))
     dense = _mean(experiment.dense.values())
-    every = [cell for _, _, cells in lines for cell in cells]
     if not every:
         return None
     whole, near = _limits(every, dense), _limits(_near_the_best(every), dense)
@@ -171,14 +172,14 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
         panels.append(
             (
                 f"accuracy against multiply-adds kept{_from(of_macs)}",
-                lambda axes: _draw_by_macs(axes, by_macs, dense, of_macs),
+                lambda axes: _draw_by_share(axes, [(*line, None) for line in by_macs], dense, of_macs),
             )
         )
     if not panels:
         return None
     if dense is not None:
         samples.append(Sample(DENSE, MUTED, line=":"))
-    return _figure(
+    return compose(
         name,
         "Test accuracy in per cent, mean and standard deviation over seeds; horizontal axes are logarithmic. "
         "Lines over sparsity are drawn a little beside each other, so that none hides another."
@@ -189,15 +190,47 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
     )
 
 
+def densities(experiment: Experiment, name: str) -> Figure | None:
+    """Accuracy against the density that was reached; methods without a target are points."""
+    if not experiment.is_about_density:
+        return None
+    samples: list[Sample] = []
+    lines: list[Line] = []
+    for contender, sample in _styles(experiment).items():
+        found = [runs for _, runs in _arms(experiment, contender) if _density(runs) > 0]
+        if not found:
+            continue
+        samples.append(sample)
+        spreads = [statistics.stdev(x) if len(x) > 1 else 0.0 for x in map(_densities, found)]
+        lines.append((sample, [_density(runs) for runs in found], list(map(_accuracies, found)), spreads))
+    if not lines:
+        return None
+    dense = _mean(experiment.dense.values())
+    every = [cell for _, _, cells, _ in lines for cell in cells]
+    limits = list(dict.fromkeys((_limits(every, dense), _limits(_near_the_best(every), dense))))
+
+    def draw(limits: tuple[float, float]) -> Callable[[Axes], None]:
+        return lambda axes: _draw_by_share(axes, lines, dense, limits)
+
+    if dense is not None:
+        samples.append(Sample(DENSE, MUTED, line=":"))
+    return compose(
+        name,
+        "Test accuracy in per cent against the density of the final ticket (logarithmic), means and standard "
+        "deviations over seeds of both."
+        + (" Methods without a target are points." if None in experiment.targets else "")
+        + ("" if len(limits) == 1 else f" Means below {limits[1][0]:g} % are in the first panel only."),
+        [(f"accuracy against true density{_from(ends)}", draw(ends)) for ends in limits],
+        samples,
+        size=(440, 310),
+    )
+
+
 def ratios(experiment: Experiment, name: str) -> Figure | None:
     """Keep-ratios of each layer, one panel a method, one line a sparsity."""
-    shares = experiment.sparsities
+    shares = experiment.targets
     found = {
-        contender: {
-            share: list(layer_ratios(runs.values()).values())
-            for share in shares
-            if (runs := experiment.arms.get(Arm(contender, share, None)))
-        }
+        contender: {share: list(layer_ratios(runs).values()) for share, runs in _arms(experiment, contender)}
         for contender in experiment.contenders
     }
     found = {contender: by_share for contender, by_share in found.items() if by_share}
@@ -211,10 +244,10 @@ def ratios(experiment: Experiment, name: str) -> Figure | None:
     ]
     styles = dict(zip(shares, samples, strict=True))
 
-    def draw(by_share: Mapping[float, list[float]]) -> Callable[[Axes], None]:
+    def draw(by_share: Mapping[float | None, list[float]]) -> Callable[[Axes], None]:
         return lambda axes: _draw_ratios(axes, by_share, styles, floor)
 
-    return _figure(
+    return compose(
         name,
         "Keep-ratio of each layer in per cent (logarithmic), layers in the order in which data meets them, "
         "means over seeds. A cross at the bottom: nothing of the layer is kept.",
@@ -260,15 +293,17 @@ def _draw_by_sparsity(axes, lines, kept, dense, limits) -> None:
     _finish(axes, dense, limits)
 
 
-def _draw_by_macs(axes, lines, dense, limits) -> None:
+def _draw_by_share(axes, lines: Sequence[Line], dense, limits) -> None:
+    """Over a fraction of the network: of its weights, or of its multiply-adds."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_xscale("log")
-    for sample, places, cells in lines:
-        _line(axes, sample, places, cells)
-    places = [x for _, xs, _ in lines for x in xs]
-    axes.set_xlim(min(places) / 1.25, max(places) * 1.25)
-    decades = math.log10(max(places) / min(places))
+    for sample, places, cells, spreads in lines:
+        _line(axes, sample, places, cells, spreads)
+    every = [x for _, xs, _, _ in lines for x in xs]
+    decades = math.log10(max(every) / min(every))
+    beside = max(1.25, math.sqrt(3 / 10**decades))  # so that some tick is in sight
+    axes.set_xlim(min(every) / beside, max(every) * beside)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
@@ -294,10 +329,49 @@ def _draw_ratios(axes, by_share, styles, floor) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
-def _line(axes, sample: Sample, places: Sequence[float], cells: Sequence[Sequence[float]]) -> None:
+def _line(
+    axes,
+    sample: Sample,
+    places: Sequence[float],
+    cells: Sequence[Sequence[float]],
+    across: Sequence[float] | None = None,
+) -> None:
     means = [_mean(cell) for cell in cells]
     spreads = [_spread(cell) or 0.0 for cell in cells]
-    axes.errorbar(places, means, spreads, elinewidth=0.9, capsize=0, **sample.options)
+    axes.errorbar(places, means, spreads, across, elinewidth=0.9, capsize=0, **sample.options)
+
+
+def _styles(experiment: Experiment) -> dict[Contender, Sample]:
+    """How each contender is drawn in every figure: those without a target as points."""
+    samples = {
+        contender: Sample(experiment.names[contender], *method_style(position))
+        for position, contender in enumerate(experiment.contenders)
+    }
+    return {
+        contender: sample if contender.aims else dataclasses.replace(sample, line=None)
+        for contender, sample in samples.items()
+    }
+
+
+def _arms(experiment: Experiment, contender: Contender) -> list[tuple[float | None, list[Run]]]:
+    """Sparsity asked for, ascending, and the runs without a check."""
+    return [
+        (share, list(runs.values()))
+        for share in experiment.targets
+        if (runs := experiment.arms.get(Arm(contender, share, None)))
+    ]
+
+
+def _accuracies(runs: Sequence[Run]) -> list[float]:
+    return [run.accuracy for run in runs]
+
+
+def _densities(runs: Sequence[Run]) -> list[float]:
+    return [run.density for run in runs]
+
+
+def _density(runs: Sequence[Run]) -> float:
+    return statistics.fmean(_densities(runs))
 
 
 def _finish(axes, dense: float | None, limits: tuple[float, float]) -> None:
@@ -370,13 +444,22 @@ def _macs_left(runs) -> float | None:
     return statistics.fmean(shares) if shares else None
 
 
-def _figure(
+def compose(
     name: str,
     caption: str,
     panels: Sequence[tuple[str, Callable[[Axes], None]]],
     samples: Sequence[Sample],
     size: tuple[int, int],
 ) -> Figure:
+    """A figure of panels in the report's style.
+
+    Args:
+        name: of the file.
+        caption: a sentence or more.
+        panels: title of each, and a function that draws it into axes.
+        samples: of the legend.
+        size: of a panel, width and height in pixels.
+    """
     panels = [(printable(title), draw) for title, draw in panels]
     samples = [dataclasses.replace(sample, label=printable(sample.label)) for sample in samples]
     with _style():

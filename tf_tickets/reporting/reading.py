@@ -207,6 +207,8 @@ _COUNT: _Rule = (_is_count, "a whole number, 0 or more")
 _POSITIVE: _Rule = (lambda x: _is_count(x) and x > 0, "a whole number, 1 or more")
 _FRACTION: _Rule = (lambda x: _is_number(x) and 0 <= x <= 1, "a number in [0, 1]")
 _SPARSITY: _Rule = (lambda x: _is_number(x) and 0 <= x < 1, "a number in [0, 1)")
+_DENSITY: _Rule = (lambda x: _is_number(x) and 0 < x <= 1, "a number in (0, 1]")
+_COST: _Rule = (lambda x: _is_number(x) and 0 <= x < 1e12, "a number, 0 or more")
 _DICT: _Rule = (lambda x: isinstance(x, dict), "a mapping")
 _RATIOS: _Rule = (
     lambda x: isinstance(x, str) or (isinstance(x, (list, tuple)) and all(map(_is_number, x))),
@@ -230,6 +232,8 @@ _RESULT: dict[str, tuple[bool, _Rule]] = {
     "validation_accuracy": (False, _FRACTION),
     "dense_test_accuracy": (False, _FRACTION),
     "pretraining_test_accuracy": (False, _FRACTION),
+    "source_test_accuracy": (False, _FRACTION),
+    "training_cost": (False, _COST),
     "chance_accuracy": (False, _FRACTION),
     "effective_sparsity": (False, _FRACTION),
     "macs": (False, _COUNT),
@@ -285,4 +289,12 @@ _CONFIG: dict[str, tuple[bool, _Rule]] = {
     "ticket": (False, _TEXT),
     "ticket_sha256": (False, _TEXT),
     "sanity_check": (False, _TEXT),
+    "mixed_precision": (False, _TEXT),
+    "jit_compile": (True, _BOOL),
+    "source_density": (False, _DENSITY),
+    "source_ratios": (False, _RATIOS),
+    "source_sampling": (True, _TEXT),
+    "source_preserve_flow": (True, _BOOL),
+    "free_growth": (True, _BOOL),
+    "search_options": (True, _DICT),
 }

@@ -32,6 +32,7 @@ from tf_tickets.results import (
     baselines,
     control_label,
     experiments,
+    starts,
     verdicts,
 )
 from tf_tickets.sanity.checks import CHECKS
@@ -83,9 +84,14 @@ def _section(experiment: Experiment, number: int, margin: float, alpha: float) -
     parts = [
         _verdicts(experiment, margin, alpha),
         _part("Accuracy", [tables.accuracies(experiment, alpha=alpha)]),
+        _starts(experiment, margin, alpha),
         _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
         _part(
             "Accuracy against sparsity and multiply-adds", [figures.curves(experiment, f"{prefix}-sparsity")]
+        ),
+        _part(
+            "Accuracy against true density",
+            [figures.densities(experiment, f"{prefix}-density"), tables.densities(experiment)],
         ),
         _part(
             "Keep-ratios of the layers",
@@ -133,6 +139,25 @@ def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | Non
             *_answers(experiment, beside, margin, baselines=True),
         ),
     )
+
+
+def _starts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
+    """Methods inside a random source mask, beside themselves from the dense network."""
+    table = tables.starts(experiment, starts(experiment, margin=margin, alpha=alpha))
+    if table is None:
+        return None
+    texts = [
+        "Each method ran from the dense network and inside a random mask that was drawn once, to the same "
+        f"sparsity. Intervals of the paired differences over seeds are of {100 * (1 - alpha):g} %, each for "
+        "itself: they are not widened for the number of rows. One that holds 0 shows neither a difference "
+        "nor that there is none; how large it may be is what the ends say."
+    ]
+    if not all(contender.aims for contender in experiment.contenders):
+        texts.append(
+            "Methods without a target end at densities of their own, and are not in this table: see the "
+            "accuracy against true density."
+        )
+    return Part("Starting sparse", tuple(texts), (), (table,))
 
 
 def _answers(
@@ -201,10 +226,12 @@ def _training(setting: Setting) -> str:
     }.get(setting["schedule"], setting["schedule"])
     warmup = f", {setting['warmup_epochs']} epochs of warm-up" if setting["warmup_epochs"] else ""
     augmented = ", augmented" if setting["augment"] else ""
+    smoothing = setting["label_smoothing"]
+    smoothed = f", labels smoothed by {smoothing:g}" if smoothing else ""
     return (
         f"{counted(setting['epochs'], 'epoch')}, batch {setting['batch_size']}, {setting['optimizer']}, "
         f"learning rate {setting['learning_rate']:g}, {schedule}{warmup}, "
-        f"weight decay {setting['weight_decay']:g}{augmented}"
+        f"weight decay {setting['weight_decay']:g}{smoothed}{augmented}"
     )
 
 

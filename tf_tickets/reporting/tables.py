@@ -23,9 +23,13 @@ from tf_tickets.reporting.document import (
     significant,
     sparsity,
 )
-from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run, Verdict, control_label
+from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run, Start, Verdict, control_label
 
 TOO_FEW = "too few seeds"
+COST = (
+    "Training cost: forward multiply-adds of all trainings behind a ticket, in epochs of the dense network, "
+    "pruned weights not counted; it is what sparse arithmetic would need, not a time."
+)
 # What an answer of the statistics is called where the twin is no attack, but a baseline.
 BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
 
@@ -96,7 +100,7 @@ def verdicts(
 
 def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
     """Methods x sparsities, as the paper's Tables 1 and 4."""
-    shares, contenders = experiment.sparsities, experiment.contenders
+    shares, contenders = experiment.targets, experiment.contenders
     if not contenders and not experiment.dense and not experiment.controls:
         return None
     columns = max(len(shares), 1)
@@ -118,6 +122,8 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
         f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
         "a single seed has no interval."
     )
+    if None in shares:
+        caption += " Methods without a target end at densities of their own; none of them is bold."
     return Table(caption, ("method", *(map(sparsity, shares) if shares else ("0 %",))), tuple(rows))
 
 
@@ -163,7 +169,7 @@ def compute(experiment: Experiment) -> Table | None:
         runs = list(by_seed.values())
         own = experiment.arms.get(Arm(arm.contender, arm.sparsity, None), {})
         collapsed = _collapsed(runs)
-        if arm.method == DENSE or (arm.check and collapsed in ("", _collapsed(list(own.values())))):
+        if not arm.contender.prunes or (arm.check and collapsed in ("", _collapsed(list(own.values())))):
             continue
         rows.append(
             Row(
@@ -194,14 +200,10 @@ def compute(experiment: Experiment) -> Table | None:
 def budget(experiment: Experiment) -> Table | None:
     """How long each method was trained."""
     rows = []
-    by_contender: dict[Contender, list[Run]] = {}
-    for arm, by_seed in experiment.arms.items():
-        if arm.check is None:
-            by_contender.setdefault(arm.contender, []).extend(by_seed.values())
-    entries = [(experiment.names[contender], runs) for contender, runs in by_contender.items()]
-    longer = [(control_label(epochs), list(runs.values())) for epochs, runs in experiment.controls.items()]
-    dense = [entry for entry in entries if entry[0] == DENSE]
-    for name, runs in [*dense, *longer, *(entry for entry in entries if entry[0] != DENSE)]:
+    entries = _trained(experiment)
+    costs = [_costs(runs) for _, runs in entries]
+    knows_costs = any(cost != NONE for cost in costs)
+    for (name, runs), cost in zip(entries, costs, strict=True):
         first = runs[0]
         epochs = first.epochs
         before = first.typed.recipe.epochs * first.typed.pretrains if first.row else None
@@ -213,23 +215,100 @@ def budget(experiment: Experiment) -> Table | None:
                     Cell(NONE if before is None else f"{before:,}"),
                     Cell(_seconds([run.train_seconds for run in runs])),
                     Cell(_seconds([(run.result.get("seconds") or {}).get("dense") for run in runs])),
+                    *([Cell(cost)] if knows_costs else []),
                 )
             )
         )
     if not rows:
         return None
-    return Table(
+    caption = (
         "Training budget of one ticket: epochs and seconds (means over runs) of dense training, rounds, "
-        "scoring and retraining. Runs of one seed share a dense training; here each is charged with it.",
-        ("method", "epochs in all", "dense epochs", "seconds in all", "dense seconds"),
+        "scoring and retraining. Runs of one seed share a dense training; here each is charged with it."
+    )
+    if any(contender.in_source for contender in experiment.contenders):
+        caption += " Inside a source, dense training is that of the whole source."
+    head: tuple[str, ...] = ("method", "epochs in all", "dense epochs", "seconds in all", "dense seconds")
+    if knows_costs:
+        caption += f" {COST} The least and the most over runs, where they differ."
+        head = (*head, "training cost")
+    return Table(caption, head, tuple(rows))
+
+
+def densities(experiment: Experiment) -> Table | None:
+    """One row a ticket: the density that it reached, and its accuracy there."""
+    if not experiment.is_about_density:
+        return None
+    rows: list[Row] = []
+    before = None
+    for arm, by_seed in experiment.arms.items():
+        if arm.check is not None or not arm.contender.prunes:
+            continue
+        runs = list(by_seed.values())
+        kept = [run.density for run in runs]
+        rows.append(
+            Row(
+                (
+                    Cell(experiment.names[arm.contender]),
+                    Cell(sparsity(arm.sparsity)),
+                    Cell(_mean(kept), _spread(kept)),
+                    Cell(_mean([run.effective_density for run in runs])),
+                    Cell(mean_and_spread([run.accuracy for run in runs])),
+                    Cell(str(len(runs))),
+                    Cell(_costs(runs)),
+                ),
+                "more" if arm.contender == before else "row",
+            )
+        )
+        before = arm.contender
+    return Table(
+        "Density is the fraction of the weights that the final ticket keeps; effective density counts only "
+        "weights on a path from an input to an output. Both in per cent, means over seeds (± standard "
+        f"deviation, where it is seen). Test accuracy in per cent, mean ± standard deviation. {COST}",
+        (
+            "method",
+            "sparsity asked for",
+            "density",
+            "effective density",
+            "accuracy",
+            "seeds",
+            "training cost",
+        ),
         tuple(rows),
+    )
+
+
+def starts(experiment: Experiment, found: Sequence[Start]) -> Table | None:
+    """One row a method inside a source and sparsity: what it lost or gained there, and what it saved."""
+    if not found:
+        return None
+    head = (
+        "inside a source",
+        "sparsity",
+        "from dense",
+        "inside",
+        "difference, points",
+        "seeds",
+        "cost from dense",
+        "cost inside",
+        "saved",
+    )
+    rows = [_start_row(experiment, start) for start in found]
+    rows += [note(text, len(head)) for start in found for text in _density_notes(experiment, start)]
+    return Table(
+        "Test accuracy in per cent, mean ± standard deviation over the seeds that both have. The difference "
+        "is the accuracy inside the source less that of the same method from the dense network, with its "
+        f"confidence interval. {COST} What is saved of it is in per cent.",
+        head,
+        tuple(rows),
+        align="lrrrlrrrr",
+        compact=True,
     )
 
 
 def keep_ratios(experiment: Experiment) -> list[Folded]:
     """Layers x methods, one table a sparsity."""
     found = []
-    for share in experiment.sparsities:
+    for share in experiment.targets:
         arms = {
             contender: runs
             for contender in experiment.contenders
@@ -250,12 +329,12 @@ def keep_ratios(experiment: Experiment) -> list[Folded]:
             for layer in layers
         )
         table = Table(
-            f"Weights kept of each layer at {sparsity(share)}, in per cent, means over seeds; layers in the "
+            f"Weights kept of each layer {_at(share)}, in per cent, means over seeds; layers in the "
             "order in which data meets them. The colour follows the logarithm.",
             ("layer", *(experiment.names[contender] for contender in ratios)),
             rows,
         )
-        found.append(Folded(f"Keep-ratios at {sparsity(share)}, in numbers", (table,)))
+        found.append(Folded(f"Keep-ratios {_at(share)}, in numbers", (table,)))
     return found
 
 
@@ -332,6 +411,61 @@ def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Contender, float], l
     return list(families.items())
 
 
+def _start_row(experiment: Experiment, start: Start) -> Row:
+    seeds, comparison = start.verdict.seeds, start.verdict.comparison
+    dense, inside = ([experiment.arms[arm][seed] for seed in seeds] for arm in (start.dense, start.inside))
+    before, after = (_known_mean([run.training_cost for run in runs]) for runs in (dense, inside))
+    if comparison is None:
+        detail = f"({start.verdict.reason})"
+    else:
+        detail = f"[{', '.join(map(points, comparison.interval))}]"
+    return Row(
+        (
+            Cell(experiment.names[start.inside.contender]),
+            Cell(sparsity(start.inside.sparsity)),
+            *(_accuracy_cell([run.accuracy for run in runs], detail="") for runs in (dense, inside)),
+            Cell(_paired(*({run.seed: run.accuracy for run in runs} for runs in (dense, inside))), detail),
+            Cell(str(len(seeds))),
+            Cell(_cost(before)),
+            Cell(_cost(after)),
+            Cell(NONE if not before or after is None else f"{100 * (1 - after / before):.1f}"),
+        )
+    )
+
+
+def _density_notes(experiment: Experiment, start: Start) -> list[str]:
+    """Says so where the two did not end at one density although one sparsity was asked of both."""
+    dense, inside = (
+        statistics.fmean(run.density for run in experiment.arms[arm].values())
+        for arm in (start.dense, start.inside)
+    )
+    if math.isclose(dense, inside, rel_tol=0.01):
+        return []
+    name = experiment.names[start.inside.contender]
+    return [
+        f"{name} at {sparsity(start.inside.sparsity)}: the densities reached differ, {significant(dense)} % "
+        f"from dense and {significant(inside)} % inside."
+    ]
+
+
+def _trained(experiment: Experiment) -> list[tuple[str, list[Run]]]:
+    """Name and runs of everything that was trained, dense networks first."""
+    by_contender: dict[Contender, list[Run]] = {}
+    for arm, by_seed in experiment.arms.items():
+        if arm.check is None:
+            by_contender.setdefault(arm.contender, []).extend(by_seed.values())
+    dense, pruned = (
+        [
+            (experiment.names[contender], runs)
+            for contender, runs in by_contender.items()
+            if contender.prunes == prunes
+        ]
+        for prunes in (False, True)
+    )
+    longer = [(control_label(epochs), list(runs.values())) for epochs, runs in experiment.controls.items()]
+    return [*dense, *longer, *pruned]
+
+
 def _dense_networks(experiment: Experiment) -> list[tuple[str, list[float]]]:
     found = [("dense (0 %)", list(experiment.dense.values()))] if experiment.dense else []
     for epochs, runs in experiment.controls.items():
@@ -339,8 +473,10 @@ def _dense_networks(experiment: Experiment) -> list[tuple[str, list[float]]]:
     return found
 
 
-def _threshold(experiment: Experiment, share: float, alpha: float) -> float:
+def _threshold(experiment: Experiment, share: float | None, alpha: float) -> float:
     """The lower end of the confidence interval of the best mean; infinite where it has none."""
+    if share is None:
+        return math.inf
     arms = [list(experiment.accuracies(contender, share).values()) for contender in experiment.contenders]
     best = max(filter(None, arms), key=statistics.fmean, default=[])
     if len(best) < 2:
@@ -392,6 +528,36 @@ def _mean(values: Sequence[float | None], exact: bool = False) -> str:
     if not known:
         return NONE
     return percent(statistics.fmean(known)) if exact else significant(statistics.fmean(known))
+
+
+def _at(share: float | None) -> str:
+    return "without a target" if share is None else f"at {sparsity(share)}"
+
+
+def _known_mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _spread(values: Sequence[float]) -> str:
+    """A standard deviation of fractions in per cent; nothing where it is below a hundredth of the mean."""
+    if len(values) < 2 or statistics.stdev(values) < 0.01 * statistics.fmean(values):
+        return ""
+    return f"± {significant(statistics.stdev(values))}"
+
+
+def _cost(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _costs(runs: Iterable[Run]) -> str:
+    """The training cost of runs, from the least to the most where they differ."""
+    known = [run.training_cost for run in runs if run.training_cost is not None]
+    if not known:
+        return NONE
+    return "–".join(dict.fromkeys((_cost(min(known)), _cost(max(known)))))
 
 
 def _share(run: Run, part: str, whole: str) -> float | None:
