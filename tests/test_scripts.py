@@ -286,7 +286,7 @@ def test_the_bench_times_scores_that_were_traced_before(benchmarks, monkeypatch)
 def test_the_bench_compares_contenders_that_take_turns(benchmarks):
     known = set(benchmarks("contenders").CONTENDERS)
     for comparison in benchmarks("comparisons").COMPARISONS.values():
-        named = {name for ratio in comparison.ratios for name in (ratio.of, ratio.over)}
+        named = {name for ratio in comparison.ratios for name in (*ratio.weights, ratio.over)}
         assert named <= set(comparison.contenders) <= known
 
 
@@ -294,7 +294,7 @@ def test_the_bench_says_what_it_can_measure():
     bench = ROOT / "scripts" / "benchmarks" / "main.py"
     asked = subprocess.run([sys.executable, bench, "--what=speed"], capture_output=True, text=True)
     assert asked.returncode == 1
-    assert "--what takes some of: training, loop, scoring, selection" in asked.stderr
+    assert "--what takes some of: training, loop, moving, scoring, selection" in asked.stderr
 
 
 def test_the_scores_in_pytorch_are_those_of_the_definition(benchmarks):

@@ -321,7 +321,8 @@ class DropAndGrow(MaskUpdates):
         if self.frequency >= self._end:
             raise ValueError(
                 f"{type(self).__name__}(frequency={self.frequency}) never moves a mask: the first update "
-                f"would be after step {self.frequency}, and they end before step {self._end}. Lower frequency=."
+                f"would be after step {self.frequency}, and they end before step {self._end}. Lower the "
+                "frequency."
             )
         if all(np.array_equal(a, m) for a, m in zip(self._allowed, self._masks, strict=True)):
             raise ValueError(
