@@ -1,7 +1,8 @@
 """Pruning for Keras 3, and the checks that pruning research owes itself. Import as `tt`."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tf_tickets.late_names import late_names
 
 if TYPE_CHECKING:
     from tf_tickets import callbacks, data, layers, models, pruning, sanity, sparse_training, theory, training
@@ -12,25 +13,25 @@ if TYPE_CHECKING:
     from tf_tickets.pruning import Ticket, keep_counts, prune, score
 
 # Public name -> module that holds it; None is a module itself. TensorFlow is loaded at first use.
-_PUBLIC = {
-    "METHODS": "tf_tickets.methods",
-    "Method": "tf_tickets.methods",
-    "Ticket": "tf_tickets.pruning",
+_PUBLIC: dict[str, str | None] = {
+    "METHODS": "methods",
+    "Method": "methods",
+    "Ticket": "pruning",
     "callbacks": None,
     "data": None,
-    "export": "tf_tickets.exporting",
-    "fold": "tf_tickets.layers",
-    "keep_counts": "tf_tickets.pruning",
+    "export": "exporting",
+    "fold": "layers",
+    "keep_counts": "pruning",
     "layers": None,
-    "mask_layers": "tf_tickets.layers",
-    "masked_weights": "tf_tickets.layers",
+    "mask_layers": "layers",
+    "masked_weights": "layers",
     "models": None,
-    "prune": "tf_tickets.pruning",
+    "prune": "pruning",
     "pruning": None,
-    "register_maskable": "tf_tickets.layers",
+    "register_maskable": "layers",
     "sanity": None,
-    "sanity_check": "tf_tickets.laboratory",
-    "score": "tf_tickets.pruning",
+    "sanity_check": "laboratory",
+    "score": "pruning",
     "sparse_training": None,
     "theory": None,
     "training": None,
@@ -60,19 +61,4 @@ __all__ = [
     "training",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tf_tickets' has no attribute {name!r}")
-    module = _PUBLIC[name]
-    value = (
-        importlib.import_module(f"tf_tickets.{name}")
-        if module is None
-        else getattr(importlib.import_module(module), name)
-    )
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

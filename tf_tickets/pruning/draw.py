@@ -130,11 +130,11 @@ def draw_ticket(
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
     entries = scoring.weights_to_score(model)
-    allowed = None if within is None else _masks_of(within, entries)
+    allowed = None if within is None else masks_of(within, entries)
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed)
     else:
-        first = None if source is None else _masks_of(source, entries)
+        first = None if source is None else masks_of(source, entries)
         budgets = plan_budgets(model, score, quota, trains_between=True, within=first)
         chosen = [budgets[only_round]]
     row = scoring.score_row(score)
@@ -167,11 +167,36 @@ def draw_ticket(
             "samples_per_class": samples_per_class,
             "options": {name: _plain(value) for name, value in options.items()},
             **({"inverted": True} if inverted else {}),
-            "within": None if within is None else masks_sha256(_masks_of(within, entries)),
+            "within": None if within is None else masks_sha256(masks_of(within, entries)),
         },
         notes=_notes(kept, chosen[-1], quota),
         on_path=path_counts(model, kept) if paths else None,
     )
+
+
+def masks_of(given: Within, entries: Sequence[MaskedWeight], argument: str = "within") -> list[np.ndarray]:
+    """The bool masks of a Ticket or list, checked against the weights that they are for.
+
+    Args:
+        given: what a user gave.
+        entries: the model's prunable weights.
+        argument: its name, for messages.
+
+    Raises:
+        ValueError: it is nothing like masks, or masks for other weights.
+    """
+    if not isinstance(given, (Ticket, Iterable)):
+        raise ValueError(f"{argument}= takes a Ticket or a list of bool masks. Received: {given!r}")
+    masks = [np.asarray(mask) for mask in (given.masks if isinstance(given, Ticket) else given)]
+    if [mask.shape for mask in masks] != [entry.shape for entry in entries]:
+        raise ValueError(
+            f"{argument}= has masks of shapes {[mask.shape for mask in masks]}, and the model's prunable "
+            f"weights {[entry.shape for entry in entries]}."
+        )
+    if any(mask.dtype != bool for mask in masks):
+        kinds = sorted({mask.dtype.name for mask in masks})
+        raise ValueError(f"{argument}= takes bool masks. Received: {kinds}")
+    return masks
 
 
 def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, ...] | None:
@@ -395,20 +420,6 @@ def _check_rounds(
             "it (--rounds)."
         )
     return int(rounds)
-
-
-def _masks_of(within: Within, entries: Sequence[MaskedWeight]) -> list[np.ndarray]:
-    if not isinstance(within, (Ticket, Iterable)):
-        raise ValueError(f"within= takes a Ticket or a list of bool masks. Received: {within!r}")
-    masks = [np.asarray(mask) for mask in (within.masks if isinstance(within, Ticket) else within)]
-    if [mask.shape for mask in masks] != [entry.shape for entry in entries]:
-        raise ValueError(
-            f"within= has masks of shapes {[mask.shape for mask in masks]}, and the model's prunable weights "
-            f"{[entry.shape for entry in entries]}."
-        )
-    if any(mask.dtype != bool for mask in masks):
-        raise ValueError(f"within= takes bool masks. Received: {sorted({mask.dtype.name for mask in masks})}")
-    return masks
 
 
 def _global_budget(

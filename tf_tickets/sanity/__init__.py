@@ -1,7 +1,8 @@
 """Sanity checks: corruptions of the pruning data, attacks on tickets, and the statistics of the verdict."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tf_tickets.late_names import late_names
 
 if TYPE_CHECKING:
     from tf_tickets.sanity.attacks import rearrange, rearranged, reinitialize, shuffle_weights
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison, compare
 
 # Public name -> module; the statistics need no TensorFlow, and do not load it.
-_PUBLIC = {
+_PUBLIC: dict[str, str | None] = {
     "CHECKS": "checks",
     "Check": "checks",
     "Comparison": "statistics",
@@ -40,14 +41,4 @@ __all__ = [
     "shuffle_weights",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tf_tickets.sanity' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"tf_tickets.sanity.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)

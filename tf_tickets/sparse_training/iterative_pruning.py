@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import GLOBAL
-from tf_tickets.pruning import Quota, Ticket, draw_ticket, round_sparsities
+from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.ratios import check_inside, check_sparsity
 from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
 
@@ -63,7 +63,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         rewind: str | int = "init",
         ratios: str = GLOBAL,
         classifier_keep: float | None = None,
-        source: Ticket | Sequence[np.ndarray] | None = None,
+        source: Within | None = None,
     ):
         super().__init__()
         self.sparsity = check_sparsity(sparsity)
@@ -100,11 +100,10 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
                 "plain learning rate, or rewind to the start of the training."
             )
-        masks: Sequence[np.ndarray] = [np.ones(entry.shape, bool) for entry in entries]
+        masks = [np.ones(entry.shape, bool) for entry in entries]
         if self.source is not None:
-            masks = self.source.masks if isinstance(self.source, Ticket) else self.source
-        # As a Ticket, which checks shapes and types.
-        first = Ticket(tuple(np.asarray(mask) for mask in masks), tuple(entry.name for entry in entries))
+            masks = masks_of(self.source, entries, "source")
+        first = Ticket(tuple(masks), tuple(entry.name for entry in entries))
         check_inside(self.sparsity, first.kept, first.total)
         first.apply(self.model)
         self._sparsities = round_sparsities(self.sparsity, self.rounds, first.sparsity)

@@ -24,14 +24,13 @@ from tf_tickets.layers import (
     mask_layers,
     masked_weights,
 )
-from tf_tickets.pruning import Ticket, ticket_of
+from tf_tickets.pruning import Ticket, Within, masks_of, ticket_of
 from tf_tickets.pruning.ratios import check_choice, check_sparsity, total_to_keep
 from tf_tickets.sparse_training.drop_and_grow import drop_and_grow, part_of
 from tf_tickets.sparse_training.schedules import DROP_SCHEDULES, cubic_density, granet_drop_fraction
 from tf_tickets.sparse_training.selection import keep_largest
 from tf_tickets.sparse_training.slots import slots_of
 
-Source = Ticket | Sequence[np.ndarray]
 PART = 0.75  # of a training in which masks move, where nothing else is said (RigL, section 3)
 
 
@@ -71,7 +70,7 @@ class MaskUpdates(keras.callbacks.Callback):
         frequency: int = 100,
         begin_step: int | None = None,
         end_step: int | None = None,
-        source: Source | None = None,
+        source: Within | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -218,15 +217,7 @@ class MaskUpdates(keras.callbacks.Callback):
     def _check_source(self, masks: list[np.ndarray]) -> list[tf.Tensor]:
         if self.source is None:
             return [tf.ones(mask.shape, tf.bool) for mask in masks]
-        source_masks = self.source.masks if isinstance(self.source, Ticket) else self.source
-        allowed = [np.asarray(mask) for mask in source_masks]
-        if [mask.shape for mask in allowed] != [mask.shape for mask in masks]:
-            raise ValueError(
-                f"source= has masks of shapes {[mask.shape for mask in allowed]}, and the model's are "
-                f"{[mask.shape for mask in masks]}."
-            )
-        if any(mask.dtype != bool for mask in allowed):
-            raise ValueError(f"source= takes bool masks. Received: {sorted({m.dtype.name for m in allowed})}")
+        allowed = masks_of(self.source, self._entries, "source")
         for entry, mask, source in zip(self._entries, masks, allowed, strict=True):
             outside = int(np.count_nonzero(mask & ~source))
             if outside:

@@ -1,7 +1,8 @@
 """The theory of random masks, runnable: how wide a random source must be to hold a target network."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tf_tickets.late_names import late_names
 
 if TYPE_CHECKING:
     from tf_tickets.theory.embedding import Embedding, embed_target
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tf_tickets.theory.widths import SourceWidths, er_widths, required_width_factor
 
 # Public name -> module; only embeddings need Keras, and load it.
-_PUBLIC = {
+_PUBLIC: dict[str, str | None] = {
     "Embedding": "embedding",
     "Frequency": "frequency",
     "SourceWidths": "widths",
@@ -52,14 +53,4 @@ __all__ = [
     "subset_sum",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tf_tickets.theory' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"tf_tickets.theory.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = late_names(__name__, _PUBLIC)
