@@ -62,11 +62,11 @@ SWEEPS = {
     # 5 seeds; dense, and 5 ratios at 3 sparsities; one of these with flow preserved at 2.
     "start_sparse/laptop_ratios": (80, 5, (75 + 5) * 30),
     "start_sparse/laptop_flow": (10, 0, 10 * 30),
-    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; lt in 3 rounds; edge-popup at
-    # 2 sparsities; and soft thresholds, with two sources.
+    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; lt in 3 rounds; edge-popup and
+    # uniform at 2 sparsities; and soft thresholds, with two sources.
     "start_sparse/laptop_search": (80, 0, 80 * 30),
     "start_sparse/laptop_imp": (10, 10, (10 * 3 + 10) * 30),
-    "start_sparse/laptop_strong": (20, 0, 20 * 30),
+    "start_sparse/laptop_strong": (40, 0, 40 * 30),
     "start_sparse/laptop_str": (15, 0, 15 * 30),
     # 10 seeds. Controls: dense for 30 epochs and for 60, and at 3 sparsities uniform and random.
     "laptop/figure3_digits": (530, 30, 510 * 30 + 20 * 30 + 10 * 60),
