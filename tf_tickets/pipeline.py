@@ -25,9 +25,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets import callbacks, layers, models, pruning, remote, training
+from tf_tickets import callbacks, layers, models, pruning, remote, showing, training
 from tf_tickets.config import Config
-from tf_tickets.console import Console, EpochLog, bar
+from tf_tickets.console import Console, EpochLog
 from tf_tickets.data import Dataset, Examples
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import export as export_model
@@ -45,7 +45,6 @@ from tf_tickets.store import (
     write_json,
 )
 from tf_tickets.streams import stream_seed
-from tf_tickets.wording import plural
 
 
 def run(
@@ -206,7 +205,7 @@ def prepare(
     )
     _check_pruning_data(job)
     directory.claim()
-    _show_plan(job, len(weights), total)
+    showing.show_plan(job, len(weights), total)
     return job
 
 
@@ -391,7 +390,7 @@ def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
         return ticket
     found = pruning.Ticket.load(job.directory.found_ticket)
     job.team.agree("the ticket that was found", found.sha256)
-    job.show.line(f"found: keeps {found.kept:,} of {found.total:,} weights{_effective(found)}")
+    job.show.line(f"found: keeps {found.kept:,} of {found.total:,} weights{showing.effective(found)}")
     if found.collapsed:
         job.show.warn(found.collapsed)
     return found
@@ -417,7 +416,7 @@ def _found(
     if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
         raise ValueError(f"{directory.ticket} is not the ticket that this run found. {directory.remedy}")
     job.team.agree("the ticket", ticket.sha256)
-    job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights{_effective(ticket)}")
+    job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights{showing.effective(ticket)}")
     for note in ticket.notes:
         job.show.line(f"  note: {note}")
     if ticket.collapsed:
@@ -640,7 +639,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "hardware": _hardware(config),
     }
     write_json(directory.result, result)
-    _show_result(job, ticket, result)
+    showing.show_result(job, ticket, result)
     return result
 
 
@@ -900,12 +899,6 @@ def _seconds(directory: Directory) -> float:
     return sum(facts["seconds"] for facts in read_json(directory.stages).values())
 
 
-def _effective(ticket: pruning.Ticket) -> str:
-    if ticket.on_path is None or sum(ticket.on_path) == ticket.kept:
-        return ""
-    return f", {sum(ticket.on_path):,} of them on a path from input to output"
-
-
 def _sum(uses: Sequence[int | None], counts) -> int | None:
     """Multiply-adds of the counts; None where a layer's number of positions is not known."""
     if any(use is None for use in uses):
@@ -947,101 +940,3 @@ def _hardware(config: Config) -> dict[str, Any]:
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "replicas": config.replicas,
     }
-
-
-def _show_plan(job: Job, weights: int, total: int) -> None:
-    config, recipe, dataset = job.config, job.recipe, job.dataset
-    keep = pruning.ratios.total_to_keep(total, config.sparsity)
-    sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
-    steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    epochs = config.retraining_epochs
-    parts = []
-    if config.pretrains:
-        done = job.dense.finished("train") is not None
-        parts.append("dense training: done before" if done else f"{plural(recipe.epochs, 'epoch')} dense")
-    if epochs:
-        times = f"{config.trained_rounds} rounds of " if config.trained_rounds > 1 else ""
-        parts.append(f"{times}{plural(len(epochs), 'epoch')} sparse")
-    job.show.facts(
-        "plan",
-        {
-            "method": f"{config.method}: {config.row.about}",
-            **(
-                {"sanity check": f"{config.sanity_check}: {config.check.about}"}
-                if config.sanity_check
-                else {}
-            ),
-            "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
-            f"{_ratios_shown(config)}"
-            if config.row.aims or not config.row.prunes
-            else f"what the search finds among {keep:,} of {total:,} weights in {weights} layers",
-            **({"source mask": _source_shown(job)} if job.source else {}),
-            "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
-            "model": f"{recipe.model}, width {recipe.width:g}",
-            "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
-            f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
-            "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
-            f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
-            f"{', XLA' if config.jit_compile else ''}",
-            "run": job.directory.where,
-            **({"dense": job.dense.where} if config.pretrains else {}),
-        },
-    )
-    job.show.line("")
-
-
-def _source_shown(job: Job) -> str:
-    config, source = job.config, job.source
-    assert source is not None
-    ratios = config.source_ratios if isinstance(config.source_ratios, str) else "given"
-    free = ", left by what grows" if config.free_growth else ""
-    return f"density {source.kept / source.total:.6g}: {source.kept:,} weights, {ratios} ratios{free}"
-
-
-def _ratios_shown(config: Config) -> str:
-    if config.ticket is not None:
-        return f"those of {config.ticket}"
-    return f"{config.ratios if isinstance(config.ratios, str) else 'given'} ratios"
-
-
-def _show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
-    show, directory = job.show, job.directory
-    show.table(
-        "what is kept of each layer",
-        ("layer", "kept", "of", "ratio", ""),
-        [
-            (x.name, f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}", bar(x.keep_ratio))
-            for x in ticket.layers
-        ],
-    )
-    facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
-    if "pretraining_test_accuracy" in result:
-        facts["pretrained network"] = f"{result['pretraining_test_accuracy']:.4f}, {job.config.check.about}"
-    if "source_test_accuracy" in result:
-        facts["source network"] = f"{result['source_test_accuracy']:.4f}"
-    if "dense_test_accuracy" in result and job.config.row.prunes:
-        facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
-    row = job.config.row
-    asked = f"{result['sparsity']:.4%} asked" if row.aims or not row.prunes else "none asked"
-    facts["sparsity"] = (
-        f"{result['achieved_sparsity']:.4%} reached, {asked}: "
-        f"{result['kept']:,} of {result['total']:,} weights"
-    )
-    effective = result["effective_sparsity"]
-    if effective is not None and effective > result["achieved_sparsity"]:
-        facts["sparsity"] += f"; effective {effective:.4%}"
-    if result["macs"]:
-        facts["multiply-adds"] = (
-            f"{result['macs_kept'] / result['macs']:.2%} kept: {result['macs_kept']:,} of {result['macs']:,}"
-        )
-    size = f"{result['compressed_bytes'] / 1024:,.0f} KiB"
-    if "dense_compressed_bytes" in result:
-        size += f", dense {result['dense_compressed_bytes'] / 1024:,.0f} KiB"
-    if result["training_cost"] is not None:
-        facts["training cost"] = f"that of {result['training_cost']:.4g} epochs of the dense network"
-    facts["size, compressed"] = size
-    facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
-    for format in job.config.export:
-        facts[f"export, {format}"] = os.path.join(directory.where, directory.export(format).name)
-    facts["all of it"] = directory.where
-    show.facts("result", facts)
