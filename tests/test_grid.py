@@ -392,3 +392,43 @@ class TestErrors:
 def test_every_check_can_be_swept_and_says_something_of_some_method():
     cells = cells_of("--method=lr_rewinding", f"--sanity_check={','.join(CHECKS)}")
     assert rows(cells, "sanity_check") == [(name,) for name in CHECKS]
+
+
+class TestSearchesAndSources:
+    def test_a_source_is_for_methods_that_prune(self):
+        cells = cells_of(
+            "--method=dense,erk", "--sparsity=0.9", "--source_density=0.4", "--source_ratios=balanced"
+        )
+        assert rows(cells, "method", "source_density", "source_ratios") == [
+            ("dense", None, None),
+            ("erk", "0.4", "balanced"),
+        ]
+
+    def test_none_is_a_cell_without_a_source(self):
+        cells = cells_of("--method=rigl", "--source_density=none,0.3", "--source_ratios=erk,balanced")
+        assert rows(cells, "source_density", "source_ratios") == [
+            (None, None),
+            ("0.3", "erk"),
+            ("0.3", "balanced"),
+        ]
+        assert len(cells_of("--method=rigl", "--source_density=none")) == 1
+
+    def test_options_go_to_the_searches_that_have_them(self):
+        cells = cells_of("--method=gmp,rigl,str", "--search_options=drop_fraction=0.1,frequency=5")
+        assert rows(cells, "method", "search_options") == [
+            ("gmp", "frequency=5"),
+            ("rigl", "drop_fraction=0.1,frequency=5"),
+            ("str", None),
+        ]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--source_density=none", "--source_ratios=erk"], "--source_ratios is about a source mask: say"),
+            (["--search_options=alpha=1"], "none of these methods has 'alpha=1'. They have: drop_fraction, "),
+            (["--search_options=frequency=5,frequency=7"], "--search_options gives frequency twice"),
+        ],
+    )
+    def test_what_means_nothing_to_any_cell_is_refused(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            cells_of("--method=rigl", *arguments)

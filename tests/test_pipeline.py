@@ -40,8 +40,14 @@ def sparsity_of(method):
 
 
 def arguments_for(method):
-    aims = METHODS[method].aims or not METHODS[method].prunes
-    return (f"--method={method}", *([f"--sparsity={sparsity_of(method)}"] if aims else []))
+    row = METHODS[method]
+    aims = row.aims or not row.prunes
+    moves = row.searches is not None and "frequency" in row.searches.options
+    return (
+        f"--method={method}",
+        *([f"--sparsity={sparsity_of(method)}"] if aims else []),
+        *(["--search_options=frequency=5"] if moves else []),
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -61,8 +67,7 @@ def test_every_method_runs_from_data_to_result(method, tmp_path):
     leads_nowhere = result["effective_sparsity"] - result["achieved_sparsity"] > 0.1
     assert result["test_accuracy"] > 0.15 or leads_nowhere
     assert ("dense_test_accuracy" in result) == METHODS[method].pretrains
-    name = "ticket.npz" if METHODS[method].search is None else "found_ticket.npz"
-    ticket = Ticket.load(tmp_path / "run" / name)
+    ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
     assert ticket.kept == result["kept"] and ticket.origin["method"] == method
     assert f"{result['test_accuracy']:.4f}" in screen
 

@@ -32,8 +32,8 @@ class Found:
     def __init__(self, folder, name, *others):
         self.folder = folder
         self.result, self.screen = run(folder, *arguments(name, *others))
-        self.first = Ticket.load(folder / "ticket.npz")
-        self.last = Ticket.load(folder / "found_ticket.npz")
+        self.first = Ticket.load(folder / "start_ticket.npz")
+        self.last = Ticket.load(folder / "ticket.npz")
         self.rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -92,7 +92,10 @@ class TestInsideASource:
     def test_every_epoch_tells_its_density_and_all_their_cost(self, name, found):
         rows, result = found[name].rows, found[name].result
         assert rows[-1]["density"] == pytest.approx(1 - result["achieved_sparsity"])
-        assert result["training_cost"] == pytest.approx(sum(row["macs_density"] for row in rows))
+        ends = [row["macs_density"] for row in rows]
+        begins = [1 - found[name].first.sparsity, *ends[:-1]]  # of a perceptron, weights are multiply-adds
+        means = ends if SEARCHES[name].in_levels else [(a + b) / 2 for a, b in zip(begins, ends, strict=True)]
+        assert result["training_cost"] == pytest.approx(sum(means))
         assert all(row["density"] <= 0.5 for row in rows)
 
     @every_search
@@ -144,7 +147,7 @@ class TestWithoutASource:
 
     def test_gradual_pruning_starts_from_the_whole_network(self, tmp_path):
         result, _ = run(tmp_path / "run", "--method=gmp", "--sparsity=0.8", "--search_options=frequency=5")
-        assert Ticket.load(tmp_path / "run" / "ticket.npz").sparsity == 0
+        assert Ticket.load(tmp_path / "run" / "start_ticket.npz").sparsity == 0
         assert result["achieved_sparsity"] == pytest.approx(0.8, abs=1e-3)
 
 
@@ -238,14 +241,23 @@ class TestErrorsBeforeWork:
         ("options", "message"),
         [
             (
-                ["--method=rigl", "--search_options=drop_fraction=2"],
+                ["--method=rigl", "--search_options=frequency=5,drop_fraction=2"],
                 r"--search_options: drop_fraction= is a fraction in \(0, 1\). Received: 2",
+            ),
+            (
+                ["--method=rigl"],
+                "frequency=100 is no less than the 52 steps in which masks move",
+            ),
+            (["--method=gmp", "--search_options=until=0.9"], "frequency=100 is no less than the 62 steps"),
+            (
+                ["--method=set", "--sparsity=0.7", "--source_density=0.3", "--search_options=frequency=5"],
+                "--method=set has nowhere to grow: --sparsity=0.7 keeps all of the source",
             ),
             (["--method=gmp", "--search_options=until=0"], r"until= is a part of the training, in \(0, 1\]"),
             (["--method=gmp", "--search_options=frequency=0"], "frequency= is a whole number, 1 or more"),
             (
                 ["--method=edge_popup", "--search_options=weights=mine"],
-                "weights='mine' is unknown.",
+                "--search_options: weights='mine' is",
             ),
             (
                 ["--method=str", "--optimizer=adam"],

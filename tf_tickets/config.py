@@ -455,7 +455,7 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         jit_compile=values.jit_compile,
         checkpoint_minutes=values.checkpoint_minutes,
         free_growth=_or(values.free_growth, False),
-        search_options=_options("search_options", values.search_options),
+        search_options=_search_options(values.search_options, row),
         **source,
     )
     return _placed(config, values, "planned")
@@ -476,10 +476,9 @@ def run_name(config: Config) -> str:
     dataset = "".join(c if c.isalnum() else "_" for c in os.path.basename(config.dataset.rstrip("/")))
     model = config.recipe.model.replace(":", "_")
     check = "" if config.sanity_check is None else f"-{config.sanity_check}"
-    return (
-        f"{dataset}-{model}-{config.method}-{config.sparsity:g}{check}-seed{config.seed}-"
-        f"{digest(config.identity)}"
-    )
+    row = METHODS.get(config.method)
+    asked = f"-{config.sparsity:g}" if row is None or row.aims or not row.prunes else ""
+    return f"{dataset}-{model}-{config.method}{asked}{check}-seed{config.seed}-{digest(config.identity)}"
 
 
 def digest(identity: Mapping[str, Any]) -> str:
@@ -543,7 +542,7 @@ def _check_source(values: flags.FlagValues, row: Method) -> None:
     if values.ticket is not None:
         raise ValueError(f"--ticket={values.ticket} brings its masks; --source_density is for drawing them.")
     sparsity = DEFAULT_SPARSITY if values.sparsity is None else values.sparsity
-    if row.aims and 1 - sparsity > density:
+    if row.aims and 1 - sparsity > density + 1e-9:  # 1 - 0.7 is a little more than 0.3
         raise ValueError(
             f"--sparsity={sparsity} is a density of {1 - sparsity:.6g}, and --source_density={density} has "
             "less: a target cannot be denser than its source. Raise --sparsity or --source_density."
@@ -584,7 +583,7 @@ def _method(values: flags.FlagValues) -> str:
     method = values.method
     if values.ticket is not None and not values["method"].present:
         method = _ticket(values.ticket).origin.get("method")
-        retrained = [name for name, row in METHODS.items() if row.prunes]
+        retrained = [name for name, row in METHODS.items() if row.prunes and row.search is None]
         if not isinstance(method, str) or method not in retrained:
             raise ValueError(
                 f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by "
@@ -609,6 +608,8 @@ def _options(flag: str, pairs: Sequence[str] | None) -> dict[str, Any]:
     options = {}
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
+        if name in options:
+            raise ValueError(f"--{flag} gives {name} twice.")
         if not name or not equals:
             raise ValueError(f"--{flag} takes name=value. Received: {pair!r}")
         try:
@@ -618,6 +619,13 @@ def _options(flag: str, pairs: Sequence[str] | None) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:  # a number too long, lists too deep
             raise ValueError(f"--{flag}: {name} is no value: {error}.") from None
     return options
+
+
+def _search_options(pairs: Sequence[str] | None, row: Method) -> dict[str, Any]:
+    """The options that are not the search's own, so that a default written out names no other run."""
+    known = row.searches.options if row.searches is not None else {}
+    given = _options("search_options", pairs)
+    return {name: value for name, value in given.items() if name not in known or value != known[name]}
 
 
 def _check_score_options(choice: Choice, values: flags.FlagValues) -> None:

@@ -18,6 +18,7 @@ from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
 from tf_tickets.methods import METHODS
 from tf_tickets.sanity.checks import check_row
+from tf_tickets.searches import SEARCHES
 
 # Flags that take several values in a sweep; the first varies slowest.
 AXES = (
@@ -168,6 +169,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
         for point in itertools.product(*axes.values())
     ]
+    _check_of_some(values, axes, common)
     asked = [_with_source(cell) for cell in asked]
     asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
     # What only the controls would use is no flag of what is asked for.
@@ -186,11 +188,30 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         cells[fitting] = None
     of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}]
     for name, _, needs in (*configuration.METHOD_FLAGS, *of_pruned):
-        if name not in used and not values[name].using_default_value:
+        if name not in used and not values[name].using_default_value and axes.get(name) != [NONE]:
             raise ValueError(
                 f"--{name}={_as_text(values[name])} is only for a method that {needs}; none here does."
             )
     return Grid(tuple(cells), silent)
+
+
+def _check_of_some(
+    values: FlagValues, axes: Mapping[str, Sequence[str | None]], common: Mapping[str, str]
+) -> None:
+    """Refuses what means nothing to any cell, where that is no question of the method alone."""
+    given = [
+        name for name in configuration.SOURCE_FLAGS if name in common or axes.get(name, [None]) != [None]
+    ]
+    if given and not {*axes["source_density"]} - {None, NONE}:
+        raise ValueError(f"--{given[0]} is about a source mask: say --source_density too.")
+    rows = [METHODS[name] for name in axes["method"] if name in METHODS]
+    known = {option for row in rows if row.searches is not None for option in row.searches.options}
+    for pair in values.search_options or ():
+        if known and pair.partition("=")[0] not in known:
+            raise ValueError(
+                f"--search_options: none of these methods has {pair!r}. "
+                f"They have: {', '.join(sorted(known))}."
+            )
 
 
 def planned(cell: Cell, recipe_of: RecipeOf = recipe_by_name) -> Config:
@@ -284,7 +305,12 @@ def _fitting(cell: Cell) -> Cell:
     row = METHODS.get(cell.values.method)
     if row is not None and not row.prunes:
         cell = cell.having(**dict.fromkeys(OF_PRUNED_NETWORKS))
-    return cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
+    cell = cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
+    if row is not None and row.search is not None and "search_options" in dict(cell.flags):
+        known = SEARCHES[row.search].options
+        pairs = [pair for pair in cell.values.search_options if pair.partition("=")[0] in known]
+        cell = cell.having(search_options=",".join(pairs) or None)
+    return _with_source(cell)
 
 
 def _as_text(flag: Flag) -> str:

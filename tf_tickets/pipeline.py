@@ -169,13 +169,15 @@ def prepare(
         source = _source(config, model)
         plan = _search_plan(config, dataset, source)
         if config.row.searches is not None and config.row.searches.convert is not None:
-            config.row.searches.convert(model, plan, **config.all_search_options)
+            with _search_options_named():
+                config.row.searches.convert(model, plan, **config.all_search_options)
         optimizer = OPTIMIZERS[recipe.optimizer](recipe)
     _search_callbacks(config, plan)
     weights = layers.prunable_weights(model)
     if not weights:
         raise ValueError(f"--model={recipe.model} has nothing to prune.")
     total = sum(entry.size for entry in weights)
+    _check_room_to_grow(config, plan, total)
     if config.ticket is not None:
         pruning.Ticket.load(config.ticket).check(model)
     elif config.row.draws or not config.row.prunes:
@@ -241,7 +243,7 @@ def _search_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None
         ratios=config.ratios,
         source=None if config.free_growth else source,
         steps=len(config.retraining_epochs) * dataset.steps_per_epoch("train", recipe.batch_size),
-        decays=recipe.optimizer == "sgd" and recipe.weight_decay > 0,
+        decays=recipe.optimizer != "adam" and recipe.weight_decay > 0,
         seed=stream_seed(config.seed, "mask"),
     )
 
@@ -249,10 +251,30 @@ def _search_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None
 def _search_callbacks(config: Config, plan: SearchPlan) -> list[keras.callbacks.Callback]:
     """The callbacks of a training whose masks move."""
     search = config.row.searches
+    if search is None:
+        return []
+    with _search_options_named():
+        return search.callbacks(plan, **config.all_search_options)
+
+
+@contextlib.contextmanager
+def _search_options_named() -> Iterator[None]:
+    """For the duration, errors name the flag of the search's options."""
     try:
-        return [] if search is None else search.callbacks(plan, **config.all_search_options)
+        yield
     except (ValueError, TypeError) as error:
         raise ValueError(f"--search_options: {error}") from error
+
+
+def _check_room_to_grow(config: Config, plan: SearchPlan, total: int) -> None:
+    search, source = config.row.searches, plan.source
+    if search is None or not (search.drawn and search.grows) or source is None:
+        return
+    if pruning.ratios.total_to_keep(total, config.sparsity) >= source.kept:
+        raise ValueError(
+            f"--method={config.method} has nowhere to grow: --sparsity={config.sparsity} keeps all of the "
+            f"source of --source_density={config.source_density}. Raise one of them, or pass --free_growth."
+        )
 
 
 def _check_pruning_data(job: Job) -> None:
@@ -377,7 +399,8 @@ def find_ticket(job: Job) -> pruning.Ticket:
         before = _found(job, earlier, functools.partial(_draw, job, number, before))
         _retrain(job, before, earlier, number)
         facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + _seconds(earlier)
-    return _found(job, directory, lambda: _checked(job, _draw(job, last, before)), facts)
+    place = directory.ticket if config.row.search is None else directory.start_ticket
+    return _found(job, directory, lambda: _checked(job, _draw(job, last, before)), facts, place)
 
 
 def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
@@ -388,7 +411,7 @@ def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     _retrain(job, ticket, job.directory, job.config.trained_rounds - 1)
     if job.config.row.search is None:
         return ticket
-    found = pruning.Ticket.load(job.directory.found_ticket)
+    found = pruning.Ticket.load(job.directory.ticket)
     job.team.agree("the ticket that was found", found.sha256)
     job.show.line(f"found: keeps {found.kept:,} of {found.total:,} weights{showing.effective(found)}")
     if found.collapsed:
@@ -401,20 +424,25 @@ def _found(
     directory: TicketDirectory,
     find: Callable[[], pruning.Ticket],
     facts: Mapping[str, Any] = types.MappingProxyType({}),
+    path: pathlib.Path | None = None,
 ) -> pruning.Ticket:
-    """The ticket of a directory, which `find` finds where it is not there yet; `facts` are noted with it."""
+    """The ticket of a directory, which `find` finds where it is not there yet; `facts` are noted with it.
+
+    It lies at `path`, by default that of the directory's ticket.
+    """
+    path = directory.ticket if path is None else path
     if directory.finished("ticket") is None:
         began = time.perf_counter()
-        find().save(directory.ticket, overwrite=True)
-        ticket = pruning.Ticket.load(directory.ticket)
+        find().save(path, overwrite=True)
+        ticket = pruning.Ticket.load(path)
         directory.finish(
             "ticket",
             {"seconds": time.perf_counter() - began, "sha256": ticket.sha256, **facts},
-            [directory.ticket],
+            [path],
         )
-    ticket = pruning.Ticket.load(directory.ticket)
+    ticket = pruning.Ticket.load(path)
     if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
-        raise ValueError(f"{directory.ticket} is not the ticket that this run found. {directory.remedy}")
+        raise ValueError(f"{path} is not the ticket that this run found. {directory.remedy}")
     job.team.agree("the ticket", ticket.sha256)
     job.show.line(f"ticket: keeps {ticket.kept:,} of {ticket.total:,} weights{showing.effective(ticket)}")
     for note in ticket.notes:
@@ -726,8 +754,8 @@ def _train(
     outputs = [directory.final_weights]
     if moves:
         found = pruning.ticket_of(job.model, {**_origin(job.config), "search": job.config.all_search_options})
-        found.save(directory.found_ticket, overwrite=True)
-        outputs.append(directory.found_ticket)
+        found.save(job.directory.ticket, overwrite=True)
+        outputs.append(job.directory.ticket)
     with layers.folded(job.model):
         _save_weights(job.model, directory.final_weights)
         weights = job.model.get_weights()
@@ -872,7 +900,8 @@ def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
 def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
     """Forward multiply-adds of all trainings behind the ticket, in epochs of the dense network.
 
-    Of a training whose masks move, those at the end of each epoch count for the epoch.
+    Of a training whose masks move, an epoch counts by the mean of what the masks keep at its beginning and at
+    its end; where they change at the beginnings of epochs only, by what they keep at the end.
     """
     if any(use is None for use in uses):
         return None
@@ -890,8 +919,10 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
     for number in range(config.trained_rounds - 1):
         cost += epochs * share(pruning.Ticket.load(directory.round(number).ticket).masks)
     if config.row.search is not None:
-        history = (directory.finished("retrain") or {})["history"]
-        return cost + sum(row["macs_density"] for row in history)
+        ends = [row["macs_density"] for row in (directory.finished("retrain") or {})["history"]]
+        begins = [share(pruning.Ticket.load(directory.start_ticket).masks), *ends[:-1]]
+        steady = config.row.searches is not None and config.row.searches.in_levels
+        return cost + sum(ends if steady else ((a + b) / 2 for a, b in zip(begins, ends, strict=True)))
     return cost + epochs * share(ticket.masks)
 
 

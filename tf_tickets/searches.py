@@ -44,6 +44,7 @@ class Search:
             the source mask, or of the network where there is none.
         aims: whether the search ends at a sparsity that is asked for.
         grows: whether weights come back that were pruned.
+        in_levels: whether the density changes at the beginnings of epochs only.
         library: how to do the same to a model of one's own, for messages.
         callbacks: (plan, **options) -> the Keras callbacks of the training.
         convert: (model, plan, **options): what is changed in the model before it trains, in place.
@@ -54,6 +55,7 @@ class Search:
     drawn: bool = False
     aims: bool = True
     grows: bool = False
+    in_levels: bool = False
     callbacks: Callable[..., list[keras.callbacks.Callback]] = lambda plan, **options: []
     convert: Callable[..., None] | None = None
 
@@ -78,6 +80,11 @@ def _moving(callback: str, takes_target: bool) -> Callable[..., list[keras.callb
         module = importlib.import_module("tf_tickets.sparse_training")
         target = {"sparsity": plan.sparsity} if takes_target else {}
         end = max(1, round(until * plan.steps))
+        if isinstance(options["frequency"], int) and options["frequency"] >= end:
+            raise ValueError(
+                f"frequency={options['frequency']} is no less than the {end} steps in which masks move, "
+                f"until={until} of {plan.steps}: lower it, or train longer."
+            )
         return [
             getattr(module, callback)(
                 begin_step=0, end_step=end, source=plan.source, seed=plan.seed, **target, **options
@@ -108,7 +115,7 @@ def _annealing(plan: SearchPlan, start: float | None, levels: int, **weights: An
     if start is None:
         return []
     module = importlib.import_module("tf_tickets.sparse_training")
-    return [module.AnnealedDensity(start, levels, plan.ratios)]
+    return [module.AnnealedDensity(start, levels)]
 
 
 SEARCHES: dict[str, Search] = {
@@ -146,6 +153,7 @@ SEARCHES: dict[str, Search] = {
     "edge_popup": Search(
         options={"weights": "signed_constant", "scale_by_density": False, "start": 0.6, "levels": 5},
         library="call tt.sparse_training.edge_popup(model, sparsity) and fit",
+        in_levels=True,
         callbacks=_annealing,
         convert=_edge_popup,
     ),

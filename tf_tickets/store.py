@@ -182,11 +182,6 @@ class Directory:
         """Weights after the last epoch, of the stock model."""
         return self.path / "final.weights.h5"
 
-    @property
-    def found_ticket(self) -> pathlib.Path:
-        """The masks in the end, where they move while the network trains."""
-        return self.path / "found_ticket.npz"
-
 
 class DenseDirectory(Directory):
     """The dense training that methods, sparsities and checks of one dataset, model, recipe and seed share."""
@@ -203,6 +198,11 @@ class TicketDirectory(Directory):
     def ticket(self) -> pathlib.Path:
         """The masks."""
         return self.path / "ticket.npz"
+
+    @property
+    def start_ticket(self) -> pathlib.Path:
+        """The masks that a training starts from whose masks move; `ticket` is what it finds."""
+        return self.path / "start_ticket.npz"
 
 
 class RunDirectory(TicketDirectory):

@@ -135,6 +135,8 @@ class Dataset:
                     hasher.update(array.fingerprint())
                 else:
                     hasher.update(np.ascontiguousarray(array).data)
+                if array.ndim == 2 and array.dtype.kind == "f":
+                    hasher.update(b"standardised by columns")  # as they were not at first
         return hasher.hexdigest()
 
     @property
