@@ -88,7 +88,7 @@ def test_baselines_stand_beside(runs):
         ({"seeds": 2}, r"2 seeds are too few .* at least 3, and 10 to 20"),
         ({"checks": ["shuffle"]}, "sanity_check=shuffle is unknown. Choose one of: random_labels"),
         ({"method": "random", "checks": ["rearrange"]}, "no check can say anything .*random and independent"),
-        ({"method": "dense"}, "only for a method that prunes"),
+        ({"method": "dense"}, "only for a method that ends at a sparsity"),
         ({"method": "snap"}, "method=snap is unknown"),
         ({"sparsity": 1.2}, "1.2"),
         ({"margin": 0}, "margin"),

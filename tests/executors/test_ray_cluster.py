@@ -25,7 +25,8 @@ def results(folder):
 
 def stamps(folder, name):
     """Inode and time of each file of a name: another write makes it another file."""
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob(name)}
+    found = [path for path in folder.rglob(name) if not path.parent.name.startswith(".")]  # in place already
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
 
 
 class Story:

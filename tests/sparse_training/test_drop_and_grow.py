@@ -51,7 +51,7 @@ def test_an_update_of_rigl_is_the_authors(fraction):
     tt.mask_layers(model)
     (entry,) = tt.masked_weights(model)
     entry.mask.assign(np.array(golden["mask"], bool))
-    callback = RigL(drop_fraction=fraction, drop_schedule="constant", end_step=100)
+    callback = RigL(drop_fraction=fraction, drop_schedule="constant", end_step=101)
     callback.set_model(model)
     callback.set_params({"epochs": 1, "steps": 100})
     callback.on_train_begin()
