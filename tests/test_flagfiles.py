@@ -59,9 +59,9 @@ SWEEPS = {
     "start_sparse/paper_granet_vgg16_cifar10": (6, 0, 6 * 160),
     # 2 seeds; 4 sparsities.
     "start_sparse/paper_strong_resnet18_cifar10": (8, 0, 8 * 500),
-    # 5 seeds; dense, and 5 ratios at 3 sparsities; one of these with flow preserved at 2.
-    "start_sparse/laptop_ratios": (80, 5, (75 + 5) * 30),
-    "start_sparse/laptop_flow": (10, 0, 10 * 30),
+    # 5 seeds; dense, and 5 ratios at 2 sparsities; one of these with flow preserved at one.
+    "start_sparse/laptop_ratios": (55, 5, (50 + 5) * 30),
+    "start_sparse/laptop_flow": (5, 0, 5 * 30),
     # 5 seeds; without a source and with one: 4 methods at 2 sparsities; lt in 3 rounds; edge-popup and
     # uniform at 2 sparsities; and soft thresholds, with two sources.
     "start_sparse/laptop_search": (80, 0, 80 * 30),
