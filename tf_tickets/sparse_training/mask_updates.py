@@ -7,7 +7,6 @@ A network that is sparse from its first step to its last, and finds its connecti
 """
 
 import contextlib
-import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -467,7 +466,7 @@ class GradualMagnitudePruning(MaskUpdates):
             )
         self.sparsity = None if sparsity is None else check_sparsity(sparsity)
         self.initial_sparsity = None if initial_sparsity is None else check_sparsity(initial_sparsity)
-        if None not in (sparsity, initial_sparsity) and initial_sparsity > sparsity:
+        if (self.initial_sparsity or 0.0) > (1.0 if self.sparsity is None else self.sparsity):
             raise ValueError(
                 "initial_sparsity= is where the schedule begins, at most sparsity=. Received: "
                 f"initial_sparsity={initial_sparsity}, sparsity={sparsity}"
@@ -611,6 +610,6 @@ def _whole(argument: str, value: Any, least: int) -> int:
 
 
 def _drop_fraction(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
         raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {value!r}")
     return float(value)
