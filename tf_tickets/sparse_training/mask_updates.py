@@ -181,6 +181,8 @@ class MaskUpdates(keras.callbacks.Callback):
         return max(1, following - done - self.watches_gradient)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if self._begin is None:
+            self._plan()  # in a loop that has no epochs
         self._before = self._done()
         if self._taps:
             self._open_taps()
