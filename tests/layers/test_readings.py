@@ -138,9 +138,41 @@ class TestReadings:
         model.save(tmp_path / "x.keras")  # a tap has nothing to save
         attach_reading(first.layer, first.attribute, Halved())
         before = (tmp_path / "x.keras").read_bytes()
-        with pytest.raises(ValueError, match=r"tf_tickets\.fold\(model\)"):
+        with pytest.raises(ValueError, match=r"kernel is computed by Halved, .*tf_tickets\.fold\(model\)"):
             model.save(tmp_path / "x.keras")
         assert (tmp_path / "x.keras").read_bytes() == before
+
+    def test_nor_is_a_copy_made_that_would_lack_them(self):
+        model = nets.hide(nets.build("sequential"))
+        first = tt.masked_weights(model)[0]
+        attach_reading(first.layer, first.attribute, GradientTap(first.weight))
+        keras.models.clone_model(model)
+        attach_reading(first.layer, first.attribute, Halved())
+        for copy in (keras.models.clone_model, lambda model: model.to_json()):
+            with pytest.raises(ValueError, match=r"computed by Halved, which a copy.*save_weights"):
+                copy(model)
+        with tt.layers.folded(model):
+            keras.models.clone_model(model)
+
+    def test_a_folded_model_is_trained_on_by_a_fresh_optimizer_where_it_has_other_variables(self):
+        x, y = nets.inputs_of(nets.build("sequential"))
+        for reading, renewed in ((Halved, True), (None, False)):
+            model = nets.hide(nets.build("sequential"))
+            nets.compiled(model, keras.optimizers.Adam(0.03), run_eagerly=True)
+            first = tt.masked_weights(model)[0]
+            if reading:
+                attach_reading(first.layer, first.attribute, reading())
+            model.train_on_batch(x, y)
+            used = model.optimizer
+            with tt.layers.folded(model):
+                assert model.optimizer is used
+            model.train_on_batch(x, y)
+            tt.fold(model)
+            assert (model.optimizer is not used) == renewed
+            assert model.optimizer.get_config() == used.get_config()
+            before = model.get_weights()
+            model.fit(x, y, verbose=0)
+            assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
 
 
 def strided():

@@ -89,6 +89,8 @@ class TestTheSearch:
         nets.assert_equal(model.get_weights(), chosen)
         assert [type(layer) for layer in model.layers] == [keras.layers.Dense] * 2
         assert len(model.trainable_variables) == 4
+        fit(model, x, y, steps=1)
+        assert all((a != b).any() for a, b in zip(model.get_weights(), chosen, strict=True))
 
     def test_a_fold_for_the_duration_does_not_thaw_the_weights(self):
         model, x, y = searching()
@@ -198,6 +200,13 @@ class TestTheStart:
         np.testing.assert_array_equal(nets.outputs(model, x), before)
         assert len(model.trainable_variables) == 4
 
+    def test_a_layer_that_is_frozen_already_and_would_never_be_searched(self):
+        model, _, _ = perceptron()
+        model.layers[1].trainable = False
+        with pytest.raises(ValueError, match=f"Layer '{model.layers[1].name}' is frozen.*scores.*Thaw it"):
+            edge_popup(model, 0.8)
+        assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+
 
 class TestFiles:
     def test_weights_files_keep_scores_and_counts_and_keras_files_are_refused(self, tmp_path):
@@ -235,6 +244,35 @@ class TestAnnealedDensity:
         assert watch.kept == [kept for kept in expected for _ in range(2)]
         assert expected[-1] == 14 and expected[0] <= 36
 
+    def test_levels_have_the_ratios_of_the_search(self):
+        model, x, y = searching(ratios=[0.1, 0.5])
+        found = []
+
+        class Look(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                found.append([int(reading.variables["count"]) for reading in readings(model)])
+
+        fit(model, x, y, AnnealedDensity(0.4, levels=2), Look(), epochs=2, steps=1)
+        dense = tt.pruning.ratios.counts_inside(
+            model, 1 - annealed_densities(0.4, 14 / 72, 2, 0.5)[0], [0.1, 0.5], masks(model)
+        )
+        assert found == [dense, [reading.target for reading in readings(model)]]
+
+    def test_a_target_that_a_short_training_misses_is_told(self):
+        class Stop(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                self.model.stop_training = True
+
+        model, x, y = searching()
+        with pytest.warns(UserWarning, match=r"ended at a density of 0\.\d+, and 0\.194444 was asked for"):
+            fit(model, x, y, AnnealedDensity(0.5), Stop(), epochs=5, steps=1)
+        assert ticket_of(model, {}).kept > 14
+
+    def test_a_start_below_the_target(self):
+        model, x, y = searching()
+        with pytest.raises(ValueError, match=r"start=0\.1 is below the density .* 0\.194444"):
+            fit(model, x, y, AnnealedDensity(0.1))
+
     @pytest.mark.parametrize("levels, epochs", [(1, 2), (5, 3), (5, 1), (4, 6)])
     def test_the_last_epoch_has_the_target_whatever_the_levels(self, levels, epochs):
         model, x, y = searching()
@@ -267,6 +305,7 @@ class TestAnnealedDensity:
         [
             ({"start": 0.0}, r"start= is a density in \(0, 1\]. Received: 0.0"),
             ({"start": True}, "start="),
+            ({"start": "x"}, r"start= is a density in \(0, 1\]. Received: 'x'"),
             ({"levels": 0}, "levels= is a whole number, 1 or more. Received: 0"),
             ({"levels": 2.0}, "levels="),
         ],

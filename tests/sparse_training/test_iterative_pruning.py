@@ -83,6 +83,35 @@ def test_stays_inside_a_source():
     assert 1 - imp.tickets[0].sparsity == pytest.approx((0.5 * 0.2) ** 0.5, abs=0.01)
 
 
+def test_stays_inside_the_models_own_masks_where_no_source_is_given():
+    model = nets.functional((6, 12, 8, 3))
+    own = tt.prune(model, "erk", 0.5, seed=3)
+    imp, watch = trained(model=model)
+    assert same(watch.masks[0], own.masks)
+    assert all((a <= b).all() for a, b in zip(imp.tickets[-1].masks, own.masks, strict=True))
+
+
+def test_a_source_that_is_given_comes_before_the_models_masks():
+    model = nets.functional((6, 12, 8, 3))
+    source = tt.prune(model, "erk", 0.5, seed=3)
+    tt.prune(model, "erk", 0.9, seed=4)
+    assert same(trained(model=model, source=source)[1].masks[0], source.masks)
+
+
+def test_rounds_that_did_not_take_place_are_told():
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch >= 3
+
+    model = nets.functional((6, 12, 8, 3))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    imp = tt.callbacks.IterativeMagnitudePruning(0.8, ROUNDS, EPOCHS)
+    x, y = nets.examples(model, 16)
+    with pytest.warns(UserWarning, match=r"after 1 of 2 rounds at a density of 0\.4\d+, and 0\.2 was asked"):
+        model.fit(x, y, epochs=9, verbose=0, callbacks=[imp, Stop()])
+    assert same([entry.mask for entry in masked_weights(model)], imp.tickets[0].masks)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -100,6 +129,19 @@ def test_stays_inside_a_source():
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         trained(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ratios": "x"}, r"ratios='x' is unknown. Choose one of: global, "),
+        ({"ratios": 3}, "ratios=3 is unknown"),
+        ({"classifier_keep": "x"}, r"classifier_keep is a fraction in \(0, 1\]. Received: 'x'"),
+    ],
+)
+def test_values_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tt.callbacks.IterativeMagnitudePruning(0.8, ROUNDS, EPOCHS, **arguments)
 
 
 def test_a_target_denser_than_the_source():

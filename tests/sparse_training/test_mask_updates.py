@@ -71,7 +71,7 @@ class TestAnUpdate:
 
     def test_of_rigl_is_the_same_beside_another_that_watches_the_gradient(self):
         found = []
-        for others in ([], [METHODS["granet"](begin_step=100, end_step=100)]):
+        for others in ([], [METHODS["granet"](begin_step=100, end_step=100, initial_sparsity=0.5)]):
             model, x, y = perceptron()
             fit(model, x, y, METHODS["rigl"](frequency=1), *others, steps=2)
             found.append(masks(model))
@@ -182,6 +182,26 @@ class TestWhateverTheModel:
         assert watch.seen[-1].step == 10 and watch.moves == [5, 8]
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
+    @pytest.mark.usefixtures("untraced")
+    def test_gathered_gradients_are_all_in_the_sum_that_growth_follows(self):
+        """Halves of a batch, gathered, grow what the whole batch does."""
+        found = []
+        for parts in (1, 2):
+            gathered = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+            model, x, y = perceptron(keras.optimizers.SGD(0.2, momentum=0.9, **gathered))
+            totals, callback = [], METHODS["rigl"](frequency=2)
+            move = callback.move
+
+            def noting(step, move=move, callback=callback, totals=totals, parts=parts):
+                totals.extend(np.array(tap.total) / parts for tap in callback._taps)
+                move(step)
+
+            callback.move = noting
+            fit(model, x, y, callback, steps=4 * parts, size=12 // parts)
+            found.append(totals)
+        assert len(found[0]) == 2
+        nets.assert_equal(*found, rtol=1e-4, atol=1e-6)
+
 
 @pytest.mark.usefixtures("untraced")
 class TestWhen:
@@ -203,11 +223,62 @@ class TestWhen:
 
     def test_a_schedule_of_densities_goes_on_in_the_next_fit(self):
         model, x, y = perceptron()
-        callback, watch = METHODS["gmp"](frequency=2, begin_step=0, end_step=8), Watch()
-        for _ in range(2):
-            fit(model, x, y, callback, watch)
+        watch = Watch()
+        for _ in range(2):  # with a callback of its own for each part, as after a restart
+            fit(
+                model,
+                x,
+                y,
+                METHODS["gmp"](begin_step=0, end_step=8, initial_sparsity=0.5, frequency=2),
+                watch,
+            )
         expected = [round(72 * cubic_density(0.5, 0.2, step / 8)) for step in (2, 4, 6, 8)]
         assert [sum(counts(seen.masks)) for seen in watch.seen[1::2]] == expected
+
+    @pytest.mark.parametrize("method", ["gmp", "granet"])
+    def test_two_parts_with_the_first_sparsity_are_one_training(self, method):
+        found = []
+        for parts in ([8], [4, 4]):
+            model, x, y = perceptron(OPTIMIZERS["momentum"]())
+            watch = Watch()
+            for part, steps in enumerate(parts):
+                callback = METHODS[method](begin_step=0, end_step=8, initial_sparsity=0.5, frequency=2)
+                fit(model, x, y, callback, watch, steps=steps, epochs=part + 1, initial_epoch=part)
+            found.append([mask for seen in watch.seen for mask in seen.masks])
+        nets.assert_equal(*found)
+        assert found[0][-1].sum() + found[0][-2].sum() == round(72 * 0.2)
+
+    @pytest.mark.parametrize("begin, moves", [(4, [6, 7]), (None, [2, 4, 6])])
+    def test_by_default_three_quarters_of_what_is_left_from_its_beginning(self, begin, moves):
+        model, x, y = perceptron()
+        watch = Watch()
+        fit(model, x, y, METHODS["gmp"](frequency=2, begin_step=begin), watch, steps=8)
+        assert watch.moves == moves
+        assert sum(counts(masks(model))) == round(72 * 0.2)
+
+    @pytest.mark.parametrize("name", ["gmp", "granet"])
+    def test_a_target_that_a_short_training_misses_is_told(self, name):
+        class Stop(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                self.model.stop_training = True
+
+        model, x, y = perceptron()
+        with pytest.warns(UserWarning, match=r"ended at a density of 0\.\d+, and 0\.2 was asked for"):
+            fit(model, x, y, METHODS[name](frequency=1), Stop(), epochs=4, steps=2)
+        assert sum(counts(masks(model))) > round(72 * 0.2)
+
+    def test_a_loop_without_epochs_counts_from_its_first_batch(self):
+        model, x, y = perceptron()
+        callback = METHODS["set"](frequency=2)
+        moves = moved(callback)
+        hooks = keras.callbacks.CallbackList([callback], model=model, epochs=1, steps=8)
+        hooks.on_train_begin()
+        for batch in range(8):
+            hooks.on_train_batch_begin(batch)
+            model.train_on_batch(x, y)
+            hooks.on_train_batch_end(batch)
+        hooks.on_train_end()
+        assert moves == [2, 4]
 
     def test_a_fit_that_starts_at_a_later_epoch_counts_from_the_first(self):
         model, x, y = perceptron()
@@ -280,12 +351,20 @@ class TestWhatIsRefused:
             (lambda: SET(drop_fraction=1.0), r"drop_fraction= is a fraction in \(0, 1\). Received: 1.0"),
             (lambda: GraNet(0.5, drop_fraction=0), "drop_fraction="),
             (lambda: RigL(drop_schedule="linear"), "(?s)drop_schedule.*linear.*cosine"),
+            (lambda: RigL(drop_fraction="a"), "drop_fraction= is a fraction .* Received: 'a'"),
+            (lambda: GraNet(0.9, drop_fraction="x"), "drop_fraction= is a fraction .* Received: 'x'"),
+            (lambda: GraNet(0.9, initial_sparsity="x"), "sparsity is the fraction"),
+            (lambda: GraNet(0.5, initial_sparsity=0.6), "at most sparsity=.*initial_sparsity=0.6"),
+            (
+                lambda: GradualMagnitudePruning(schedule=lambda step: (True, 0.5), initial_sparsity=0.1),
+                "says by itself where it begins",
+            ),
             (lambda: GradualMagnitudePruning(1.0), "sparsity is the fraction"),
             (lambda: GradualMagnitudePruning(), "either sparsity= or schedule="),
             (lambda: GradualMagnitudePruning(schedule=3), "schedule= is a callable"),
             (
                 lambda: GradualMagnitudePruning(schedule=lambda step: (True, 0.5), end_step=3),
-                "says by itself where it ends",
+                "where it ends",
             ),
         ],
     )
@@ -303,6 +382,9 @@ class TestWhatIsRefused:
                 lambda: perceptron(keras.optimizers.Adafactor()),
                 "Adafactor keeps .* not a value for each weight.*Use an optimizer such as SGD",
             ),
+            (lambda: GraNet(0.8, end_step=5), perceptron, r"end_step=5\) would end after .* has 4 steps"),
+            (lambda: METHODS["gmp"](begin_step=3, end_step=2), perceptron, "has 1 steps from begin_step on"),
+            (lambda: METHODS["gmp"](begin_step=9), perceptron, "begin_step=9.* never moves a mask"),
             (lambda: GraNet(0.4), perceptron, "keep 43 weights.* keep 36: a target cannot be denser"),
             (
                 lambda: GradualMagnitudePruning(0.999),

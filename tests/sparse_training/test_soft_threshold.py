@@ -83,6 +83,10 @@ def test_fold_leaves_a_plain_network_of_the_thresholded_weights():
     nets.assert_equal([layer.kernel for layer in model.layers], values)
     nets.assert_equal([np.array(layer.kernel) != 0 for layer in model.layers], ticket.masks)
     assert len(model.weights) == 4
+    fit(model, x, y, steps=1)
+    assert all(
+        (layer.kernel != value).numpy().any() for layer, value in zip(model.layers, values, strict=True)
+    )
 
 
 @pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.AdamW])
@@ -151,6 +155,9 @@ def test_values_that_are_no_numbers_and_layers_that_search_already():
         ({"initial_value": True}, "initial_value="),
         ({"decay": -1.0}, "decay= is a number, 0 or more, or None. Received: -1.0"),
         ({"decay": float("inf")}, "decay="),
+        ({"initial_value": "x"}, "initial_value= is a number. Received: 'x'"),
+        ({"decay": "x"}, "decay= is a number, 0 or more, or None. Received: 'x'"),
+        ({"decay": True}, "decay="),
     ):
         with pytest.raises(ValueError, match=message):
             soft_threshold(model, **arguments)

@@ -163,22 +163,21 @@ def fold(model: keras.Model) -> keras.Model:
     does: load it with `compile=False`, or write it by `export`). The inverse of `mask_layers`, except that
     masked weights are now zero.
 
+    A compiled model stays compiled. Where layers had trained thresholds or scores, it gets a fresh optimizer
+    of the same config, since other variables are trained from now on.
+
     Args:
         model: any Keras model; without masks it is returned as it is.
 
     Returns:
         The same model.
     """
-    changed = False
-    for layer in model._flatten_layers():
-        if isinstance(layer, masked.Masked):
-            masked.remove_masks(layer)
-            changed = True
-        elif type(layer) in FOLDED:
-            object.__setattr__(layer, "__class__", FOLDED[type(layer)])
-            changed = True
-    if changed:
-        _forget_masks(model)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, masked.Masked)]
+    trains_others = any(reading.variables for layer in layers for reading in layer.readings.values())
+    _fold(model)
+    if trains_others:
+        renew_optimizer(model)
+        forget_traces(model)
     return model
 
 
@@ -194,7 +193,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
         for attribute, mask in layer.masks.items()
     ]
     kept = [(part, dict(part.__dict__)) for part in _parts(model)]
-    fold(model)
+    _fold(model)
     try:
         yield model
     finally:
@@ -312,6 +311,29 @@ def forget_traces(model: keras.Model) -> None:
         for name in TRACED:
             if getattr(part, name, None) is not None:
                 getattr(part, f"make_{name}")(force=True)
+
+
+def renew_optimizer(model: keras.Model) -> None:
+    """Gives a compiled model a fresh optimizer of the same config if it had one for other variables."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or not optimizer.built:
+        return
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        model.optimizer = type(optimizer).from_config(optimizer.get_config())
+
+
+def _fold(model: keras.Model) -> None:
+    changed = False
+    for layer in model._flatten_layers():
+        if isinstance(layer, masked.Masked):
+            masked.remove_masks(layer)
+            changed = True
+        elif type(layer) in FOLDED:
+            object.__setattr__(layer, "__class__", FOLDED[type(layer)])
+            changed = True
+    if changed:
+        _forget_masks(model)
 
 
 def _forget_masks(model: keras.Model) -> None:
@@ -434,6 +456,7 @@ def _guard_save(model: keras.Model) -> None:
         layers = [x for x in model._flatten_layers() if isinstance(x, masked.Masked)]
         for layer in layers:
             layer.__dict__.pop("_config_written", None)
+            layer.check_copyable()
         keras.saving.serialize_keras_object(model)
         lost = [layer.path for layer in layers if not layer.reloads]
         if lost:

@@ -142,19 +142,30 @@ class Masked(keras.Layer):
     @property
     def reloads(self) -> bool:
         """Whether a `.keras` file would give back the mask; asked after the configs were written."""
-        if any(reading.variables for reading in self.readings.values()):
-            return False
         return "_built_masked" in self.__dict__ or "_config_written" in self.__dict__
 
     def get_config(self) -> dict[str, Any]:
+        """The stock layer's config; refused while a reading's variables are more than that tells."""
+        self.check_copyable()
         # Noted for `reloads`: a layer masked in place comes back only where its own config does.
         self.__dict__["_config_written"] = True
         return super().get_config()
+
+    def check_copyable(self) -> None:
+        """Raises ValueError if a copy by config would lack a reading's variables: another network."""
+        for attribute, reading in self.readings.items():
+            if reading.variables:
+                raise ValueError(
+                    f"{self.__dict__[attribute].path} is computed by {type(reading).__name__}, which a copy, "
+                    "a config or a .keras file of the model would lack: it would be another network. Call "
+                    "tf_tickets.fold(model) first, or write `model.save_weights(path)`."
+                )
 
     def save_assets(self, store: Any) -> None:
         """Stops `model.save` where the parent would rebuild this layer without its mask."""
         reloads = self.reloads
         self.__dict__.pop("_config_written", None)
+        self.check_copyable()
         if not reloads:
             raise ValueError(unsaveable_message([self.path]))
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from typing import Any
+import warnings
 
 import keras
 import numpy as np
@@ -16,8 +16,9 @@ from tf_tickets.layers import (
     masked_weights,
     stock_weights,
 )
-from tf_tickets.pruning.ratios import check_choice, check_sparsity, counts_inside
-from tf_tickets.sparse_training.renewal import check_free, renew_optimizer
+from tf_tickets.layers.convert import renew_optimizer
+from tf_tickets.pruning.ratios import Ratios, check_choice, check_sparsity, counts_inside
+from tf_tickets.sparse_training.renewal import check_free
 from tf_tickets.sparse_training.schedules import annealed_densities
 from tf_tickets.sparse_training.selection import keep_largest
 from tf_tickets.streams import stream
@@ -36,10 +37,11 @@ class EdgePopup(Reading):
         weight: the masked weight.
         count: how many weights are selected.
         scores: their first values, shaped like the weight.
+        ratios: by which the count was shared out, as in `tf_tickets.keep_counts`.
 
     Attributes:
         variables: `scores`, trained, and `count`.
-        target: the count that was asked for; an annealed search has others before it.
+        target: the count that was asked for; an annealed search has others before it, by the same `ratios`.
         frozen: what is not trained while the layer computes like this.
 
     Reference:
@@ -47,7 +49,7 @@ class EdgePopup(Reading):
     - [Ramanujan et al., 2020](https://arxiv.org/abs/1911.13299), section 3
     """
 
-    def __init__(self, weight: keras.Variable, count: int, scores: np.ndarray):
+    def __init__(self, weight: keras.Variable, count: int, scores: np.ndarray, ratios: Ratios = "uniform"):
         strategy = getattr(weight._value, "distribute_strategy", None)
         with strategy.scope() if strategy is not None else contextlib.nullcontext():
             self.variables = {
@@ -55,6 +57,7 @@ class EdgePopup(Reading):
                 "count": keras.Variable(count, trainable=False, name="count", dtype="int64"),
             }
         self.target = count
+        self.ratios = ratios
         self.frozen: list[keras.Variable] = []
 
     def __call__(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
@@ -88,7 +91,7 @@ class EdgePopup(Reading):
 def edge_popup(
     model: keras.Model,
     sparsity: float,
-    ratios: Any = "uniform",
+    ratios: Ratios = "uniform",
     weights: str = "signed_constant",
     scale_by_density: bool = False,
     seed: int = 0,
@@ -113,7 +116,8 @@ def edge_popup(
         seed: of weights that are drawn, and of the scores, which are uniform in +-1/sqrt(fan_in).
 
     Raises:
-        ValueError: a value that is not accepted, or a sparsity below that of the masks.
+        ValueError: a value that is not accepted, a sparsity below that of the masks, or a layer that is
+            frozen already (`trainable=False`), whose scores would never be trained.
 
     Example:
         >>> tt.prune(model, "erk", sparsity=0.5)
@@ -128,6 +132,12 @@ def edge_popup(
     check_choice("weights", weights, WEIGHTS)
     entries = mask_layers(model).masked
     check_free(entries, "edge_popup")
+    for entry in entries:
+        if not entry.layer.trainable:
+            raise ValueError(
+                f"Layer '{entry.layer.name}' is frozen (trainable=False), so the scores of {entry.name} "
+                "would never be trained. Thaw it before edge_popup, which freezes the weights by itself."
+            )
     counts = counts_inside(model, sparsity, ratios, [np.asarray(entry.mask) for entry in entries])
     rng = stream(seed, "score", "edge_popup")
     frozen = [variable for variable in stock_weights(model) if variable.trainable]
@@ -139,7 +149,7 @@ def edge_popup(
         elif weights == "kaiming_normal":
             entry.weight.assign(rng.normal(0, deviation, entry.shape))
         bound = 1 / math.sqrt(fan_in)
-        reading = EdgePopup(entry.weight, count, rng.uniform(-bound, bound, entry.shape))
+        reading = EdgePopup(entry.weight, count, rng.uniform(-bound, bound, entry.shape), ratios)
         reading.frozen = frozen if position == 0 else []
         attach_reading(entry.layer, entry.attribute, reading)
     renew_optimizer(model)
@@ -154,23 +164,22 @@ class AnnealedDensity(keras.callbacks.Callback):
     some are passed over, never the last.
 
     Args:
-        start: density before the first level, in (0, 1].
+        start: density before the first level, in (0, 1], not below the target's.
         levels: how many.
-        ratios: as given to `edge_popup`.
 
     Raises:
-        ValueError: a value out of range; at the start of training, a model without edge-popup layers.
+        ValueError: a value out of range; at the start of training, a model without edge-popup layers, or a
+            start below the target's density.
     """
 
-    def __init__(self, start: float = 0.6, levels: int = 5, ratios: Any = "uniform"):
+    def __init__(self, start: float = 0.6, levels: int = 5):
         super().__init__()
-        if isinstance(start, bool) or not 0 < start <= 1:
+        if isinstance(start, bool) or not isinstance(start, (int, float, np.floating)) or not 0 < start <= 1:
             raise ValueError(f"start= is a density in (0, 1]. Received: {start!r}")
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise ValueError(f"levels= is a whole number, 1 or more. Received: {levels!r}")
         self.start = float(start)
         self.levels = levels
-        self.ratios = ratios
         self._readings: list[EdgePopup] = []
         self._counts: list[list[int]] = []
 
@@ -188,11 +197,28 @@ class AnnealedDensity(keras.callbacks.Callback):
         source = sum(int(mask.sum()) for mask in masks) / total
         target = [reading.target for reading in self._readings]
         last = sum(target) / total
+        if round(self.start * total) < sum(target):
+            raise ValueError(
+                f"start={self.start} is below the density that the search ends at, {last:.6g}: levels go "
+                "down. Raise start=, or give edge_popup a higher sparsity."
+            )
         densities = annealed_densities(max(self.start, last), last, self.levels, source)
+        ratios = self._readings[0].ratios
         self._counts = [
-            *(counts_inside(self.model, 1 - density, self.ratios, masks) for density in densities[:-1]),
+            *(counts_inside(self.model, 1 - density, ratios, masks) for density in densities[:-1]),
             target,
         ]
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        total = sum(entry.size for entry in masked_weights(self.model))
+        counts = [int(np.asarray(reading.variables["count"])) for reading in self._readings]
+        if counts != self._counts[-1]:
+            warnings.warn(
+                f"AnnealedDensity did not reach its target: the training ended at a density of "
+                f"{sum(counts) / total:.6g}, and {sum(self._counts[-1]) / total:.6g} was asked for. The "
+                "selection is left as it is.",
+                stacklevel=2,
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         epochs = self.params.get("epochs") or 1

@@ -10,7 +10,13 @@ import numpy as np
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.methods import GLOBAL
 from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
-from tf_tickets.pruning.ratios import check_inside, check_sparsity
+from tf_tickets.pruning.ratios import (
+    RATIOS,
+    check_choice,
+    check_classifier_keep,
+    check_inside,
+    check_sparsity,
+)
 from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
 
 REWINDS = ("init", "none")
@@ -22,9 +28,12 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
     The training has `rounds + 1` parts of `epochs_per_round` epochs each. At the start of every part but the
     first the weights of smallest magnitude are pruned, always the same fraction of what is left, so that the
     last part trains a network of exactly the sparsity asked for. Then the weights go back, the optimizer
-    starts afresh, and the learning rates of the first part are replayed.
+    starts afresh, and the learning rates of the first part are replayed: every part has `epochs_per_round`
+    epochs, with the rates that the first had from epoch `rewind` on (from epoch 0 where that is a word); when
+    they run out, the last of them is repeated.
 
-    Place it after any callback that sets the learning rate.
+    Place it after any callback that sets the learning rate when an epoch begins: what one behind it sets is
+    neither noted nor replayed.
 
     Args:
         sparsity: fraction of all prunable weights that is removed in the end, in [0, 1).
@@ -35,8 +44,8 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             rewinding); `"none"`, they stay (learning-rate rewinding).
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         classifier_keep: fraction of the last layer that is kept apart from the rest.
-        source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks are set to it
-            at the start.
+        source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks, whatever
+            they are, are set to it at the start. None: the masks that the model has then, or all weights.
 
     Attributes:
         tickets: the Ticket of every round so far.
@@ -67,6 +76,9 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
     ):
         super().__init__()
         self.sparsity = check_sparsity(sparsity)
+        check_choice("ratios", ratios, (GLOBAL, *RATIOS))
+        if classifier_keep is not None:
+            check_classifier_keep(classifier_keep)
         for name, value in (("rounds", rounds), ("epochs_per_round", epochs_per_round)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}= is a whole number, 1 or more. Received: {value!r}")
@@ -100,7 +112,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
                 "plain learning rate, or rewind to the start of the training."
             )
-        masks = [np.ones(entry.shape, bool) for entry in entries]
+        masks = [np.array(entry.mask) for entry in entries]
         if self.source is not None:
             masks = masks_of(self.source, entries, "source")
         first = Ticket(tuple(masks), tuple(entry.name for entry in entries))
@@ -131,6 +143,17 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         # A schedule of the optimizer's own has begun again with its step counter.
         if not own_schedule(optimizer):
             optimizer.learning_rate = self._rates[min(self._to + place, len(self._rates) - 1)]
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if len(self.tickets) < self.rounds:
+            masks = [np.asarray(entry.mask) for entry in masked_weights(self.model)]
+            density = sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
+            warnings.warn(
+                f"IterativeMagnitudePruning did not reach its target: the training ended after "
+                f"{len(self.tickets)} of {self.rounds} rounds at a density of {density:.6g}, and "
+                f"{1 - self.sparsity:.6g} was asked for. The masks are left as they are.",
+                stacklevel=2,
+            )
 
     def _prune(self, number: int) -> None:
         quota = Quota(sparsity=self._sparsities[number], **self._quota)

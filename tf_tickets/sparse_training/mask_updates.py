@@ -49,8 +49,8 @@ class MaskUpdates(keras.callbacks.Callback):
         frequency: steps between two updates.
         begin_step: first step after which masks may move, counted by the optimizer. None: the step at which
             the training begins (its epoch 0).
-        end_step: steps from `begin_step` to the end of the moving. None: a part of the training's steps, as
-            the class says.
+        end_step: steps from `begin_step` to the end of the moving. None: a part of the steps from there to
+            the end of the training, as the class says.
         source: a Ticket or bool masks: no weight is ever kept outside of it. None: anywhere.
         seed: of random numbers.
 
@@ -87,6 +87,7 @@ class MaskUpdates(keras.callbacks.Callback):
         self._first_epoch: int | None = None
         self._resumed = False
         self._at_first = self._steps = self._end = self._last = self._before = 0
+        self._adding: int | None = None
         self._move: Callable[..., None] | None = None
 
     def due(self, step: int) -> bool:
@@ -121,12 +122,22 @@ class MaskUpdates(keras.callbacks.Callback):
         if known != entries or self.begin_step is None or self._at_first <= self.begin_step:
             # Otherwise this is the next part of a training whose beginning it has seen.
             self._first_density = self.density
-        self._steps = self._steps_until(self.params.get("epochs") or 0)
-        self._end = self._last = self._end_of(self.end_step, PART)
-        self._begin, self._first_epoch, self._resumed = self.begin_step, None, False
-        self.check()
-        self._attach_taps()
+        self._begin, self._first_epoch, self._resumed = None, None, False
         self._move = None
+
+    def _plan(self) -> None:
+        """Where the moving begins and ends: known before the first step, with its epoch."""
+        # The optimizer does not count steps that overflow, so where it stands in a checkpoint does not say
+        # how many there were.
+        now = self._at_first if self._resumed else self._done()
+        first = now - self._steps_until(self._first_epoch or 0)
+        begin = first if self.begin_step is None else self.begin_step
+        steps = self._steps_until(self.params.get("epochs") or 0)
+        self._steps = max(first + steps - begin, 0) if steps else 0
+        self._end = self._last = self._end_of(self.end_step, PART, known=bool(steps))
+        self.check()
+        self._begin = begin
+        self._attach_taps()
 
     def check(self) -> None:
         """Raises ValueError if the updates cannot take place; the model is known then."""
@@ -152,6 +163,8 @@ class MaskUpdates(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._first_epoch is None:
             self._first_epoch = epoch
+        if self._begin is None:
+            self._plan()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
@@ -168,15 +181,11 @@ class MaskUpdates(keras.callbacks.Callback):
         return max(1, following - done - self.watches_gradient)
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._before = self._done()
         if self._begin is None:
-            # The optimizer does not count steps that overflow, so where it stands in a checkpoint does not
-            # say how many there were.
-            first = self._at_first if self._resumed else self._before
-            self._begin = first - self._steps_until(self._first_epoch or 0)
-        if self._taps and self._due_between(self._before, self._before + self._steps_of_a_call()):
-            for tap in self._taps:
-                tap.open()
+            self._plan()  # in a loop that has no epochs
+        self._before = self._done()
+        if self._taps:
+            self._open_taps()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self._due_between(self._before, self._done())
@@ -199,6 +208,19 @@ class MaskUpdates(keras.callbacks.Callback):
             self._move(numbers)
         for tap in self._taps:
             tap.close()
+        self._adding = None
+
+    def _open_taps(self) -> None:
+        """Opens them for a call that takes part in a step which is due; of several batches, at the first."""
+        optimizer = self._inner_optimizer
+        size, made = optimizer.gradient_accumulation_steps or 1, int(np.asarray(optimizer._iterations))
+        if not self._due_between(self._before, (made + self._steps_of_a_call() - 1) // size + 1):
+            return
+        # A batch that overflowed is not counted and has spoilt the sums: they begin anew.
+        goes_on = made % size and self._adding is not None and self._adding < made
+        for tap in () if goes_on else self._taps:
+            tap.open()
+        self._adding = made
 
     def _update(self, numbers: dict[str, tf.Tensor]) -> None:
         before = [tf.convert_to_tensor(mask.value) for mask in self._masks]
@@ -227,10 +249,10 @@ class MaskUpdates(keras.callbacks.Callback):
                 )
         return [tf.constant(mask) for mask in allowed]
 
-    def _end_of(self, end_step: int | None, part: float) -> int:
+    def _end_of(self, end_step: int | None, part: float, known: bool) -> int:
         if end_step is not None:
             return end_step
-        if not self._steps:
+        if not known:
             raise ValueError(
                 f"{type(self).__name__} does not know how long the training is (its data have no length): "
                 "pass end_step=."
@@ -239,9 +261,12 @@ class MaskUpdates(keras.callbacks.Callback):
 
     def _steps_until(self, epoch: int) -> int:
         """The optimizer's steps in so many epochs, 0 if that is not known."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         batches = epoch * (self.params.get("steps") or 0)
-        return batches // (optimizer.gradient_accumulation_steps or 1)
+        return batches // (self._inner_optimizer.gradient_accumulation_steps or 1)
+
+    @property
+    def _inner_optimizer(self) -> keras.optimizers.Optimizer:
+        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
 
     def _due_between(self, before: int, after: int) -> int | None:
         """The last step of (before, after], in the optimizer's count, after which masks move, or None."""
@@ -265,7 +290,7 @@ class MaskUpdates(keras.callbacks.Callback):
                 )
 
     def _attach_taps(self) -> None:
-        self._taps = []
+        self._taps, self._adding = [], None
         if not self.watches_gradient:
             return
         for entry in self._entries:
@@ -290,17 +315,16 @@ class DropAndGrow(MaskUpdates):
     Args:
         drop_fraction: fraction of a layer's connections that the first update exchanges, in (0, 1).
         drop_schedule: how the fraction goes down to `end_step`: `"cosine"`, `"constant"` or `"cubic"`.
-        **kwargs: see `MaskUpdates`. `end_step` is by default three quarters of the training.
+        **kwargs: see `MaskUpdates`. `end_step` is by default three quarters of the training from
+            `begin_step` on.
     """
 
     rounding = "down"
 
     def __init__(self, drop_fraction: float = 0.3, drop_schedule: str = "cosine", **kwargs: Any):
         super().__init__(**kwargs)
-        if isinstance(drop_fraction, bool) or not 0 < drop_fraction < 1:
-            raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {drop_fraction!r}")
+        self.drop_fraction = _drop_fraction(drop_fraction)
         check_choice("drop_schedule", drop_schedule, tuple(DROP_SCHEDULES))
-        self.drop_fraction = float(drop_fraction)
         self.drop_schedule = drop_schedule
 
     def check(self) -> None:
@@ -402,8 +426,18 @@ class GradualMagnitudePruning(MaskUpdates):
     Args:
         sparsity: fraction of the prunable weights that is removed at the end, in [0, 1).
         schedule: `step -> (prune now?, sparsity)` instead of the cubic schedule, such as a PruningSchedule of
-            tensorflow-model-optimization; steps count from 1 here. Not with `sparsity` or `end_step`.
-        **kwargs: see `MaskUpdates`. `end_step` is by default three quarters of the training.
+            tensorflow-model-optimization; steps count from 1 here. Not with `sparsity`, `end_step` or
+            `initial_sparsity`.
+        initial_sparsity: where the cubic schedule begins. None: at the sparsity that the masks have when this
+            training begins. Say it, with `begin_step` and `end_step`, where one schedule is cut into several
+            trainings: each with a callback of its own, or one that goes on from masks that were put back
+            before (`BackupAndRestore` placed before this callback).
+        **kwargs: see `MaskUpdates`. `end_step` is by default three quarters of the training from
+            `begin_step` on.
+
+    Raises:
+        ValueError: as `MaskUpdates`; and, at the start of training, a target denser than the masks, or a
+            schedule that ends after the training, unless `initial_sparsity` makes it one of several.
 
     Example:
         >>> model.fit(x, y, epochs=30, callbacks=[tt.callbacks.GradualMagnitudePruning(sparsity=0.95)])
@@ -417,6 +451,7 @@ class GradualMagnitudePruning(MaskUpdates):
         self,
         sparsity: float | None = None,
         schedule: Callable[[int], tuple[Any, Any]] | None = None,
+        initial_sparsity: float | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -424,12 +459,20 @@ class GradualMagnitudePruning(MaskUpdates):
             raise ValueError(
                 f"Pass either sparsity= or schedule=. Received: sparsity={sparsity}, schedule={schedule}"
             )
-        if schedule is not None and (not callable(schedule) or self.end_step is not None):
+        ends = (self.end_step, initial_sparsity)
+        if schedule is not None and (not callable(schedule) or ends != (None, None)):
             raise ValueError(
-                "schedule= is a callable step -> (prune now?, sparsity), which says by itself where it ends. "
-                f"Received: schedule={schedule!r}, end_step={self.end_step}"
+                "schedule= is a callable step -> (prune now?, sparsity), which says by itself where it "
+                f"begins and where it ends. Received: schedule={schedule!r}, end_step={self.end_step}, "
+                f"initial_sparsity={initial_sparsity}"
             )
         self.sparsity = None if sparsity is None else check_sparsity(sparsity)
+        self.initial_sparsity = None if initial_sparsity is None else check_sparsity(initial_sparsity)
+        if (self.initial_sparsity or 0.0) > (1.0 if self.sparsity is None else self.sparsity):
+            raise ValueError(
+                "initial_sparsity= is where the schedule begins, at most sparsity=. Received: "
+                f"initial_sparsity={initial_sparsity}, sparsity={sparsity}"
+            )
         self.schedule = schedule
 
     def check(self) -> None:
@@ -441,11 +484,42 @@ class GradualMagnitudePruning(MaskUpdates):
                 f"{type(self).__name__}(sparsity={self.sparsity}) is to keep {keep:,} weights, and the "
                 f"model's masks keep {self._kept:,}: a target cannot be denser than the source."
             )
+        if self._end < 1:
+            raise ValueError(
+                f"{type(self).__name__}(begin_step={self.begin_step}) never moves a mask: the training ends "
+                "before. Lower begin_step=."
+            )
+        if self._ends_later and self.initial_sparsity is None:
+            raise ValueError(
+                f"{type(self).__name__}(end_step={self.end_step}) would end after the training, which has "
+                f"{self._steps} steps from begin_step on, and miss its target. Lower end_step=; or, if this "
+                "is the first of several trainings with one schedule, pass initial_sparsity= and begin_step=."
+            )
+        if self.initial_sparsity is not None:
+            self._first_density = 1 - self.initial_sparsity
+
+    @property
+    def _ends_later(self) -> bool:
+        """Whether the schedule goes on after this training, as far as its length is known."""
+        return bool(self.params.get("steps")) and self._end > self._steps
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if not masked_weights(self.model):
             mask_layers(self.model)
         super().on_train_begin(logs)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        super().on_train_end(logs)
+        if self.sparsity is None or self._ends_later:
+            return
+        keep = total_to_keep(sum(entry.size for entry in self._entries), self.sparsity)
+        if self._kept > keep:
+            warnings.warn(
+                f"{type(self).__name__} did not reach its target: the training ended at a density of "
+                f"{self.density:.6g}, and {1 - self.sparsity:.6g} was asked for. The masks are left as "
+                "they are.",
+                stacklevel=2,
+            )
 
     def due(self, step: int) -> bool:
         if self.schedule is not None:
@@ -462,8 +536,8 @@ class GradualMagnitudePruning(MaskUpdates):
         assert self.sparsity is not None
         return 1 - cubic_density(self._first_density, 1 - self.sparsity, min(step / self._end, 1))
 
-    def _end_of(self, end_step: int | None, part: float) -> int:
-        return 2**31 - 1 if self.schedule is not None else super()._end_of(end_step, part)
+    def _end_of(self, end_step: int | None, part: float, known: bool) -> int:
+        return 2**31 - 1 if self.schedule is not None else super()._end_of(end_step, part, known)
 
     def numbers(self, step: int) -> dict[str, Any]:
         total = sum(entry.size for entry in self._entries)
@@ -484,6 +558,7 @@ class GraNet(GradualMagnitudePruning):
     Args:
         sparsity: fraction of the prunable weights that is removed at the end, in [0, 1).
         drop_fraction: fraction exchanged at the beginning; a cosine takes it to 0.005.
+        initial_sparsity: see `GradualMagnitudePruning`.
         **kwargs: see `MaskUpdates`. `end_step` is where pruning ends.
 
     Reference:
@@ -493,11 +568,15 @@ class GraNet(GradualMagnitudePruning):
 
     watches_gradient = True
 
-    def __init__(self, sparsity: float, drop_fraction: float = 0.5, **kwargs: Any):
-        super().__init__(sparsity, **kwargs)
-        if isinstance(drop_fraction, bool) or not 0 < drop_fraction < 1:
-            raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {drop_fraction!r}")
-        self.drop_fraction = float(drop_fraction)
+    def __init__(
+        self,
+        sparsity: float,
+        drop_fraction: float = 0.5,
+        initial_sparsity: float | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(sparsity, initial_sparsity=initial_sparsity, **kwargs)
+        self.drop_fraction = _drop_fraction(drop_fraction)
 
     def check(self) -> None:
         super().check()
@@ -530,3 +609,9 @@ def _whole(argument: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{argument}= is a whole number, {least} or more. Received: {value!r}")
     return int(value)
+
+
+def _drop_fraction(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
+        raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {value!r}")
+    return float(value)

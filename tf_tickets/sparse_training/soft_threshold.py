@@ -2,12 +2,15 @@
 
 import contextlib
 import math
+import numbers
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_tickets.layers import Reading, attach_reading, forget_traces, mask_layers, masked_value
-from tf_tickets.sparse_training.renewal import check_free, renew_optimizer
+from tf_tickets.layers.convert import renew_optimizer
+from tf_tickets.sparse_training.renewal import check_free
 
 INITIAL_VALUE = -200.0
 
@@ -21,8 +24,10 @@ class SoftThreshold(Reading):
     Args:
         weight: the masked weight.
         initial_value: of s. At -200 the threshold is 0 for any float, and only decay raises it.
-        decay: L2 coefficient of s, added to its gradient as `decay * s`, under any optimizer. None: nothing
-            is added, and s decays as the optimizer decays all variables (`tf_tickets.training.SGD` does).
+        decay: L2 coefficient of s, added to its gradient as `decay * s` under any optimizer. It is added to
+            what the optimizer does by itself: one that decays every variable, as
+            `tf_tickets.training.SGD(weight_decay=...)` does, decays s too, whatever is said here. None or 0:
+            nothing is added to that.
 
     Attributes:
         variables: `threshold`, the scalar s.
@@ -68,7 +73,10 @@ def soft_threshold(
     Args:
         model: any built Keras model.
         initial_value: of s, see `SoftThreshold`.
-        decay: of s. Keras's optimizers decay in another way, or not at all: say it here.
+        decay: of s. Keras's optimizers decay in another way, or not at all: say it here. Where the optimizer
+            decays every variable, as `tf_tickets.training.SGD(weight_decay=...)` does, the two add up; None
+            and 0 then leave the optimizer's alone. The penalty decay / 2 * s^2 of every layer is part of the
+            loss that Keras reports: at s = -200 and decay 5e-4 that is 10 a layer.
 
     Returns:
         The thresholds' variables s, in forward order; the thresholds are sigmoid(s).
@@ -82,9 +90,9 @@ def soft_threshold(
         >>> tt.sparse_training.soft_threshold(model, initial_value=-5.0, decay=5e-4)
         >>> model.fit(x, y, epochs=30)
     """
-    if isinstance(initial_value, bool) or not math.isfinite(initial_value):
+    if not _is_number(initial_value) or not math.isfinite(initial_value):
         raise ValueError(f"initial_value= is a number. Received: {initial_value!r}")
-    if decay is not None and not 0 <= decay < math.inf:
+    if decay is not None and not (_is_number(decay) and 0 <= decay < math.inf):
         raise ValueError(f"decay= is a number, 0 or more, or None. Received: {decay!r}")
     entries = mask_layers(model).masked
     check_free(entries, "soft_threshold")
@@ -96,3 +104,7 @@ def soft_threshold(
     renew_optimizer(model)
     forget_traces(model)
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
