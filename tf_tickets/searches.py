@@ -114,6 +114,11 @@ def _edge_popup(
 def _annealing(plan: SearchPlan, start: float | None, levels: int, **weights: Any) -> list:
     if start is None:
         return []
+    if isinstance(start, (int, float)) and start < 1 - plan.sparsity - 1e-9:
+        raise ValueError(
+            f"start={start} is a density below that of the target, {1 - plan.sparsity:.6g}: raise it, or "
+            "pass start=null for a search that is not annealed."
+        )
     module = importlib.import_module("tf_tickets.sparse_training")
     return [module.AnnealedDensity(start, levels)]
 
