@@ -55,6 +55,7 @@ def test_an_update_of_rigl_is_the_authors(fraction):
     callback.set_model(model)
     callback.set_params({"epochs": 1, "steps": 100})
     callback.on_train_begin()
+    callback.on_epoch_begin(0)
     entry.weight.assign(golden["weight"])
     (momentum,) = model.optimizer.momentums
     momentum.assign(np.full((3, 4), 5.0))
