@@ -30,7 +30,7 @@ os.execv(sys.executable, sys.argv[1:])
 def soak(tmp_path_factory):
     """The soak script, short: its exit code, its screen, its folder."""
     folder = tmp_path_factory.mktemp("soak")
-    command = [sys.executable, ROOT / "scripts" / "soaking" / "kills.py", "--kills=2", "--cells=1"]
+    command = [sys.executable, ROOT / "scripts" / "soaking" / "kills.py", "--kills=1", "--cells=1"]
     command += [f"--run={SMALL} --epochs=4", f"--folder={folder / 'runs'}"]
     ended = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     return ended, folder / "runs"
@@ -40,7 +40,7 @@ def test_runs_that_are_killed_come_to_the_same_bits(soak):
     ended, _ = soak
     assert ended.returncode == 0, ended.stderr
     found = re.search(r"(\d+) runs, (\d+) kills \(.*\): 0 runs differ", ended.stdout)
-    assert found and int(found[2]) >= 2
+    assert found and int(found[2]) >= 1
 
 
 def one_bit_of_the_weights(folder):
