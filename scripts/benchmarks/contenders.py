@@ -102,6 +102,7 @@ def moving(model_name: str, size: int, threads: int, callback: str, frequency: i
     mover.set_model(model)
     mover.set_params({"epochs": 1, "steps": 10**9})
     mover.on_train_begin()
+    mover.on_epoch_begin(0)
     iterator = iter(tf.data.Dataset.from_tensors(batch(size)).repeat())
 
     def steps(count: int) -> None:
@@ -227,8 +228,8 @@ CONTENDERS: dict[str, Callable[[str, int, int], Steps]] = {
     "fed": functools.partial(loop, per_call=None, real=True),
     "one_a_call": functools.partial(loop, per_call=1, real=False),
     "saving": functools.partial(loop, per_call=None, real=False, saves=True),
-    "tapped": functools.partial(moving, callback="RigL", frequency=10**9, opens=False),
-    "open_tap": functools.partial(moving, callback="RigL", frequency=10**9, opens=True),
+    "tapped": functools.partial(moving, callback="RigL", frequency=10**9 - 1, opens=False),
+    "open_tap": functools.partial(moving, callback="RigL", frequency=10**9 - 1, opens=True),
     "rigl_update": functools.partial(moving, callback="RigL", frequency=1, opens=False),
     "granet_update": functools.partial(moving, callback="GraNet", frequency=1, opens=False),
     "gmp_update": functools.partial(moving, callback="GradualMagnitudePruning", frequency=1, opens=False),
