@@ -749,7 +749,7 @@ def _train(
     masks = _sha256([np.asarray(entry.mask) for entry in layers.masked_weights(job.model)])
     checkpoints = _checkpoints(job, directory, stage=stage, epochs=[epochs.start, epochs.stop], masks=masks)
     title = "dense" if directory is job.dense else "retrain"
-    measures = {"": functools.partial(_densities, job.model)} if moves else {}
+    measures = {"": _densities_of(job.model)} if moves else {}
     history = _fit(job, title, curriculum, epochs, rate, extra, checkpoints, measures)
     outputs = [directory.final_weights]
     if moves:
@@ -839,15 +839,25 @@ def _measure_of(job: Job, dataset: Dataset, split: str) -> Callable[[], dict[str
     return lambda: job.trainer.evaluate(batches, steps)
 
 
-def _densities(model: keras.Model) -> dict[str, float]:
-    """How much of the weights, and of the multiply-adds, the masks of this moment keep."""
+def _densities_of(model: keras.Model) -> Callable[[], dict[str, float]]:
+    """A function that tells how much of the weights, and of the multiply-adds, the masks keep by then."""
     entries = layers.masked_weights(model)
-    counts = [int(np.count_nonzero(layers.kept(entry))) for entry in entries]
-    sizes = [entry.size for entry in entries]
     uses = layers.macs_per_weight(model, entries)
-    found = {"density": sum(counts) / sum(sizes)}
-    kept, whole = _sum(uses, counts), _sum(uses, sizes)
-    return found if kept is None or whole is None else {**found, "macs_density": kept / whole}
+
+    def measure() -> dict[str, float]:
+        masks = [layers.kept(entry) for entry in entries]
+        found = {"density": sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)}
+        share = _macs_share(uses, masks)
+        return found if share is None else {**found, "macs_density": share}
+
+    return measure
+
+
+def _macs_share(uses: Sequence[int | None], masks: Sequence[np.ndarray]) -> float | None:
+    """The part of the multiply-adds that masks keep; None where positions are not known."""
+    kept = _sum(uses, [int(np.count_nonzero(mask)) for mask in masks])
+    whole = _sum(uses, [mask.size for mask in masks])
+    return None if kept is None or whole is None else kept / whole
 
 
 @contextlib.contextmanager
@@ -907,9 +917,7 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
         return None
 
     def share(masks: Sequence[np.ndarray]) -> float:
-        counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
-        kept, whole = (_sum(uses, part) or 0 for part in zip(*counts, strict=True))
-        return kept / whole
+        return _macs_share(uses, masks) or 0.0
 
     config, directory = job.config, job.directory
     epochs = len(config.retraining_epochs)
