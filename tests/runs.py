@@ -7,8 +7,9 @@ import rich.console
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_tickets import config, data, flag_definitions, pipeline, training
-from tf_tickets.console import Console
+from tf_tickets import data, pipeline, training
+from tf_tickets.config import config, flag_definitions
+from tf_tickets.support.console import Console
 
 # A perceptron that trains in a second on the digits.
 TINY = ("--model=mlp_24_16", "--epochs=3", "--batch_size=64", "--export=", "--threads=2")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tf_tickets.late_names import late_names
+from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
     from tf_tickets import callbacks, data, layers, models, pruning, sanity, sparse_training, theory, training
@@ -10,31 +10,32 @@ if TYPE_CHECKING:
     from tf_tickets.laboratory import sanity_check
     from tf_tickets.layers import fold, mask_layers, masked_weights, register_maskable
     from tf_tickets.methods import METHODS, Method
-    from tf_tickets.pruning import Ticket, keep_counts, prune, score
+    from tf_tickets.methods.prune import prune
+    from tf_tickets.pruning import Ticket, keep_counts, score
 
-# Public name -> module that holds it; None is a module itself. TensorFlow is loaded at first use.
-_PUBLIC: dict[str, str | None] = {
-    "METHODS": "methods",
-    "Method": "methods",
-    "Ticket": "pruning",
-    "callbacks": None,
-    "data": None,
-    "export": "exporting",
-    "fold": "layers",
-    "keep_counts": "pruning",
-    "layers": None,
-    "mask_layers": "layers",
-    "masked_weights": "layers",
-    "models": None,
-    "prune": "pruning",
-    "pruning": None,
-    "register_maskable": "layers",
-    "sanity": None,
-    "sanity_check": "laboratory",
-    "score": "pruning",
-    "sparse_training": None,
-    "theory": None,
-    "training": None,
+# Public name -> where it is. TensorFlow is loaded at first use.
+_PUBLIC = {
+    "METHODS": "tf_tickets.methods:METHODS",
+    "Method": "tf_tickets.methods:Method",
+    "Ticket": "tf_tickets.pruning:Ticket",
+    "callbacks": "tf_tickets.callbacks",
+    "data": "tf_tickets.data",
+    "export": "tf_tickets.exporting:export",
+    "fold": "tf_tickets.layers:fold",
+    "keep_counts": "tf_tickets.pruning:keep_counts",
+    "layers": "tf_tickets.layers",
+    "mask_layers": "tf_tickets.layers:mask_layers",
+    "masked_weights": "tf_tickets.layers:masked_weights",
+    "models": "tf_tickets.models",
+    "prune": "tf_tickets.methods.prune:prune",
+    "pruning": "tf_tickets.pruning",
+    "register_maskable": "tf_tickets.layers:register_maskable",
+    "sanity": "tf_tickets.sanity",
+    "sanity_check": "tf_tickets.laboratory:sanity_check",
+    "score": "tf_tickets.pruning:score",
+    "sparse_training": "tf_tickets.sparse_training",
+    "theory": "tf_tickets.theory",
+    "training": "tf_tickets.training",
 }
 
 __all__ = [

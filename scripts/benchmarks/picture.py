@@ -10,8 +10,9 @@ import tempfile
 import rich.console
 from absl import flags
 
-from tf_tickets import config, data, flag_definitions, pipeline, training
-from tf_tickets.console import Console
+from tf_tickets import data, pipeline, training
+from tf_tickets.config import config, flag_definitions
+from tf_tickets.support.console import Console
 
 PICTURE = pathlib.Path(__file__).parents[2] / "docs" / "images" / "run.svg"
 COMMAND = "./scripts/run --method=hybrid --sparsity=0.98"

@@ -22,7 +22,7 @@ def measure(epochs: int, threads: int) -> dict[str, float]:
         epochs: of every training.
         threads: of the process.
     """
-    from tf_tickets import sweep, worker
+    from tf_tickets.sweeps import sweep, worker
 
     worker.start(os.getppid(), threads, {"TF_CPP_MIN_LOG_LEVEL": "3"})
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def measure(epochs: int, threads: int) -> dict[str, float]:
 
 def _perform(task, folder: str | None = None) -> None:
     """Does a task; in a folder of its own, where it shares nothing."""
-    from tf_tickets import worker
+    from tf_tickets.sweeps import worker
 
     if folder is not None:
         kept = [x for x in task.arguments if not x.startswith(("--run_dir=", "--dense_dir="))]

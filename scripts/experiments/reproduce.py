@@ -14,9 +14,12 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from tf_tickets import laboratory, report, sweep
-from tf_tickets import run as command
-from tf_tickets.wording import plural
+from tf_tickets import laboratory
+from tf_tickets.programs.guard import fail, guarded, parse_flags
+from tf_tickets.reporting import report
+from tf_tickets.support.console import Console
+from tf_tickets.support.wording import plural
+from tf_tickets.sweeps import sweep
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"
 
@@ -45,9 +48,9 @@ def main(argv: Sequence[str]) -> int:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         said = f"unknown experiment {unknown[0]!r}" if unknown else "say which experiment"
-        return command.fail(f"{said}. There are: {', '.join(known)}")
+        return fail(f"{said}. There are: {', '.join(known)}")
     given = [flag.serialize() for flag in _flags(flags.FLAGS) if flag.present]
-    return command.guarded(lambda _: max(reproduce(name, known[name], given) for name in names))
+    return guarded(lambda _: max(reproduce(name, known[name], given) for name in names))
 
 
 def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
@@ -56,7 +59,7 @@ def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
     define_flags(values)
     values(["reproduce", f"--flagfile={flagfile}", *given])
     plan = sweep.make_plan(values, controls=values.controls)
-    show = sweep.console()
+    show = Console()
     show.line(f"\n{name}: {_title(flagfile)}")
     plan.show(show)
     if values.dry_run:
@@ -89,7 +92,7 @@ def _title(flagfile: pathlib.Path) -> str:
 def entry_point() -> None:
     """Starts the program."""
     define_flags(flags.FLAGS)
-    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, __doc__ or "", sweep.GROUPS))
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, __doc__ or "", sweep.GROUPS))
 
 
 if __name__ == "__main__":

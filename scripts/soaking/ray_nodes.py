@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from tests.executors.nodes import Nodes, sweep
+from tests.sweeps.executors.nodes import Nodes, sweep
 
 NODES = 2
 # 24 cells that share 4 dense networks.

@@ -12,12 +12,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.runs import parsed
-from tf_tickets import config, data, pipeline, training
-from tf_tickets.console import Console
+from tf_tickets import data, pipeline, training
+from tf_tickets.config import config
 from tf_tickets.data import Examples, imagenet, sources
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.stored_images import StoredImages
 from tf_tickets.sanity import half_dataset, random_pixels
+from tf_tickets.support.console import Console
 
 COUNTS = {"train": 23, "validation": 7, "test": 3}
 SIZES = [(40, 30), (24, 64), (33, 33)]

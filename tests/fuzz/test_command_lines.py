@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations import bounded, damaged, fuzz, read_or_refused
 from tests.runs import parsed
-from tf_tickets import config, data, flag_definitions, grid, pipeline, run, sweep
-from tf_tickets.config import Config
+from tf_tickets import data, pipeline
+from tf_tickets.config import config, flag_definitions
+from tf_tickets.config.config import Config
+from tf_tickets.programs import run
+from tf_tickets.sweeps import grid, sweep
 
 HUGE = ("9" * 30, "9" * 400, "9" * 5000, "-1", "0", "1e400", "nan", "inf", "-0.0", "1e-320")
 ODD = (

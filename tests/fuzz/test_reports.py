@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
 from tests.reporting.synthetic import write
 from tf_tickets import results
-from tf_tickets.report import make_report
 from tf_tickets.reporting import numbers
 from tf_tickets.reporting.commands import command
+from tf_tickets.reporting.report import make_report
 
 FILES = ("result.json", "config.json", "stages.json")
 

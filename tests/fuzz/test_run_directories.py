@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
-from tf_tickets.store import Directory, NotOurs, RunDirectory
+from tf_tickets.storage.store import Directory, NotOurs, RunDirectory
 
 IDENTITY = {
     "method": "lt",

@@ -6,9 +6,9 @@ import json
 import pathlib
 import random
 
-from tf_tickets.config import Config
+from tf_tickets.config.config import Config
 from tf_tickets.data.sources import SOURCES
-from tf_tickets.methods import INIT, METHODS, REWOUND
+from tf_tickets.methods.table import INIT, METHODS, REWOUND
 
 # Name, shape and multiply-adds of each weight.
 LAYERS = (

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import METHODS, Ticket, config, data
-from tf_tickets import run as command
+from tf_tickets import METHODS, Ticket, data
+from tf_tickets.config import config
+from tf_tickets.programs import run as command
 from tf_tickets.sanity import CHECKS
 from tf_tickets.sanity.checks import NO_CHECK, check_row
-from tf_tickets.searches import SEARCHES
 
 ROOT = pathlib.Path(__file__).parents[2]
 DATA = ("random_labels", "random_pixels", "corrupted", "half_dataset", "half_dataset_in_order")
@@ -37,7 +37,7 @@ ASKED = {
         ("lt", "weight_rewinding", "lr_rewinding", "hybrid", "obd", "finetune"), (*DATA, *TICKET, "invert")
     ),
     # Their masks move while they train on clean data: there is nothing before to attack.
-    **dict.fromkeys(SEARCHES, ()),
+    **dict.fromkeys((name for name, row in METHODS.items() if row.search is not None), ()),
 }
 
 every_check = pytest.mark.parametrize("name", CHECKS)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import folded
-from tf_tickets.store import replacing
+from tf_tickets.storage.store import replacing
 
 
 def export(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import operator
 from typing import TYPE_CHECKING, Any
+
+from tf_tickets.support.late import resolve
 
 if TYPE_CHECKING:
     import keras
@@ -73,8 +74,8 @@ def build(
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1: VGG19 and ResNet32.
     - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): VGG16, ResNet18 and ResNet50.
     """
-    builder = importlib.import_module(f"tf_tickets.models.{_module_of(name)}")
-    return builder.build(
+    build_model = resolve(f"tf_tickets.models.{_module_of(name)}:build")
+    return build_model(
         name,
         input_shape=_checked_shape(input_shape),
         num_classes=_checked_integer("num_classes", num_classes, at_least=2),

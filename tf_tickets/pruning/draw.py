@@ -10,16 +10,16 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight, borrowed_masks, set_masks
-from tf_tickets.methods import CLASSIFIER_KEEP, GLOBAL, SAMPLINGS
 from tf_tickets.pruning import flow
 from tf_tickets.pruning import masks as masking
 from tf_tickets.pruning import ratios as ratio_rules
 from tf_tickets.pruning import scores as scoring
 from tf_tickets.pruning.batches import read_batches
+from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, SAMPLINGS
 from tf_tickets.pruning.paths import on_path
 from tf_tickets.pruning.ticket import Ticket, masks_sha256
 from tf_tickets.pruning.traces import keeping_traces
-from tf_tickets.streams import stream
+from tf_tickets.support.streams import stream
 
 Within = Ticket | Sequence[np.ndarray]
 

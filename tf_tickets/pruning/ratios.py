@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.methods import CLASSIFIER_KEEP, FAMILIES, ROUNDINGS
+from tf_tickets.pruning.choices import CLASSIFIER_KEEP, FAMILIES, ROUNDINGS
 from tf_tickets.pruning.ticket import Ticket
 
 Shape = tuple[int, ...]

@@ -1,7 +1,6 @@
 """Scores: how much each weight matters, and which end of the scale is kept."""
 
 import dataclasses
-import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from tf_tickets.layers import MaskedWeight, prunable_weights
 from tf_tickets.pruning import saliency
 from tf_tickets.pruning.batches import Batch
+from tf_tickets.support.late import resolve
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
 
@@ -113,7 +113,7 @@ def imported(name: str) -> ScoreFunction:
     """
     module_name, _, attribute = name.partition(":")
     try:
-        value = getattr(importlib.import_module(module_name), attribute)
+        value = resolve(name)
     except Exception as error:  # whatever the module does on import
         raise ValueError(
             f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). "

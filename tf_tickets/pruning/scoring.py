@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import borrowed_masks, set_masks
-from tf_tickets.methods import GLOBAL
 from tf_tickets.pruning.batches import read_batches
+from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.draw import Quota, draw_ticket, plan_budgets, round_sparsities
 from tf_tickets.pruning.ratios import check_sparsity
 from tf_tickets.pruning.scores import (
@@ -19,7 +19,7 @@ from tf_tickets.pruning.scores import (
     score_row,
     weights_to_score,
 )
-from tf_tickets.streams import stream
+from tf_tickets.support.streams import stream
 
 
 def score(

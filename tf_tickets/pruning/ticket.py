@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.archives import check_npz
 from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
-from tf_tickets.store import replacing
+from tf_tickets.storage.archives import check_npz
+from tf_tickets.storage.store import replacing
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1

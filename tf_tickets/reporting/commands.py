@@ -9,13 +9,12 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_tickets.config import DRAWING_FLAGS, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
+from tf_tickets.config.config import DRAWING_FLAGS, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
+from tf_tickets.config.flag_definitions import RANKED
 from tf_tickets.data.sources import find
-from tf_tickets.flag_definitions import RANKED
-from tf_tickets.methods import METHODS
-from tf_tickets.reporting import reading
-from tf_tickets.reporting.arms import own_options
-from tf_tickets.results import Run
+from tf_tickets.methods.table import METHODS
+from tf_tickets.results import Run, reading
+from tf_tickets.results.arms import own_options
 
 # field of the config -> flag
 OPTIONS = {

@@ -207,11 +207,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def percent(fraction: float | None, decimals: int = 2) -> str:
     """A fraction in per cent, without the sign."""
     return NONE if fraction is None else f"{100 * fraction:.{decimals}f}"

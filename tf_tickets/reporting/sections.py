@@ -16,7 +16,6 @@ from tf_tickets.reporting.document import (
     Row,
     Section,
     Table,
-    counted,
     listed,
     percent,
     sparsity,
@@ -36,6 +35,7 @@ from tf_tickets.results import (
     verdicts,
 )
 from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.support.wording import plural
 
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).
 SETTING_FACTS = (
@@ -128,7 +128,7 @@ def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | Non
         f"{100 * alpha:g} % at most; intervals are of {100 * (1 - alpha):g} %, each for itself."
     ]
     if found:
-        texts.insert(0, f"{counted(len(found), 'check')} of tickets: {tables.tally(found)}.")
+        texts.insert(0, f"{plural(len(found), 'check')} of tickets: {tables.tally(found)}.")
     about = tuple((check, CHECKS[check].about if check in CHECKS else "") for check in experiment.checks())
     return Part(
         "Verdicts",
@@ -192,7 +192,7 @@ def _reruns(experiment: Experiment) -> Part | None:
         "How to make each number again",
         ("Each command makes the run of the same config; on a CPU with as many threads, to the bit.",),
         (),
-        (Folded(counted(len(entries), "command"), (lines,)),),
+        (Folded(plural(len(entries), "command"), (lines,)),),
     )
 
 
@@ -229,7 +229,7 @@ def _training(setting: Setting) -> str:
     smoothing = setting["label_smoothing"]
     smoothed = f", labels smoothed by {smoothing:g}" if smoothing else ""
     return (
-        f"{counted(setting['epochs'], 'epoch')}, batch {setting['batch_size']}, {setting['optimizer']}, "
+        f"{plural(setting['epochs'], 'epoch')}, batch {setting['batch_size']}, {setting['optimizer']}, "
         f"learning rate {setting['learning_rate']:g}, {schedule}{warmup}, "
         f"weight decay {setting['weight_decay']:g}{smoothed}{augmented}"
     )
@@ -272,7 +272,7 @@ def _hardware(run: Run) -> str:
     for name in ("core", "thread", "GPU"):
         number = found.get(f"{name.lower()}s")
         if isinstance(number, int) and not (name == "GPU" and number == 0):
-            parts.append(counted(number, name))
+            parts.append(plural(number, name))
     return ", ".join(parts)
 
 

@@ -7,7 +7,6 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from tf_tickets.reporting.arms import check_order
 from tf_tickets.reporting.document import (
     NONE,
     Cell,
@@ -15,7 +14,6 @@ from tf_tickets.reporting.document import (
     Interval,
     Row,
     Table,
-    counted,
     group,
     listed,
     note,
@@ -24,6 +22,8 @@ from tf_tickets.reporting.document import (
     sparsity,
 )
 from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run, Start, Verdict, control_label
+from tf_tickets.results.arms import check_order
+from tf_tickets.support.wording import plural
 
 TOO_FEW = "too few seeds"
 COST = (
@@ -520,7 +520,7 @@ def _mean_over(runs: Iterable[Run]) -> str:
     values = [run.accuracy for run in runs]
     if not values:
         return ""
-    return f"{mean_and_spread(values)} % over {counted(len(values), 'seed')}"
+    return f"{mean_and_spread(values)} % over {plural(len(values), 'seed')}"
 
 
 def _mean(values: Sequence[float | None], exact: bool = False) -> str:
@@ -585,7 +585,7 @@ def _collapsed(runs: Sequence[Run]) -> str:
         names = [f"{name} ({count})" for name, count in layers.most_common(3)]
         more = len(layers) - len(names)
         what = ", ".join([*names, *([f"{more} more"] if more else [])])
-    return f"{number} of {counted(len(runs), 'run')}: {what}"
+    return f"{number} of {plural(len(runs), 'run')}: {what}"
 
 
 def _ratio_cell(ratio: float | None, lowest: float) -> Cell:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tf_tickets.late_names import late_names
+from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
     from tf_tickets.sanity.attacks import rearrange, rearranged, reinitialize, shuffle_weights
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison, compare
 
 # Public name -> module; the statistics need no TensorFlow, and do not load it.
-_PUBLIC: dict[str, str | None] = {
-    "CHECKS": "checks",
-    "Check": "checks",
-    "Comparison": "statistics",
-    "compare": "statistics",
-    "corrupted": "corruptions",
-    "half_dataset": "corruptions",
-    "random_labels": "corruptions",
-    "random_pixels": "corruptions",
-    "rearrange": "attacks",
-    "rearranged": "attacks",
-    "reinitialize": "attacks",
-    "shuffle_weights": "attacks",
+_PUBLIC = {
+    "CHECKS": "tf_tickets.sanity.checks:CHECKS",
+    "Check": "tf_tickets.sanity.checks:Check",
+    "Comparison": "tf_tickets.sanity.statistics:Comparison",
+    "compare": "tf_tickets.sanity.statistics:compare",
+    "corrupted": "tf_tickets.sanity.corruptions:corrupted",
+    "half_dataset": "tf_tickets.sanity.corruptions:half_dataset",
+    "random_labels": "tf_tickets.sanity.corruptions:random_labels",
+    "random_pixels": "tf_tickets.sanity.corruptions:random_pixels",
+    "rearrange": "tf_tickets.sanity.attacks:rearrange",
+    "rearranged": "tf_tickets.sanity.attacks:rearranged",
+    "reinitialize": "tf_tickets.sanity.attacks:reinitialize",
+    "shuffle_weights": "tf_tickets.sanity.attacks:shuffle_weights",
 }
 
 __all__ = [

@@ -1,48 +1,6 @@
 """`python -m tf_tickets.sanity`: does a pruning method use the data, and the connections that it chooses?"""
 
-from collections.abc import Sequence
-
-from absl import app, flags
-
-from tf_tickets import laboratory, sweep
-from tf_tickets import run as command
-
-ABOUT = """\
-Trains a method's ticket and its attacked twins over paired seeds, and says for each sanity check whether the
-method is insensitive to it (equivalent within --margin), sensitive (a drop), or how many seeds would decide.
-
-  python -m tf_tickets.sanity --method=snip --sparsity=0.98,0.99 --model=resnet8
-  python -m tf_tickets.sanity --method=snip --score=my_file:mine --sparsity=0.98 --model=resnet8
-
-All checks and ten seeds unless told otherwise; --dry_run tells the cost. The same command goes on where it
-stopped.
-"""
-
-
-def main(argv: Sequence[str]) -> int:
-    """Judges what the flags ask for; returns the process's exit code: 0 if every run has its result."""
-    return command.guarded(_judge, argv[1:])
-
-
-def _judge(values: flags.FlagValues) -> int:
-    plan = laboratory.make_plan(values)
-    show = sweep.console()
-    if values.dry_run:
-        plan.show(show)
-        return 0
-    findings = laboratory.investigate(plan, values.margin, values.alpha, show)
-    show.line(f"\n{findings}")
-    if findings.runs:
-        # The report judges all checks of a ticket that it finds there as one family.
-        show.line(f"\ntables and figures of all runs there: python -m tf_tickets.report {values.runs_dir}")
-    return 1 if findings.failures else 0
-
-
-def entry_point() -> None:
-    """Starts the program."""
-    laboratory.define_flags()
-    app.run(main, flags_parser=lambda argv: command.parse_flags(argv, ABOUT, sweep.GROUPS))
-
+from tf_tickets.programs.sanity import entry_point
 
 if __name__ == "__main__":
     entry_point()

@@ -6,18 +6,18 @@ Reading the table loads no TensorFlow; what a check does is imported when it is 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tf_tickets.methods import INIT, TRAINED
+from tf_tickets.methods.table import INIT, TRAINED
+from tf_tickets.support.late import late
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from tf_tickets.config import Choice
     from tf_tickets.data import Dataset
+    from tf_tickets.methods.choice import Choice
 
     Corruption = Callable[[Dataset, int, int], Dataset]
     MasksAttack = Callable[[Sequence[np.ndarray], int, Sequence[np.ndarray] | None], Sequence[np.ndarray]]
@@ -72,23 +72,13 @@ class Check:
         return None
 
 
-def _late(module: str, function: str, **options: Any) -> Callable[..., Any]:
-    """A function of this package, imported when it is called."""
-
-    def call(*arguments: Any) -> Any:
-        found = importlib.import_module(f"tf_tickets.sanity.{module}")
-        return getattr(found, function)(*arguments, **options)
-
-    return call
-
-
 def _corruption(function: str) -> Corruption:
-    corrupt = _late("corruptions", function)
+    corrupt = late(f"tf_tickets.sanity.corruptions:{function}")
     return lambda dataset, seed, batch_size: corrupt(dataset, seed)
 
 
 def _first_half(dataset: Dataset, seed: int, batch_size: int) -> Dataset:
-    return _late("corruptions", "half_dataset", first=batch_size)(dataset, seed)
+    return late("tf_tickets.sanity.corruptions:half_dataset", first=batch_size)(dataset, seed)
 
 
 NO_CHECK = Check(about="no check", asks="nothing", place="nothing")
@@ -129,32 +119,32 @@ CHECKS: dict[str, Check] = {
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
         asks="which connections of a layer are kept",
         place="ticket",
-        masks=_late("attacks", "rearranged"),
+        masks=late("tf_tickets.sanity.attacks:rearranged"),
     ),
     "shuffle_weights": Check(
         about="permutes the kept weights of each layer among the kept positions (section 5.1)",
         asks="where in a layer its kept weights are",
         place="ticket",
-        weights=_late("attacks", "shuffle_weights"),
+        weights=late("tf_tickets.sanity.attacks:shuffle_weights"),
     ),
     "shuffle_weights_but_classifier": Check(
         about="the same, the classifier spared",
         asks="where in a layer before the classifier its kept weights are",
         place="ticket",
-        weights=_late("attacks", "shuffle_weights", spare_classifier=True),
+        weights=late("tf_tickets.sanity.attacks:shuffle_weights", spare_classifier=True),
     ),
     "reinitialize": Check(
         about="keeps the masks, and draws all weights anew from their initializers",
         asks="the values of the weights it starts from",
         place="ticket",
-        weights=_late("attacks", "reinitialize"),
+        weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "rearrange+reinitialize": Check(
         about="both: what is left of the ticket are the numbers of weights in each layer",
         asks="which connections are kept, and the values of the weights (together)",
         place="ticket",
-        masks=_late("attacks", "rearranged"),
-        weights=_late("attacks", "reinitialize"),
+        masks=late("tf_tickets.sanity.attacks:rearranged"),
+        weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "invert": Check(
         about="keeps the weights with the worst scores instead of the best",

@@ -21,7 +21,7 @@ from tf_tickets.pruning.ratios import Ratios, check_choice, check_sparsity, coun
 from tf_tickets.sparse_training.renewal import check_free
 from tf_tickets.sparse_training.schedules import annealed_densities
 from tf_tickets.sparse_training.selection import keep_largest
-from tf_tickets.streams import stream
+from tf_tickets.support.streams import stream
 
 WEIGHTS = ("signed_constant", "kaiming_normal", "own")
 

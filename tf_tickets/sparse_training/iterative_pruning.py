@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
-from tf_tickets.methods import GLOBAL
 from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
+from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.ratios import (
     RATIOS,
     check_choice,

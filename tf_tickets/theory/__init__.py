@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tf_tickets.late_names import late_names
+from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
     from tf_tickets.theory.embedding import Embedding, embed_target
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from tf_tickets.theory.widths import SourceWidths, er_widths, required_width_factor
 
 # Public name -> module; only embeddings need Keras, and load it.
-_PUBLIC: dict[str, str | None] = {
-    "Embedding": "embedding",
-    "Frequency": "frequency",
-    "SourceWidths": "widths",
-    "SubsetSum": "subset_sums",
-    "base_set_sizes": "subset_sums",
-    "connected_frequency": "lower_bound",
-    "connected_probability": "lower_bound",
-    "embed_target": "embedding",
-    "er_widths": "widths",
-    "lower_bound_width": "lower_bound",
-    "required_width_factor": "widths",
-    "smallest_base_set": "subset_sums",
-    "subset_sum": "subset_sums",
+_PUBLIC = {
+    "Embedding": "tf_tickets.theory.embedding:Embedding",
+    "Frequency": "tf_tickets.theory.frequency:Frequency",
+    "SourceWidths": "tf_tickets.theory.widths:SourceWidths",
+    "SubsetSum": "tf_tickets.theory.subset_sums:SubsetSum",
+    "base_set_sizes": "tf_tickets.theory.subset_sums:base_set_sizes",
+    "connected_frequency": "tf_tickets.theory.lower_bound:connected_frequency",
+    "connected_probability": "tf_tickets.theory.lower_bound:connected_probability",
+    "embed_target": "tf_tickets.theory.embedding:embed_target",
+    "er_widths": "tf_tickets.theory.widths:er_widths",
+    "lower_bound_width": "tf_tickets.theory.lower_bound:lower_bound_width",
+    "required_width_factor": "tf_tickets.theory.widths:required_width_factor",
+    "smallest_base_set": "tf_tickets.theory.subset_sums:smallest_base_set",
+    "subset_sum": "tf_tickets.theory.subset_sums:subset_sum",
 }
 
 __all__ = [

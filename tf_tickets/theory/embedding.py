@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tf_tickets import streams
 from tf_tickets.layers import masked_class, masked_weights, set_masks
+from tf_tickets.support import streams
 from tf_tickets.theory.arguments import check_chance, check_count, check_counts, check_densities, check_finite
 from tf_tickets.theory.target import Block, Chain, read_chain
 from tf_tickets.theory.widths import SourceWidths, er_widths

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tf_tickets import streams
+from tf_tickets.support import streams
 from tf_tickets.theory.arguments import check_chance, check_count, check_density
 from tf_tickets.theory.frequency import Frequency
 

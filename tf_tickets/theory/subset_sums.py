@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_tickets import streams
+from tf_tickets.support import streams
 from tf_tickets.theory.arguments import (
     check_chance,
     check_count,

@@ -1,0 +1,201 @@
+"""The flagfiles: each parses in its program, and a sweep's plans exactly the runs of its experiment.
+
+All of it without any data on disk.
+"""
+
+import dataclasses
+import pathlib
+
+import pytest
+from absl import flags
+
+from tests.runs import parsed
+from tf_tickets.config import config
+from tf_tickets.data.recipe import Recipe
+from tf_tickets.data.sources import generic_recipe
+from tf_tickets.sweeps import grid, sweep
+
+FOLDER = pathlib.Path(__file__).parents[2] / "flags"
+NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("**/*.cfg"))
+
+# One ticket each, for tf_tickets.run.
+RUNS = (
+    "quickstart",
+    "paper/hybrid_resnet32_cifar10",
+    "paper/hybrid_resnet32_cifar100",
+    "paper/hybrid_vgg19_cifar10",
+    "paper/hybrid_vgg19_cifar100",
+    "start_sparse/paper_table_mlp",
+)
+
+# For tf_tickets.sweep: runs, different dense networks behind them, and epochs of training in all.
+SWEEPS = {
+    # 2 datasets, 2 models, 5 seeds; dense, and 4 methods at 3 sparsities.
+    "paper/table1": (260, 20, (240 + 20) * 160),
+    # 2 models, 5 seeds; dense, and 3 methods at 3 sparsities.
+    "paper/table2": (100, 10, (90 + 10) * 300),
+    # 2 models, 5 seeds; dense, and at 3 sparsities lt, and learning-rate rewinding with two checks.
+    "paper/table3": (130, 20, (120 + 20) * 160),
+    # 2 datasets, 2 models, 5 seeds; dense, and 3 methods at 3 sparsities.
+    "paper/table4": (200, 20, (180 + 20) * 160),
+    # 2 models, 5 seeds; 3 methods with two checks at 3 sparsities. Half of the dense see corrupted data.
+    "paper/figure3": (270, 20, (270 + 20) * 160),
+    # 2 models, 5 seeds; one round and five at 3 sparsities.
+    "paper/iterative": (60, 10, (30 + 5 * 30 + 10) * 160),
+    # 2 models, 5 seeds; 6 ratios at 3 sparsities.
+    "paper/ratios": (180, 0, 180 * 160),
+    # 3 seeds; dense, and 5 ratios at 5 sparsities.
+    "start_sparse/paper_resnet18_cifar10": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_resnet50_cifar100": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_vgg16_cifar10": (78, 3, (75 + 3) * 160),
+    # 3 seeds; 3 scores at 4 sparsities, of which lt trains a dense network first.
+    "start_sparse/paper_scored_ratios_resnet18_cifar10": (36, 3, (36 + 3) * 160),
+    # Dense, and 4 ratios at 3 sparsities.
+    "start_sparse/paper_resnet50_imagenet": (13, 1, 13 * 100),
+    # 3 seeds, of whose source masks dense networks are trained first; 16 rounds.
+    "start_sparse/paper_imp_resnet18_cifar10": (3, 3, (3 * 16 + 3) * 160),
+    # 2 seeds; no source, and 4 ratios of one.
+    "start_sparse/paper_str_resnet18_cifar10": (10, 0, 10 * 100),
+    # 3 seeds; 2 methods.
+    "start_sparse/paper_granet_vgg16_cifar10": (6, 0, 6 * 160),
+    # 2 seeds; 4 sparsities.
+    "start_sparse/paper_strong_resnet18_cifar10": (8, 0, 8 * 500),
+    # 5 seeds; dense, and 5 ratios at 2 sparsities; one of these with flow preserved at one.
+    "start_sparse/laptop_ratios": (55, 5, (50 + 5) * 30),
+    "start_sparse/laptop_flow": (5, 0, 5 * 30),
+    # 5 seeds; without a source and with one: 4 methods at 2 sparsities; lt in 3 rounds; edge-popup and
+    # uniform at 2 sparsities; and soft thresholds, with two sources.
+    "start_sparse/laptop_search": (80, 0, 80 * 30),
+    "start_sparse/laptop_imp": (10, 10, (10 * 3 + 10) * 30),
+    "start_sparse/laptop_strong": (40, 0, 40 * 30),
+    "start_sparse/laptop_str": (15, 0, 15 * 30),
+    # 10 seeds. Controls: dense for 30 epochs and for 60, and at 3 sparsities uniform and random.
+    "laptop/figure3_digits": (530, 30, 510 * 30 + 20 * 30 + 10 * 60),
+    "laptop/table1_digits": (170, 20, 150 * 30 + 10 * 30 + 10 * 60),
+    "laptop/table3_digits": (260, 40, 240 * 30 + 30 * 30 + 10 * 60),
+    # Weight rewinding, to epoch 3, is a budget of its own: dense for 57 epochs, too.
+    "laptop/table4_digits": (210, 30, (150 * 30 + 30 * 27) + 10 * 30 + 10 * 60 + 10 * 57),
+    "laptop/iterative_digits": (60, 10, (30 + 3 * 30 + 10) * 30),
+    "laptop/ratios_digits": (180, 0, 180 * 30),
+    # The same of 5 seeds and 6 epochs, rewound to epoch 1.
+    "laptop/figure3_fashion": (265, 15, 255 * 6 + 10 * 6 + 5 * 12),
+    "laptop/table1_fashion": (85, 10, 75 * 6 + 5 * 6 + 5 * 12),
+    "laptop/table3_fashion": (130, 20, 120 * 6 + 15 * 6 + 5 * 12),
+    "laptop/table4_fashion": (105, 15, (75 * 6 + 15 * 5) + 5 * 6 + 5 * 12 + 5 * 11),
+    "laptop/iterative_fashion": (30, 5, (15 + 3 * 15 + 5) * 6),
+    "laptop/ratios_fashion": (90, 0, 90 * 6),
+}
+
+PAPER_SWEEPS = [name for name in SWEEPS if name.startswith("paper/")]
+EPOCHS = {"cifar10": 160, "cifar100": 160, "tiny_imagenet": 300}
+
+
+def grid_of(name):
+    values = flags.FlagValues()
+    sweep.define_flags(values)
+    values(["sweep", f"--flagfile={FOLDER / name}.cfg"])
+    return grid.read_grid(values, values.controls)
+
+
+def test_every_flagfile_is_told_of_here():
+    assert sorted([*RUNS, *SWEEPS]) == NAMES
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_flagfile_of_one_run_parses(name):
+    with parsed(f"--flagfile={FOLDER / name}.cfg") as values:
+        config.check_flags(values)
+        # Only the data tell the recipe of a table.
+        config.plan_config(values, grid.find(values.dataset)[0].recipe or generic_recipe((16,)))
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("paper/")])
+def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
+    """Section 3 of the specification: batch 64, lr 0.1 dropped tenfold at 80 and 120 of 160 epochs."""
+    with parsed(f"--flagfile={FOLDER / name}.cfg") as values:
+        planned = config.plan_config(values, grid.find(values.dataset)[0].recipe)
+        check_papers_settings(planned.dataset, planned.recipe)
+        assert name.endswith(f"hybrid_{planned.recipe.model}_{planned.dataset}")
+        assert (planned.method, planned.sparsity) == ("hybrid", 0.98)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
+    found = grid_of(name)
+    planned = [grid.planned(cell) for cell in found.cells]
+    dense = {str(x.dense_identity): x.recipe.epochs for x in planned if x.pretrains}
+    sparse = sum(len(x.retraining_epochs) * x.trained_rounds for x in planned)
+    assert (len(planned), len(dense), sparse + sum(dense.values())) == SWEEPS[name]
+    assert len({str(x.identity) for x in planned}) == len(planned), "no run is asked for twice"
+    assert not found.silent, "no check is asked for in vain"
+
+
+@pytest.mark.parametrize("name", PAPER_SWEEPS)
+def test_the_papers_sweeps_have_its_settings(name):
+    """They are those of the datasets' own recipes, too."""
+    for cell in grid_of(name).cells:
+        planned = grid.planned(cell)
+        check_papers_settings(planned.dataset, planned.recipe)
+        own = grid.recipe_by_name(cell)
+        assert planned.recipe == dataclasses.replace(own, model=planned.recipe.model)
+        assert planned.recipe.model in ("vgg19", "resnet32")
+        assert planned.sparsity in ((0,) if planned.method == "dense" else (0.9, 0.95, 0.98))
+
+
+def check_papers_settings(dataset: str, recipe: Recipe) -> None:
+    epochs = EPOCHS[dataset]
+    assert recipe.epochs == epochs
+    assert (recipe.batch_size, recipe.optimizer, recipe.weight_decay) == (64, "sgd", 1e-4)
+    assert (recipe.momentum, recipe.nesterov) == (0.9, False)
+    assert (recipe.width, recipe.augment, recipe.warmup_epochs) == (1.0, True, 0)
+    rates = [recipe.learning_rate_at(epoch) for epoch in range(epochs)]
+    half, quarter = epochs // 2, epochs // 4
+    assert rates == pytest.approx([0.1] * half + [0.01] * quarter + [0.001] * quarter)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "batch_size", "nesterov", "weight_decay", "rates"),
+    [
+        # The rates of epochs 0, 79, 80, 120 and 160, which is the floor.
+        ("resnet18_cifar10", "resnet18_cifar", 256, False, 1e-4, [0.1, 0.0559, 0.055, 0.0232, 0.01]),
+        ("resnet50_cifar100", "resnet50_cifar", 256, False, 1e-3, [0.1, 0.0559, 0.055, 0.0232, 0.01]),
+        (
+            "scored_ratios_resnet18_cifar10",
+            "resnet18_cifar",
+            256,
+            False,
+            1e-4,
+            [0.1, 0.0559, 0.055, 0.0232, 0.01],
+        ),
+        ("vgg16_cifar10", "vgg16", 100, True, 5e-4, [0.1, 0.1, 0.01, 0.001, 0.001]),
+    ],
+)
+def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
+    name, model, batch_size, nesterov, weight_decay, rates
+):
+    cells = [grid.planned(cell) for cell in grid_of(f"start_sparse/paper_{name}").cells]
+    (recipe,) = {planned.recipe for planned in cells}
+    assert (recipe.model, recipe.width, recipe.epochs, recipe.augment) == (model, 1.0, 160, True)
+    assert (recipe.batch_size, recipe.optimizer, recipe.momentum) == (batch_size, "sgd", 0.9)
+    assert (recipe.nesterov, recipe.weight_decay, recipe.label_smoothing) == (nesterov, weight_decay, 0)
+    assert [recipe.learning_rate_at(e) for e in (0, 79, 80, 120, 160)] == pytest.approx(rates, abs=1e-4)
+    for planned in cells:
+        assert planned.dataset == name.split("_")[-1]
+        assert planned.preserve_flow == (model == "vgg16" and planned.method != "dense")
+
+
+def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
+    for cell in grid_of("start_sparse/paper_resnet50_imagenet").cells:
+        assert grid.planned(cell).recipe == grid.recipe_by_name(cell)
+
+
+def test_table_3_trains_each_dense_network_once():
+    """Not once for each of the 130 runs, which all start from one."""
+    planned = [grid.planned(cell) for cell in grid_of("paper/table3").cells]
+    assert sum(x.pretrains for x in planned) == 130
+    clean, shuffled, halved = (
+        {str(x.dense_identity) for x in planned if x.sanity_check == check}
+        for check in (None, "shuffle_weights", "half_dataset_in_order")
+    )
+    assert len(clean) == len(halved) == 10
+    assert clean == shuffled and not clean & halved

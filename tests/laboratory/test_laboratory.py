@@ -1,0 +1,127 @@
+"""The verdict on methods of which the answer is known, and what is refused before any work."""
+
+import functools
+import subprocess
+import sys
+
+import pytest
+
+import tf_tickets as tt
+from tests import users_scores
+from tf_tickets import results
+from tf_tickets.config import config
+from tf_tickets.sanity.statistics import INSENSITIVE, SENSITIVE
+
+SETTINGS = {
+    "model": "mlp_24_16",
+    "epochs": 6,
+    "batch_size": 64,
+    "controls": False,
+    "ratios": "uniform",
+    "jobs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("laboratory")
+
+
+@functools.wraps(users_scores.ignoring)
+def disguised(model, batches, rng):
+    """Bears the name of another function."""
+    return users_scores.needing(model, batches, rng)
+
+
+def judged(score, runs, **changes):
+    return tt.sanity_check(
+        score, 0.9, checks=["corrupted"], seeds=5, margin=0.05, runs_dir=str(runs), **{**SETTINGS, **changes}
+    )
+
+
+def test_a_method_that_ignores_the_data_is_found_out(runs):
+    findings = judged(users_scores.ignoring, runs)
+    assert findings.answer("corrupted") == INSENSITIVE
+    (verdict,) = findings.verdicts
+    assert verdict.comparison.difference == 0
+    assert "identical at every seed" in str(findings)
+    assert "within the margin it does as well without: the data" in str(findings)
+
+
+def test_a_method_that_needs_the_data_is_believed(runs):
+    findings = judged(users_scores.needing, runs)
+    assert findings.answer("corrupted") == SENSITIVE
+    assert findings.verdicts[0].comparison.interval[1] < 0
+    assert "it does worse without: the data" in str(findings)
+
+
+def test_arms_are_paired(runs):
+    """Same initial weights and order of the data: what ignores the check ends with the same weights."""
+    findings = judged(users_scores.ignoring, runs)
+    by_seed = {}
+    for run in results.load(findings.runs):
+        by_seed.setdefault(run.seed, set()).add(run.result["weights_sha256"])
+    assert {len(hashes) for hashes in by_seed.values()} == {1}
+    assert len(set.union(*by_seed.values())) == 5
+
+
+def test_baselines_stand_beside(runs):
+    findings = tt.sanity_check(
+        "lt",
+        0.9,
+        checks=["rearrange"],
+        seeds=[0, 1, 2],
+        runs_dir=str(runs),
+        **{**SETTINGS, "controls": True, "epochs": 1, "ratios": None},
+    )
+    assert [verdict.twin for verdict in findings.baselines] == [
+        "dense",
+        "dense, 2 epochs",
+        "uniform",
+        "random (smart)",
+    ]
+    assert not findings.failures
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 2}, r"2 seeds are too few .* at least 3, and 10 to 20"),
+        ({"checks": ["shuffle"]}, "sanity_check=shuffle is unknown. Choose one of: random_labels"),
+        ({"method": "random", "checks": ["rearrange"]}, "no check can say anything .*random and independent"),
+        ({"method": "dense"}, "only for a method that ends at a sparsity"),
+        ({"method": "snap"}, "method=snap is unknown"),
+        ({"sparsity": 1.2}, "1.2"),
+        ({"margin": 0}, "margin"),
+        ({"alpha": 0.7}, "alpha"),
+        ({"checks": []}, "checks= is empty"),
+        ({"dry_run": True}, "for the command line"),
+        ({"color": "red"}, "color= is unknown. Flags of tf_tickets.run"),
+        ({"method": lambda model, batches, rng: []}, "cannot be imported by other processes"),
+        ({"method": disguised}, "cannot be imported by other processes"),
+        ({"method": users_scores.needing, "score": "snip"}, "is a score already"),
+    ],
+)
+def test_refused_before_any_work(tmp_path, changes, message):
+    arguments = {"method": "snip", "sparsity": 0.9, "checks": ["corrupted"], "seeds": 3, **changes}
+    with pytest.raises(ValueError, match=message):
+        tt.sanity_check(**arguments, runs_dir=str(tmp_path / "runs"), model="mlp_8_8")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_all_checks_that_fit_by_default(tmp_path):
+    said = subprocess.run(
+        [
+            *(sys.executable, "-m", "tf_tickets.sanity", "--method=snip,random", "--sparsity=0.9,0.95"),
+            *("--model=mlp_8_8", f"--runs_dir={tmp_path}/runs", "--dry_run"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # All but the half in order, which is about dense training; and the ticket itself.
+    snip, baselines = 2 * len(config.CHECKS), 2 * 2
+    assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in said.stdout
+    assert "random 0.9 rearrange: masks and weights are random" in said.stdout
+    assert said.stderr == ""
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,315 @@
+"""One contract for every row of METHODS: its columns agree, and `prune` does what they say."""
+
+import dataclasses
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+import tf_tickets as tt
+from tests.pruning import nets
+from tests.pruning.nets import assert_same
+from tf_tickets.methods.searches import check_options
+from tf_tickets.methods.table import INIT, METHODS, REWOUND, TRAINED, Method, method_row
+from tf_tickets.pruning import RATIOS, SCORES
+
+NETS = {"functional": nets.functional, "sequential": nets.sequential, "convolutional": nets.convolutional}
+every_row = pytest.mark.parametrize("name", sorted(METHODS))
+# Rows whose ticket `prune` draws; the others find theirs while the model trains, see test_searches.py.
+every_ticket_row = pytest.mark.parametrize("name", sorted(x for x in METHODS if METHODS[x].search is None))
+every_pruning_row = pytest.mark.parametrize(
+    "name", [x for x in sorted(METHODS) if METHODS[x].prunes and METHODS[x].search is None]
+)
+SEARCHES = sorted(name for name, row in METHODS.items() if row.search is not None)
+every_net = pytest.mark.parametrize("net", sorted(NETS))
+
+
+class Trained:
+    """A network that has been compiled, fitted and asked for predictions, and its weights of before."""
+
+    def __init__(self, net):
+        self.model = NETS[net]()
+        self.init = self.model.get_weights()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
+        self.x, self.y = nets.examples(self.model, 8)
+        self.fit()
+        self.model.predict(self.x, verbose=0)
+        self.trained = self.model.get_weights()
+
+    def fit(self):
+        self.model.fit(self.x, self.y, epochs=2, verbose=0)
+
+    def back(self):
+        """The same model without masks, trained again."""
+        tt.fold(self.model).set_weights(self.trained)
+        return self
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {net: Trained(net) for net in NETS}
+
+
+def target(name):
+    return 0.8 if METHODS[name].prunes else 0
+
+
+def arguments(name, network):
+    return {
+        "sparsity": target(name),
+        "init_weights": network.init,
+        "seed": 3,
+        "data": (network.x, network.y),
+    }
+
+
+class TestColumns:
+    @every_row
+    def test_hold_accepted_values(self, name):
+        row = METHODS[name]
+        assert row.score in SCORES
+        assert row.ratios == "global" or row.ratios in RATIOS
+        assert row.scored_at in (INIT, TRAINED)
+        assert row.start_from in (INIT, REWOUND, TRAINED)
+        assert row.schedule in ("full", "rest", "last", "none")
+        assert row.classifier_keep is None or 0 < row.classifier_keep <= 1
+
+    @every_row
+    def test_agree_with_each_other(self, name):
+        row = METHODS[name]
+        if row.scored_at == INIT:
+            assert row.start_from == INIT, "there is no training to start from"
+        if row.start_from == REWOUND:
+            assert row.schedule == "rest", "epoch k's weights go with the schedule from epoch k on"
+        if row.schedule == "rest":
+            assert row.start_from == REWOUND
+        assert (row.schedule == "none") == (not row.prunes)
+        assert row.pretrains == (row.scored_at == TRAINED)
+        assert row.rewinds == (row.pretrains and row.start_from != TRAINED)
+        if row.ratios != "global" and row.prunes:
+            assert row.classifier_keep in (None, 0.3)
+
+    @every_row
+    def test_say_in_one_line_what_the_method_is(self, name):
+        about = METHODS[name].about
+        assert about and "\n" not in about and len(about) < 110
+        assert about[0].islower() and about[-1] != "."
+
+    def test_no_two_rows_are_the_same(self):
+        columns = [field.name for field in dataclasses.fields(Method) if field.name != "about"]
+        rows = [tuple(getattr(row, column) for column in columns) for row in METHODS.values()]
+        assert all(rows.count(row) == 1 for row in rows)
+        assert len({row.about for row in METHODS.values()}) == len(METHODS)
+
+    def test_of_the_papers_methods(self):
+        def columns(name):
+            row = METHODS[name]
+            return (row.score, row.ratios, row.scored_at, row.start_from, row.schedule)
+
+        assert columns("random") == ("random", "smart", "init", "init", "full")
+        assert columns("lt") == ("magnitude", "global", "trained", "init", "full")
+        assert columns("weight_rewinding") == ("magnitude", "global", "trained", "rewound", "rest")
+        assert columns("lr_rewinding") == ("magnitude", "global", "trained", "trained", "full")
+        assert columns("hybrid") == ("magnitude", "smart", "trained", "trained", "full")
+        assert columns("finetune") == ("magnitude", "global", "trained", "trained", "last")
+
+    def test_no_method_is_a_branch_anywhere(self):
+        import tf_tickets.methods.prune
+        import tf_tickets.pruning.draw
+
+        for module in (tf_tickets.pruning.draw, tf_tickets.methods.prune):
+            source = inspect.getsource(module)
+            assert not any(f'== "{name}"' in source for name in METHODS)
+
+
+class TestEveryMethod:
+    @every_ticket_row
+    @every_net
+    def test_prunes_a_fitted_model_in_place_to_the_unit(self, name, net, networks):
+        network = networks[net].back()
+        ticket = tt.prune(network.model, name, **arguments(name, network))
+        total = sum(kernel.size for kernel in nets.kernels(network.model))
+        assert (ticket.kept, ticket.total) == (round(total * (1 - target(name))), total)
+        assert_same(nets.masks(network.model), list(ticket.masks))
+        assert ticket.origin["method"] == name and ticket.origin["seed"] == 3
+
+    @every_ticket_row
+    def test_leaves_the_weights_where_retraining_begins(self, name, networks):
+        network = networks["convolutional"].back()
+        tt.prune(network.model, name, **arguments(name, network))
+        start = network.trained if METHODS[name].start_from == TRAINED else network.init
+        assert_same(nets.values(network.model), start)
+
+    @every_ticket_row
+    def test_scores_the_weights_that_its_row_says(self, name, networks):
+        network = networks["functional"].back()
+        seen = []
+
+        def watching(model, batches, rng):
+            seen.extend(nets.values(model))
+            return [np.abs(kernel) for kernel in nets.kernels(model)]
+
+        row = METHODS[name]
+        fields = {field: getattr(row, field) for field in row.__dataclass_fields__}
+        tt.prune(network.model, Method(**{**fields, "score": watching}), **arguments(name, network))
+        assert_same(seen, network.init if row.scored_at == INIT else network.trained)
+
+    @every_pruning_row
+    def test_predictions_and_training_follow_the_masks_without_compiling_again(self, name, networks):
+        network = networks["functional"].back()
+        model = network.model
+        ticket = tt.prune(model, name, **arguments(name, network))
+
+        def assert_predicts_as_the_sparse_network():
+            sparse = nets.functional()
+            sparse.set_weights(nets.values(model))
+            for layer, mask in zip(sparse.layers[1:], ticket.masks, strict=True):
+                layer.kernel.assign(layer.kernel * mask)
+            expected = sparse(network.x).numpy()
+            np.testing.assert_allclose(model.predict(network.x, verbose=0), expected, atol=1e-6)
+
+        assert_predicts_as_the_sparse_network()
+        before = nets.kernels(model)
+        network.fit()
+        assert_predicts_as_the_sparse_network()
+        assert any(
+            np.any(new[mask] != old[mask])
+            for old, new, mask in zip(before, nets.kernels(model), ticket.masks, strict=True)
+        )
+
+    @every_ticket_row
+    def test_is_deterministic(self, name, networks):
+        network = networks["functional"]
+        first, second = (tt.prune(network.back().model, name, **arguments(name, network)) for _ in range(2))
+        assert_same(first.masks, second.masks)
+        assert first.origin == second.origin
+
+    @every_ticket_row
+    def test_prunes_again_from_all_the_weights(self, name, networks):
+        network = networks["functional"]
+        fresh = tt.prune(network.back().model, name, **arguments(name, network))
+        network.back()
+        tt.prune(network.model, "random", 0.95, seed=8)
+        again = tt.prune(network.model, name, **arguments(name, network))
+        assert_same(again.masks, fresh.masks)
+
+    @every_ticket_row
+    def test_seeds_matter_to_scores_that_draw_alone(self, name, networks):
+        network = networks["functional"]
+        tickets = [
+            tt.prune(network.back().model, name, **{**arguments(name, network), "seed": seed})
+            for seed in (0, 1)
+        ]
+        same = all(np.array_equal(a, b) for a, b in zip(*(ticket.masks for ticket in tickets), strict=True))
+        assert same == (METHODS[name].score not in ("random", "grasp", "obd"))
+
+    @every_ticket_row
+    def test_needs_weights_to_rewind_to_if_it_rewinds(self, name, networks):
+        network = networks["functional"].back()
+        before = nets.state(network.model)
+        if METHODS[name].rewinds:
+            with pytest.raises(ValueError, match=f"method='{name}' retrains from the .* pass init_weights="):
+                tt.prune(network.model, name, target(name))
+            assert_same(nets.state(network.model), before)
+        else:
+            tt.prune(network.model, name, target(name), data=(network.x, network.y))
+            assert_same(nets.values(network.model), before["values"])
+
+    @every_ticket_row
+    @pytest.mark.parametrize("where", ["score", "assign"])
+    def test_an_error_leaves_the_model_as_it_was(self, name, where, networks, monkeypatch):
+        network = networks["functional"].back()
+        tt.prune(network.model, "random", 0.5, seed=11)
+        before = nets.state(network.model)
+
+        def broken(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        if where == "score":
+            monkeypatch.setitem(SCORES, METHODS[name].score, type(SCORES["random"])(function=broken))
+        else:
+            monkeypatch.setattr(tt.Ticket, "apply", broken)
+        with pytest.raises(KeyboardInterrupt):
+            tt.prune(network.model, name, **arguments(name, network))
+        assert_same(nets.state(network.model), before)
+
+    @every_pruning_row
+    def test_reference_rounding_is_within_a_few_weights(self, name, networks):
+        network, ratios = networks["functional"].back(), METHODS[name].ratios
+        if ratios != "global" and RATIOS[ratios].reference is None:
+            with pytest.raises(ValueError, match=f"ratios='{ratios}' has no reference rounding"):
+                tt.prune(network.model, name, rounding="reference", **arguments(name, network))
+            return
+        ticket = tt.prune(network.model, name, rounding="reference", **arguments(name, network))
+        assert -4 <= ticket.kept - round(ticket.total * 0.2) <= 1
+
+
+class TestSearchingMethods:
+    """Their masks are found while the model trains, so that there is no ticket for `prune` to draw."""
+
+    @pytest.mark.parametrize("name", SEARCHES)
+    def test_prune_says_what_to_do_instead(self, name):
+        model = nets.functional()
+        before = nets.state(model)
+        with pytest.raises(ValueError, match=f"method='{name}' finds its masks while the model trains") as e:
+            tt.prune(model, name, 0.5)
+        assert METHODS[name].search.library in str(e.value)
+        assert_same(nets.state(model), before)
+
+    @pytest.mark.parametrize("name", SEARCHES)
+    def test_options_are_checked_by_name(self, name):
+        with pytest.raises(ValueError, match=f"--search_options: {name} has no option momentum. It has: "):
+            check_options(name, METHODS[name].search, {"momentum": 0.9})
+        check_options(name, METHODS[name].search, METHODS[name].search.options)
+
+
+class TestDense:
+    """The baseline keeps every weight."""
+
+    @pytest.mark.parametrize("rounding", ["exact", "reference"])
+    def test_keeps_all(self, rounding):
+        ticket = tt.prune(nets.functional(), "dense", 0, rounding=rounding)
+        assert (ticket.kept, ticket.sparsity) == (103, 0)
+
+    def test_has_no_sparsity(self):
+        model = nets.functional()
+        before = nets.state(model)
+        with pytest.raises(
+            ValueError, match=r"method='dense' keeps every weight: sparsity is 0. Received: 0.5"
+        ):
+            tt.prune(model, "dense", 0.5)
+        assert_same(nets.state(model), before)
+
+
+class TestRowOf:
+    def test_a_name(self):
+        assert all(method_row(name) is row for name, row in METHODS.items())
+
+    def test_a_method_of_ones_own(self):
+        mine = Method("magnitude", "uniform", TRAINED, TRAINED, "full", "mine")
+        assert method_row(mine) is mine
+
+    @pytest.mark.parametrize("method", ["lottery", "", None, 3, ["lt"], Method])
+    def test_an_unknown_one(self, method):
+        with pytest.raises(
+            ValueError, match=r"method=.* is unknown. Choose one of: dense, random, .*finetune, .*edge_popup"
+        ):
+            method_row(method)
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [("scored_at", "end"), ("scored_at", "rewound"), ("start_from", "epoch 3"), ("schedule", None)],
+    )
+    def test_columns_of_ones_own_are_checked(self, column, value):
+        columns = {
+            "score": "random",
+            "ratios": "smart",
+            "scored_at": "init",
+            "start_from": "init",
+            "schedule": "full",
+            "about": "mine",
+        }
+        with pytest.raises(ValueError, match=f"A method's {column} is one of .* Received: {value!r}"):
+            Method(**{**columns, column: value})

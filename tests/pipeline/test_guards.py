@@ -1,0 +1,140 @@
+"""What goes wrong around a run: other processes, disks, memory, clocks. One line says it, nothing is lost."""
+
+import os
+import pathlib
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.runs import TINY, run
+from tf_tickets import models, pipeline
+from tf_tickets.storage.store import Directory, NotOurs
+
+ROOT = pathlib.Path(__file__).parents[2]
+ARGUMENTS = ("--method=hybrid", "--sparsity=0.8")
+
+
+def program(*arguments, folder, **more):
+    """The command line as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "tf_tickets.run", *TINY, *ARGUMENTS, *arguments],
+        cwd=folder,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **more,
+    )
+
+
+class TestTwoProcessesInOneDirectory:
+    def test_the_second_is_told_who_holds_it(self, tmp_path):
+        ours = Directory(tmp_path / "run", {"x": 1}, "run").claim()
+        with ours.locked():
+            words = rf"at work in .*run: process {os.getpid()} on {re.escape(platform.node())}, since 20\d\d-"
+            with pytest.raises(NotOurs, match=words), Directory(tmp_path / "run", {"x": 1}, "run").locked():
+                pass
+        with ours.locked():
+            pass
+
+    def test_a_holder_that_was_killed_is_none(self, tmp_path):
+        ours = Directory(tmp_path / "run", {"x": 1}, "run").claim()
+        code = (
+            "import os, sys; from tf_tickets.store import Directory\n"
+            "ours = Directory(sys.argv[1], {'x': 1}, 'run')\n"
+            "with ours.locked(): os.kill(os.getpid(), 9)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(ours.path)], cwd=ROOT, check=False)
+        assert "process" in (ours.path / ".lock").read_text()
+        with ours.locked():
+            assert f"process {os.getpid()} " in (ours.path / ".lock").read_text()
+
+
+class TestDisks:
+    def test_a_full_one_is_one_line_and_the_last_checkpoint_stays(self, tmp_path):
+        """Files of more than 60 KB cannot be written, as if there were no more room; the weights take 190."""
+        arguments = ("--model=mlp_256", "--checkpoint_minutes=0", f"--run_dir={tmp_path / 'run'}")
+
+        def small_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+        ended = program(*arguments, folder=tmp_path, preexec_fn=small_files)
+        assert ended.returncode == 1
+        assert "File too large" in ended.stderr and "Traceback" not in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert not [path for path in tmp_path.rglob("*") if ".npz." in path.name and path.is_file()]
+        run(tmp_path / "run", *ARGUMENTS, *arguments)
+
+    @pytest.mark.parametrize("flag", ["run_dir", "dense_dir"])
+    def test_where_nothing_can_be_written_nothing_starts(self, flag, tmp_path):
+        words = f"--{flag}=/proc/nowhere/here cannot be written"
+        with pytest.raises(NotOurs, match=words):
+            run(tmp_path / "run", *ARGUMENTS, f"--{flag}=/proc/nowhere/here")
+        assert not list(tmp_path.rglob("*.h5"))
+
+
+class TestMemory:
+    def test_what_to_lower_is_said(self, tmp_path, monkeypatch):
+        """A model whose batch takes 4 PiB: the allocation really fails."""
+
+        class Greedy(keras.layers.Layer):
+            def call(self, x):
+                much = tf.tile(x[:, :1], [1, 2**44])
+                return x + tf.reduce_max(much, axis=1, keepdims=True)
+
+        def build(name, input_shape, num_classes, **_):
+            inputs = keras.Input(input_shape)
+            x = keras.layers.Dense(8)(keras.layers.Flatten()(inputs))
+            return keras.Model(inputs, keras.layers.Dense(num_classes)(Greedy()(x)))
+
+        monkeypatch.setattr(models, "build", build)
+        with pytest.raises(RuntimeError, match=r"Out of memory at --batch_size=64\. Lower that"):
+            run(tmp_path / "run", *ARGUMENTS)
+
+    def test_of_scoring_too(self, tmp_path, monkeypatch):
+        def greedy(*_, **__):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+        monkeypatch.setattr(pipeline.pruning, "draw_ticket", greedy)
+        with pytest.raises(RuntimeError, match=r"Out of memory at --samples_per_class=10\. Lower that"):
+            run(tmp_path / "run", "--method=snip", "--sparsity=0.8")
+
+
+class TestClocks:
+    def test_that_jump_change_nothing(self, tmp_path, monkeypatch):
+        """Back by decades, in the middle of everything."""
+        expected, _ = run(tmp_path / "a" / "run", *ARGUMENTS, "--checkpoint_minutes=0")
+        days = iter(range(10**6, 0, -1))
+        monkeypatch.setattr(time, "time", lambda: 86_400.0 * next(days))
+        found, _ = run(tmp_path / "b" / "run", *ARGUMENTS, "--checkpoint_minutes=0")
+        assert found["weights_sha256"] == expected["weights_sha256"]
+        assert all(0 <= seconds < 600 for seconds in found["seconds"].values())
+
+    def test_files_from_the_future_are_no_newer(self, tmp_path):
+        run(tmp_path / "run", *ARGUMENTS)
+        for path in tmp_path.rglob("*"):
+            os.utime(path, (2**32, 2**32))
+        before = (tmp_path / "run" / "final.weights.h5").read_bytes()
+        run(tmp_path / "run", *ARGUMENTS)
+        assert (tmp_path / "run" / "final.weights.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("flag", ["--mixed_precision=float16", "--mixed_precision=bfloat16", "--jit_compile"])
+def test_zeros_are_exact_in_every_precision(flag, tmp_path):
+    result, screen = run(tmp_path / "run", *ARGUMENTS, flag, "--export=keras")
+    assert result["nonzero"] == result["kept"]
+    assert "precision" in screen or "XLA" in screen
+    loaded = keras.models.load_model(tmp_path / "run" / "model.keras")
+    kernels = [np.asarray(layer.kernel) for layer in loaded.layers if hasattr(layer, "kernel")]
+    assert sum(int(np.count_nonzero(kernel)) for kernel in kernels) == result["kept"]
+    assert keras.config.dtype_policy().name == "float32"
+    with pytest.raises(NotOurs, match="another config"):
+        run(tmp_path / "run", *ARGUMENTS)

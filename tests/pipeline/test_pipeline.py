@@ -1,0 +1,419 @@
+"""The story from data to result, on small networks: what every method leaves behind, what is never redone."""
+
+import dataclasses
+import itertools
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.runs import configure, run
+from tf_tickets import METHODS, Ticket, data, pipeline, training
+from tf_tickets.pruning import SCORES
+from tf_tickets.storage.store import NotOurs, RunDirectory
+from tf_tickets.training import TrainingDiverged
+
+TOTAL = 64 * 24 + 24 * 16 + 16 * 10
+
+RESULT_KEYS = {
+    "method",
+    "sparsity",
+    "achieved_sparsity",
+    "kept",
+    "total",
+    "layers",
+    "test_accuracy",
+    "best_test_accuracy",
+    "macs",
+    "macs_kept",
+    "seconds",
+    "seed",
+    "config",
+    "versions",
+    "weights_sha256",
+}
+
+
+def sparsity_of(method):
+    return 0.8 if METHODS[method].aims else 0.0
+
+
+def arguments_for(method):
+    row = METHODS[method]
+    aims = row.aims or not row.prunes
+    moves = row.search is not None and "frequency" in row.search.options
+    return (
+        f"--method={method}",
+        *([f"--sparsity={sparsity_of(method)}"] if aims else []),
+        *(["--search_options=frequency=5"] if moves else []),
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_from_data_to_result(method, tmp_path):
+    result, screen = run(tmp_path / "run", *arguments_for(method))
+    assert result.keys() >= RESULT_KEYS
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+    assert result["total"] == TOTAL
+    assert result["kept"] == round(TOTAL * (1 - sparsity_of(method)))
+    assert result["kept"] == sum(layer["kept"] for layer in result["layers"])
+    # What has grown starts at zero, and may still be there.
+    grows = METHODS[method].search is not None and METHODS[method].search.grows
+    assert result["nonzero"] <= result["kept"] if grows else result["nonzero"] == result["kept"]
+    assert result["macs"] == TOTAL and result["macs_kept"] == result["kept"]
+    assert result["best_test_accuracy"] >= result["test_accuracy"]
+    # Pyramidal ratios leave the last layer so few weights that most of the others lead nowhere.
+    leads_nowhere = result["effective_sparsity"] - result["achieved_sparsity"] > 0.1
+    assert result["test_accuracy"] > 0.15 or leads_nowhere
+    assert ("dense_test_accuracy" in result) == METHODS[method].pretrains
+    ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
+    assert ticket.kept == result["kept"] and ticket.origin["method"] == method
+    assert f"{result['test_accuracy']:.4f}" in screen
+
+
+def test_methods_share_one_dense_training(tmp_path):
+    first, _ = run(tmp_path / "hybrid", "--method=hybrid")
+    (dense,) = (tmp_path / "dense").iterdir()
+    trained = (dense / "final.weights.h5").stat().st_mtime_ns
+    second, screen = run(tmp_path / "lt", "--method=lt", "--sparsity=0.9")
+    assert [dense] == list((tmp_path / "dense").iterdir())
+    assert (dense / "final.weights.h5").stat().st_mtime_ns == trained
+    assert "done before" in screen
+    assert first["dense_test_accuracy"] == second["dense_test_accuracy"]
+    other, _ = run(tmp_path / "seed", "--method=hybrid", "--seed=1")
+    assert len(list((tmp_path / "dense").iterdir())) == 2
+    assert other["weights_sha256"] != first["weights_sha256"]
+
+
+def test_a_finished_run_is_not_redone(tmp_path):
+    first, _ = run(tmp_path / "run", "--method=hybrid")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.[hn][5p]*")}
+    again, _ = run(tmp_path / "run", "--method=hybrid")
+    assert again == first
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+
+
+def test_the_same_command_gives_the_same_bits(tmp_path):
+    results = [run(tmp_path / name / "run", "--method=hybrid")[0] for name in "ab"]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+
+
+@pytest.mark.parametrize("stage", ["find_ticket", "retrain", "evaluate", "export", "report"])
+def test_an_interrupted_run_goes_on_to_the_same_result(stage, tmp_path, monkeypatch):
+    whole, _ = run(tmp_path / "whole" / "run", "--method=lt", "--sparsity=0.8")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, stage, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut" / "run", "--method=lt", "--sparsity=0.8")
+    resumed, _ = run(tmp_path / "cut" / "run", "--method=lt", "--sparsity=0.8")
+    assert resumed["weights_sha256"] == whole["weights_sha256"]
+    assert resumed["test_accuracy"] == whole["test_accuracy"]
+
+
+def test_weight_rewinding_makes_its_epoch_again_where_nobody_kept_it(tmp_path):
+    arguments = ("--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
+    kept, _ = run(tmp_path / "a" / "run", *arguments)
+    run(tmp_path / "b" / "hybrid", "--method=hybrid")
+    remade, screen = run(tmp_path / "b" / "run", *arguments)
+    assert "again up to epoch 1" in screen
+    assert remade["weights_sha256"] == kept["weights_sha256"]
+
+
+def test_weight_rewinding_trains_the_rest_of_the_schedule(tmp_path):
+    run(tmp_path / "run", "--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_finetuning_keeps_to_the_last_learning_rate(tmp_path):
+    run(tmp_path / "run", "--method=finetune", "--sparsity=0.8")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["learning_rate"] for line in lines] == pytest.approx([0.001] * 3)
+
+
+def test_training_follows_the_schedule_and_logs_every_epoch(tmp_path):
+    run(tmp_path / "run", "--method=random", "--epochs=4", "--milestones=2,3", "--validation_fraction=0.1")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    assert all({"loss", "accuracy", "test_accuracy", "validation_accuracy"} <= row.keys() for row in rows)
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_the_exported_model_has_the_tickets_zeros(tmp_path):
+    result, screen = run(tmp_path / "run", "--method=random", "--export=saved_model,keras")
+    import keras
+
+    loaded = keras.models.load_model(tmp_path / "run" / "model.keras")
+    kernels = [np.asarray(layer.kernel) for layer in loaded.layers if hasattr(layer, "kernel")]
+    assert sum(int(np.count_nonzero(kernel)) for kernel in kernels) == result["kept"]
+    stages = json.loads((tmp_path / "run" / "stages.json").read_text())
+    biases = [np.asarray(layer.bias) for layer in loaded.layers if hasattr(layer, "bias")]
+    others = sum(int(np.count_nonzero(bias)) for bias in biases)
+    assert stages["export_saved_model"]["nonzeros"] == result["kept"] + others
+    assert str(tmp_path / "run" / "saved_model") in screen
+
+
+def test_a_format_can_be_exported_later(tmp_path):
+    run(tmp_path / "run", "--method=random")
+    run(tmp_path / "run", "--method=random", "--export=keras")
+    assert (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_directory_of_another_config_is_left_alone(tmp_path):
+    run(tmp_path / "run", "--method=random", "--sparsity=0.8")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(NotOurs, match=r"sparsity=0\.8, not 0\.9"):
+        run(tmp_path / "run", "--method=random", "--sparsity=0.9")
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_somebody_elses_directory_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(NotOurs, match="not empty and not a run directory"):
+        run(tmp_path, "--method=random")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[1, 2]", "\x00\x01"])
+def test_a_damaged_config_is_reported(damage, tmp_path):
+    run(tmp_path / "run", "--method=random")
+    (tmp_path / "run" / "config.json").write_text(damage)
+    with pytest.raises(NotOurs, match=r"config\.json|another config"):
+        run(tmp_path / "run", "--method=random")
+
+
+def test_divergence_stops_the_run_at_once_and_leaves_no_result(tmp_path):
+    with pytest.raises(TrainingDiverged, match="Lower the learning rate"):
+        run(tmp_path / "run", "--method=random", "--learning_rate=1e20", "--model=resnet8", "--width=0.1")
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_collapsed_layer_is_a_warning_before_retraining(tmp_path):
+    _, screen = run(tmp_path / "run", "--method=random", "--sparsity=0.999")
+    assert "collapsed" in screen
+    assert screen.index("collapsed") < screen.index("retrain")
+
+
+def test_the_test_set_decides_nothing(tmp_path, monkeypatch):
+    """Other test labels, same final weights."""
+    honest, _ = run(tmp_path / "a" / "run", "--method=hybrid")
+    settings, dataset = configure(f"--run_dir={tmp_path / 'b' / 'run'}", *_tiny(), "--method=hybrid")
+    test = dataset.splits["test"]
+    lies = type(test)(test.images, (test.labels + 1) % 10)
+    from tests.runs import Console, rich, training
+
+    show = Console(rich.console.Console(file=open("/dev/null", "w")))  # noqa: SIM115
+    misled = pipeline.run(settings, dataset.replace("test", lies), training.make_strategy("none"), show)
+    assert misled["weights_sha256"] == honest["weights_sha256"]
+    assert misled["test_accuracy"] < 0.2
+
+
+def _tiny():
+    from tests.runs import TINY
+
+    return TINY
+
+
+@pytest.mark.parametrize("lost", ["final.weights.h5", "ticket.npz", "model.keras"])
+def test_a_stage_whose_output_is_gone_is_done_again(lost, tmp_path):
+    whole, _ = run(tmp_path / "run", "--method=random", "--export=keras")
+    (tmp_path / "run" / lost).unlink()
+    again, _ = run(tmp_path / "run", "--method=random", "--export=keras")
+    assert (tmp_path / "run" / lost).exists()
+    assert again["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_another_ticket_in_the_directory_is_refused(tmp_path):
+    run(tmp_path / "run", "--method=random", "--sparsity=0.8")
+    run(tmp_path / "other", "--method=random", "--sparsity=0.5")
+    (tmp_path / "run" / "ticket.npz").write_bytes((tmp_path / "other" / "ticket.npz").read_bytes())
+    with pytest.raises(ValueError, match="not the ticket that this run found"):
+        run(tmp_path / "run", "--method=random", "--sparsity=0.8")
+
+
+@pytest.mark.parametrize("damaged", ["stages.json", "ticket.npz", "final.weights.h5"])
+def test_a_damaged_file_is_named(damaged, tmp_path):
+    run(tmp_path / "run", "--method=random")
+    (tmp_path / "run" / damaged).write_bytes(b"[1]")
+    with pytest.raises(ValueError, match=damaged):
+        run(tmp_path / "run", "--method=random", "--export=keras")
+
+
+def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
+    first, _ = run(tmp_path / "run", "--method=hybrid")
+    (dense,) = (tmp_path / "dense").iterdir()
+    dense.rename(tmp_path / "moved")
+    again, _ = run(tmp_path / "run", "--method=hybrid")
+    assert again == first and not dense.exists()
+
+
+def test_a_lost_ticket_of_a_trained_network_brings_its_dense_training_back(tmp_path):
+    first, _ = run(tmp_path / "run", "--method=hybrid")
+    (dense,) = (tmp_path / "dense").iterdir()
+    dense.rename(tmp_path / "moved")
+    (tmp_path / "run" / "ticket.npz").unlink()
+    again, _ = run(tmp_path / "run", "--method=hybrid")
+    assert again["weights_sha256"] == first["weights_sha256"] and dense.exists()
+
+
+def test_a_budget_that_cannot_be_met_is_an_error_before_work_starts(tmp_path):
+    with pytest.raises(ValueError, match="budget is"):
+        run(tmp_path / "run", "--method=hybrid", "--rounding=reference", "--sparsity=0.99")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_work_in_one_directory(tmp_path):
+    settings, _ = configure(f"--run_dir={tmp_path / 'run'}", *_tiny(), "--method=random")
+    first = RunDirectory(settings.run_dir, settings.identity, "run").claim()
+    with first.locked(), pytest.raises(NotOurs, match="Another process is at work"):
+        run(tmp_path / "run", "--method=random")
+    run(tmp_path / "run", "--method=random")
+
+
+def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
+    for directory in (tmp_path / "run", tmp_path / "dense"):
+        directory.mkdir()
+    (tmp_path / "run" / ".config.json.abcd1234").mkdir()
+    run(tmp_path / "run", "--method=random")
+    assert not (tmp_path / "run" / ".config.json.abcd1234").exists()
+
+
+class TestRounds:
+    """--rounds: prune, rewind, train, and again."""
+
+    def test_iterative_magnitude_pruning_trains_between_its_rounds(self, tmp_path):
+        result, screen = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=3")
+        tickets = [Ticket.load(tmp_path / "run" / x / "ticket.npz") for x in ("round_00", "round_01", ".")]
+        assert [ticket.kept for ticket in tickets] == [round(TOTAL * 0.1 ** (n / 3)) for n in (1, 2, 3)]
+        for more, fewer in itertools.pairwise(tickets):
+            assert all((b <= a).all() for a, b in zip(more.masks, fewer.masks, strict=True))
+        assert result["kept"] == round(TOTAL * 0.1) and result["seconds"]["rounds"] > 0
+        assert "3 rounds of 3 epochs sparse" in screen and "round 2 of 3" in screen
+        once, _ = run(tmp_path / "once", "--method=lt", "--sparsity=0.9")
+        assert Ticket.load(tmp_path / "once" / "ticket.npz").sha256 != tickets[-1].sha256
+        assert once["seconds"]["dense"] == result["seconds"]["dense"], "one dense training for both"
+
+    @pytest.mark.parametrize("stage", ["round_00/final.weights.h5", "round_01/ticket.npz"])
+    def test_goes_on_from_the_round_that_was_interrupted(self, stage, tmp_path, monkeypatch):
+        arguments = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
+        whole, _ = run(tmp_path / "whole", *arguments)
+        first, _ = run(tmp_path / "run", *arguments)
+        (tmp_path / "run" / stage).unlink()
+        for later in ("ticket.npz", "final.weights.h5"):
+            (tmp_path / "run" / later).unlink()
+        (tmp_path / "run" / "stages.json").unlink()
+        again, screen = run(tmp_path / "run", *arguments)
+        assert again["weights_sha256"] == first["weights_sha256"] == whole["weights_sha256"]
+        assert "dense training: done before" in screen
+
+    def test_share_what_was_traced(self, tmp_path, monkeypatch):
+        """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
+        step, traced = training.Trainer._train_step, []
+        monkeypatch.setattr(
+            training.Trainer, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1]
+        )
+        run(tmp_path / "run", "--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
+        assert len(traced) == 2
+
+    def test_a_finished_run_does_not_need_its_rounds(self, tmp_path):
+        first, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
+        shutil.rmtree(tmp_path / "run" / "round_00")
+        again, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
+        assert {**again, "seconds": 0} == {**first, "seconds": 0}
+
+    @pytest.mark.parametrize("method", ["snip", "grasp"])
+    def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path):
+        result, _ = run(tmp_path / "run", f"--method={method}", "--sparsity=0.9", "--rounds=4")
+        assert result["kept"] == round(TOTAL * 0.1) and "dense" not in result["seconds"]
+        assert Ticket.load(tmp_path / "run" / "ticket.npz").origin["rounds"] == 4
+
+
+class TestScoringData:
+    def test_is_so_many_examples_of_each_class_sorted(self, tmp_path, monkeypatch):
+        seen = watched_scores(monkeypatch)
+        run(tmp_path / "run", "--method=snip", "--samples_per_class=3", "--scoring_batches=2")
+        assert [y.numpy().tolist() for _, y in seen[0]] == [sorted([*range(10)] * 3)] * 2
+        (first, _), (second, _) = seen[0]
+        assert not np.array_equal(first, second), "each batch is picked anew"
+        dataset = data.load("digits")
+        known = {row.tobytes() for row in dataset.train[0]}
+        assert all(row.tobytes() in known for row in first.numpy()), "examples of the training set"
+
+    def test_follows_the_seed(self, tmp_path, monkeypatch):
+        seen = watched_scores(monkeypatch)
+        for seed in (0, 0, 1):
+            run(tmp_path / f"run{len(seen)}", "--method=snip", f"--seed={seed}")
+        one, same, other = (np.asarray(batches[0][0]) for batches in seen)
+        assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+    def test_too_few_examples_of_a_class_are_an_error_before_work_starts(self, tmp_path):
+        with pytest.raises(
+            ValueError, match=r"--samples_per_class=500: a class of digits has only 1\d\d examples"
+        ):
+            run(tmp_path / "run", "--method=snip", "--samples_per_class=500")
+        assert not (tmp_path / "run").exists()
+
+
+class TestOwnScores:
+    def test_a_function_of_ones_own_is_a_flag(self, tmp_path):
+        result, _ = run(tmp_path / "run", "--method=snip", "--score=tests.pruning.nets:magnitudes")
+        assert result["config"]["score"] == "tests.pruning.nets:magnitudes"
+        named, _ = run(tmp_path / "named", "--method=magnitude")
+        assert result["layers"] == named["layers"]
+        assert result["weights_sha256"] == named["weights_sha256"]
+
+    def test_options_reach_the_score(self, tmp_path, monkeypatch):
+        run(tmp_path / "one", "--method=grasp", "--score_options=temperature=1,halves=false")
+        run(tmp_path / "other", "--method=grasp")
+        hashes = {Ticket.load(tmp_path / x / "ticket.npz").sha256 for x in ("one", "other")}
+        assert len(hashes) == 2
+
+
+class TestTicketsOfOnesOwn:
+    def test_a_ticket_is_retrained_as_its_method_would(self, tmp_path):
+        first, _ = run(tmp_path / "first", "--method=random", "--sparsity=0.9")
+        path = tmp_path / "first" / "ticket.npz"
+        again, screen = run(tmp_path / "again", f"--ticket={path}")
+        assert again["weights_sha256"] == first["weights_sha256"]
+        assert (again["method"], again["sparsity"]) == ("random", first["achieved_sparsity"])
+        assert f"those of {path}" in "".join(screen.split("\n")) or "those of" in screen
+
+    def test_a_lottery_ticket_needs_no_dense_training(self, tmp_path):
+        first, _ = run(tmp_path / "a" / "first", "--method=lt", "--sparsity=0.9")
+        again, _ = run(tmp_path / "b" / "again", f"--ticket={tmp_path / 'a' / 'first' / 'ticket.npz'}")
+        assert again["weights_sha256"] == first["weights_sha256"]
+        assert not (tmp_path / "b" / "dense").exists()
+
+    def test_from_other_weights_where_the_method_says_so(self, tmp_path):
+        run(tmp_path / "first", "--method=random", "--sparsity=0.9")
+        path = tmp_path / "first" / "ticket.npz"
+        tuned, _ = run(tmp_path / "tuned", "--method=lr_rewinding", f"--ticket={path}")
+        assert tuned["method"] == "lr_rewinding" and "dense_test_accuracy" in tuned
+
+    def test_of_another_model_is_refused_before_work_starts(self, tmp_path):
+        run(tmp_path / "first", "--method=random")
+        with pytest.raises(ValueError, match="The ticket is for another model: weight 0 has shape"):
+            run(tmp_path / "run", f"--ticket={tmp_path / 'first' / 'ticket.npz'}", "--model=mlp_20_16")
+        assert not (tmp_path / "run").exists()
+
+    def test_ratios_of_a_ticket_make_random_masks(self, tmp_path):
+        first, _ = run(tmp_path / "first", "--method=snip", "--sparsity=0.9")
+        ratios = f"--ratios=ticket:{tmp_path / 'first' / 'ticket.npz'}"
+        drawn, _ = run(tmp_path / "drawn", "--method=random", "--sparsity=0.9", ratios)
+        assert [x["kept"] for x in drawn["layers"]] == [x["kept"] for x in first["layers"]]
+
+
+def watched_scores(monkeypatch):
+    """The batches of every call of SNIP, while it goes on working."""
+    seen = []
+
+    def snip(model, batches, rng):
+        seen.append(batches)
+        return SNIP.function(model, batches, rng)
+
+    monkeypatch.setitem(SCORES, "snip", dataclasses.replace(SNIP, function=snip))
+    return seen
+
+
+SNIP = SCORES["snip"]

@@ -1,0 +1,114 @@
+"""Sweeps on a real Ray cluster of two nodes, one of which is killed midway."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+pytest.importorskip("ray")
+
+from tests.sweeps.executors.nodes import Nodes, sweep, wait_for_line
+
+SMALL = ("--model=mlp_24_16", "--epochs=20", "--sparsity=0.8")
+# 4 runs that share 2 dense networks.
+GRID = (*SMALL, "--method=lt,hybrid", "--seed=0-1")
+RUNS, NETWORKS = 4, 2
+
+
+def results(folder):
+    found = [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
+    return {(x["method"], x["seed"]): x for x in found}
+
+
+def stamps(folder, name):
+    """Inode and time of each file of a name: another write makes it another file."""
+    found = [path for path in folder.rglob(name) if not path.parent.name.startswith(".")]  # in place already
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
+
+
+class Story:
+    """A sweep whose cluster loses a node. Another, in a folder that is a URL, that Ctrl-C ends."""
+
+    def __init__(self, folder):
+        nodes = Nodes(2, folder)
+        try:
+            local = sweep(*SMALL, "--method=lt", "--runs_dir=local", folder=folder)
+            on_ray = ("--executor=ray", f"--ray_address={nodes.wait()}")
+
+            self.runs = folder / "runs"
+            ray = sweep(*GRID, *on_ray, folder=folder)
+            wait_for_line(ray, f"[{NETWORKS + 1}/")  # one run is done, and both nodes are at work on others
+            self.before = stamps(self.runs, "result.json") | stamps(self.runs / "dense", "final.weights.h5")
+            nodes.ask("kill 0")
+            self.finished = (*ray.communicate(timeout=300), ray.returncode)
+            assert local.wait(timeout=300) == 0
+            self.local = results(folder / "local")
+
+            self.copied = folder / "copied"
+            arguments = (*SMALL, "--epochs=4000", "--method=lt", f"--runs_dir=file://{self.copied}")
+            long = sweep(*arguments, *on_ray, folder=folder)
+            while not list(self.copied.rglob(".holder.json")):
+                assert long.poll() is None, long.communicate()
+                time.sleep(0.2)
+            os.killpg(long.pid, signal.SIGINT)
+            began = time.monotonic()
+            self.interrupted = (*long.communicate(timeout=60), long.returncode)
+            self.seconds_to_stop = time.monotonic() - began
+            self.busy = int(nodes.ask("busy"))
+            self.marks = list(self.copied.rglob(".holder.json"))
+        finally:
+            nodes.close()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    return Story(tmp_path_factory.mktemp("ray"))
+
+
+def test_a_sweep_that_loses_a_node_loses_no_cell(story):
+    out, err, code = story.finished
+    assert (code, err) == (0, "")
+    assert len(results(story.runs)) == RUNS
+    # Or it was found to have ended, where the node died at its very end.
+    assert "its node died; tried again" in out or re.search(r": 0\.\d{4} in 0 s;", out)
+    assert f"[{RUNS + NETWORKS}/{RUNS + NETWORKS}]" in out
+
+
+def test_and_repeats_nothing_that_was_finished(story):
+    assert len(story.before) > NETWORKS, "dense networks and a run"
+    after = stamps(story.runs, "result.json") | stamps(story.runs / "dense", "final.weights.h5")
+    assert {path: after[path] for path in story.before} == story.before
+
+
+def test_dense_networks_are_trained_once(story):
+    folders = list((story.runs / "dense").iterdir())
+    assert len(folders) == NETWORKS
+    for seed in (0, 1):
+        found = results(story.runs)
+        assert len({found[method, seed]["seconds"]["dense"] for method in ("lt", "hybrid")}) == 1
+
+
+def test_numbers_are_those_of_a_local_sweep(story):
+    found = results(story.runs)
+    assert story.local
+    for key, local in story.local.items():
+        for name in ("weights_sha256", "test_accuracy", "layers"):
+            assert found[key][name] == local[name]
+
+
+def test_nothing_but_the_sweeps_own_words_is_shown(story):
+    out, _, _ = story.finished
+    assert "raylet" not in out and "Raylet" not in out
+    assert not list(story.runs.glob(".sweep-*")), "what nodes looked for is gone"
+
+
+def test_ctrl_c_ends_the_tasks_and_leaves_neither_processes_nor_marks(story):
+    _, err, code = story.interrupted
+    assert code == 130
+    assert err == "tf_tickets: interrupted; finished work is kept, the same command goes on\n"
+    assert story.seconds_to_stop < 20
+    assert story.busy == 0
+    assert story.marks == []

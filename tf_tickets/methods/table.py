@@ -1,0 +1,259 @@
+"""The methods: each is one row that says what to score, how much to keep where, and where to retrain from."""
+
+import dataclasses
+from collections.abc import Callable
+
+from tf_tickets.methods.searches import Search, annealing, edge_popup, moving, soft_threshold
+from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
+
+INIT, REWOUND, TRAINED = "init", "rewound", "trained"
+COLUMNS = {
+    "scored_at": (INIT, TRAINED),
+    "start_from": (INIT, REWOUND, TRAINED),
+    "schedule": ("full", "rest", "last", "none"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        score: name of a score (or a callable): which weights matter?
+        ratios: `"global"` or a rule of `keep_counts`: how many to keep in each layer?
+        scored_at: `"init"` or `"trained"`: whose weights are scored?
+        start_from: `"init"`, `"rewound"` (the weights of epoch k) or `"trained"`: where retraining begins.
+        schedule: which part of the learning-rate schedule retraining follows: `"full"`, `"rest"` (from epoch
+            k on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
+        classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
+        prunes: False for the dense baseline, whose sparsity is 0.
+        search: how masks move while the network trains; None: they stay what they are.
+        about: one line for people, with the paper's section.
+    """
+
+    score: str | Callable
+    ratios: str
+    scored_at: str
+    start_from: str
+    schedule: str
+    about: str
+    classifier_keep: float | None = None
+    prunes: bool = True
+    search: Search | None = None
+
+    def __post_init__(self) -> None:
+        for column, accepted in COLUMNS.items():
+            value = getattr(self, column)
+            if value not in accepted:
+                raise ValueError(
+                    f"A method's {column} is one of {', '.join(map(str, accepted))}. Received: {value!r}"
+                )
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether a dense network is trained first."""
+        return TRAINED in (self.scored_at, self.start_from)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a ticket of the sparsity that is asked for is drawn before the last training."""
+        return self.prunes and (self.search is None or self.search.drawn)
+
+    @property
+    def aims(self) -> bool:
+        """Whether the sparsity is one that is asked for."""
+        return self.prunes and (self.search is None or self.search.aims)
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether weights from before the end of dense training are needed."""
+        return self.pretrains and self.start_from != TRAINED
+
+
+def _random(ratios: str, about: str) -> Method:
+    return Method(
+        score="random", ratios=ratios, scored_at=INIT, start_from=INIT, schedule="full", about=about
+    )
+
+
+def _at_init(score: str, about: str) -> Method:
+    return Method(score=score, ratios=GLOBAL, scored_at=INIT, start_from=INIT, schedule="full", about=about)
+
+
+def _searched(score: str, ratios: str, search: Search, about: str) -> Method:
+    return Method(
+        score=score,
+        ratios=ratios,
+        scored_at=INIT,
+        start_from=INIT,
+        schedule="full",
+        search=search,
+        about=about,
+    )
+
+
+METHODS: dict[str, Method] = {
+    "dense": Method(
+        score="magnitude",
+        ratios="uniform",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="none",
+        prunes=False,
+        about="the whole network, trained once: the baseline",
+    ),
+    "random": Method(
+        score="random",
+        ratios="smart",
+        scored_at=INIT,
+        start_from=INIT,
+        schedule="full",
+        classifier_keep=CLASSIFIER_KEEP,
+        about="random ticket: smart keep-ratios, random masks (section 4.2)",
+    ),
+    "uniform": _random("uniform", "random masks, the same keep-ratio in every layer"),
+    "er": _random("er", "random masks, density (n_in + n_out) / (n_in n_out) in each layer (SET)"),
+    "erk": _random(
+        "erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"
+    ),
+    "balanced": _random("balanced", "random masks, the same number of weights in each layer"),
+    "pyramidal": _random("pyramidal", "random masks, density p^l in the l-th layer"),
+    "magnitude": _at_init("magnitude", "magnitudes of the initialisation, all layers ranked together"),
+    "snip": _at_init("snip", "connection sensitivity |w dL/dw| at the initialisation (section 4.1)"),
+    "grasp": _at_init(
+        "grasp", "gradient signal preservation: what removal does to the gradient norm (section 4.1)"
+    ),
+    "synflow": _at_init(
+        "synflow", "synaptic flow |w dR/dw| at the initialisation, without data, in 100 rounds"
+    ),
+    "lt": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=INIT,
+        schedule="full",
+        classifier_keep=1.0,
+        about="lottery ticket: trained magnitudes, weights back at the initialisation (section 4.1)",
+    ),
+    "weight_rewinding": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=REWOUND,
+        schedule="rest",
+        classifier_keep=1.0,
+        about="trained magnitudes, weights and schedule back at epoch k (section 5.1)",
+    ),
+    "lr_rewinding": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        classifier_keep=1.0,
+        about="trained magnitudes and weights, the schedule from its top (section 5.1)",
+    ),
+    "hybrid": Method(
+        score="magnitude",
+        ratios="smart",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        classifier_keep=CLASSIFIER_KEEP,
+        about="hybrid ticket: smart keep-ratios, trained magnitudes, learning-rate rewinding (section 5.2)",
+    ),
+    "obd": Method(
+        score="obd",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="full",
+        about="optimal brain damage: w^2 times the curvature of the trained loss / 2",
+    ),
+    "finetune": Method(
+        score="magnitude",
+        ratios=GLOBAL,
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="last",
+        classifier_keep=1.0,
+        about="trained magnitudes and weights, retrained at the last learning rate",
+    ),
+    "gmp": _searched(
+        "magnitude",
+        GLOBAL,
+        Search(
+            options={"frequency": 100, "until": 0.75},
+            library="fit with tt.callbacks.GradualMagnitudePruning(sparsity)",
+            callbacks=moving("GradualMagnitudePruning", takes_target=True),
+        ),
+        "gradual magnitude pruning, along a cubic schedule while training",
+    ),
+    "str": _searched(
+        "magnitude",
+        GLOBAL,
+        Search(
+            options={"initial_value": -200.0, "decay": None},
+            library="call tt.sparse_training.soft_threshold(model) and fit",
+            aims=False,
+            convert=soft_threshold,
+        ),
+        "layers learn below which magnitude a weight is 0 (STR, soft threshold)",
+    ),
+    "rigl": _searched(
+        "random",
+        "erk",
+        Search(
+            options={"frequency": 100, "drop_fraction": 0.3, "drop_schedule": "cosine", "until": 0.75},
+            library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.RigL()',
+            drawn=True,
+            grows=True,
+            callbacks=moving("RigL", takes_target=False),
+        ),
+        "drops by magnitude and grows by gradient while training (RigL)",
+    ),
+    "set": _searched(
+        "random",
+        "erk",
+        Search(
+            options={"frequency": 100, "drop_fraction": 0.3, "drop_schedule": "constant", "until": 0.75},
+            library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.SET()',
+            drawn=True,
+            grows=True,
+            callbacks=moving("SET", takes_target=False),
+        ),
+        "drops by magnitude and grows at random while training (SET)",
+    ),
+    "granet": _searched(
+        "magnitude",
+        GLOBAL,
+        Search(
+            options={"frequency": 100, "drop_fraction": 0.5, "until": 0.75},
+            library="fit with tt.callbacks.GraNet(sparsity)",
+            grows=True,
+            callbacks=moving("GraNet", takes_target=True),
+        ),
+        "gradual magnitude pruning that also drops and grows (GraNet)",
+    ),
+    "edge_popup": _searched(
+        "random",
+        "uniform",
+        Search(
+            options={"weights": "signed_constant", "scale_by_density": False, "start": 0.6, "levels": 5},
+            library="call tt.sparse_training.edge_popup(model, sparsity) and fit",
+            in_levels=True,
+            callbacks=annealing,
+            convert=edge_popup,
+        ),
+        "strong ticket: random weights stay, trained scores select them",
+    ),
+}
+
+
+def method_row(method: str | Method) -> Method:
+    """The row of a method's name; a `Method` of your own is returned as it is."""
+    if isinstance(method, Method):
+        return method
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown. Choose one of: {', '.join(METHODS)}.")
+    return METHODS[method]

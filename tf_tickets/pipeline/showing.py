@@ -1,0 +1,122 @@
+"""What a run tells the person at the screen: its plan, and its result."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tf_tickets import pruning
+from tf_tickets.pruning.ratios import total_to_keep
+from tf_tickets.support.console import bar
+from tf_tickets.support.wording import plural
+
+if TYPE_CHECKING:
+    from tf_tickets.config.config import Config
+    from tf_tickets.pipeline import Job
+
+
+def show_plan(job: Job, weights: int, total: int) -> None:
+    """Shows what is about to be done; `weights` tensors of `total` values are prunable."""
+    config, recipe, dataset = job.config, job.recipe, job.dataset
+    keep = total_to_keep(total, config.sparsity)
+    sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
+    steps = dataset.steps_per_epoch("train", recipe.batch_size)
+    epochs = config.retraining_epochs
+    parts = []
+    if config.pretrains:
+        done = job.dense.finished("train") is not None
+        parts.append("dense training: done before" if done else f"{plural(recipe.epochs, 'epoch')} dense")
+    if epochs:
+        times = f"{config.trained_rounds} rounds of " if config.trained_rounds > 1 else ""
+        parts.append(f"{times}{plural(len(epochs), 'epoch')} sparse")
+    job.show.facts(
+        "plan",
+        {
+            "method": f"{config.method}: {config.row.about}",
+            **(
+                {"sanity check": f"{config.sanity_check}: {config.check.about}"}
+                if config.sanity_check
+                else {}
+            ),
+            "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
+            f"{_ratios_shown(config)}"
+            if config.row.aims or not config.row.prunes
+            else f"what the search finds among {keep:,} of {total:,} weights in {weights} layers",
+            **({"source mask": _source_shown(job)} if job.source else {}),
+            "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
+            "model": f"{recipe.model}, width {recipe.width:g}",
+            "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
+            f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
+            "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
+            f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
+            f"{', XLA' if config.jit_compile else ''}",
+            "run": job.directory.where,
+            **({"dense": job.dense.where} if config.pretrains else {}),
+        },
+    )
+    job.show.line("")
+
+
+def _source_shown(job: Job) -> str:
+    config, source = job.config, job.source
+    assert source is not None
+    ratios = config.source_ratios if isinstance(config.source_ratios, str) else "given"
+    free = ", left by what grows" if config.free_growth else ""
+    return f"density {source.kept / source.total:.6g}: {source.kept:,} weights, {ratios} ratios{free}"
+
+
+def _ratios_shown(config: Config) -> str:
+    if config.ticket is not None:
+        return f"those of {config.ticket}"
+    return f"{config.ratios if isinstance(config.ratios, str) else 'given'} ratios"
+
+
+def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
+    """Shows the layers of the ticket and the numbers of result.json."""
+    show, directory = job.show, job.directory
+    show.table(
+        "what is kept of each layer",
+        ("layer", "kept", "of", "ratio", ""),
+        [
+            (x.name, f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}", bar(x.keep_ratio))
+            for x in ticket.layers
+        ],
+    )
+    facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
+    if "pretraining_test_accuracy" in result:
+        facts["pretrained network"] = f"{result['pretraining_test_accuracy']:.4f}, {job.config.check.about}"
+    if "source_test_accuracy" in result:
+        facts["source network"] = f"{result['source_test_accuracy']:.4f}"
+    if "dense_test_accuracy" in result and job.config.row.prunes:
+        facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
+    row = job.config.row
+    asked = f"{result['sparsity']:.4%} asked" if row.aims or not row.prunes else "none asked"
+    facts["sparsity"] = (
+        f"{result['achieved_sparsity']:.4%} reached, {asked}: "
+        f"{result['kept']:,} of {result['total']:,} weights"
+    )
+    effective = result["effective_sparsity"]
+    if effective is not None and effective > result["achieved_sparsity"]:
+        facts["sparsity"] += f"; effective {effective:.4%}"
+    if result["macs"]:
+        facts["multiply-adds"] = (
+            f"{result['macs_kept'] / result['macs']:.2%} kept: {result['macs_kept']:,} of {result['macs']:,}"
+        )
+    size = f"{result['compressed_bytes'] / 1024:,.0f} KiB"
+    if "dense_compressed_bytes" in result:
+        size += f", dense {result['dense_compressed_bytes'] / 1024:,.0f} KiB"
+    if result.get("training_cost") is not None:  # which runs of before do not know
+        facts["training cost"] = f"that of {result['training_cost']:.4g} epochs of the dense network"
+    facts["size, compressed"] = size
+    facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
+    for format in job.config.export:
+        facts[f"export, {format}"] = os.path.join(directory.where, directory.export(format).name)
+    facts["all of it"] = directory.where
+    show.facts("result", facts)
+
+
+def effective(ticket: pruning.Ticket) -> str:
+    """How many of the kept weights are on a path, where not all are; empty otherwise."""
+    if ticket.on_path is None or sum(ticket.on_path) == ticket.kept:
+        return ""
+    return f", {sum(ticket.on_path):,} of them on a path from input to output"

@@ -1,0 +1,62 @@
+"""`python -m tf_tickets.report`: tables, figures and verdicts from run directories."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from absl import app, flags
+
+from tf_tickets.programs.guard import fail, guarded, parse_flags
+from tf_tickets.reporting import report
+from tf_tickets.reporting.document import Document, printable
+from tf_tickets.support.wording import plural
+
+ABOUT = """\
+Makes one page of runs: verdicts of the sanity checks, tables, figures, and how to make each number again.
+
+  python -m tf_tickets.report runs
+  python -m tf_tickets.report runs/digits runs/fashion --output=docs/report --title="Digits and fashion"
+"""
+GROUP = "The report"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Makes the report that the flags ask for; returns the process's exit code."""
+    if len(argv) < 2:
+        return fail("name run directories, or folders that hold them (--help shows how)")
+    return guarded(lambda values: _report(argv[1:], values))
+
+
+def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
+    page, document = report.make(runs, values.output, values.title, values.margin, values.alpha)
+    for warning in _warnings(document):
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    print(f"{page}: {dict(document.facts)['runs']}, {plural(len(document.sections), 'setting')}")
+    return 0
+
+
+def define_flags() -> None:
+    """Defines the flags of a report, once."""
+    if "output" in flags.FLAGS:
+        return
+    flags.DEFINE_string("output", "report", "Directory for the report.", module_name=GROUP)
+    flags.DEFINE_string("title", report.TITLE, "On top of the page.", module_name=GROUP)
+    flags.DEFINE_float("margin", 0.01, "Of equivalence, in accuracy: 0.01 is one point.", module_name=GROUP)
+    flags.DEFINE_float("alpha", 0.05, "Chance of a false answer in a family of checks.", module_name=GROUP)
+
+
+def _warnings(document: Document) -> Iterable[str]:
+    yield from document.warnings
+    for section in document.sections:
+        for text in section.warnings:
+            yield f"{section.title}: {text}"
+    for row in document.others.rows if document.others else ():
+        path, status, why = (cell.text for cell in row.cells)
+        yield f"{path} is {status}: {why}"
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    define_flags()
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, (GROUP,)))

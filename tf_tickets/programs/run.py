@@ -1,0 +1,43 @@
+"""`python -m tf_tickets.run`: one ticket from data to export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from tf_tickets import config as configuration
+from tf_tickets.programs.guard import guarded, parse_flags
+from tf_tickets.support.startup import default_threads, load_tensorflow
+
+ABOUT = """\
+Trains a network, finds a sparse ticket in it, retrains that, and exports it.
+
+  python -m tf_tickets.run --method=hybrid --sparsity=0.98
+  python -m tf_tickets.run --flagfile=flags/quickstart.cfg
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs what the flags ask for; returns the process's exit code."""
+    return guarded(_run, argv[1:])
+
+
+def _run(values: flags.FlagValues) -> int:
+    load_tensorflow(values.threads or default_threads())
+    configuration.check_flags(values)
+    from tf_tickets import pipeline, training
+    from tf_tickets.support.console import Console
+
+    # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
+    strategy = training.make_strategy(values.strategy)
+    dataset = configuration.load_data(values)
+    config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
+    pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over)
+    return 0
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    configuration.define_flags()
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, configuration.GROUPS))

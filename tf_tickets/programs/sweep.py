@@ -1,0 +1,42 @@
+"""`python -m tf_tickets.sweep`: a grid of runs, several at a time, shared work once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from tf_tickets.programs.guard import guarded, parse_flags
+from tf_tickets.support.console import Console
+from tf_tickets.sweeps import sweep
+
+ABOUT = """\
+Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.
+
+  python -m tf_tickets.sweep --method=random,snip,hybrid --sparsity=0.95,0.98 --seed=0-4
+  python -m tf_tickets.sweep --flagfile=flags/laptop/table1_digits.cfg --dry_run
+
+Flags of one run hold for all of them. The same command goes on where it stopped.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs what the flags ask for; returns the process's exit code: 0 if every cell has its result."""
+    return guarded(_sweep, argv[1:])
+
+
+def _sweep(values: flags.FlagValues) -> int:
+    plan = sweep.make_plan(values, controls=values.controls)
+    show = Console()
+    plan.show(show)
+    if values.dry_run:
+        return 0
+    failures = sweep.run_plan(plan, show)
+    sweep.show_table(plan, show)
+    return sweep.show_failures(plan, failures, show)
+
+
+def entry_point() -> None:
+    """Starts the program."""
+    sweep.define_flags()
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, sweep.GROUPS))

@@ -1,0 +1,114 @@
+"""Writing a report of runs: a page, Markdown, CSV files and figures."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from tf_tickets import results
+from tf_tickets.reporting.document import Document
+from tf_tickets.storage.store import PathLike, read_json, replacing, write_json
+
+TITLE = "Tickets and their sanity checks"
+# Says that a directory is ours, and which files of it.
+MARKER = ".tf_tickets_report"
+PAGE, TEXT, NUMBERS, LAYERS, FIGURES = "index.html", "report.md", "report.csv", "layers.csv", "figures"
+
+
+def make_report(
+    runs: Iterable[PathLike] | PathLike,
+    output: PathLike,
+    *,
+    title: str = TITLE,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+) -> pathlib.Path:
+    """Writes a report: a page, Markdown, CSV files and figures.
+
+    Args:
+        runs: run directories, or folders that are searched for them.
+        output: directory for the report; made if it does not exist. One that is neither empty nor a
+            report's is refused. Files of an earlier report are replaced, others are left alone.
+        title: on top.
+        margin: of equivalence, in accuracy: 0.01 is one point.
+        alpha: chance of a false answer in a family of checks.
+
+    Returns:
+        The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), layers.csv (one row
+        a layer) and figures/.
+
+    Raises:
+        FileNotFoundError: a path of `runs` does not exist.
+        ValueError: there is no run; `output` is not ours; `margin` or `alpha` is out of range.
+
+    Example:
+        >>> make_report("runs", "report", title="Digits at 98 %")
+        PosixPath('report/index.html')
+    """
+    return make(runs, output, title, margin, alpha)[0]
+
+
+def make(
+    runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float, alpha: float
+) -> tuple[pathlib.Path, Document]:
+    for name, value, limit in (("margin", margin, 1), ("alpha", alpha, 0.5)):
+        if not 0 < value < limit:
+            raise ValueError(f"{name}={value} is out of range: it lies between 0 and {limit}, both excluded.")
+    directory = pathlib.Path(output)
+    _check_ours(directory)
+    found = results.load(runs)
+
+    from tf_tickets.reporting import numbers, page, sections
+
+    document = sections.document(found, title, margin=margin, alpha=alpha)
+    files = {
+        NUMBERS: numbers.runs_csv(found),
+        LAYERS: numbers.layers_csv(found),
+        **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
+        TEXT: page.markdown(document, FIGURES),
+        PAGE: page.html(document),
+    }
+    _write(directory, files)
+    return directory / PAGE, document
+
+
+def _check_ours(directory: pathlib.Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise ValueError(f"{directory} is not a directory. Choose another --output.")
+    if not (directory / MARKER).is_file() and any(os.scandir(directory)):
+        raise ValueError(f"{directory} is not empty and holds no report. Choose another --output.")
+
+
+def _write(directory: pathlib.Path, files: Mapping[str, str]) -> None:
+    """Writes the files, each whole or not at all, and removes those of an earlier report that are no more."""
+    marker = directory / MARKER
+    directory.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(marker)
+    # Before the first file, so that an interrupted report is still known as ours.
+    write_json(marker, sorted({*earlier, *files}))
+    for name, text in files.items():
+        with replacing(directory / name) as new:
+            # Names of files need not be Unicode.
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+    for name in earlier - set(files):
+        (directory / name).unlink(missing_ok=True)
+    write_json(marker, sorted(files))
+
+
+def _earlier(marker: pathlib.Path) -> set[str]:
+    """Files of the report that lies there, as far as they are figures in their place."""
+    if not marker.exists():
+        return set()
+    names = read_json(marker)
+    if not isinstance(names, list):
+        raise ValueError(f"{marker} is damaged. Delete {marker.parent}, or choose another --output.")
+    return {
+        name
+        for name in names
+        if isinstance(name, str)
+        and pathlib.PurePosixPath(name).parent == pathlib.PurePosixPath(FIGURES)
+        and name.endswith(".svg")
+    }

@@ -1,0 +1,1 @@
+"""Run directories here and at URLs, atomic writes, and archives that are read with care."""

@@ -1,0 +1,59 @@
+"""What is written as a name and imported when it is first used: `"module:attribute"`.
+
+Tables name what they need that loads TensorFlow, so that reading a table, and `--help` with it, loads none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def resolve(name: str) -> Any:
+    """The object of a name.
+
+    Args:
+        name: `"module:attribute"`, or a module's name alone.
+
+    Raises:
+        ImportError, AttributeError: there is no such module, or it has no such attribute; and whatever the
+            module raises while it is imported.
+
+    Example:
+        >>> resolve("math:sqrt")(4.0)
+        2.0
+    """
+    module, colon, attribute = name.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if colon else found
+
+
+def late(name: str, **options: Any) -> Callable[..., Any]:
+    """A function that resolves `name` when it is called, and calls what it finds, with the options."""
+
+    def call(*arguments: Any, **more: Any) -> Any:
+        return resolve(name)(*arguments, **options, **more)
+
+    return call
+
+
+def late_names(
+    package: str, public: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package whose public names are imported when they are first used.
+
+    Args:
+        package: its `__name__`.
+        public: name -> `"module:attribute"`, or a module alone.
+    """
+
+    def get(attribute: str) -> Any:
+        if attribute not in public:
+            raise AttributeError(f"module {package!r} has no attribute {attribute!r}")
+        value = resolve(public[attribute])
+        setattr(sys.modules[package], attribute, value)
+        return value
+
+    return get, lambda: sorted(public)

@@ -1,0 +1,1 @@
+"""Many runs: the grid, the plan, and who does its tasks."""

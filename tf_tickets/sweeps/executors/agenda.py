@@ -1,0 +1,53 @@
+"""The tasks of a sweep: which can start, and what came of those that ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tf_tickets.sweeps.worker import Outcome, Task
+
+if TYPE_CHECKING:
+    from tf_tickets.support.console import SweepProgress
+
+
+class Agenda:
+    """Tasks in the order in which they are wanted; whatever ends is shown.
+
+    Args:
+        tasks: by key.
+        after: key of a task -> key of the one that must be done before. If that one fails, so does the task.
+        progress: what the person sees.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], after: Mapping[str, str], progress: SweepProgress):
+        self.tasks, self.after, self.progress = tasks, after, progress
+        self.waiting = deque(tasks)
+        self.outcomes: dict[str, Outcome] = {}
+
+    def next(self) -> str | None:
+        """Takes a task that can start now; None where there is none."""
+        for _ in range(len(self.waiting)):
+            key = self.waiting.popleft()
+            before = self.after.get(key)
+            if before is None or before in self.outcomes:
+                problem = before and self.outcomes[before].problem
+                if not problem:
+                    return key
+                self.finish(key, Outcome(0.0, None, f"its dense training failed: {problem}"))
+            else:
+                self.waiting.append(key)
+        return None
+
+    def put_back(self, key: str) -> None:
+        """Makes a task that was taken the next one again."""
+        self.waiting.appendleft(key)
+
+    def finish(self, key: str, outcome: Outcome) -> None:
+        """Notes and shows how a task ended."""
+        self.outcomes[key] = outcome
+        task = self.tasks[key]
+        accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
+        ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
+        self.progress.finish(task.title, task.cost, ending)
