@@ -30,6 +30,7 @@ from tf_tickets.sparse_training import (
     RigL,
 )
 from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
+from tf_tickets.support.numbers import is_whole
 
 __all__ = [
     "SET",
@@ -322,7 +323,7 @@ def _is_dense(model: keras.Model) -> bool:
 
 
 def _check_epoch(argument: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+    if not is_whole(value, 0):
         raise ValueError(f"{argument}= is a 0-based epoch. Received: {value!r}")
     return int(value)
 

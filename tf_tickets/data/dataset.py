@@ -14,6 +14,7 @@ from tf_tickets.data import batches as pipeline
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.stored_images import StoredImages
+from tf_tickets.support.numbers import is_whole
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -258,6 +259,6 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+    if not is_whole(value, 0):
         raise ValueError(f"{name} must be a whole number, 0 or more. Received: {value!r}")
     return int(value)

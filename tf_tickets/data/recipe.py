@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+from tf_tickets.support.numbers import is_finite, is_whole
+
 SCHEDULES = ("milestones", "cosine", "constant")
 MOST = 2**31 - 1  # of whole numbers
 # Fields that came when runs had been named: at their defaults they are no part of a run's name.
@@ -147,9 +149,8 @@ _RATES = {
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, int):  # of any length, where a float of it may be out of range
-        return not isinstance(value, bool) and abs(value) <= MOST
-    return isinstance(value, float) and math.isfinite(value)
+    # Whole numbers can be of any length; JSON has no numbers of NumPy.
+    return isinstance(value, (int, float)) and is_finite(value) and not is_whole(abs(value), MOST + 1)
 
 
 def _whole(value: float) -> bool:

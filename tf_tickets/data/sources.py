@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_s
 from tf_tickets.data.raw import Raw
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.resizing import resize_examples
+from tf_tickets.support.numbers import is_number, is_whole
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
 GENERIC = Recipe(model="resnet32", epochs=60, augment=True)
@@ -249,10 +249,9 @@ def _large(input_shape: tuple[int, ...]) -> bool:
 
 def check_split(seed: Any, validation_fraction: Any) -> None:
     """Refuses what no validation split can be drawn by."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not is_whole(seed, 0):
         raise ValueError(f"seed must be a whole number, 0 or more. Received: {seed!r}")
-    number = isinstance(validation_fraction, (int, float)) and math.isfinite(validation_fraction)
-    if not number or not 0 <= validation_fraction <= 0.5:
+    if not is_number(validation_fraction) or not 0 <= validation_fraction <= 0.5:
         raise ValueError(
             f"validation_fraction must be a number in [0, 0.5]. Received: {validation_fraction!r}"
         )

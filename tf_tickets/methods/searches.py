@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import resolve
+from tf_tickets.support.numbers import is_number
 
 if TYPE_CHECKING:
     import keras
@@ -82,7 +83,7 @@ def moving(callback: str, takes_target: bool) -> Callable[..., list[keras.callba
     """
 
     def make(plan: SearchPlan, until: float, **options: Any) -> list[keras.callbacks.Callback]:
-        if isinstance(until, bool) or not isinstance(until, (int, float)) or not 0 < until <= 1:
+        if not is_number(until) or not 0 < until <= 1:
             raise ValueError(f"until= is a part of the training, in (0, 1]. Received: {until!r}")
         target = {"sparsity": plan.sparsity} if takes_target else {}
         end = max(1, round(until * plan.steps))

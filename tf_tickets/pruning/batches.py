@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_tickets.support.numbers import is_whole
+
 Batch = tuple[Any, ...]
 
 
@@ -59,7 +61,7 @@ def first_of_each_class(
         ValueError: a class has too few examples, or labels are no integers.
     """
     wanted = samples_per_class
-    if isinstance(wanted, bool) or not isinstance(wanted, (int, np.integer)) or wanted < 1:
+    if not is_whole(wanted, 1):
         raise ValueError(f"samples_per_class is a whole number, 1 or more. Received: {wanted!r}")
     found: dict[int, list] = {} if classes is None else {int(label): [] for label in classes}
     for batch in batches:

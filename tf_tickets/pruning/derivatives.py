@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import numbers
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import tensorflow as tf
 from tf_tickets.layers import MaskedWeight, computing_in
 from tf_tickets.layers.batch_normalization import differentiated_twice
 from tf_tickets.layers.forward_order import call_arguments, fresh_functions, kept_losses
+from tf_tickets.support.numbers import is_number
 
 Loss = Callable[[Any, Any], tf.Tensor]
 Batch = tuple[Any, ...]
@@ -64,7 +64,7 @@ class ScoringLoss:
         training: bool = True,
         halves: bool = False,
     ):
-        if temperature is not None and not (_is_number(temperature) and temperature > 0):
+        if temperature is not None and not (is_number(temperature) and temperature > 0):
             raise ValueError(f"temperature is a number above 0. Received: {temperature!r}")
         sizes = [_examples(batch) for batch in batches]
         if halves and min(sizes) < 2:
@@ -434,7 +434,3 @@ def _reason(error: tf.errors.OpError) -> str:
 
 def _examples(batch: Batch) -> int:
     return int(tf.nest.flatten(batch)[0].shape[0])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

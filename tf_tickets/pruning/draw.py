@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, SAMPLINGS
 from tf_tickets.pruning.paths import on_path
 from tf_tickets.pruning.ticket import Ticket, masks_sha256
 from tf_tickets.pruning.traces import keeping_traces
+from tf_tickets.support.numbers import is_whole
 from tf_tickets.support.streams import stream
 
 Within = Ticket | Sequence[np.ndarray]
@@ -390,7 +390,7 @@ def _check_quota(quota: Quota, row: scoring.Score) -> None:
         ratio_rules.check_classifier_keep(quota.classifier_keep)
     if not quota.redistribute and quota.ranks_all:
         raise ValueError("redistribute=False is for ratios of layers; ratios='global' has none.")
-    if not _is_whole(quota.min_keep) or quota.min_keep < 0:
+    if not is_whole(quota.min_keep, 0):
         raise ValueError(f"min_keep is a number of weights, 0 or more. Received: {quota.min_keep!r}")
     draws = row.independent and not quota.ranks_all and quota.rounding == "exact"
     for name in ("redistribute", "preserve_flow"):
@@ -410,7 +410,7 @@ def _check_rounds(
 ) -> int:
     if rounds is None:
         return row.rounds
-    if not _is_whole(rounds) or rounds < 1:
+    if not is_whole(rounds, 1):
         raise ValueError(f"rounds is a whole number, 1 or more. Received: {rounds!r}")
     if rounds > 1 and not row.sees_masks and not trains_between:
         raise ValueError(
@@ -484,7 +484,3 @@ def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     known = isinstance(value, (str, int, float, bool, type(None)))
     return value if known else getattr(value, "__name__", repr(value))
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

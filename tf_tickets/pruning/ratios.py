@@ -8,7 +8,6 @@ Layers are given, and counted, in forward order; the last one is the classifier.
 
 import dataclasses
 import math
-import numbers
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ import numpy as np
 from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, FAMILIES, ROUNDINGS
 from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.support.numbers import is_number, is_whole
 
 Shape = tuple[int, ...]
 Ratios: TypeAlias = str | Sequence[float] | np.ndarray | Mapping[str, float] | Ticket
@@ -135,7 +135,7 @@ def family_of(model_name: str) -> str:
 
 def check_sparsity(sparsity: float) -> float:
     """The sparsity as a float, or a ValueError that says what is accepted."""
-    if not _is_number(sparsity) or not 0 <= sparsity < 1:
+    if not is_number(sparsity) or not 0 <= sparsity < 1:
         raise ValueError(
             f"sparsity is the fraction of weights to remove, a number in [0, 1). Received: {sparsity!r}"
         )
@@ -144,7 +144,7 @@ def check_sparsity(sparsity: float) -> float:
 
 def check_classifier_keep(fraction: float) -> float:
     """The fraction as a float, or a ValueError that says what is accepted."""
-    if not _is_number(fraction) or not 0 < fraction <= 1:
+    if not is_number(fraction) or not 0 < fraction <= 1:
         raise ValueError(f"classifier_keep is a fraction in (0, 1]. Received: {fraction!r}")
     return float(fraction)
 
@@ -479,7 +479,7 @@ def _rule(ratios: Ratios, shapes: Sequence[Shape], names: Sequence[tuple[str, st
             f"ratios= takes one number a layer, and there are {len(shapes)} layers. Received: {len(values)}"
         )
     for layer, value in enumerate(values):
-        if not _is_number(value) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise ValueError(f"ratios= takes numbers in [0, 1]. Received for layer {layer}: {value!r}")
     densities = np.array(values, np.float64)
     if not densities.any():
@@ -534,7 +534,7 @@ def _floors(min_keep: int | Sequence[int], shapes: Sequence[Shape]) -> np.ndarra
             f"Received: {len(values)}"
         )
     for value in values:
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
+        if not is_whole(value, 0):
             raise ValueError(
                 f"min_keep= takes counts of weights, whole numbers from 0 on. Received: {value!r}"
             )
@@ -680,10 +680,6 @@ def _checked_shapes(shapes) -> list[Shape]:
             f"Received: {shapes!r}"
         )
     return checked
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_choice(argument: str, value, choices) -> None:

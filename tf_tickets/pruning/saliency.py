@@ -13,6 +13,7 @@ from tf_tickets.layers.forward_order import wrapped_calls
 from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss, in_graphs, logits_of, stateless_in
 from tf_tickets.pruning.paths import zero_at_zero
 from tf_tickets.pruning.traces import kept_trace
+from tf_tickets.support.numbers import is_whole
 
 Arrays = list[np.ndarray]
 
@@ -121,7 +122,7 @@ def obd(
 
     Reference: LeCun et al., 1989, "Optimal brain damage", eq. 5.
     """
-    if isinstance(probes, bool) or not isinstance(probes, (int, np.integer)) or probes < 1:
+    if not is_whole(probes, 1):
         raise ValueError(f"probes is a whole number, 1 or more. Received: {probes!r}")
     if curvature not in CURVATURES:
         raise ValueError(f"curvature={curvature!r} is unknown. Choose one of: {', '.join(CURVATURES)}.")

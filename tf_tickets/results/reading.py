@@ -15,6 +15,7 @@ from typing import Any
 
 from tf_tickets.config.config import DECIDE_NOTHING, Config, default_of
 from tf_tickets.data.recipe import Recipe
+from tf_tickets.support.numbers import is_number, is_whole
 
 FINISHED, UNFINISHED, BROKEN = "finished", "unfinished", "broken"
 
@@ -178,12 +179,8 @@ def _require(condition: bool, problem: str) -> None:
         raise _Broken(problem)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return is_whole(value, 0, 2**63 - 1)
 
 
 def _brief(value: Any) -> str:
@@ -205,17 +202,17 @@ _TEXT: _Rule = (lambda x: isinstance(x, str), "text")
 _BOOL: _Rule = (lambda x: isinstance(x, bool), "true or false")
 _COUNT: _Rule = (_is_count, "a whole number, 0 or more")
 _POSITIVE: _Rule = (lambda x: _is_count(x) and x > 0, "a whole number, 1 or more")
-_FRACTION: _Rule = (lambda x: _is_number(x) and 0 <= x <= 1, "a number in [0, 1]")
-_SPARSITY: _Rule = (lambda x: _is_number(x) and 0 <= x < 1, "a number in [0, 1)")
-_DENSITY: _Rule = (lambda x: _is_number(x) and 0 < x <= 1, "a number in (0, 1]")
-_COST: _Rule = (lambda x: _is_number(x) and 0 <= x < 1e12, "a number, 0 or more")
+_FRACTION: _Rule = (lambda x: is_number(x) and 0 <= x <= 1, "a number in [0, 1]")
+_SPARSITY: _Rule = (lambda x: is_number(x) and 0 <= x < 1, "a number in [0, 1)")
+_DENSITY: _Rule = (lambda x: is_number(x) and 0 < x <= 1, "a number in (0, 1]")
+_COST: _Rule = (lambda x: is_number(x) and 0 <= x < 1e12, "a number, 0 or more")
 _DICT: _Rule = (lambda x: isinstance(x, dict), "a mapping")
 _RATIOS: _Rule = (
-    lambda x: isinstance(x, str) or (isinstance(x, (list, tuple)) and all(map(_is_number, x))),
+    lambda x: isinstance(x, str) or (isinstance(x, (list, tuple)) and all(map(is_number, x))),
     "a name or numbers",
 )
 _SECONDS: _Rule = (
-    lambda x: isinstance(x, dict) and all(v is None or (_is_number(v) and 0 <= v < 1e12) for v in x.values()),
+    lambda x: isinstance(x, dict) and all(v is None or (is_number(v) and 0 <= v < 1e12) for v in x.values()),
     "a mapping of seconds",
 )
 _RESULT: dict[str, tuple[bool, _Rule]] = {

@@ -21,6 +21,7 @@ from tf_tickets.pruning.ratios import Ratios, check_choice, check_sparsity, coun
 from tf_tickets.sparse_training.renewal import check_free
 from tf_tickets.sparse_training.schedules import annealed_densities
 from tf_tickets.sparse_training.selection import keep_largest
+from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.streams import stream
 
 WEIGHTS = ("signed_constant", "kaiming_normal", "own")
@@ -174,9 +175,9 @@ class AnnealedDensity(keras.callbacks.Callback):
 
     def __init__(self, start: float = 0.6, levels: int = 5):
         super().__init__()
-        if isinstance(start, bool) or not isinstance(start, (int, float, np.floating)) or not 0 < start <= 1:
+        if not is_number(start) or not 0 < start <= 1:
             raise ValueError(f"start= is a density in (0, 1]. Received: {start!r}")
-        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+        if not is_whole(levels, 1):
             raise ValueError(f"levels= is a whole number, 1 or more. Received: {levels!r}")
         self.start = float(start)
         self.levels = levels

@@ -18,6 +18,7 @@ from tf_tickets.pruning.ratios import (
     check_sparsity,
 )
 from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
+from tf_tickets.support.numbers import is_whole
 
 REWINDS = ("init", "none")
 
@@ -80,10 +81,9 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         if classifier_keep is not None:
             check_classifier_keep(classifier_keep)
         for name, value in (("rounds", rounds), ("epochs_per_round", epochs_per_round)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole(value, 1):
                 raise ValueError(f"{name}= is a whole number, 1 or more. Received: {value!r}")
-        whole = isinstance(rewind, int) and not isinstance(rewind, bool)
-        if not (rewind in REWINDS or (whole and 0 <= int(rewind) < epochs_per_round)):
+        if not (rewind in REWINDS or is_whole(rewind, 0, epochs_per_round - 1)):
             raise ValueError(
                 f"rewind= is one of {', '.join(REWINDS)}, or an epoch of the first part, 0 to "
                 f"{epochs_per_round - 1}. Received: {rewind!r}"

@@ -30,6 +30,7 @@ from tf_tickets.sparse_training.drop_and_grow import drop_and_grow, part_of
 from tf_tickets.sparse_training.schedules import DROP_SCHEDULES, cubic_density, granet_drop_fraction
 from tf_tickets.sparse_training.selection import keep_largest
 from tf_tickets.sparse_training.slots import slots_of
+from tf_tickets.support.numbers import is_number, is_whole
 
 PART = 0.75  # of a training in which masks move, where nothing else is said (RigL, section 3)
 
@@ -606,12 +607,12 @@ class GraNet(GradualMagnitudePruning):
 
 
 def _whole(argument: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if not is_whole(value, least):
         raise ValueError(f"{argument}= is a whole number, {least} or more. Received: {value!r}")
     return int(value)
 
 
 def _drop_fraction(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
+    if not is_number(value) or not 0 < value < 1:
         raise ValueError(f"drop_fraction= is a fraction in (0, 1). Received: {value!r}")
     return float(value)

@@ -1,9 +1,6 @@
 """Soft threshold weight reparameterization (STR): layers learn below which magnitude a weight counts as 0."""
 
 import contextlib
-import math
-import numbers
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +8,7 @@ import tensorflow as tf
 from tf_tickets.layers import Reading, attach_reading, forget_traces, mask_layers, masked_value
 from tf_tickets.layers.convert import renew_optimizer
 from tf_tickets.sparse_training.renewal import check_free
+from tf_tickets.support.numbers import is_finite
 
 INITIAL_VALUE = -200.0
 
@@ -90,9 +88,9 @@ def soft_threshold(
         >>> tt.sparse_training.soft_threshold(model, initial_value=-5.0, decay=5e-4)
         >>> model.fit(x, y, epochs=30)
     """
-    if not _is_number(initial_value) or not math.isfinite(initial_value):
+    if not is_finite(initial_value):
         raise ValueError(f"initial_value= is a number. Received: {initial_value!r}")
-    if decay is not None and not (_is_number(decay) and 0 <= decay < math.inf):
+    if decay is not None and not (is_finite(decay) and decay >= 0):
         raise ValueError(f"decay= is a number, 0 or more, or None. Received: {decay!r}")
     entries = mask_layers(model).masked
     check_free(entries, "soft_threshold")
@@ -104,7 +102,3 @@ def soft_threshold(
     renew_optimizer(model)
     forget_traces(model)
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from tf_tickets.support.numbers import is_number, is_whole
+
 try:
     import fcntl
 except ImportError:  # not on Windows; there nothing keeps two runs out of one directory
@@ -272,21 +274,13 @@ def read_json(path: PathLike) -> Any:
         raise NotOurs(f"{path} is damaged: {error}") from error
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def _is_whole(value: Any) -> bool:
-    return type(value) is int
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def _is_history(value: Any) -> bool:
     rows = value if isinstance(value, list) else [None]
-    return all(isinstance(row, dict) and _is_number(row.get("test_accuracy")) for row in rows)
+    return all(isinstance(row, dict) and is_number(row.get("test_accuracy")) for row in rows)
 
 
 def _are_numbers(value: Any) -> bool:
@@ -299,22 +293,22 @@ def _are_numbers(value: Any) -> bool:
 
 # What is read of a finished stage: name -> (whether it must be there, what it looks like).
 _NUMBERS: dict[str, tuple[bool, Callable[[Any], bool]]] = {
-    "test_accuracy": (True, _is_number),
-    "compressed_bytes": (True, _is_whole),
+    "test_accuracy": (True, is_number),
+    "compressed_bytes": (True, is_whole),
     "weights_sha256": (True, _is_text),
-    "macs": (True, lambda value: value is None or _is_whole(value)),
-    "macs_kept": (True, lambda value: value is None or _is_whole(value)),
-    "dense_seconds": (False, _is_number),
-    "dense_test_accuracy": (False, _is_number),
-    "pretraining_test_accuracy": (False, _is_number),
-    "dense_compressed_bytes": (False, _is_whole),
+    "macs": (True, lambda value: value is None or is_whole(value)),
+    "macs_kept": (True, lambda value: value is None or is_whole(value)),
+    "dense_seconds": (False, is_number),
+    "dense_test_accuracy": (False, is_number),
+    "pretraining_test_accuracy": (False, is_number),
+    "dense_compressed_bytes": (False, is_whole),
 }
 _FACTS: dict[str, Callable[[Any], bool]] = {
-    "seconds": _is_number,
+    "seconds": is_number,
     "outputs": lambda value: isinstance(value, list) and all(map(_is_text, value)),
     "sha256": _is_text,
-    "rounds_seconds": _is_number,
-    "compressed_bytes": _is_whole,
+    "rounds_seconds": is_number,
+    "compressed_bytes": is_whole,
     "history": _is_history,
     "numbers": _are_numbers,
 }

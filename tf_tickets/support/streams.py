@@ -4,6 +4,8 @@ import zlib
 
 import numpy as np
 
+from tf_tickets.support.numbers import is_whole
+
 STREAMS = ("init", "data", "score", "mask", "check")
 
 
@@ -23,7 +25,7 @@ def stream(seed: int, name: str, part: str = "") -> np.random.Generator:
         raise ValueError(f"Unknown random stream {name!r}. Streams: {', '.join(STREAMS)}.")
     if not isinstance(part, str):
         raise ValueError(f"A part of a random stream is a string. Received: {part!r}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+    if not is_whole(seed, 0):
         raise ValueError(f"A seed is a non-negative integer. Received: {seed!r}")
     # As a spawn key: in line with the seed, a part could meet the stream of another, very long seed.
     parts = (zlib.crc32(part.encode()),) if part else ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -18,6 +17,7 @@ from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
 from tf_tickets.methods.table import METHODS
 from tf_tickets.sanity.checks import check_row
+from tf_tickets.support.numbers import is_written_number
 
 # Flags that take several values in a sweep; the first varies slowest.
 AXES = (
@@ -244,7 +244,7 @@ def _values(values: FlagValues, axis: str) -> list[str | None]:
     texts = [text.strip() for text in given]
     if axis == "seed":
         texts = seeds_of(texts)
-    if axis in ("ratios", "source_ratios") and any(_is_number(text) for text in texts):
+    if axis in ("ratios", "source_ratios") and any(is_written_number(text) for text in texts):
         raise ValueError(
             f"--{axis}={','.join(texts)}: a sweep takes names of ratios, or ticket:FILE; numbers are for "
             "tf_tickets.run."
@@ -316,10 +316,3 @@ def _as_text(flag: Flag) -> str:
     if isinstance(flag.value, bool):
         return str(flag.value).lower()
     return flag.serialize().partition("=")[2]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

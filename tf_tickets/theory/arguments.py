@@ -1,14 +1,15 @@
 """What the functions of the theory take: densities, chances of failure, counts. Checks name the value."""
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
+
+from tf_tickets.support.numbers import is_finite, is_number, is_whole
 
 
 def check_density(density: Any, name: str = "density") -> float:
     """The share of weights that a random mask keeps, in (0, 1]."""
-    if not _is_real(density) or not 0 < density <= 1:
+    if not is_number(density) or not 0 < density <= 1:
         raise ValueError(
             f"{name} is the share of weights that the random mask keeps, in (0, 1]; of a sparsity s it is "
             f"1 - s. Received: {density!r}"
@@ -18,7 +19,7 @@ def check_density(density: Any, name: str = "density") -> float:
 
 def check_densities(density: Any, layers: int) -> tuple[float, ...]:
     """The density of each of the source's layers, from one number or from one for each."""
-    if _is_real(density):
+    if is_number(density):
         return (check_density(density),) * layers
     if isinstance(density, (str, bytes)) or not hasattr(density, "__len__"):
         raise ValueError(
@@ -35,28 +36,28 @@ def check_densities(density: Any, layers: int) -> tuple[float, ...]:
 
 def check_chance(chance: Any, name: str = "delta") -> float:
     """The probability of failure that is allowed, in (0, 1)."""
-    if not _is_real(chance) or not 0 < chance < 1:
+    if not is_number(chance) or not 0 < chance < 1:
         raise ValueError(f"{name} is the chance of failure that is allowed, in (0, 1). Received: {chance!r}")
     return float(chance)
 
 
 def check_tolerance(tolerance: Any, name: str = "eps") -> float:
     """A largest error, positive and finite."""
-    if not _is_real(tolerance) or not 0 < tolerance < math.inf:
+    if not is_number(tolerance) or not 0 < tolerance < math.inf:
         raise ValueError(f"{name} is the largest error allowed, a positive number. Received: {tolerance!r}")
     return float(tolerance)
 
 
 def check_finite(value: Any, name: str) -> float:
     """A finite real number."""
-    if not _is_real(value) or not math.isfinite(value):
+    if not is_finite(value):
         raise ValueError(f"{name} is a finite number. Received: {value!r}")
     return float(value)
 
 
 def check_count(count: Any, name: str, least: int = 1) -> int:
     """A whole number, `least` or more."""
-    if not isinstance(count, numbers.Integral) or isinstance(count, bool) or count < least:
+    if not is_whole(count, least):
         raise ValueError(f"{name} is a whole number, {least} or more. Received: {count!r}")
     return int(count)
 
@@ -66,7 +67,3 @@ def check_counts(counts: Sequence[Any], name: str, length: int, least: int = 1) 
     if isinstance(counts, (str, bytes)) or not hasattr(counts, "__len__") or len(counts) != length:
         raise ValueError(f"{name} is a list of {length} whole numbers. Received: {counts!r}")
     return tuple(check_count(count, f"{name}[{place}]", least) for place, count in enumerate(counts))
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
