@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import Ticket, exporting, pipeline, training
+from tf_tickets import Ticket, training
 from tf_tickets.config import config, flag_definitions
 from tf_tickets.data import Recipe
 
@@ -89,8 +89,6 @@ def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(argu
 
 def test_the_flags_offer_what_the_tables_have():
     """Listed twice, so that --help needs no TensorFlow."""
-    assert set(flag_definitions.EXPORTS) == set(exporting.FORMATS)
-    assert set(flag_definitions.OPTIMIZERS) == set(pipeline.OPTIMIZERS)
     assert set(flag_definitions.STRATEGIES) == set(training.STRATEGIES)
 
 

@@ -223,7 +223,7 @@ class TestPaths:
             ValueError, match=r"format='onnx' is unknown. Choose one of: saved_model, keras, litert"
         ):
             tt.export(model, tmp_path / "m", "onnx")
-        with pytest.raises(ValueError, match=r"A Keras file ends in .keras. Received: .*m.h5"):
+        with pytest.raises(ValueError, match=r"An export of format keras ends in .keras. Received: .*m.h5"):
             tt.export(model, tmp_path / "m.h5", "keras")
         assert list(tmp_path.iterdir()) == []
 

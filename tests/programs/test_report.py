@@ -327,7 +327,7 @@ def test_help_shows_the_flags(tmp_path):
 def test_no_tensorflow_is_loaded(tmp_path):
     synthetic.paper(tmp_path / "runs", seeds=3, methods=("snip",), sparsities=(0.98, 0.99))
     program = (
-        "import sys\nfrom tf_tickets.report import make_report\n"
+        "import sys\nfrom tf_tickets.reporting.report import make_report\n"
         "assert 'matplotlib' not in sys.modules and 'jinja2' not in sys.modules\n"
         "make_report('runs', 'report')\n"
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)"

@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from tf_tickets.config.flag_definitions import DEFAULT_SPARSITY, EXPORTS, RANKED
-from tf_tickets.data.recipe import MOST, Recipe
+from tf_tickets.config.flag_definitions import DEFAULT_SPARSITY, RANKED
+from tf_tickets.data.recipe import MOST, SCHEDULES, Recipe
+from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods import searches
 from tf_tickets.methods.choice import Choice
+from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, METHODS, REWOUND, Method
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.sanity.checks import CHECKS, NO_CHECK, check_row
 from tf_tickets.storage import remote
 from tf_tickets.support.late import resolve
 from tf_tickets.support.startup import default_threads
+from tf_tickets.training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from tf_tickets.data import Dataset
@@ -113,16 +116,6 @@ RANGES = {
     "scoring_batches": (1, MOST),
 }
 
-# Flags of the recipe that mean nothing for some recipes: (flag, when it means something, what it needs).
-RECIPE_FLAGS_OF = (
-    ("momentum", lambda recipe: recipe.optimizer == "sgd", "--optimizer=sgd"),
-    ("nesterov", lambda recipe: recipe.optimizer == "sgd", "--optimizer=sgd"),
-    ("weight_decay", lambda recipe: recipe.optimizer != "adam", "--optimizer=sgd or adamw"),
-    ("milestones", lambda recipe: recipe.schedule == "milestones", "--schedule=milestones"),
-    ("lr_decay", lambda recipe: recipe.schedule == "milestones", "--schedule=milestones"),
-    ("min_learning_rate", lambda recipe: recipe.schedule == "cosine", "--schedule=cosine"),
-)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
@@ -210,7 +203,11 @@ class Config:
     @property
     def retraining_epochs(self) -> range:
         """The epochs of the recipe that a retraining runs."""
-        return RETRAINING_EPOCHS[self.row.schedule](self)
+        return RETRAININGS[self.row.schedule].epochs(self.recipe, self.rewind_epoch or 0)
+
+    def retraining_rate(self, epoch: int) -> float:
+        """The learning rate of an epoch of a retraining."""
+        return RETRAININGS[self.row.schedule].rate(self.recipe, epoch)
 
     @property
     def budget(self) -> int:
@@ -253,15 +250,6 @@ class Config:
         return cls(**fields)
 
 
-# The epochs that a retraining runs, by the schedule of the method.
-RETRAINING_EPOCHS: dict[str, Callable[[Config], range]] = {
-    "full": lambda config: range(config.recipe.epochs),
-    "rest": lambda config: range(config.rewind_epoch or 0, config.recipe.epochs),
-    "last": lambda config: range(config.recipe.epochs),
-    "none": lambda config: range(0),
-}
-
-
 def check_flags(values: flags.FlagValues) -> None:
     """Refuses what can be refused before any data is read: names, ranges, flags the method does not use."""
     from tf_tickets.data.sources import check_split, find
@@ -300,9 +288,9 @@ def check_flags(values: flags.FlagValues) -> None:
     if row.search is not None:
         searches.check_options(method, row.search, _options("search_options", values.search_options))
     _classifier_keep(values.classifier_keep, row, choice.ratios)
-    unknown = [name for name in values.export if name not in EXPORTS]
+    unknown = [name for name in values.export if name not in FORMATS]
     if unknown:
-        raise ValueError(f"--export={','.join(unknown)} is unknown. Choose from: {', '.join(EXPORTS)}.")
+        raise ValueError(f"--export={','.join(unknown)} is unknown. Choose from: {', '.join(FORMATS)}.")
     for name, (lowest, highest) in RANGES.items():
         number = values[name].value
         if number is not None and not lowest <= number <= highest:
@@ -639,10 +627,23 @@ def _classifier_keep(value: str | None, row: Method, ratios: str | tuple[float, 
     return number
 
 
+def unused_fields(recipe: Recipe) -> dict[str, str]:
+    """Fields that mean nothing to the recipe's optimizer and schedule -> the flag that would need them."""
+    unused = {}
+    for flag, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        chosen = getattr(recipe, flag)
+        used = table[chosen].uses if chosen in table else ()
+        for field in dict.fromkeys(field for row in table.values() for field in row.uses):
+            if field not in used:
+                users = (name for name, row in table.items() if field in row.uses)
+                unused[field] = f"--{flag}={' or '.join(users)}"
+    return unused
+
+
 def _check_recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
     """Refuses flags that would change nothing but the name of the run."""
-    for name, applies, needs in RECIPE_FLAGS_OF:
-        if name in given and not applies(recipe):
+    for name, needs in unused_fields(recipe).items():
+        if name in given:
             raise ValueError(f"--{name}={given[name]} is only for {needs}.")
     beyond = [epoch for epoch in recipe.milestones if epoch >= max(recipe.epochs, 1)]
     if "milestones" in given and recipe.schedule == "milestones" and beyond:

@@ -7,13 +7,13 @@ from typing import Any
 from absl import flags
 
 from tf_tickets.data.recipe import SCHEDULES
+from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import FAMILIES, ROUNDINGS, SAMPLINGS
 from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.training.optimizers import OPTIMIZERS
 
 DEFAULT_SPARSITY = 0.98
-EXPORTS = ("saved_model", "keras", "litert")
-OPTIMIZERS = ("sgd", "adam", "adamw")
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 PRECISIONS = ("float16", "bfloat16")
 RANKED = "ranked"
@@ -246,7 +246,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
     )
     define(flags.DEFINE_integer, TRAINING, "epochs", None, "Of dense training, and of retraining.")
     define(flags.DEFINE_integer, TRAINING, "batch_size", None, "Global batch size.")
-    define(flags.DEFINE_enum, TRAINING, "optimizer", None, "Optimizer.", choices=OPTIMIZERS)
+    define(flags.DEFINE_enum, TRAINING, "optimizer", None, "Optimizer.", choices=tuple(OPTIMIZERS))
     define(flags.DEFINE_float, TRAINING, "learning_rate", None, "At the top of the schedule.")
     define(flags.DEFINE_float, TRAINING, "momentum", None, "Of SGD.")
     define(flags.DEFINE_bool, TRAINING, "nesterov", None, "Nesterov's momentum.")
@@ -257,7 +257,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         None,
         "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
     )
-    define(flags.DEFINE_enum, TRAINING, "schedule", None, "Schedule.", choices=SCHEDULES)
+    define(flags.DEFINE_enum, TRAINING, "schedule", None, "Schedule.", choices=tuple(SCHEDULES))
     define(
         flags.DEFINE_list,
         TRAINING,
@@ -302,7 +302,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         PLACES,
         "export",
         ["saved_model"],
-        f"Formats to export, any of {', '.join(EXPORTS)}; empty for none.",
+        f"Formats to export, any of {', '.join(FORMATS)}; empty for none.",
     )
     define(
         flags.DEFINE_enum,

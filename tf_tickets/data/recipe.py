@@ -4,14 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 from tf_tickets.support.numbers import is_finite, is_whole
 
-SCHEDULES = ("milestones", "cosine", "constant")
 MOST = 2**31 - 1  # of whole numbers
 # Fields that came when runs had been named: at their defaults they are no part of a run's name.
 LATER_FIELDS = ("label_smoothing",)
+
+
+def _milestone_rate(recipe: Recipe, epoch: int) -> float:
+    starts = (
+        round(milestone * recipe.epochs) if milestone < 1 else milestone for milestone in recipe.milestones
+    )
+    return recipe.learning_rate * recipe.lr_decay ** sum(start <= epoch for start in starts)
+
+
+def _cosine_rate(recipe: Recipe, epoch: int) -> float:
+    progress = min(epoch / recipe.epochs, 1.0)
+    amplitude = recipe.learning_rate - recipe.min_learning_rate
+    return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * amplitude
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How a learning rate changes: one row of the table.
+
+    Attributes:
+        rate: (recipe, 0-based epoch after the warm-up) -> the rate.
+        uses: fields of the recipe that mean something to it alone.
+    """
+
+    rate: Callable[[Recipe, int], float]
+    uses: tuple[str, ...] = ()
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "milestones": Schedule(_milestone_rate, uses=("milestones", "lr_decay")),
+    "cosine": Schedule(_cosine_rate, uses=("min_learning_rate",)),
+    "constant": Schedule(lambda recipe, epoch: recipe.learning_rate),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,27 +158,7 @@ class Recipe:
         _require(_is_number(epoch) and _whole(epoch) and epoch >= 0, "epoch", "0 or more", epoch)
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
-        return _RATES[self.schedule](self, epoch)
-
-
-def _milestone_rate(recipe: Recipe, epoch: int) -> float:
-    starts = (
-        round(milestone * recipe.epochs) if milestone < 1 else milestone for milestone in recipe.milestones
-    )
-    return recipe.learning_rate * recipe.lr_decay ** sum(start <= epoch for start in starts)
-
-
-def _cosine_rate(recipe: Recipe, epoch: int) -> float:
-    progress = min(epoch / recipe.epochs, 1.0)
-    amplitude = recipe.learning_rate - recipe.min_learning_rate
-    return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * amplitude
-
-
-_RATES = {
-    "milestones": _milestone_rate,
-    "cosine": _cosine_rate,
-    "constant": lambda recipe, epoch: recipe.learning_rate,
-}
+        return SCHEDULES[self.schedule].rate(self, epoch)
 
 
 def _is_number(value: Any) -> bool:

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,3 +69,19 @@ def verify_saved_model(model: keras.Model, path: str | os.PathLike, x: np.ndarra
         largest_difference=float(np.abs(outputs - expected).max()),
         nonzeros=[(tuple(shape), count) for shape, count in counts],
     )
+
+
+def check_saved_model(model: keras.Model, path: pathlib.Path, x: np.ndarray) -> dict[str, Any]:
+    """Facts about a SavedModel that was written of the model; arguments as for `verify_saved_model`.
+
+    Raises:
+        RuntimeError: its outputs are others than the model's.
+    """
+    found = verify_saved_model(model, path, x)
+    scale = max(1.0, float(np.abs(np.asarray(model(x, training=False))).max()))
+    if found.largest_difference > 1e-4 * scale:
+        raise RuntimeError(f"The export's outputs differ by {found.largest_difference:.3g}.")
+    return {
+        "largest_difference": found.largest_difference,
+        "nonzeros": sum(count for _, count in found.nonzeros),
+    }

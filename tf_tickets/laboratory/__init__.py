@@ -10,7 +10,7 @@ import pathlib
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -20,8 +20,10 @@ from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
 from tf_tickets.storage import remote
-from tf_tickets.support.console import Console
 from tf_tickets.sweeps import grid, sweep
+
+if TYPE_CHECKING:
+    from tf_tickets.support.console import Console
 
 MARGIN, ALPHA = 0.01, 0.05
 SEEDS = "0-9"
@@ -174,7 +176,11 @@ def sanity_check(
     except flags.Error as error:
         raise ValueError(str(error)) from None
     plan = make_plan(values)
-    return investigate(plan, margin, alpha, show or Console())
+    if show is None:
+        from tf_tickets.support.console import Console  # which loads Keras
+
+        show = Console()
+    return investigate(plan, margin, alpha, show)
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Search, annealing, edge_popup, moving, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
 
@@ -10,7 +11,7 @@ INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
     "scored_at": (INIT, TRAINED),
     "start_from": (INIT, REWOUND, TRAINED),
-    "schedule": ("full", "rest", "last", "none"),
+    "schedule": tuple(RETRAININGS),
 }
 
 

@@ -29,8 +29,8 @@ from tf_tickets import callbacks, layers, models, pruning, training
 from tf_tickets.config.config import Config
 from tf_tickets.data import Dataset, Examples
 from tf_tickets.data.recipe import Recipe
+from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting import export as export_model
-from tf_tickets.exporting import verify_saved_model
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.methods.table import INIT, REWOUND
 from tf_tickets.pipeline import showing
@@ -174,7 +174,9 @@ def prepare(
         if config.row.search is not None and config.row.search.convert is not None:
             with _search_options_named():
                 config.row.search.convert(model, plan, **config.all_search_options)
-        optimizer = OPTIMIZERS[recipe.optimizer](recipe)
+        optimizer = training.make_optimizer(
+            recipe.optimizer, recipe.learning_rate, **_hyperparameters(recipe)
+        )
     _search_callbacks(config, plan)
     weights = layers.prunable_weights(model)
     if not weights:
@@ -246,7 +248,7 @@ def _search_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None
         ratios=config.ratios,
         source=None if config.free_growth else source,
         steps=len(config.retraining_epochs) * dataset.steps_per_epoch("train", recipe.batch_size),
-        decays=recipe.optimizer != "adam" and recipe.weight_decay > 0,
+        decays="weight_decay" in training.OPTIMIZERS[recipe.optimizer].uses and recipe.weight_decay > 0,
         seed=stream_seed(config.seed, "mask"),
     )
 
@@ -556,7 +558,7 @@ def _retrain(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, numbe
         job.show.line(f"{label}: done before")
         _checkpoints(job, directory).clear()
         return
-    epochs, rate = config.retraining_epochs, RETRAINING_RATES[config.row.schedule](job.recipe)
+    epochs, rate = config.retraining_epochs, config.retraining_rate
     _go_to(job, config.row.start_from, number)
     ticket.apply(job.model)
     if last and config.check.weights is not None:
@@ -623,20 +625,13 @@ def export(job: Job) -> None:
     """Writes the formats asked for; a SavedModel is run in a fresh process, and its outputs compared."""
     directory = job.directory
     for format in job.config.export:
-        path = directory.export(format)
+        row = FORMATS[format]
+        path = directory.path / row.file
         if directory.finished(f"export_{format}") is not None:
             continue
         began = time.perf_counter()
         export_model(job.model, path, format, overwrite=True)
-        facts: dict[str, Any] = {}
-        if format == "saved_model":
-            x = job.dataset.first("test", 64)
-            found = verify_saved_model(job.model, path, x)
-            scale = max(1.0, float(np.abs(np.asarray(job.model(x, training=False))).max()))
-            if found.largest_difference > 1e-4 * scale:
-                raise RuntimeError(f"The export's outputs differ by {found.largest_difference:.3g}.")
-            facts["largest_difference"] = found.largest_difference
-            facts["nonzeros"] = sum(count for _, count in found.nonzeros)
+        facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
         directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
 
 
@@ -674,21 +669,9 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
     return result
 
 
-# The learning rate of an epoch of retraining, by the schedule of the method; dense training has the recipe's.
-RETRAINING_RATES: dict[str, Callable[[Recipe], Callable[[int], float]]] = {
-    "full": lambda recipe: recipe.learning_rate_at,
-    "rest": lambda recipe: recipe.learning_rate_at,
-    "last": lambda recipe: lambda epoch: recipe.learning_rate_at(recipe.epochs - 1),
-    "none": lambda recipe: recipe.learning_rate_at,
-}
-
-OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
-    "sgd": lambda r: training.SGD(
-        r.learning_rate, momentum=r.momentum, nesterov=r.nesterov, weight_decay=r.weight_decay
-    ),
-    "adam": lambda r: keras.optimizers.Adam(r.learning_rate),
-    "adamw": lambda r: keras.optimizers.AdamW(r.learning_rate, weight_decay=r.weight_decay),
-}
+def _hyperparameters(recipe: Recipe) -> dict[str, Any]:
+    fields = training.OPTIMIZERS[recipe.optimizer].uses
+    return {field: getattr(recipe, field) for field in fields}
 
 
 def _quota(config: Config) -> pruning.Quota:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets import pruning
+from tf_tickets.exporting import FORMATS
 from tf_tickets.pruning.ratios import total_to_keep
 from tf_tickets.support.console import bar
 from tf_tickets.support.wording import plural
@@ -110,7 +111,7 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
     facts["size, compressed"] = size
     facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     for format in job.config.export:
-        facts[f"export, {format}"] = os.path.join(directory.where, directory.export(format).name)
+        facts[f"export, {format}"] = os.path.join(directory.where, FORMATS[format].file)
     facts["all of it"] = directory.where
     show.facts("result", facts)
 

@@ -6,10 +6,10 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from tf_tickets.config.config import DRAWING_FLAGS, RECIPE_FLAGS, RECIPE_FLAGS_OF, Config
+from tf_tickets.config.config import DRAWING_FLAGS, RECIPE_FLAGS, Config, unused_fields
 from tf_tickets.config.flag_definitions import RANKED
 from tf_tickets.data.sources import find
 from tf_tickets.methods.table import METHODS
@@ -103,19 +103,14 @@ def _recipe(config: Config) -> Iterator[tuple[str, Any]]:
         usual = find(config.dataset)[0].recipe
     except ValueError:
         usual = None
-    recipe, applies = config.recipe, _applies(config)
+    recipe, unused = config.recipe, unused_fields(config.recipe)
     for name in RECIPE_FLAGS:
         value = getattr(recipe, name)
         default = None if usual is None else getattr(usual, name)
         if name == "width" and (usual is None or recipe.model != usual.model):
             default = 1.0  # of a model that a flag names
-        if value != default and applies(name):
+        if value != default and name not in unused:
             yield name, value
-
-
-def _applies(config: Config) -> Callable[[str], bool]:
-    rules = {name: means_something for name, means_something, _ in RECIPE_FLAGS_OF}
-    return lambda name: name not in rules or rules[name](config.recipe)
 
 
 def _text(value: Any) -> str:

@@ -228,13 +228,6 @@ class RunDirectory(TicketDirectory):
         """Whether any of the formats is not exported yet."""
         return any(self.finished(f"export_{format}") is None for format in formats)
 
-    def export(self, format: str) -> pathlib.Path:
-        """The exported model of a format."""
-        return (
-            self.path
-            / {"saved_model": "saved_model", "keras": "model.keras", "litert": "model.tflite"}[format]
-        )
-
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[pathlib.Path]:

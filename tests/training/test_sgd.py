@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests import smallnet
 from tests.replicas import two_replicas
-from tf_tickets.training.optimizer import SGD
+from tf_tickets.training.sgd import SGD
 
 TORCH_NAMES = {
     "kernel": "weight",

@@ -1,0 +1,44 @@
+"""The formats of exports: a table. Reading it loads no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tf_tickets.support.late import late
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One row of the table.
+
+    Attributes:
+        file: name of the export in a run's directory.
+        write: (model, path): writes a model whose zeros are baked in.
+        suffix: that a path must have; any where it is empty.
+        verify: (model, path, inputs) -> facts of the stage: loads the export back and compares the outputs
+            with the model's on a batch of inputs. None: `write` has compared them already, or there is
+            nothing to compare.
+    """
+
+    file: str
+    write: Callable[[keras.Model, pathlib.Path], None]
+    suffix: str = ""
+    verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
+
+
+FORMATS: dict[str, Format] = {
+    "saved_model": Format(
+        "saved_model",
+        late("tf_tickets.exporting.writers:write_saved_model"),
+        verify=late("tf_tickets.exporting.verify:check_saved_model"),
+    ),
+    "keras": Format("model.keras", late("tf_tickets.exporting.writers:write_keras"), suffix=".keras"),
+    "litert": Format("model.tflite", late("tf_tickets.exporting.writers:write_litert")),
+}
