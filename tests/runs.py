@@ -7,8 +7,7 @@ import rich.console
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_tickets import data, pipeline, training
-from tf_tickets.config import config, flag_definitions
+from tf_tickets import config, data, pipeline, training
 from tf_tickets.support.console import Console
 
 # A perceptron that trains in a second on the digits.
@@ -18,7 +17,7 @@ TINY = ("--model=mlp_24_16", "--epochs=3", "--batch_size=64", "--export=", "--th
 @contextlib.contextmanager
 def parsed(*arguments: str):
     """The flags of tf_tickets.run, parsed from the arguments and from nothing else."""
-    flag_definitions.define_flags()
+    config.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver():

@@ -10,8 +10,7 @@ import tempfile
 import rich.console
 from absl import flags
 
-from tf_tickets import data, pipeline, training
-from tf_tickets.config import config, flag_definitions
+from tf_tickets import config, data, pipeline, training
 from tf_tickets.support.console import Console
 
 PICTURE = pathlib.Path(__file__).parents[2] / "docs" / "images" / "run.svg"
@@ -20,7 +19,7 @@ COMMAND = "./scripts/run --method=hybrid --sparsity=0.98"
 
 def main() -> None:
     """Runs and draws."""
-    flag_definitions.define_flags()
+    config.define_flags()
     with tempfile.TemporaryDirectory() as scratch:
         flags.FLAGS([sys.argv[0], f"--run_dir={scratch}/runs/hybrid", *sys.argv[1:]])
         config.check_flags(flags.FLAGS)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import Ticket, training
-from tf_tickets.config import config, flag_definitions
+from tf_tickets import Ticket, config, training
 from tf_tickets.data import Recipe
 
 FIXED = config.Config(
@@ -89,7 +88,7 @@ def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(argu
 
 def test_the_flags_offer_what_the_tables_have():
     """Listed twice, so that --help needs no TensorFlow."""
-    assert set(flag_definitions.STRATEGIES) == set(training.STRATEGIES)
+    assert set(config.STRATEGIES) == set(training.STRATEGIES)
 
 
 @pytest.mark.parametrize("flag", ["--ticket=nowhere.npz", "--ratios=ticket:nowhere.npz"])
@@ -228,6 +227,6 @@ def test_bad_values_are_refused_with_the_choices(arguments, message):
 def test_every_flag_of_a_run_is_in_a_group_with_help():
     with parsed() as values:
         groups = values.flags_by_module_dict()
-        for group in flag_definitions.GROUPS:
+        for group in config.GROUPS:
             assert groups[group]
             assert all(flag.help for flag in groups[group])

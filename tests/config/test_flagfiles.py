@@ -10,10 +10,10 @@ import pytest
 from absl import flags
 
 from tests.runs import parsed
-from tf_tickets.config import config
-from tf_tickets.data.recipe import Recipe
+from tf_tickets import config
 from tf_tickets.data.sources import generic_recipe
 from tf_tickets.sweeps import grid, sweep
+from tf_tickets.training.recipe import Recipe
 
 FOLDER = pathlib.Path(__file__).parents[2] / "flags"
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("**/*.cfg"))

@@ -12,8 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.runs import parsed
-from tf_tickets import data, pipeline, training
-from tf_tickets.config import config
+from tf_tickets import config, data, pipeline, training
 from tf_tickets.data import Examples, imagenet, sources
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.stored_images import StoredImages

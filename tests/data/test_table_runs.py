@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, run
-from tf_tickets.config import config
+from tf_tickets import config
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations import bounded, damaged, fuzz, read_or_refused
 from tests.runs import parsed
-from tf_tickets import data, pipeline
-from tf_tickets.config import config, flag_definitions
-from tf_tickets.config.config import Config
+from tf_tickets import config, data, pipeline
+from tf_tickets.config import Config
 from tf_tickets.programs import run
 from tf_tickets.sweeps import grid, sweep
 
@@ -59,10 +58,8 @@ def digits():
 
 def names():
     values = flags.FlagValues()
-    flag_definitions.define_flags(values)
-    return sorted(
-        flag.name for group in flag_definitions.GROUPS for flag in values.flags_by_module_dict()[group]
-    )
+    config.define_flags(values)
+    return sorted(flag.name for group in config.GROUPS for flag in values.flags_by_module_dict()[group])
 
 
 # Code of the user's own, and places that a test must not write to, are not drawn at random.
@@ -130,7 +127,7 @@ def test_a_range_of_seeds_that_no_machine_runs(text):
 @contextlib.contextmanager
 def command_line(*arguments):
     """flags.FLAGS, parsed as `python -m tf_tickets.run` parses them; put back afterwards."""
-    flag_definitions.define_flags()
+    config.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver():

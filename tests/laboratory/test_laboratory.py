@@ -8,8 +8,7 @@ import pytest
 
 import tf_tickets as tt
 from tests import users_scores
-from tf_tickets import results
-from tf_tickets.config import config
+from tf_tickets import config, results
 from tf_tickets.sanity.statistics import INSENSITIVE, SENSITIVE
 
 SETTINGS = {

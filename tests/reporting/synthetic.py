@@ -6,7 +6,7 @@ import json
 import pathlib
 import random
 
-from tf_tickets.config.config import Config
+from tf_tickets.config import Config
 from tf_tickets.data.sources import SOURCES
 from tf_tickets.methods.table import INIT, METHODS, REWOUND
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import METHODS, Ticket, data
-from tf_tickets.config import config
+from tf_tickets import METHODS, Ticket, config, data
 from tf_tickets.programs import run as command
 from tf_tickets.sanity import CHECKS
 from tf_tickets.sanity.checks import NO_CHECK, check_row

@@ -7,8 +7,7 @@ from absl import flags
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tickets import METHODS, Ticket
-from tf_tickets.config import config
+from tf_tickets import METHODS, Ticket, config
 from tf_tickets.sanity import CHECKS
 from tf_tickets.sweeps import grid, sweep
 

@@ -1,7 +1,35 @@
 """What a run is told: options, flags, the frozen Config, and what is refused before work starts."""
 
-from tf_tickets.config.config import Config, check_flags, make_config, run_name
-from tf_tickets.config.flag_definitions import GROUPS, define_flags
+from tf_tickets.config.config import (
+    DEFAULT_SPARSITY,
+    OPTIONS,
+    Config,
+    digest,
+    fields_that_decide,
+)
+from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
 from tf_tickets.config.loading import load_data
+from tf_tickets.config.making import make_config, plan_config, unused_fields
+from tf_tickets.config.names import run_name
+from tf_tickets.config.refusals import check_flags, says_nothing, useless_flags
+from tf_tickets.support.options import GROUPS
 
-__all__ = ["GROUPS", "Config", "check_flags", "define_flags", "load_data", "make_config", "run_name"]
+__all__ = [
+    "DEFAULT_SPARSITY",
+    "FLAGS",
+    "GROUPS",
+    "OPTIONS",
+    "RECIPE_OPTIONS",
+    "Config",
+    "check_flags",
+    "define_flags",
+    "digest",
+    "fields_that_decide",
+    "load_data",
+    "make_config",
+    "plan_config",
+    "run_name",
+    "says_nothing",
+    "unused_fields",
+    "useless_flags",
+]

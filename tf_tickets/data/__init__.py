@@ -2,7 +2,7 @@
 
 from tf_tickets.data.dataset import Dataset, Examples
 from tf_tickets.data.preprocessing import Preprocessing
-from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import SOURCES, Source, load
+from tf_tickets.training.recipe import Recipe
 
 __all__ = ["SOURCES", "Dataset", "Examples", "Preprocessing", "Recipe", "Source", "load"]

@@ -12,9 +12,9 @@ import numpy as np
 
 from tf_tickets.data import batches as pipeline
 from tf_tickets.data.preprocessing import Preprocessing
-from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.stored_images import StoredImages
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import tensorflow as tf

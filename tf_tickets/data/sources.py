@@ -12,9 +12,9 @@ from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.hold_out import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
 from tf_tickets.data.raw import Raw
-from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.resizing import resize_examples
 from tf_tickets.support.numbers import is_number, is_whole
+from tf_tickets.training.recipe import Recipe
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
 GENERIC = Recipe(model="resnet32", epochs=60, augment=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tf_tickets import results
-from tf_tickets.config import flag_definitions
+from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
@@ -97,7 +97,7 @@ class Findings:
 
 def sanity_check(
     method: str | Sequence[str] | Callable = "snip",
-    sparsity: float | Sequence[float] = flag_definitions.DEFAULT_SPARSITY,
+    sparsity: float | Sequence[float] = DEFAULT_SPARSITY,
     *,
     checks: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 10,
@@ -330,4 +330,4 @@ def _listed(value: Any) -> str:
 
 def _names(values: flags.FlagValues) -> str:
     by_group = values.flags_by_module_dict()
-    return ", ".join(flag.name for group in flag_definitions.GROUPS for flag in by_group[group])
+    return ", ".join(flag.name for group in GROUPS for flag in by_group[group])

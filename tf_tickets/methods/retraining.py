@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from tf_tickets.data.recipe import Recipe
+from tf_tickets.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

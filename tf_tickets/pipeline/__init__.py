@@ -26,9 +26,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets import callbacks, layers, models, pruning, training
-from tf_tickets.config.config import Config
+from tf_tickets.config import Config
 from tf_tickets.data import Dataset, Examples
-from tf_tickets.data.recipe import Recipe
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting import export as export_model
 from tf_tickets.methods.searches import SearchPlan
@@ -48,6 +47,7 @@ from tf_tickets.storage.store import (
 )
 from tf_tickets.support.console import Console, EpochLog
 from tf_tickets.support.streams import stream_seed
+from tf_tickets.training.recipe import Recipe
 
 
 def run(

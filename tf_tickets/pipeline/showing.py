@@ -12,7 +12,7 @@ from tf_tickets.support.console import bar
 from tf_tickets.support.wording import plural
 
 if TYPE_CHECKING:
-    from tf_tickets.config.config import Config
+    from tf_tickets.config import Config
     from tf_tickets.pipeline import Job
 
 

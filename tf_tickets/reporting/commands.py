@@ -9,43 +9,16 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from tf_tickets.config.config import DRAWING_FLAGS, RECIPE_FLAGS, Config, unused_fields
-from tf_tickets.config.flag_definitions import RANKED
+from tf_tickets.config import OPTIONS, RECIPE_OPTIONS, Config, unused_fields
 from tf_tickets.data.sources import find
 from tf_tickets.methods.table import METHODS
-from tf_tickets.results import Run, reading
+from tf_tickets.pruning.choices import RANKED
+from tf_tickets.results import Run
 from tf_tickets.results.arms import own_options
+from tf_tickets.support.options import DERIVED, DRAWING, SOURCE
 
-# field of the config -> flag
-OPTIONS = {
-    "ratios": "ratios",
-    "family": "ratio_family",
-    "classifier_keep": "classifier_keep",
-    "rewind_epoch": "rewind_epoch",
-    "rounding": "rounding",
-    "score": "score",
-    "score_options": "score_options",
-    "rounds": "rounds",
-    "redistribute": "redistribute",
-    "sampling": "sampling",
-    "min_keep": "min_keep",
-    "preserve_flow": "preserve_flow",
-    "augment_scoring": "augment_scoring",
-    "ticket": "ticket",
-    "sanity_check": "sanity_check",
-    "source_density": "source_density",
-    "source_ratios": "source_ratios",
-    "source_sampling": "source_sampling",
-    "source_preserve_flow": "source_preserve_flow",
-    "free_growth": "free_growth",
-    "search_options": "search_options",
-    "mixed_precision": "mixed_precision",
-    "jit_compile": "jit_compile",
-    "validation_fraction": "validation_fraction",
-    "image_size": "image_size",
-    "data_dir": "data_dir",
-    "export": "export",
-}
+# Options that have a line of their own in `flags`.
+APART = ("method", "sparsity", "seed", "dataset", "samples_per_class", "scoring_batches", "threads")
 
 
 def command(run: Run) -> str:
@@ -65,18 +38,21 @@ def command(run: Run) -> str:
 def flags(run: Run) -> Iterator[tuple[str, Any]]:
     """Name and value of each flag of the command."""
     config = run.typed
-    row = METHODS.get(config.method)
+    method = METHODS.get(config.method)
     yield "method", config.method
-    if config.ticket is None and (row is None or row.aims):
+    if config.ticket is None and (method is None or method.aims):
         yield "sparsity", config.sparsity
     yield "seed", config.seed
     yield "dataset", config.dataset
-    own = {**reading.DEFAULTS, "validation_fraction": 0.0, **own_options(config, reading.DEFAULTS)}
-    fields = config.to_json()
-    for name, flag in OPTIONS.items():
-        if fields[name] == own.get(name) or (config.ticket is not None and flag in DRAWING_FLAGS):
+    own = {row.field: row.default for row in OPTIONS if row.default is not DERIVED}
+    own |= own_options(config)
+    for row in OPTIONS:
+        value = getattr(config, row.field)
+        drawn_before = config.ticket is not None and row.decides in (DRAWING, SOURCE)
+        if not row.name or not row.repeated or row.field in APART or drawn_before:
             continue
-        yield flag, RANKED if name == "classifier_keep" and fields[name] is None else fields[name]
+        if value != own.get(row.field):
+            yield row.name, RANKED if row.field == "classifier_keep" and value is None else value
     yield from _scoring(run, config)
     yield from _recipe(config)
     if config.replicas > 1:
@@ -104,7 +80,7 @@ def _recipe(config: Config) -> Iterator[tuple[str, Any]]:
     except ValueError:
         usual = None
     recipe, unused = config.recipe, unused_fields(config.recipe)
-    for name in RECIPE_FLAGS:
+    for name in (row.field for row in RECIPE_OPTIONS):
         value = getattr(recipe, name)
         default = None if usual is None else getattr(usual, name)
         if name == "width" and (usual is None or recipe.model != usual.model):

@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.config.config import Config
+from tf_tickets.config import Config
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.results import reading
 from tf_tickets.results.arms import (
@@ -128,7 +128,7 @@ class Run:
     @functools.cached_property
     def arm(self) -> Arm:
         """What it is averaged in, over seeds."""
-        own = own_options(self.typed, reading.DEFAULTS)
+        own = own_options(self.typed)
         return Arm(Contender.of(self.config, own), self.sparsity, self.check)
 
     @functools.cached_property

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tf_tickets.config.config import DECIDE_NOTHING, SETTING, SOURCE, Config
+from tf_tickets.config import OPTIONS, Config, fields_that_decide
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.support.options import DERIVED, DRAWING, NOTHING, QUESTION, RETRAINING, SETTING, SOURCE
 from tf_tickets.support.wording import plural
 
 DENSE = "dense"
@@ -43,7 +44,7 @@ class Contender:
             config: all its fields.
             own: the options that the method has unless it is told otherwise, as far as they can be known.
         """
-        other = {*SETTING, *DECIDE_NOTHING, "seed", "method", "sparsity", "sanity_check"}
+        other = {*fields_that_decide(SETTING, NOTHING, QUESTION), "sparsity"}
         # Nothing decides the ticket of the dense network: it is everything.
         options = {x: y for x, y in config.items() if x not in other} if _prunes(config["method"]) else {}
         if "search_options" in options:
@@ -80,7 +81,9 @@ class Contender:
     def but_for_source(self) -> tuple[str, Frozen]:
         """What it shares with the same method that starts from the dense network, or in another source."""
         return self.method, tuple(
-            (name, value) for name, value in self.options if name not in (*SOURCE, "free_growth")
+            (name, value)
+            for name, value in self.options
+            if name not in (*fields_that_decide(SOURCE), "free_growth")
         )
 
     @property
@@ -101,7 +104,7 @@ class Contender:
             if name == "search_options":
                 said = [option for option in self.search_options if option not in understood]
                 parts += [f"{option}={shown('', value)}" for option, value in said]
-            elif name not in SOURCE:
+            elif name not in fields_that_decide(SOURCE):
                 parts.append(f"{SHORT.get(name, name)}={shown(name, options[name])}")
         return ", ".join(parts)
 
@@ -142,7 +145,7 @@ class Setting:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Setting:
         """The setting of a config, of which all fields are given."""
-        fields = {name: config[name] for name in SETTING if name != "recipe"}
+        fields = {name: config[name] for name in fields_that_decide(SETTING) if name != "recipe"}
         if fields["validation_fraction"]:
             # The hash covers the split, which the seed draws: it can be compared within a seed only.
             fields["data_fingerprint"] = None
@@ -174,27 +177,25 @@ def asks_for_sparsity(method: str) -> bool:
     return row is None or row.aims or not row.prunes
 
 
-def own_options(config: Config, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the method has unless it is told otherwise; what cannot be known is left out.
-
-    Args:
-        config: the run's.
-        defaults: of the config's fields.
-    """
-    own = {name: value for name, value in defaults.items() if name != "score_code"}
-    own.update(family=None, rounding="exact")
-    own["augment_scoring"] = None if config.augment_scoring is None else config.recipe.augment
+def own_options(config: Config) -> dict[str, Any]:
+    """The options that the method has unless it is told otherwise; what cannot be known is left out."""
+    found = {
+        row.field: row.default
+        for row in OPTIONS
+        if row.decides in (SOURCE, DRAWING, RETRAINING) and row.default is not DERIVED and row.name
+    }
+    found["augment_scoring"] = None if config.augment_scoring is None else config.recipe.augment
     # The number of classes chooses one of two; which one is seen where one of the values is left as it was.
     for samples, batches in ((1, 10), (10, 1)):
         if config.samples_per_class == samples or config.scoring_batches == batches:
-            own.update(samples_per_class=samples, scoring_batches=batches)
+            found.update(samples_per_class=samples, scoring_batches=batches)
     row = METHODS.get(config.method)
     if row is not None:
-        own["ratios"] = row.ratios
+        found["ratios"] = row.ratios
         drawn_as_usual = config.ratios == row.ratios and config.ticket_sha256 is None
-        own["classifier_keep"] = row.classifier_keep if drawn_as_usual else None
-        own["rewind_epoch"] = None if config.rewind_epoch is None else round(config.recipe.epochs / 10)
-    return own
+        found["classifier_keep"] = row.classifier_keep if drawn_as_usual else None
+        found["rewind_epoch"] = None if config.rewind_epoch is None else round(config.recipe.epochs / 10)
+    return found
 
 
 def labels(contenders: Iterable[Contender]) -> dict[Contender, str]:

@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tf_tickets.config.config import DECIDE_NOTHING, Config, default_of
-from tf_tickets.data.recipe import Recipe
+from tf_tickets.config import OPTIONS, Config, fields_that_decide
 from tf_tickets.support.numbers import is_number, is_whole
+from tf_tickets.support.options import NOTHING
+from tf_tickets.training.recipe import Recipe
 
 FINISHED, UNFINISHED, BROKEN = "finished", "unfinished", "broken"
 
@@ -144,7 +145,8 @@ def _checked_config(value: Any, where: str) -> dict[str, Any]:
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in DECIDE_NOTHING}
+    nothing = fields_that_decide(NOTHING)
+    return {name: value for name, value in config.items() if name not in nothing}
 
 
 def _check(values: Mapping[str, Any], table: Mapping[str, tuple[bool, _Rule]], where: str) -> None:
@@ -188,13 +190,10 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _defaults() -> dict[str, Any]:
-    """Defaults of the config's fields: what a run of an older version, or a config.json, does not name."""
-    found = {field.name: default_of(field) for field in dataclasses.fields(Config)}
-    return json.loads(json.dumps({x: y for x, y in found.items() if y is not dataclasses.MISSING}))
-
-
-DEFAULTS = _defaults()
+# What a run of an older version, or a config.json, need not name.
+DEFAULTS: dict[str, Any] = json.loads(
+    json.dumps({row.field: row.default for row in OPTIONS if not row.always_named})
+)
 
 
 _Rule = tuple[Callable[[Any], bool], str]
@@ -252,46 +251,5 @@ _LAYER: dict[str, tuple[bool, _Rule]] = {
     "on_path": (False, _COUNT),
 }
 _CONFIG: dict[str, tuple[bool, _Rule]] = {
-    "method": (True, _TEXT),
-    "sparsity": (True, _SPARSITY),
-    "seed": (True, _COUNT),
-    "ratios": (True, _RATIOS),
-    "rounding": (True, _TEXT),
-    "dataset": (True, _TEXT),
-    "data_fingerprint": (True, _TEXT),
-    "validation_fraction": (True, _FRACTION),
-    "recipe": (True, _DICT),
-    "replicas": (True, _POSITIVE),
-    "threads": (True, _POSITIVE),
-    "image_size": (False, _POSITIVE),
-    "family": (False, _TEXT),
-    "classifier_keep": (False, _FRACTION),
-    "rewind_epoch": (False, _COUNT),
-    "data_dir": (False, _TEXT),
-    "export": (
-        True,
-        (lambda x: isinstance(x, (list, tuple)) and all(isinstance(y, str) for y in x), "names"),
-    ),
-    "score": (False, _TEXT),
-    "score_code": (False, _TEXT),
-    "score_options": (True, _DICT),
-    "rounds": (False, _POSITIVE),
-    "redistribute": (True, _BOOL),
-    "sampling": (True, _TEXT),
-    "min_keep": (True, _COUNT),
-    "preserve_flow": (True, _BOOL),
-    "samples_per_class": (False, _POSITIVE),
-    "scoring_batches": (False, _POSITIVE),
-    "augment_scoring": (False, _BOOL),
-    "ticket": (False, _TEXT),
-    "ticket_sha256": (False, _TEXT),
-    "sanity_check": (False, _TEXT),
-    "mixed_precision": (False, _TEXT),
-    "jit_compile": (True, _BOOL),
-    "source_density": (False, _DENSITY),
-    "source_ratios": (False, _RATIOS),
-    "source_sampling": (True, _TEXT),
-    "source_preserve_flow": (True, _BOOL),
-    "free_growth": (True, _BOOL),
-    "search_options": (True, _DICT),
+    row.field: (not row.optional, (row.kind.accepts, row.kind.expected)) for row in OPTIONS
 }

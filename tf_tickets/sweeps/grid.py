@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from absl.flags import Error, Flag, FlagValues
 
-from tf_tickets.config import config as configuration
-from tf_tickets.config import flag_definitions
-from tf_tickets.config.config import Config
-from tf_tickets.data.recipe import Recipe
+from tf_tickets import config as configuration
+from tf_tickets.config import FLAGS, Config
 from tf_tickets.data.sources import find
 from tf_tickets.methods.table import METHODS
+from tf_tickets.pruning.choices import RANKED
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.support.numbers import is_written_number
+from tf_tickets.training.recipe import Recipe
 
 # Flags that take several values in a sweep; the first varies slowest.
 AXES = (
@@ -38,6 +38,8 @@ MOST_SEEDS = 100_000
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
 # What random tickets beside a method have of their own.
 OF_THE_METHOD = ("sanity_check", "ratios", "rounds", "score", "score_options")
+# What means something only where there is a source mask.
+OF_A_SOURCE = tuple(name for name, row in FLAGS.items() if row.beside == "source_density")
 # Random tickets that stand beside every other method: uniform and smart ratios.
 BASELINES = ("uniform", "random")
 
@@ -116,7 +118,7 @@ def parse(arguments: Sequence[str]) -> FlagValues:
         ValueError: a text is no value of its flag.
     """
     values = FlagValues()
-    flag_definitions.define_flags(values)
+    configuration.define_flags(values)
     try:
         values(["run", *arguments])
     except Error as error:
@@ -157,7 +159,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         axes["method"] = [parse(()).method]
     common = {
         name: _as_text(values[name])
-        for group in flag_definitions.GROUPS
+        for group in configuration.GROUPS
         for name in (flag.name for flag in values.flags_by_module_dict()[group])
         if name not in AXES and not values[name].using_default_value
     }
@@ -185,11 +187,12 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    of_pruned = [(name, None, "prunes") for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}]
-    for name, _, needs in (*configuration.METHOD_FLAGS, *of_pruned):
+    needed = {name: row.needs.what for name, row in FLAGS.items() if row.needs is not None}
+    needed |= {name: "prunes" for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}}
+    for name, what in needed.items():
         if name not in used and not values[name].using_default_value and axes.get(name) != [NONE]:
             raise ValueError(
-                f"--{name}={_as_text(values[name])} is only for a method that {needs}; none here does."
+                f"--{name}={_as_text(values[name])} is only for a method that {what}; none here does."
             )
     return Grid(tuple(cells), silent)
 
@@ -198,9 +201,7 @@ def _check_of_some(
     values: FlagValues, axes: Mapping[str, Sequence[str | None]], common: Mapping[str, str]
 ) -> None:
     """Refuses what means nothing to any cell, where that is no question of the method alone."""
-    given = [
-        name for name in configuration.SOURCE_FLAGS if name in common or axes.get(name, [None]) != [None]
-    ]
+    given = [name for name in OF_A_SOURCE if name in common or axes.get(name, [None]) != [None]]
     if given and not {*axes["source_density"]} - {None, NONE}:
         raise ValueError(f"--{given[0]} is about a source mask: say --source_density too.")
     rows = [METHODS[name] for name in axes["method"] if name in METHODS]
@@ -258,7 +259,7 @@ def _with_source(cell: Cell) -> Cell:
     """The cell without what belongs to a source mask where it has none."""
     if dict(cell.flags).get("source_density", NONE) != NONE:
         return cell
-    return cell.having(**dict.fromkeys(("source_density", *configuration.SOURCE_FLAGS)))
+    return cell.having(**dict.fromkeys(("source_density", *OF_A_SOURCE)))
 
 
 def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
@@ -279,9 +280,7 @@ def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
     """The networks that stand beside a method."""
     for cell in cells:
         plain = cell.having(**dict.fromkeys(OF_THE_METHOD))
-        if (
-            plain.values.classifier_keep == flag_definitions.RANKED
-        ):  # which random tickets have no ranking for
+        if plain.values.classifier_keep == RANKED:  # which random tickets have no ranking for
             plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
         for method in BASELINES:

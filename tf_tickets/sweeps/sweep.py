@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from tf_tickets.config import config as configuration
-from tf_tickets.config import flag_definitions
-from tf_tickets.config.config import Config
-from tf_tickets.data.recipe import Recipe
+from tf_tickets import config as configuration
+from tf_tickets.config import Config
 from tf_tickets.data.sources import find
 from tf_tickets.storage import remote
 from tf_tickets.storage.store import DenseDirectory, NotOurs, RunDirectory, read_json
@@ -27,12 +25,13 @@ from tf_tickets.sweeps import grid, worker
 from tf_tickets.sweeps.executors import EXECUTORS, Workplace, make_crew
 from tf_tickets.sweeps.grid import Cell, Grid
 from tf_tickets.sweeps.worker import DENSE, WHOLE, Outcome, Task
+from tf_tickets.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import Console
 
 SWEEP = "The sweep"
-GROUPS = (SWEEP, *flag_definitions.GROUPS)
+GROUPS = (SWEEP, *configuration.GROUPS)
 FAILURES = "failures.log"
 
 
@@ -40,7 +39,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of a sweep (once): those of a run, of which the axes take lists, and its own."""
     if "runs_dir" in values:
         return
-    flag_definitions.define_flags(values, lists=grid.AXES)
+    configuration.define_flags(values, lists=grid.AXES)
     define: Callable[[], dict[str, Any]] = functools.partial(dict, module_name=SWEEP, flag_values=values)
     flags.DEFINE_string(
         "runs_dir",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tf_tickets import config as configuration
-from tf_tickets.config import flag_definitions
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
 from tf_tickets.sweeps import grid
 
@@ -76,7 +75,7 @@ def start(parent: int, threads: int, environment: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.environ.update(environment)
-    flag_definitions.define_flags()
+    configuration.define_flags()
     flags.FLAGS.mark_as_parsed()
     quieten()
     load_tensorflow(threads)

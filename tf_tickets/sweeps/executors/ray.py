@@ -16,8 +16,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.config import config as configuration
 from tf_tickets.storage import remote
+from tf_tickets.support.startup import default_threads
 from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.executors import Workplace, node
 from tf_tickets.sweeps.executors.agenda import Agenda
@@ -186,7 +186,7 @@ def _connected(place: Workplace) -> Iterator[Any]:
         ) from error
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if place.address is None:
-        options |= {"num_cpus": configuration.default_threads(), "include_dashboard": False}
+        options |= {"num_cpus": default_threads(), "include_dashboard": False}
     else:
         _check_reachable(place.address)
     with _silent(ray):

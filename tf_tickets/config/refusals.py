@@ -1,0 +1,120 @@
+"""What is refused before any data is read: names, ranges, and flags that mean nothing to the method."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+
+from tf_tickets.config.config import DEFAULT_SPARSITY
+from tf_tickets.config.derived import choice_of, classifier_keep_of, load_ticket, method_of, source_of
+from tf_tickets.config.flags import FLAGS, given
+from tf_tickets.data.sources import find
+from tf_tickets.methods.choice import Choice
+from tf_tickets.methods.searches import check_options as check_search_options
+from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.sanity.checks import check_row
+from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
+
+
+def check_flags(values: flags.FlagValues) -> None:
+    """Refuses what can be refused before any data is read."""
+    for name, option in FLAGS.items():
+        if values[name].value is not None:
+            option.kind.check(name, values[name].value)
+    method = method_of(values)
+    row = METHODS[method]
+    if not row.prunes and values.sparsity:
+        raise ValueError(f"--method={method} keeps every weight; --sparsity={values.sparsity} is not for it.")
+    _check_ticket(values, method)
+    chosen = choice_of(values)
+    for option in _useless(values, chosen):
+        raise ValueError(
+            f"--{option.name}={values[option.name].value} is only for a method that "
+            f"{option.needs.what if option.needs else ''}; --method={method} does not."
+        )
+    if values.sanity_check is not None:
+        reason = says_nothing(values)
+        if reason is not None:
+            raise ValueError(f"--sanity_check={values.sanity_check} says nothing here: {reason}.")
+    _check_source(values, row)
+    if isinstance(chosen.ratios, tuple) and values.sparsity is None:
+        raise ValueError(f"--ratios={values.ratios} are proportions, scaled to --sparsity: say that too.")
+    _check_score_options(values, chosen)
+    if row.search is not None:
+        check_search_options(method, row.search, read_pairs("search_options", values.search_options))
+    classifier_keep_of(values, chosen)
+    find(values.dataset)
+
+
+def useless_flags(values: flags.FlagValues) -> list[str]:
+    """Names of flags that are given and mean nothing for the method."""
+    return [option.name for option in _useless(values, choice_of(values))]
+
+
+def says_nothing(values: flags.FlagValues) -> str | None:
+    """Why `--sanity_check` can say nothing about the method, or None where it can."""
+    from tf_tickets.pruning.scores import SCORES
+
+    check, choice = check_row(values.sanity_check), choice_of(values)
+    if choice.row.search is not None:
+        return "the method's masks move while it trains, so that there is no ticket to attack before"
+    if values.sparsity == 0:
+        return "at sparsity 0 nothing is pruned"
+    if values.ticket is not None:
+        if check.place in ("data", "scores"):
+            return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
+        # How the ticket was drawn counts, not how the method would draw one.
+        drawn_by = str(load_ticket(values.ticket).origin.get("score"))
+        choice = dataclasses.replace(choice, score=SCORES.get(drawn_by, SCORES["magnitude"]))
+    return check.says_nothing(choice)
+
+
+def _useless(values: flags.FlagValues, chosen: Choice) -> list[Option]:
+    return [
+        row
+        for row in FLAGS.values()
+        if row.needs is not None and given(values, row) and not row.needs.applies(chosen)
+    ]
+
+
+def _check_ticket(values: flags.FlagValues, method: str) -> None:
+    if values.ticket is None:
+        return
+    for row in FLAGS.values():
+        if row.decides in (DRAWING, SOURCE) and given(values, row):
+            raise ValueError(
+                f"--{row.name}={values[row.name].value} is for drawing a ticket, "
+                f"and --ticket={values.ticket} brings one."
+            )
+    if not METHODS[method].prunes:
+        raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
+
+
+def _check_source(values: flags.FlagValues, row: Method) -> None:
+    density = values.source_density
+    if density is None:
+        for option in FLAGS.values():
+            if option.beside == "source_density" and given(values, option):
+                raise ValueError(f"--{option.name} is about a source mask: say --source_density too.")
+        return
+    if values.sampling == "bernoulli":
+        raise ValueError("--sampling=bernoulli draws from all weights; inside a source counts are exact.")
+    if values.rounding == "reference":
+        raise ValueError("--rounding=reference is for whole networks, not for inside a --source_density.")
+    sparsity = DEFAULT_SPARSITY if values.sparsity is None else values.sparsity
+    if row.aims and 1 - sparsity > density + 1e-9:  # 1 - 0.7 is a little more than 0.3
+        raise ValueError(
+            f"--sparsity={sparsity} is a density of {1 - sparsity:.6g}, and --source_density={density} has "
+            "less: a target cannot be denser than its source. Raise --sparsity or --source_density."
+        )
+    source_of(values)
+
+
+def _check_score_options(values: flags.FlagValues, chosen: Choice) -> None:
+    from tf_tickets.pruning.scores import check_options
+
+    try:
+        check_options(chosen.score, read_pairs("score_options", values.score_options))
+    except ValueError as error:
+        raise ValueError(f"--score, --score_options: {error}") from None

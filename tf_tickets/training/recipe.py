@@ -1,0 +1,195 @@
+"""How a network is trained on a dataset, as one frozen record: `Recipe`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tf_tickets.support.options import (
+    MODEL,
+    MOST,
+    SETTING,
+    TRAINING,
+    Kind,
+    choice,
+    described,
+    name,
+    number,
+    option,
+    options_of,
+    switch,
+    whole,
+)
+from tf_tickets.training.optimizers import OPTIMIZERS
+
+
+def _milestone_rate(recipe: Recipe, epoch: int) -> float:
+    starts = (
+        round(milestone * recipe.epochs) if milestone < 1 else milestone for milestone in recipe.milestones
+    )
+    return recipe.learning_rate * recipe.lr_decay ** sum(start <= epoch for start in starts)
+
+
+def _cosine_rate(recipe: Recipe, epoch: int) -> float:
+    progress = min(epoch / recipe.epochs, 1.0)
+    amplitude = recipe.learning_rate - recipe.min_learning_rate
+    return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * amplitude
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How a learning rate changes: one row of the table.
+
+    Attributes:
+        rate: (recipe, 0-based epoch after the warm-up) -> the rate.
+        uses: fields of the recipe that mean something to it alone.
+    """
+
+    rate: Callable[[Recipe, int], float]
+    uses: tuple[str, ...] = ()
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "milestones": Schedule(_milestone_rate, uses=("milestones", "lr_decay")),
+    "cosine": Schedule(_cosine_rate, uses=("min_learning_rate",)),
+    "constant": Schedule(lambda recipe, epoch: recipe.learning_rate),
+}
+
+
+def _is_milestone(value: Any) -> bool:
+    return number("[0, inf)").accepts(value) and value <= MOST and (value < 1 or value == int(value))
+
+
+def _read_milestones(name: str, texts: Sequence[str]) -> tuple[float, ...]:
+    """Whole numbers are epochs, fractions parts of the training."""
+    found = []
+    for written in texts:
+        try:
+            value = float(written)
+        except ValueError:
+            raise ValueError(f"--{name} takes numbers. Received: {written!r}") from None
+        epoch = math.isfinite(value) and value >= 1 and value == int(value)
+        found.append(int(value) if epoch else value)
+    return tuple(found)
+
+
+MILESTONES = Kind(
+    "list",
+    lambda value: isinstance(value, (list, tuple)) and all(map(_is_milestone, value)),
+    "fractions of the epochs in [0, 1) or whole 0-based epochs, as in (0.5, 0.75)",
+    parse=_read_milestones,
+)
+# A field of the recipe decides the setting, and names a run.
+_field = functools.partial(option, decides=SETTING, always_named=True)
+
+
+@described
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The training that a dataset comes with, and that flags may override field by field.
+
+    Every dataset carries the recipe of its paper; `dataclasses.replace(recipe, epochs=10)` makes a
+    changed one, checked again.
+
+    Raises:
+        ValueError: If a value is out of range; the message names the field and the value.
+
+    Example:
+
+    >>> recipe = Recipe(model="resnet32", epochs=160, augment=True)
+    >>> [recipe.learning_rate_at(epoch) for epoch in (79, 80)]
+    [0.1, 0.010000000000000002]
+
+    Reference: the authors' code behind "Sanity-Checking Pruning Methods", whose training is the
+    same for dense networks and every kind of ticket.
+    """
+
+    model: str = _field(
+        name(),
+        MODEL,
+        "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
+        "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
+    )
+    epochs: int = _field(whole(1), TRAINING, "Of dense training, and of retraining.")
+    augment: bool = _field(switch(), TRAINING, "Random crops and flips.")
+    width: float = _field(
+        number("(0, inf)"),
+        MODEL,
+        "Scales the widths; 1.0 is the paper's. Default: the recipe's, or 1.0 with --model.",
+        default=1.0,
+    )
+    batch_size: int = _field(whole(1), TRAINING, "Global batch size.", default=64)
+    optimizer: str = _field(choice(OPTIMIZERS), TRAINING, "Optimizer.", default="sgd")
+    learning_rate: float = _field(number("(0, inf)"), TRAINING, "At the top of the schedule.", default=0.1)
+    momentum: float = _field(number("[0, 1)"), TRAINING, "Of SGD.", default=0.9)
+    nesterov: bool = _field(switch(), TRAINING, "Nesterov's momentum.", default=False)
+    weight_decay: float = _field(
+        number("[0, inf)"),
+        TRAINING,
+        "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
+        default=1e-4,
+    )
+    schedule: str = _field(choice(SCHEDULES), TRAINING, "Schedule.", default="milestones")
+    milestones: tuple[float, ...] = _field(
+        MILESTONES,
+        TRAINING,
+        "Where the rate drops: fractions of the epochs, or 0-based epochs.",
+        default=(0.5, 0.75),
+    )
+    lr_decay: float = _field(number("(0, 1]"), TRAINING, "Factor at each milestone.", default=0.1)
+    min_learning_rate: float = _field(number("[0, inf)"), TRAINING, "Floor of the cosine.", default=0.0)
+    warmup_epochs: int = _field(whole(0), TRAINING, "Epochs of linear warm-up.", default=0)
+    label_smoothing: float = _field(
+        number("[0, 1)"),
+        TRAINING,
+        "Part of every training label that is spread over all classes, in [0, 1).",
+        default=0.0,
+        always_named=False,
+    )
+
+    def __post_init__(self) -> None:
+        for row in options_of(Recipe):
+            value = getattr(self, row.field)
+            _require(row.kind.accepts(value), row.field, row.kind.expected, value)
+        _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
+        _require(
+            self.min_learning_rate <= self.learning_rate,
+            "min_learning_rate",
+            f"at most the learning_rate, {self.learning_rate}",
+            self.min_learning_rate,
+        )
+        _require(
+            self.warmup_epochs <= self.epochs,
+            "warmup_epochs",
+            f"at most the epochs, {self.epochs}",
+            self.warmup_epochs,
+        )
+        object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON reads a list
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What names a run: all fields, but later ones only where they are not at their defaults."""
+        values = {row: getattr(self, row.field) for row in options_of(Recipe)}
+        return {row.field: value for row, value in values.items() if row.always_named or value != row.default}
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """The learning rate of a 0-based epoch; constant within the epoch.
+
+        Args:
+            epoch: 0-based, non-negative. From the last epoch on, cosine stays at its floor.
+
+        Raises:
+            ValueError: If `epoch` is negative or not whole.
+        """
+        _require(number("[0, inf)").accepts(epoch) and epoch == int(epoch), "epoch", "0 or more", epoch)
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * (epoch + 1) / self.warmup_epochs
+        return SCHEDULES[self.schedule].rate(self, epoch)
+
+
+def _require(condition: bool, field: str, expected: str, value: Any) -> None:
+    if not condition:
+        raise ValueError(f"The recipe's {field} must be {expected}. Received: {value!r:.80}")
