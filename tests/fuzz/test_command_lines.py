@@ -96,7 +96,7 @@ def test_values_of_flags_are_refused_by_name_or_make_a_config(digits, method, pa
 
 @pytest.mark.parametrize("fraction", ["nan", "inf", "-1", "0.6"])
 def test_a_validation_fraction_is_refused_before_data_are_read(fraction):
-    with pytest.raises(ValueError, match="validation_fraction must be"):
+    with pytest.raises(ValueError, match=r"--validation_fraction=.* is out of range: it is a number in"):
         config.check_flags(grid.parse([f"--validation_fraction={fraction}"]))
 
 
@@ -133,7 +133,7 @@ def command_line(*arguments):
     with flagsaver.flagsaver():
         flags.FLAGS.unparse_flags()
         try:
-            yield run.parse_flags(["run", *arguments])
+            yield run.parse_flags(["run", *arguments], run.ABOUT, config.GROUPS)
         finally:
             flags.FLAGS.mark_as_parsed()
 

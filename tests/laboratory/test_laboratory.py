@@ -8,7 +8,7 @@ import pytest
 
 import tf_tickets as tt
 from tests import users_scores
-from tf_tickets import config, results
+from tf_tickets import results
 from tf_tickets.sanity.statistics import INSENSITIVE, SENSITIVE
 
 SETTINGS = {
@@ -119,7 +119,7 @@ def test_all_checks_that_fit_by_default(tmp_path):
         check=True,
     )
     # All but the half in order, which is about dense training; and the ticket itself.
-    snip, baselines = 2 * len(config.CHECKS), 2 * 2
+    snip, baselines = 2 * len(tt.sanity.CHECKS), 2 * 2
     assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in said.stdout
     assert "random 0.9 rearrange: masks and weights are random" in said.stdout
     assert said.stderr == ""

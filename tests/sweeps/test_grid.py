@@ -229,7 +229,7 @@ class TestFlagsOfSomeMethods:
         [
             (["--method=random,magnitude", "--samples_per_class=5"], "=5 is only for a method that scores"),
             (["--method=lt,hybrid", "--rewind_epoch=1"], "=1 is only for a method that rewinds to an epoch"),
-            (["--method=dense", "--sparsity=0.5", "--min_keep=1"], "=1 is only for a method that prunes"),
+            (["--method=dense", "--min_keep=1"], "=1 is only for a method that prunes"),
             (["--method=lt,snip", "--noredistribute"], "=false is only for a method that uses ratios"),
             (["--method=random,erk", "--rounds=1,3"], "=1,3 is only for a method that gains by rounds"),
             (["--method=dense", "--ratios=erk"], "=erk is only for a method that prunes"),

@@ -182,7 +182,9 @@ def own_options(config: Config) -> dict[str, Any]:
     found = {
         row.field: row.default
         for row in OPTIONS
-        if row.decides in (SOURCE, DRAWING, RETRAINING) and row.default is not DERIVED and row.name
+        if row.decides in (SOURCE, DRAWING, RETRAINING)
+        and row.default is not DERIVED
+        and row.field != "score_code"  # the score's name tells
     }
     found["augment_scoring"] = None if config.augment_scoring is None else config.recipe.augment
     # The number of classes chooses one of two; which one is seen where one of the values is left as it was.

@@ -187,8 +187,8 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
             continue
         configuration.check_flags(fitting.values)
         cells[fitting] = None
-    needed = {name: row.needs.what for name, row in FLAGS.items() if row.needs is not None}
-    needed |= {name: "prunes" for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}}
+    needed = {name: "prunes" for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}}
+    needed |= {name: row.needs.what for name, row in FLAGS.items() if row.needs is not None}
     for name, what in needed.items():
         if name not in used and not values[name].using_default_value and axes.get(name) != [NONE]:
             raise ValueError(
