@@ -21,7 +21,7 @@ from tf_tickets.pruning import (
     plan_budgets,
     round_sparsities,
 )
-from tf_tickets.pruning.masks import top_k
+from tf_tickets.pruning.top_k import top_k
 
 
 def ticket_of(model, score, ratios="global", sparsity=0.9, data=None, seed=0, **arguments):

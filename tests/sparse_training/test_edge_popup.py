@@ -10,7 +10,7 @@ from tests import nets
 from tests.replicas import two_replicas
 from tests.sparse_training.small import counts, fit, fixture, masks, perceptron
 from tf_tickets.pruning import ticket_of
-from tf_tickets.pruning.masks import global_masks
+from tf_tickets.pruning.top_k import global_masks
 from tf_tickets.sparse_training import AnnealedDensity, EdgePopup, annealed_densities, edge_popup
 
 GOLDEN = fixture("er_ops")

@@ -72,8 +72,8 @@ RECIPE_FLAGS = (
 # Flags that mean nothing for some choices: (flag, when it means something, what it needs).
 METHOD_FLAGS: tuple[tuple[str, Callable[[Choice], bool], str], ...] = (
     ("rewind_epoch", lambda c: c.row.start_from == REWOUND, "rewinds to an epoch"),
-    ("ratio_family", lambda c: c.smart, "uses smart ratios"),
-    ("classifier_keep", lambda c: c.row.draws and (c.ranks or c.smart), "uses global or smart ratios"),
+    ("ratio_family", lambda c: c.has_families, "uses smart ratios"),
+    ("classifier_keep", lambda c: c.row.draws and c.takes_classifier_keep, "uses global or smart ratios"),
     ("redistribute", lambda c: c.row.draws and not c.ranks, "uses ratios of layers"),
     ("sampling", lambda c: c.independent and not c.ranks, "draws random masks by ratios of layers"),
     ("samples_per_class", lambda c: c.sees_data, "scores on data"),
@@ -253,7 +253,7 @@ class Config:
 def check_flags(values: flags.FlagValues) -> None:
     """Refuses what can be refused before any data is read: names, ranges, flags the method does not use."""
     from tf_tickets.data.sources import check_split, find
-    from tf_tickets.pruning.ratios import check_sparsity
+    from tf_tickets.pruning.sparsity import check_sparsity
 
     method = _method(values)
     row = METHODS[method]
