@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.training.test_optimizer import TORCH_NAMES
 
 import tf_tickets as tt
 from tests import nets, smallnet
 from tests.replicas import two_replicas
+from tests.training.test_optimizer import TORCH_NAMES
 from tf_tickets.training import SGD, Trainer, TrainingDiverged
 
 
