@@ -18,8 +18,8 @@ import setuptools
 import tensorflow as tf
 from packaging.requirements import Requirement
 
-from tf_tickets.pruning import saliency
-from tf_tickets.pruning.derivatives import ScoringLoss
+from tf_tickets.pruning import gradient_scores
+from tf_tickets.pruning.scoring_loss import ScoringLoss
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "env", "grep", "mkdir", "sleep", "tail"]
@@ -276,7 +276,9 @@ def test_the_bench_times_scores_that_were_traced_before(benchmarks, monkeypatch)
     contenders = benchmarks("contenders")
     made = []
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
-    monkeypatch.setattr(saliency, "ScoringLoss", lambda *a, **b: made.append(b) or ScoringLoss(*a, **b))
+    monkeypatch.setattr(
+        gradient_scores, "ScoringLoss", lambda *a, **b: made.append(b) or ScoringLoss(*a, **b)
+    )
     steps = contenders.CONTENDERS["snip"]("resnet8", 2, 1)
     steps(1)
     steps(2)

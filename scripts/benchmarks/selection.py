@@ -28,7 +28,7 @@ def measure(case: str, count: int, turns: int) -> dict[str, float]:
         count: scores in all, float32, in `LAYERS` layers of one size.
         turns: calls to time. Memory is measured in one more.
     """
-    from tf_tickets.pruning.masks import global_masks
+    from tf_tickets.pruning.top_k import global_masks
 
     kind, options = CASES[case]
     rng = np.random.default_rng(0)

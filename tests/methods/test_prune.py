@@ -1,5 +1,8 @@
 """`prune`: what it accepts, where the weights come from, and that a refusal changes nothing."""
 
+import dataclasses
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.layers.masked import Masked
 from tf_tickets.methods.table import Method
+from tf_tickets.pruning.quota import OPTIONS
 
 
 @pytest.fixture
@@ -251,6 +255,21 @@ class TestInitWeights:
 
 
 class TestOptions:
+    def test_are_named_in_the_signature_with_their_defaults(self):
+        parameters = inspect.signature(tt.prune).parameters
+        fields = {field.name: field.default for field in dataclasses.fields(tt.pruning.Quota)}
+        own = {"ratios": None, "classifier_keep": "method"}
+        for name in OPTIONS:
+            assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+            assert parameters[name].default == {**fields, **own}[name]
+
+    @pytest.mark.parametrize("name", ["lr_rewinding", "hybrid", "random"])
+    def test_of_the_methods_own_may_be_written_out(self, model, name):
+        written = tt.prune(model, name, 0.5, ratios=None, classifier_keep="method")
+        default = tt.prune(model, name, 0.5)
+        assert_same(written.masks, default.masks)
+        assert written.origin == default.origin
+
     def test_ratios_family_and_the_share_of_the_classifier(self, model):
         ticket = tt.prune(model, "hybrid", 0.5, family="vgg", classifier_keep=0.6)
         counts = tt.keep_counts(model, 0.5, family="vgg", classifier_keep=0.6)

@@ -11,7 +11,8 @@ from tests.smallnet import FIXTURES
 from tf_tickets import models
 from tf_tickets.layers import prunable_weights
 from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.pruning.ratios import keep_densities
+from tf_tickets.models.table import model_row
+from tf_tickets.pruning.counts import keep_densities
 from tf_tickets.training import SGD
 
 NETWORKS = {"resnet18_cifar": 10, "resnet50_cifar": 100, "vgg16": 10}
@@ -153,7 +154,7 @@ def test_all_weights_start_as_kaiming_normal_of_the_fan_in(published):
 
 def test_resnet50_is_still_the_one_of_depth_6n_plus_2():
     """Names of earlier runs go on meaning what they meant."""
-    assert models._module_of("resnet50") == "resnet"
+    assert model_row("resnet50") is models.MODELS["resnet{6n+2}"]
     with pytest.raises(ValueError, match=r"There is no model 'resnet18'\. .* resnet18_cifar"):
         models.build("resnet18", (32, 32, 3), 10)
 

@@ -410,7 +410,7 @@ def watched_scores(monkeypatch):
 
     def snip(model, batches, rng):
         seen.append(batches)
-        return SNIP.function(model, batches, rng)
+        return SNIP.resolved(model, batches, rng)
 
     monkeypatch.setitem(SCORES, "snip", dataclasses.replace(SNIP, function=snip))
     return seen

@@ -14,8 +14,8 @@ from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets import pruning
 from tf_tickets.pruning import RATIOS, Quota, keep_counts
-from tf_tickets.pruning.draw import OPTIONS
-from tf_tickets.pruning.masks import top_k
+from tf_tickets.pruning.quota import OPTIONS
+from tf_tickets.pruning.top_k import top_k
 
 SPARSITIES = ["0.9", "0.5"]
 

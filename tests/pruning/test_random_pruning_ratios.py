@@ -15,8 +15,9 @@ import tf_tickets as tt
 from tests.pruning import nets
 from tests.smallnet import FIXTURES
 from tf_tickets.layers import prunable_weights
-from tf_tickets.pruning import ratios as rules
-from tf_tickets.pruning.ratios import RATIOS, keep_counts, keep_densities
+from tf_tickets.pruning import pours
+from tf_tickets.pruning.counts import keep_counts, keep_densities
+from tf_tickets.pruning.ratios import RATIOS
 
 # Made by running the official code; shapes in its layout.
 PUBLISHED = json.loads((FIXTURES / "er_ratios.json").read_text())["models"]
@@ -509,15 +510,15 @@ class TestRatiosOfATicket:
 class TestPours:
     def test_water_fill_leaves_layers_of_density_zero_empty(self):
         sizes = np.array([10, 10, 10])
-        np.testing.assert_allclose(rules.water_fill(np.array([0.0, 1.0, 3.0]), sizes, 12), [0, 3, 9])
-        np.testing.assert_allclose(rules.water_fill(np.array([0.0, 1.0, 3.0]), sizes, 16), [0, 6, 10])
-        np.testing.assert_allclose(rules.water_fill(np.zeros(3), sizes, 16), [0, 0, 0])
+        np.testing.assert_allclose(pours.water_fill(np.array([0.0, 1.0, 3.0]), sizes, 12), [0, 3, 9])
+        np.testing.assert_allclose(pours.water_fill(np.array([0.0, 1.0, 3.0]), sizes, 16), [0, 6, 10])
+        np.testing.assert_allclose(pours.water_fill(np.zeros(3), sizes, 16), [0, 0, 0])
 
     def test_clamp_loses_what_a_full_layer_cannot_hold(self):
         densities, sizes = np.array([8.0, 1.0, 1.0]), np.array([10, 30, 60])
-        np.testing.assert_allclose(rules.clamp(densities, sizes, 85), [10, 15, 30])
+        np.testing.assert_allclose(pours.clamp(densities, sizes, 85), [10, 15, 30])
 
-    @pytest.mark.parametrize("pour", [rules.water_fill, rules.carry_forward, rules.clamp])
+    @pytest.mark.parametrize("pour", [pours.water_fill, pours.carry_forward, pours.clamp])
     def test_densities_of_any_scale_do(self, pour):
         sizes = np.array([10, 30, 60])
         expected = pour(np.array([1.0, 2.0, 3.0]), sizes, 20)

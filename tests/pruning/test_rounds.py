@@ -15,13 +15,14 @@ from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning import (
     Quota,
     draw_ticket,
-    flow,
     keep_counts,
     keep_densities,
     plan_budgets,
     round_sparsities,
 )
-from tf_tickets.pruning.masks import top_k
+from tf_tickets.pruning.channels import channel_axes
+from tf_tickets.pruning.flow_preservation import preserve_flow
+from tf_tickets.pruning.top_k import top_k
 
 
 def ticket_of(model, score, ratios="global", sparsity=0.9, data=None, seed=0, **arguments):
@@ -269,10 +270,10 @@ class TestLayersStayAlive:
         ticket = ticket_of(model, score, ratios, 0.9, preserve_flow=True)
         assert ticket.kept == 178
         entries = prunable_weights(model)
-        again = flow.preserve_flow(
+        again = preserve_flow(
             ticket.masks,
             [np.ones(mask.shape) for mask in ticket.masks],
-            [flow.channel_axes(x) for x in entries],
+            [channel_axes(x) for x in entries],
         )
         assert_same(again, list(ticket.masks))
         assert ticket.on_path == tuple(layer.kept for layer in ticket.layers), "all of it lies on a path"

@@ -20,7 +20,7 @@ from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.layers.masked import Masked
 from tf_tickets.pruning import Ticket
-from tf_tickets.pruning.ticket import FORMAT, FORMAT_VERSION, masks_sha256
+from tf_tickets.pruning.ticket_file import FORMAT, FORMAT_VERSION, masks_sha256
 
 texts = st.text(max_size=6)
 json_values = st.recursive(

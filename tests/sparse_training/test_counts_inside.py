@@ -9,7 +9,8 @@ import tf_tickets as tt
 from tests import nets
 from tests.sparse_training.small import perceptron
 from tf_tickets.pruning import ticket_of
-from tf_tickets.pruning.ratios import RATIOS, counts_inside, keep_counts
+from tf_tickets.pruning.counts import counts_inside, keep_counts
+from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.sparse_training import edge_popup
 
 LAYERS = st.lists(

@@ -10,7 +10,8 @@ from tests import nets
 from tests.replicas import two_replicas
 from tests.sparse_training.small import counts, fit, fixture, masks, perceptron
 from tf_tickets.pruning import ticket_of
-from tf_tickets.pruning.masks import global_masks
+from tf_tickets.pruning.counts import counts_inside
+from tf_tickets.pruning.top_k import global_masks
 from tf_tickets.sparse_training import AnnealedDensity, EdgePopup, annealed_densities, edge_popup
 
 GOLDEN = fixture("er_ops")
@@ -253,7 +254,7 @@ class TestAnnealedDensity:
                 found.append([int(reading.variables["count"]) for reading in readings(model)])
 
         fit(model, x, y, AnnealedDensity(0.4, levels=2), Look(), epochs=2, steps=1)
-        dense = tt.pruning.ratios.counts_inside(
+        dense = counts_inside(
             model, 1 - annealed_densities(0.4, 14 / 72, 2, 0.5)[0], [0.1, 0.5], masks(model)
         )
         assert found == [dense, [reading.target for reading in readings(model)]]

@@ -9,7 +9,7 @@ import tf_tickets as tt
 from tests import nets
 from tests.replicas import two_replicas
 from tests.sparse_training.small import Watch, counts, dense_gradients, fit, masks, moved, perceptron
-from tf_tickets.pruning.masks import global_masks
+from tf_tickets.pruning.top_k import global_masks
 from tf_tickets.sparse_training import SET, GradualMagnitudePruning, GraNet, RigL
 from tf_tickets.sparse_training.schedules import cubic_density, granet_drop_fraction
 

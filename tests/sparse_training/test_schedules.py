@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.sparse_training.small import fixture
 from tf_tickets.pruning import round_sparsities
-from tf_tickets.pruning.ratios import total_to_keep
+from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.sparse_training.schedules import (
     DROP_SCHEDULES,
     annealed_densities,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sparse_training.small import fixture
-from tf_tickets.pruning.masks import global_masks
+from tf_tickets.pruning.top_k import global_masks
 from tf_tickets.sparse_training.selection import keep_largest
 
 # Few values, so that there are ties within and between tensors; subnormals and infinity too.

@@ -20,7 +20,7 @@ import numpy as np
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
-from tf_tickets.pruning.ratios import check_sparsity
+from tf_tickets.pruning.sparsity import check_sparsity
 from tf_tickets.sparse_training import (
     SET,
     AnnealedDensity,

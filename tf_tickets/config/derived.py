@@ -13,6 +13,8 @@ from tf_tickets.config.config import OPTIONS
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.table import METHODS, REWOUND
 from tf_tickets.pruning.choices import GLOBAL, RANKED
+from tf_tickets.pruning.ratios import RATIOS
+from tf_tickets.pruning.scores import score_row
 from tf_tickets.support.late import resolve
 from tf_tickets.support.options import DERIVED, read_pairs
 
@@ -50,9 +52,6 @@ def method_of(values: flags.FlagValues) -> str:
 
 def choice_of(values: flags.FlagValues) -> Choice:
     """The method's row with the score and the ratios of the flags; errors where those are unknown."""
-    from tf_tickets.pruning.ratios import RATIOS
-    from tf_tickets.pruning.scores import score_row
-
     row = METHODS[method_of(values)]
     try:
         score = score_row(row.score if values.score is None else values.score)
@@ -66,8 +65,6 @@ def choice_of(values: flags.FlagValues) -> Choice:
 
 def source_of(values: flags.FlagValues) -> dict[str, Any]:
     """The ratios of the source mask; none where there is no such mask."""
-    from tf_tickets.pruning.ratios import RATIOS
-
     if values.source_density is None:
         return {}
     text = values.source_ratios or "erk"

@@ -15,9 +15,9 @@ DRAWS = Need(lambda chosen: chosen.row.draws, "prunes by drawing a ticket")
 AIMS = Need(lambda chosen: chosen.row.aims or not chosen.row.prunes, "ends at a sparsity that is asked for")
 REWINDS = Need(lambda chosen: chosen.row.start_from == REWOUND, "rewinds to an epoch")
 BY_LAYERS = Need(_by_ratios_of_layers, "prunes by ratios of layers")
-HAS_FAMILIES = Need(lambda chosen: chosen.smart, "uses smart ratios")
+HAS_FAMILIES = Need(lambda chosen: chosen.has_families, "uses smart ratios")
 SETS_APART = Need(
-    lambda chosen: chosen.row.draws and (chosen.ranks or chosen.smart), "uses global or smart ratios"
+    lambda chosen: chosen.row.draws and chosen.takes_classifier_keep, "uses global or smart ratios"
 )
 FILLS_LAYERS = Need(lambda chosen: chosen.row.draws and not chosen.ranks, "uses ratios of layers")
 DRAWS_RANDOMLY = Need(

@@ -13,6 +13,7 @@ from tf_tickets.data.sources import find
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
 
@@ -54,8 +55,6 @@ def useless_flags(values: flags.FlagValues) -> list[str]:
 
 def says_nothing(values: flags.FlagValues) -> str | None:
     """Why `--sanity_check` can say nothing about the method, or None where it can."""
-    from tf_tickets.pruning.scores import SCORES
-
     check, choice = check_row(values.sanity_check), choice_of(values)
     if choice.row.search is not None:
         return "the method's masks move while it trains, so that there is no ticket to attack before"
@@ -112,8 +111,6 @@ def _check_source(values: flags.FlagValues, row: Method) -> None:
 
 
 def _check_score_options(values: flags.FlagValues, chosen: Choice) -> None:
-    from tf_tickets.pruning.scores import check_options
-
     try:
         check_options(chosen.score, read_pairs("score_options", values.score_options))
     except ValueError as error:

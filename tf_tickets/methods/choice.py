@@ -1,15 +1,15 @@
-"""What is chosen for one ticket: the method's row, and the score and ratios in force."""
+"""What is chosen for one ticket: the method's row, and the score and ratios in force.
+
+Importing it loads no TensorFlow.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from tf_tickets.methods.table import Method
-from tf_tickets.pruning.choices import GLOBAL
-
-if TYPE_CHECKING:
-    from tf_tickets.pruning.scores import Score
+from tf_tickets.pruning.ratios import Rule, named_rule, ranks_all
+from tf_tickets.pruning.scores import Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,14 +21,24 @@ class Choice:
     ratios: str | tuple[float, ...]
 
     @property
-    def ranks(self) -> bool:
-        """Whether all layers are ranked together."""
-        return self.ratios == GLOBAL
+    def rule(self) -> Rule | None:
+        """The row of the ratios' name; None where layers are ranked together, or ratios are given."""
+        return named_rule(self.ratios)
 
     @property
-    def smart(self) -> bool:
-        """Whether ratios are smart ones."""
-        return isinstance(self.ratios, str) and self.ratios.startswith("smart")
+    def ranks(self) -> bool:
+        """Whether all layers are ranked together."""
+        return ranks_all(self.ratios)
+
+    @property
+    def has_families(self) -> bool:
+        """Whether ratios have a form for each family of networks."""
+        return self.rule is not None and bool(self.rule.families)
+
+    @property
+    def takes_classifier_keep(self) -> bool:
+        """Whether the classifier is set apart from the rest, or can be."""
+        return self.ranks or (self.rule is not None and self.rule.classifier_apart)
 
     @property
     def independent(self) -> bool:

@@ -3,19 +3,25 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import masked_weights, restore_weights, stock_weights
+from tf_tickets.layers import masked_weights, restore_weights
+from tf_tickets.methods.start_weights import start_weights, weight_values
 from tf_tickets.methods.table import INIT, TRAINED, Method, method_row
-from tf_tickets.pruning.choices import GLOBAL
-from tf_tickets.pruning.draw import OPTIONS, Quota, Within, draw_ticket
-from tf_tickets.pruning.ratios import RATIOS, ROUNDINGS, check_choice, check_sparsity
-from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row, weights_to_score
+from tf_tickets.pruning.choices import ROUNDINGS, check_choice
+from tf_tickets.pruning.draw import draw_ticket
+from tf_tickets.pruning.given_ratios import Ratios
+from tf_tickets.pruning.quota import OPTIONS, Quota
+from tf_tickets.pruning.ratios import named_rule, ranks_all
+from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
+from tf_tickets.pruning.sparsity import check_sparsity
 from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.pruning.weights import weights_to_score
+from tf_tickets.pruning.within import Within
 
 
 def prune(
@@ -29,7 +35,16 @@ def prune(
     samples_per_class: int | None = None,
     within: Within | None = None,
     score: str | ScoreFunction | None = None,
-    **options: Any,
+    *,
+    ratios: Ratios | None = None,
+    family: str | None = None,
+    classifier_keep: float | Literal["method"] | None = "method",
+    redistribute: bool = True,
+    min_keep: int = 0,
+    sampling: str = "exact",
+    preserve_flow: bool = False,
+    rounds: int | None = None,
+    **score_options: Any,
 ) -> Ticket:
     """Prunes a model by a method, in place, and leaves it where the method's retraining begins.
 
@@ -57,9 +72,23 @@ def prune(
             on from an earlier ticket after some training, and a search stays inside a random mask.
         score: a name or a callable `(model, batches, rng, **options) -> arrays` instead of the method's own
             score.
-        **options: how many to keep and where: `ratios` (a name, numbers, a mapping or a Ticket), `family`,
-            `classifier_keep`, `redistribute`, `min_keep`, `sampling`, `preserve_flow` and `rounds`, see
-            `tf_tickets.pruning.Quota`; and the options of the score, see `tf_tickets.score`.
+        ratios: `"global"`, which ranks all layers together, or how many weights to keep in each layer: a
+            name, numbers, a mapping or a Ticket, see `tf_tickets.keep_counts`. None means the method's own.
+        family: form of the smart ratios, `"vgg"` or `"resnet"`. None means `"vgg"` for the VGGs of
+            `tf_tickets.models` and `"resnet"` for everything else.
+        classifier_keep: fraction of the last layer that is kept apart from the rest, for global and smart
+            ratios. None ranks the last layer with the rest (global), or means 0.3 (smart). `"method"` means
+            the method's own fraction; with other ratios than the method's own, None.
+        redistribute: give what a full layer cannot hold to the others, see `tf_tickets.keep_counts`.
+        min_keep: weights that every layer keeps at least.
+        sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's
+            density, so that the total is random too. For random scores only.
+        preserve_flow: leave no input or output channel of a layer without a weight. Counts stay as they are
+            (each layer gets enough for it); Bernoulli masks grow.
+        rounds: how many times to score and prune. None means the score's own: 100 of SynFlow, else 1.
+        **score_options: options of the score alone, by name, see `tf_tickets.score`: such as `temperature`,
+            `halves`, `redraw_classifier` (GraSP), `probes`, `curvature` (OBD), `loss`, `training` (both, and
+            SNIP), or those of your own callable.
 
     Returns:
         The Ticket that the model now carries. A Python warning says so if it has lost a whole layer, or every
@@ -86,31 +115,43 @@ def prune(
     if not row.prunes and sparsity > 0:
         raise ValueError(f"method={method!r} keeps every weight: sparsity is 0. Received: {sparsity}")
     chosen = row.score if score is None else score
-    check_options(score_row(chosen), options, also=OPTIONS)
+    check_options(score_row(chosen), score_options, also=OPTIONS)
     clash = sorted(set(score_row(chosen).options) & set(OPTIONS))
     if clash:
         raise ValueError(
             f"The score's option {', '.join(clash)} is one of prune itself: give it another name."
         )
-    given = {name: options.pop(name) for name in OPTIONS if name in options}
-    ratios = given.setdefault("ratios", row.ratios)
-    own = isinstance(ratios, str) and ratios == row.ratios
-    _check_classifier_keep_is_used(given, rounding)
-    # Of other ratios than the method's own, its share of the classifier is no part.
-    given.setdefault("classifier_keep", row.classifier_keep if own else None)
+    ratios = row.ratios if ratios is None else ratios
+    if classifier_keep == "method":
+        # Of other ratios than the method's own, its fraction of the classifier is no part.
+        own = isinstance(ratios, str) and ratios == row.ratios
+        classifier_keep = row.classifier_keep if own else None
+    else:
+        _check_classifier_keep_is_used(ratios, rounding)
     check_choice("rounding", rounding, ROUNDINGS)
     # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
-    quota = Quota(sparsity=sparsity, rounding=rounding if row.prunes else "exact", **given)
+    quota = Quota(
+        ratios=ratios,
+        sparsity=sparsity,
+        rounding=rounding if row.prunes else "exact",
+        family=family,
+        classifier_keep=classifier_keep,
+        redistribute=redistribute,
+        min_keep=min_keep,
+        sampling=sampling,
+        preserve_flow=preserve_flow,
+        rounds=rounds,
+    )
     if row.rewinds and init_weights is None:
         raise ValueError(
             f"method={method!r} retrains from the {row.start_from} weights: pass init_weights=, the "
             "model.get_weights() or the .weights.h5 file from before training (or from epoch k)."
         )
     weights_to_score(model)
-    start = None if init_weights is None else _start_weights(model, init_weights)
-    own_values = [] if start is None else _values(model)
+    start = None if init_weights is None else start_weights(model, init_weights)
+    own_values = [] if start is None else weight_values(model)
     variables = [entry.mask for entry in masked_weights(model) if entry.mask is not None]
-    masks = [(variable, np.array(variable)) for variable in variables]
+    masks = [(variable, variable.numpy()) for variable in variables]
     try:
         for mask, _ in masks:
             mask.assign(np.ones(mask.shape, bool))
@@ -124,7 +165,7 @@ def prune(
             seed=seed,
             samples_per_class=samples_per_class,
             within=within,
-            **options,
+            **score_options,
         )
         if row.start_from != TRAINED and start is not None:
             restore_weights(model, start)
@@ -142,48 +183,10 @@ def prune(
     return ticket
 
 
-def _check_classifier_keep_is_used(options: Mapping[str, Any], rounding: str) -> None:
-    ratios = options["ratios"]
-    named = isinstance(ratios, str)
-    ranked = named and ratios == GLOBAL
-    used = (
-        ranked or rounding == "reference" or (named and ratios in RATIOS and RATIOS[ratios].classifier_apart)
-    )
-    if "classifier_keep" in options and not used:
+def _check_classifier_keep_is_used(ratios: Ratios, rounding: str) -> None:
+    rule = named_rule(ratios)
+    apart = rule is not None and rule.classifier_apart
+    if not (apart or ranks_all(ratios) or rounding == "reference"):
         raise ValueError(
             f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."
         )
-
-
-def _start_weights(model: keras.Model, source: Sequence[np.ndarray] | str | os.PathLike) -> list[np.ndarray]:
-    """The weights to go back to, as arrays that fit the model; the model keeps its own."""
-    if isinstance(source, (str, os.PathLike)):
-        if not os.path.isfile(source):
-            raise FileNotFoundError(f"No weights file at {source}.")
-        return _read_through(model, source)
-    if not isinstance(source, Iterable):
-        raise ValueError(f"init_weights= takes a list of arrays or a .weights.h5 file. Received: {source!r}")
-    arrays = [np.array(array) for array in source]
-    shapes = [tuple(weight.shape) for weight in stock_weights(model)]
-    if shapes != [array.shape for array in arrays]:
-        raise ValueError(
-            f"init_weights= has {len(arrays)} arrays that do not fit the model's {len(shapes)} weights: take "
-            "model.get_weights() before masking, or save_weights() to a .weights.h5 file."
-        )
-    return arrays
-
-
-def _read_through(model: keras.Model, path: str | os.PathLike) -> list[np.ndarray]:
-    """Arrays of a weights file. Only a model can read one, so this one does, and gets its own values back."""
-    own = _values(model)
-    try:
-        restore_weights(model, path)
-        return _values(model)
-    except ValueError as error:
-        raise ValueError(f"init_weights={error}") from error
-    finally:
-        restore_weights(model, own)
-
-
-def _values(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(weight) for weight in stock_weights(model)]

@@ -1,11 +1,11 @@
 """The methods: each is one row that says what to score, how much to keep where, and where to retrain from."""
 
 import dataclasses
-from collections.abc import Callable
 
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Search, annealing, edge_popup, moving, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
+from tf_tickets.pruning.scores import ScoreFunction
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
@@ -20,7 +20,7 @@ class Method:
     """One row of the table.
 
     Attributes:
-        score: name of a score (or a callable): which weights matter?
+        score: name of a score, or a callable: which weights matter?
         ratios: `"global"` or a rule of `keep_counts`: how many to keep in each layer?
         scored_at: `"init"` or `"trained"`: whose weights are scored?
         start_from: `"init"`, `"rewound"` (the weights of epoch k) or `"trained"`: where retraining begins.
@@ -32,7 +32,7 @@ class Method:
         about: one line for people, with the paper's section.
     """
 
-    score: str | Callable
+    score: str | ScoreFunction
     ratios: str
     scored_at: str
     start_from: str

@@ -6,27 +6,12 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.support.late import resolve
+from tf_tickets.models.table import MODELS, Architecture, model_row
 
 if TYPE_CHECKING:
     import keras
 
-# What is accepted, as people write it, and the module whose `build` makes it. The modules import
-# Keras, which is slow, so they are imported when the first model is built.
-MODELS = {
-    "vgg11": "vgg",
-    "vgg13": "vgg",
-    "vgg16": "vgg",
-    "vgg19": "vgg",
-    "resnet18_cifar": "resnet_cifar",
-    "resnet34_cifar": "resnet_cifar",
-    "resnet50_cifar": "resnet_cifar",
-    "resnet{6n+2}": "resnet",
-    "lenet_300_100": "mlp",
-    "mlp_{A}_{B}_...": "mlp",
-    "mlp_bn_{A}_{B}_...": "mlp",
-    "keras:{NAME}": "applications",
-}
+__all__ = ["MODELS", "Architecture", "build"]
 
 
 def build(
@@ -74,22 +59,13 @@ def build(
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1: VGG19 and ResNet32.
     - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): VGG16, ResNet18 and ResNet50.
     """
-    build_model = resolve(f"tf_tickets.models.{_module_of(name)}:build")
-    return build_model(
+    return model_row(name).build(
         name,
         input_shape=_checked_shape(input_shape),
         num_classes=_checked_integer("num_classes", num_classes, at_least=2),
         width=_checked_width(width),
         seed=_checked_integer("seed", seed, at_least=0),
     )
-
-
-def _module_of(name: str) -> str:
-    for spelling, module in MODELS.items():
-        start, variable, _ = spelling.partition("{")
-        if name == spelling or (variable and str(name).startswith(start)):
-            return module
-    raise ValueError(f"There is no model {name!r}. Choose one of: {', '.join(MODELS)}.")
 
 
 def _checked_shape(input_shape: Any) -> tuple[int, ...]:

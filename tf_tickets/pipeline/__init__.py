@@ -33,8 +33,8 @@ from tf_tickets.exporting import export as export_model
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.methods.table import INIT, REWOUND
 from tf_tickets.pipeline import showing
-from tf_tickets.pruning.batches import first_of_each_class
-from tf_tickets.pruning.ratios import total_to_keep
+from tf_tickets.pruning.examples import first_of_each_class
+from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.storage import remote
 from tf_tickets.storage.store import (
     DenseDirectory,
@@ -224,6 +224,7 @@ def _source(config: Config, model: keras.Model) -> pruning.Ticket | None:
     """
     if config.source_density is None:
         return None
+    assert config.source_ratios is not None
     quota = pruning.Quota(
         ratios=config.source_ratios,
         sparsity=1 - config.source_density,

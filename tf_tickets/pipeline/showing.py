@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_tickets import pruning
 from tf_tickets.exporting import FORMATS
-from tf_tickets.pruning.ratios import total_to_keep
+from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import bar
 from tf_tickets.support.wording import plural
 

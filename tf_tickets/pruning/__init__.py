@@ -5,42 +5,40 @@ from typing import TYPE_CHECKING
 from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
-    from tf_tickets.pruning.carried import ticket_of
-    from tf_tickets.pruning.draw import (
-        Budget,
-        Quota,
-        Within,
-        draw_ticket,
-        masks_of,
-        path_counts,
-        plan_budgets,
-        round_sparsities,
-    )
-    from tf_tickets.pruning.ratios import RATIOS, keep_counts, keep_densities
+    from tf_tickets.pruning.budget import Budget, plan_budgets
+    from tf_tickets.pruning.counts import keep_counts, keep_densities
+    from tf_tickets.pruning.draw import draw_ticket
+    from tf_tickets.pruning.model_ticket import ticket_of
+    from tf_tickets.pruning.overlap import Overlap
+    from tf_tickets.pruning.paths import path_counts
+    from tf_tickets.pruning.quota import Quota
+    from tf_tickets.pruning.ratios import RATIOS
+    from tf_tickets.pruning.score_model import score
     from tf_tickets.pruning.scores import SCORES, Score
-    from tf_tickets.pruning.scoring import score
-    from tf_tickets.pruning.ticket import Overlap, Ticket, TicketLayer
+    from tf_tickets.pruning.sparsity import round_sparsities
+    from tf_tickets.pruning.ticket import Ticket, TicketLayer
+    from tf_tickets.pruning.within import Within, masks_of
 
-# Public name -> where it is: the names to choose from (`choices`) are read without TensorFlow.
+# Public name -> where it is: tables and names to choose from are read without TensorFlow.
 _PUBLIC = {
-    "Budget": "tf_tickets.pruning.draw:Budget",
-    "Overlap": "tf_tickets.pruning.ticket:Overlap",
-    "Quota": "tf_tickets.pruning.draw:Quota",
+    "Budget": "tf_tickets.pruning.budget:Budget",
+    "Overlap": "tf_tickets.pruning.overlap:Overlap",
+    "Quota": "tf_tickets.pruning.quota:Quota",
     "RATIOS": "tf_tickets.pruning.ratios:RATIOS",
     "SCORES": "tf_tickets.pruning.scores:SCORES",
     "Score": "tf_tickets.pruning.scores:Score",
     "Ticket": "tf_tickets.pruning.ticket:Ticket",
     "TicketLayer": "tf_tickets.pruning.ticket:TicketLayer",
-    "Within": "tf_tickets.pruning.draw:Within",
+    "Within": "tf_tickets.pruning.within:Within",
     "draw_ticket": "tf_tickets.pruning.draw:draw_ticket",
-    "keep_counts": "tf_tickets.pruning.ratios:keep_counts",
-    "keep_densities": "tf_tickets.pruning.ratios:keep_densities",
-    "masks_of": "tf_tickets.pruning.draw:masks_of",
-    "path_counts": "tf_tickets.pruning.draw:path_counts",
-    "plan_budgets": "tf_tickets.pruning.draw:plan_budgets",
-    "round_sparsities": "tf_tickets.pruning.draw:round_sparsities",
-    "score": "tf_tickets.pruning.scoring:score",
-    "ticket_of": "tf_tickets.pruning.carried:ticket_of",
+    "keep_counts": "tf_tickets.pruning.counts:keep_counts",
+    "keep_densities": "tf_tickets.pruning.counts:keep_densities",
+    "masks_of": "tf_tickets.pruning.within:masks_of",
+    "path_counts": "tf_tickets.pruning.paths:path_counts",
+    "plan_budgets": "tf_tickets.pruning.budget:plan_budgets",
+    "round_sparsities": "tf_tickets.pruning.sparsity:round_sparsities",
+    "score": "tf_tickets.pruning.score_model:score",
+    "ticket_of": "tf_tickets.pruning.model_ticket:ticket_of",
 }
 
 __all__ = [

@@ -1,8 +1,20 @@
 """Names that are chosen from when a ticket is drawn. Reading them loads no TensorFlow."""
 
+from collections.abc import Collection
+from typing import Any
+
 GLOBAL = "global"  # ratios: all layers are ranked together
-FAMILIES = ("resnet", "vgg")  # the two forms of the smart ratios
+# The forms of the smart ratios: the power of a layer's depth that they are divided by.
+DEPTH_POWERS = {"resnet": 0, "vgg": 2}
+FAMILIES = tuple(DEPTH_POWERS)
+DEFAULT_FAMILY = "resnet"  # of a network whose architecture names none
 ROUNDINGS = ("exact", "reference")
 SAMPLINGS = ("exact", "bernoulli")
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
 RANKED = "ranked"  # of the classifier: nothing is set apart for it
+
+
+def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:
+    """Refuses a name that is not among the choices, and lists them."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{argument}={value!r} is unknown. Choose one of: {', '.join(choices)}.")

@@ -1,16 +1,18 @@
-"""Scores: how much each weight matters, and which end of the scale is kept."""
+"""Scores: how much each weight matters, and which end of the scale is kept. A table.
+
+Reading it loads no TensorFlow: functions that need it are named, and imported when they are used.
+"""
+
+from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, prunable_weights
-from tf_tickets.pruning import saliency
-from tf_tickets.pruning.batches import Batch
+from tf_tickets.pruning import reference_counts
 from tf_tickets.support.late import resolve
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
@@ -21,8 +23,9 @@ class Score:
     """One row of the table of scores.
 
     Attributes:
-        function: `(model, batches, rng, **options) -> arrays`, shaped like the weights, in forward order.
-            `batches` is a list of `(x, y)` tensors, or None where none were given.
+        function: `(model, batches, rng, **options) -> arrays`, shaped like the weights, in forward order; or
+            its name, `"module:function"`. `batches` is a list of `(x, y)` tensors, or None where none were
+            given.
         data: whether batches are `"unused"`, `"used"` where they are given, or `"needed"`.
         keeps: `"largest"` or `"smallest"` scores.
         rounds: how many rounds of scoring and pruning make a ticket, unless `rounds=` says otherwise.
@@ -33,62 +36,43 @@ class Score:
             ranking by this score, where no two scores tie.
     """
 
-    function: ScoreFunction
+    function: ScoreFunction | str
     data: str = "unused"
     keeps: str = "largest"
     rounds: int = 1
     sees_masks: bool = True
     independent: bool = False
-    reference_count: Callable[[int, float], int] = lambda total, sparsity: int(total * (1 - sparsity))
+    reference_count: Callable[[int, float], int] = reference_counts.ranked_count
+
+    @property
+    def resolved(self) -> ScoreFunction:
+        """The function; one that is named is imported now."""
+        return resolve(self.function) if isinstance(self.function, str) else self.function
 
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the keyword options that the function takes."""
-        parameters = list(inspect.signature(self.function).parameters.values())[3:]
+        parameters = list(inspect.signature(self.resolved).parameters.values())[3:]
         return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
 
 
-def checked_scores(
-    model: keras.Model,
-    score: str | ScoreFunction,
-    batches: list[Batch] | None,
-    rng: np.random.Generator,
-    options: Mapping[str, Any],
-    may_tie: bool = False,
-) -> list[np.ndarray]:
-    """Calls a score and checks what it returns; arguments and errors as for `score`.
-
-    Code of a user's own that writes to the model does so in vain.
-
-    Args:
-        model, score, batches, rng, options: as for `score`.
-        may_tie: accept scores that are all the same, as those of a network that has collapsed are.
-    """
-    row = score_row(score)
-    own = [] if row in SCORES.values() else [(x, np.array(x)) for x in model.variables]
-    try:
-        arrays = row.function(model, batches, rng, **options)
-    finally:
-        for variable, value in own:
-            variable.assign(value)
-    return _checked(arrays, prunable_weights(model), score, may_tie)
-
-
-def num_classes_of(model: keras.Model) -> int | None:
-    """How many classes the labels have: the outputs of a model with one output `(batch, classes)`."""
-    try:
-        shape = model.output_shape
-    except (AttributeError, ValueError):  # a subclassed model
-        return None
-    return shape[-1] if isinstance(shape, tuple) and len(shape) == 2 and (shape[-1] or 0) > 1 else None
-
-
-def check_data(score: str | ScoreFunction, data: Any) -> None:
-    """Refuses to score without data where they are needed."""
-    if data is None and score_row(score).data == "needed":
-        raise ValueError(
-            f"score={name_of(score)!r} needs data=: (x, y) arrays or a tf.data.Dataset of batches."
-        )
+SCORES: dict[str, Score] = {
+    "random": Score("tf_tickets.pruning.plain_scores:random", sees_masks=False, independent=True),
+    "magnitude": Score(
+        "tf_tickets.pruning.plain_scores:magnitude",
+        sees_masks=False,
+        reference_count=reference_counts.lottery_count,
+    ),
+    "snip": Score("tf_tickets.pruning.gradient_scores:snip", data="needed"),
+    "grasp": Score(
+        "tf_tickets.pruning.gradient_scores:grasp",
+        data="needed",
+        keeps="smallest",
+        reference_count=reference_counts.grasp_count,
+    ),
+    "synflow": Score("tf_tickets.pruning.synflow:synflow", rounds=100),
+    "obd": Score("tf_tickets.pruning.gradient_scores:obd", data="needed"),
+}
 
 
 def score_row(score: str | ScoreFunction) -> Score:
@@ -124,20 +108,25 @@ def imported(name: str) -> ScoreFunction:
     return value
 
 
-def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
-    """The model's prunable weights; refuses what is no model, or has none."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Pruning takes a keras.Model. Received: {type(model).__name__}")
-    weights = prunable_weights(model)
-    if not weights:
-        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
-    return weights
+def name_of(score: str | ScoreFunction) -> str:
+    """The name of a score, also of a callable."""
+    return score if isinstance(score, str) else getattr(score, "__name__", repr(score))
 
 
-def check_options(row: Score, options: dict[str, Any], also: Sequence[str] = ()) -> None:
+def check_data(score: str | ScoreFunction, data: Any) -> None:
+    """Refuses to score without data where they are needed."""
+    if data is None and score_row(score).data == "needed":
+        raise ValueError(
+            f"score={name_of(score)!r} needs data=: (x, y) arrays or a tf.data.Dataset of batches."
+        )
+
+
+def check_options(row: Score, options: Mapping[str, Any], also: Sequence[str] = ()) -> None:
     """Refuses options that neither the score nor its caller takes, and a callable that is no score."""
-    signature = inspect.signature(row.function)
     own = {name: value for name, value in options.items() if name not in also}
+    if not own and row in SCORES.values():
+        return  # Nothing to check, and so nothing to import.
+    signature = inspect.signature(row.resolved)
     if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         unknown = sorted(set(own) - set(row.options))
         if unknown:
@@ -147,69 +136,6 @@ def check_options(row: Score, options: dict[str, Any], also: Sequence[str] = ())
         signature.bind("model", "batches", "rng", **own)
     except TypeError as error:
         raise ValueError(
-            f"A score is called as (model, batches, rng, **options), and {name_of(row.function)} cannot be: "
+            f"A score is called as (model, batches, rng, **options), and {name_of(row.resolved)} cannot be: "
             f"{error}."
         ) from None
-
-
-def random(model, batches, rng) -> list[np.ndarray]:
-    """Independent uniform draws: the top k of them are a uniformly random choice of k weights."""
-    return [rng.random(entry.shape) for entry in prunable_weights(model)]
-
-
-def magnitude(model, batches, rng) -> list[np.ndarray]:
-    """|w|, of the values that the weights hold now."""
-    return [np.abs(keras.ops.convert_to_numpy(entry.weight)) for entry in prunable_weights(model)]
-
-
-def _lt_count(total: int, sparsity: float) -> int:
-    # The script takes the float32 product as an index and keeps what is strictly above that element.
-    return total - int(np.float32(total) * np.float32(sparsity)) - 1
-
-
-def _grasp_count(total: int, sparsity: float) -> int:
-    # The weight at the threshold is kept with what lies beyond it.
-    return total - int(total * (1 - (1 - sparsity))) + 1
-
-
-SCORES: dict[str, Score] = {
-    "random": Score(function=random, sees_masks=False, independent=True),
-    "magnitude": Score(function=magnitude, sees_masks=False, reference_count=_lt_count),
-    "snip": Score(function=saliency.snip, data="needed"),
-    "grasp": Score(function=saliency.grasp, data="needed", keeps="smallest", reference_count=_grasp_count),
-    "synflow": Score(function=saliency.synflow, rounds=100),
-    "obd": Score(function=saliency.obd, data="needed"),
-}
-
-
-def _checked(arrays, weights: Sequence[MaskedWeight], score, may_tie: bool) -> list[np.ndarray]:
-    name = name_of(score)
-    if not isinstance(arrays, Iterable):
-        raise ValueError(f"Score {name} returned no list of arrays but {arrays!r}.")
-    arrays = [_readable(array) for array in arrays]
-    if len(arrays) != len(weights):
-        raise ValueError(f"Score {name} returned {len(arrays)} arrays for {len(weights)} prunable weights.")
-    for array, entry in zip(arrays, weights, strict=True):
-        if array.shape != entry.shape:
-            raise ValueError(
-                f"Score {name} returned shape {array.shape} for {entry.name} of shape {entry.shape}."
-            )
-        if array.dtype.kind not in "fiu" or np.isnan(array).any():
-            raise ValueError(f"Score {name} returned NaN or no numbers for {entry.name}.")
-    total = sum(array.size for array in arrays)
-    if total > 1 and not may_tie and all((array == arrays[0].flat[0]).all() for array in arrays):
-        raise ValueError(
-            f"Score {name} is {arrays[0].flat[0]} for each of the {total:,} weights: it ranks nothing."
-        )
-    return arrays
-
-
-def _readable(array) -> np.ndarray:
-    """The array as NumPy ranks it: bfloat16, which to NumPy is no number, becomes float32 without loss."""
-    array = np.asarray(array)
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-
-
-def name_of(score: str | ScoreFunction) -> str:
-    """The name of a score, also of a callable."""
-    return score if isinstance(score, str) else getattr(score, "__name__", repr(score))

@@ -1,24 +1,17 @@
 """A ticket: which weights of a network are kept, and how they were found."""
 
 import dataclasses
-import hashlib
-import json
-import math
-import operator
 import os
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
-from tf_tickets.storage.archives import check_npz
-from tf_tickets.storage.store import replacing
-
-FORMAT = "tf_tickets.ticket"
-FORMAT_VERSION = 1
+from tf_tickets.pruning.overlap import LayerOverlap, Overlap
+from tf_tickets.pruning.text_table import table
+from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +53,7 @@ class Ticket:
     notes: tuple[str, ...] = ()
     on_path: tuple[int, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.masks or len(self.masks) != len(self.names):
             raise ValueError(
                 f"A ticket has one name a mask, and at least one. Received: {len(self.masks)} masks, "
@@ -187,7 +180,7 @@ class Ticket:
             raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")
         return entries
 
-    def compare(self, other: "Ticket") -> "Overlap":
+    def compare(self, other: "Ticket") -> Overlap:
         """How this ticket and another of the same shapes agree, layer by layer.
 
         Raises:
@@ -236,27 +229,15 @@ class Ticket:
             FileExistsError: the file exists and `overwrite` is false.
             IsADirectoryError: the path is a directory, which is never replaced.
         """
-        path = pathlib.Path(path)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a directory. A ticket is a file.")
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")
-        header = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "names": list(self.names),
-            "shapes": [list(mask.shape) for mask in self.masks],
-            "origin": dict(self.origin),
-            "notes": list(self.notes),
-            "sha256": masks_sha256(self.masks),
-            "on_path": None if self.on_path is None else list(self.on_path),
-        }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
-        arrays |= {f"mask_{i:04d}": np.packbits(mask) for i, mask in enumerate(self.masks)}
-        with replacing(path) as new, open(new, "wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        save_ticket(
+            path,
+            masks=self.masks,
+            names=self.names,
+            origin=self.origin,
+            notes=self.notes,
+            on_path=self.on_path,
+            overwrite=overwrite,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Ticket":
@@ -266,132 +247,7 @@ class Ticket:
             FileNotFoundError: no such file.
             ValueError: not a ticket, of a newer format, or damaged.
         """
-        try:
-            check_npz(path)
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                if header.get("format") != FORMAT:
-                    raise ValueError("it has another header")
-                if header["version"] > FORMAT_VERSION:
-                    raise ValueError(
-                        f"it has format version {header['version']}; "
-                        f"this release reads up to {FORMAT_VERSION}"
-                    )
-                masks = tuple(
-                    _unpack(file[f"mask_{i:04d}"], tuple(shape)) for i, shape in enumerate(header["shapes"])
-                )
-            if masks_sha256(masks) != header["sha256"]:
-                raise ValueError("its masks do not match its hash")
-            # Tickets of the first release have no such entry.
-            on_path = header.get("on_path")
-            if not isinstance(header["origin"], dict):
-                raise ValueError("its origin is no mapping")
-            return cls(
-                masks,
-                tuple(str(name) for name in header["names"]),
-                header["origin"],
-                tuple(str(note) for note in header["notes"]),
-                None if on_path is None else tuple(operator.index(count) for count in on_path),
-            )
-        except FileNotFoundError:
-            raise FileNotFoundError(f"No ticket at {path}.") from None
-        except Exception as error:  # zip, deflate and JSON each have errors of their own
-            raise ValueError(f"{path} is not a readable ticket: {error}") from error
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerOverlap:
-    """How two tickets agree on one weight.
-
-    Attributes:
-        name: label, the first ticket's.
-        kept: kept by the first.
-        other_kept: kept by the other.
-        shared: kept by both.
-        total: number of weights.
-        shared_by_chance: what random masks of the same counts in every layer would share on average.
-    """
-
-    name: str
-    kept: int
-    other_kept: int
-    shared: int
-    total: int
-    shared_by_chance: float
-
-    @property
-    def overlap(self) -> float:
-        """shared / the smaller count: 1 where one mask contains the other, 0 where one is empty."""
-        return self.shared / min(self.kept, self.other_kept) if self.shared else 0.0
-
-    @property
-    def jaccard(self) -> float:
-        """shared / kept by either; 1 where both are empty."""
-        either = self.kept + self.other_kept - self.shared
-        return self.shared / either if either else 1.0
-
-    @property
-    def by_chance(self) -> float:
-        """The overlap of random masks of the same counts, on average."""
-        return self.shared_by_chance / max(min(self.kept, self.other_kept), 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Overlap:
-    """How two tickets agree, layer by layer.
-
-    Attributes:
-        layers: one `LayerOverlap` a weight, in forward order.
-        total: the same for all weights together.
-    """
-
-    layers: tuple[LayerOverlap, ...]
-    total: LayerOverlap
-
-    def __str__(self) -> str:
-        rows = [
-            (
-                x.name,
-                f"{x.kept:,}",
-                f"{x.other_kept:,}",
-                f"{x.shared:,}",
-                f"{x.overlap:.2%}",
-                f"{x.by_chance:.2%}",
-                f"{x.jaccard:.2%}",
-            )
-            for x in (*self.layers, self.total)
-        ]
-        return table(("layer", "kept", "other", "shared", "overlap", "by chance", "jaccard"), rows, left=1)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
-    """Plain text in columns; the first `left` of them are aligned to the left."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [head, *rows]
-    )
-
-
-def masks_sha256(masks: Sequence[np.ndarray]) -> str:
-    """Hash of the masks with their shapes and order."""
-    digest = hashlib.sha256()
-    for mask in masks:
-        digest.update(json.dumps(list(mask.shape)).encode())
-        digest.update(np.packbits(mask).tobytes())
-    return digest.hexdigest()
-
-
-def _unpack(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(f"a mask has shape {shape}")
-    size = math.prod(shape)
-    if bits.dtype != np.uint8 or bits.size != -(-size // 8):
-        raise ValueError(f"a mask of shape {shape} has {bits.size} bytes of {bits.dtype}")
-    return np.unpackbits(bits, count=size).astype(bool).reshape(shape)
+        return load_ticket(path, cls)
 
 
 def _first_difference(own: list, other: list, where: str = "the model") -> str:

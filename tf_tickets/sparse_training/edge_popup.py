@@ -17,7 +17,10 @@ from tf_tickets.layers import (
     stock_weights,
 )
 from tf_tickets.layers.convert import renew_optimizer
-from tf_tickets.pruning.ratios import Ratios, check_choice, check_sparsity, counts_inside
+from tf_tickets.pruning.choices import check_choice
+from tf_tickets.pruning.counts import counts_inside
+from tf_tickets.pruning.given_ratios import Ratios
+from tf_tickets.pruning.sparsity import check_sparsity
 from tf_tickets.sparse_training.renewal import check_free
 from tf_tickets.sparse_training.schedules import annealed_densities
 from tf_tickets.sparse_training.selection import keep_largest

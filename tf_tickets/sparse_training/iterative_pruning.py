@@ -9,14 +9,10 @@ import numpy as np
 
 from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
 from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
-from tf_tickets.pruning.choices import GLOBAL
-from tf_tickets.pruning.ratios import (
-    RATIOS,
-    check_choice,
-    check_classifier_keep,
-    check_inside,
-    check_sparsity,
-)
+from tf_tickets.pruning.choices import GLOBAL, check_choice
+from tf_tickets.pruning.classifier import check_classifier_keep
+from tf_tickets.pruning.ratios import RATIOS
+from tf_tickets.pruning.sparsity import check_inside, check_sparsity
 from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
 from tf_tickets.support.numbers import is_whole
 

@@ -25,7 +25,8 @@ from tf_tickets.layers import (
     masked_weights,
 )
 from tf_tickets.pruning import Ticket, Within, masks_of, ticket_of
-from tf_tickets.pruning.ratios import check_choice, check_sparsity, total_to_keep
+from tf_tickets.pruning.choices import check_choice
+from tf_tickets.pruning.sparsity import check_sparsity, total_to_keep
 from tf_tickets.sparse_training.drop_and_grow import drop_and_grow, part_of
 from tf_tickets.sparse_training.schedules import DROP_SCHEDULES, cubic_density, granet_drop_fraction
 from tf_tickets.sparse_training.selection import keep_largest

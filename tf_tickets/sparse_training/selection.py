@@ -10,7 +10,7 @@ def keep_largest(
 ) -> list[tf.Tensor]:
     """Bool masks of the `keep` largest scores of all tensors together.
 
-    Of equal scores those in earlier tensors and positions are kept, as `tf_tickets.pruning.masks` does for
+    Of equal scores those in earlier tensors and positions are kept, as `tf_tickets.pruning.top_k` does for
     arrays. The threshold is found bit by bit: non-negative floats have the order of their bit patterns, so
     31 counts over the data take the place of a sort.
 

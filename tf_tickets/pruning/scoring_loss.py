@@ -1,30 +1,21 @@
-"""Gradients and Hessian products of a model's loss: exact, and without a trace left in the model."""
+"""The loss that scores differentiate: gradients and Hessian products, exact, and without a trace left."""
 
-import contextlib
-import copy
-import functools
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, computing_in
+from tf_tickets.layers import MaskedWeight
 from tf_tickets.layers.batch_normalization import differentiated_twice
-from tf_tickets.layers.forward_order import call_arguments, fresh_functions, kept_losses
+from tf_tickets.layers.forward_order import call_arguments
+from tf_tickets.pruning.exact_moments import exact_moments
+from tf_tickets.pruning.examples import Batch
+from tf_tickets.pruning.logits import flat_logits, logits_of
+from tf_tickets.pruning.model_loss import Loss, loss_of
+from tf_tickets.pruning.stateless import Values, in_graphs, precision_of, stateless_in
 from tf_tickets.support.numbers import is_number
-
-Loss = Callable[[Any, Any], tf.Tensor]
-Batch = tuple[Any, ...]
-Values = Sequence[tf.Tensor]
-
-# Numbers of outputs of one example whose Hessian is formed.
-MOST_OUTPUTS = 4096
-
-# What made outputs of logits, by the operation that is found behind them.
-ACTIVATIONS = {"Softmax": keras.activations.softmax, "Sigmoid": keras.activations.sigmoid}
 
 
 class ScoringLoss:
@@ -82,7 +73,7 @@ class ScoringLoss:
         self.temperature = temperature
         self.training = bool(training)
         self.halves = halves
-        self._loss, self._outputs_are_logits = _loss_of(model, loss, self.precision)
+        self._loss, self._outputs_are_logits = loss_of(model, loss, self.precision)
         # A shape that comes again is not traced again, and from the second shape on the size is left open.
         self._traced_gradient = tf.function(self._gradient, autograph=False, reduce_retracing=True)
         self._traced_product = tf.function(self._product, autograph=False, reduce_retracing=True)
@@ -212,218 +203,6 @@ class ScoringLoss:
         if hasattr(output, "_keras_mask"):
             cooled._keras_mask = output._keras_mask
         return cooled
-
-
-def precision_of(weights: Sequence[MaskedWeight]) -> str:
-    """The dtype to differentiate in: the widest of the weights', and at least float32."""
-    return keras.backend.result_type("float32", *(entry.weight.dtype for entry in weights))
-
-
-@contextlib.contextmanager
-def stateless_in(
-    model: keras.Model,
-    precision: str,
-    weights: Sequence[MaskedWeight],
-    values: Values,
-    others: Mapping[int, tf.Tensor] = types.MappingProxyType({}),
-) -> Iterator[None]:
-    """For the duration, the model computes in a precision, with these weights, and no state changes.
-
-    Args:
-        model: a built model.
-        precision: a float dtype.
-        weights: its prunable weights.
-        values: tensors in their place, of any float dtype.
-        others: values of other variables, by the variable's `id`.
-
-    Raises:
-        ValueError: a weight was not read, so that nothing depends on its value.
-    """
-    scope = _Recorder(weights)
-    # Past the constructor, which would round the values to the variables' dtype.
-    scope.state_mapping |= others
-    scope.state_mapping |= {id(entry.weight): value for entry, value in zip(weights, values, strict=True)}
-    with fresh_functions(model), kept_losses(model), computing_in(model, precision), scope:
-        yield
-    if scope.unread:
-        raise ValueError(
-            f"Model '{model.name}' reads {', '.join(sorted(scope.unread.values()))} only inside a "
-            "tf.function traced before, where other values cannot be tried. Take tf.function off what "
-            "the model calls, or make the whole `call` of a layer the tf.function."
-        )
-
-
-class _Recorder(keras.StatelessScope):
-    """Names of the weights that nobody has read."""
-
-    def __init__(self, weights: Sequence[MaskedWeight]):
-        super().__init__(initialize_variables=False)
-        self.unread = {id(entry.weight): entry.name for entry in weights}
-
-    def get_current_value(self, variable):
-        self.unread.pop(id(variable), None)
-        return super().get_current_value(variable)
-
-
-@contextlib.contextmanager
-def in_graphs() -> Iterator[None]:
-    """For the duration, functions are traced also where the user has them run eagerly for debugging."""
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(False)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(eagerly)
-
-
-def logits_of(output: tf.Tensor) -> tuple[tf.Tensor, Callable | None]:
-    """What a softmax or sigmoid at the end was given, and that activation; or the output itself, and None.
-
-    Args:
-        output: a tensor of a graph.
-    """
-    activation = ACTIVATIONS.get(output.op.type)
-    return (output, None) if activation is None else (output.op.inputs[0], activation)
-
-
-def flat_logits(outputs: Any) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    """All float outputs, or their logits, as one matrix `(batch, numbers)`, and what makes the outputs of it.
-
-    Args:
-        outputs: a structure of tensors of a graph.
-
-    Raises:
-        ValueError: more than `MOST_OUTPUTS` numbers an example, or an unknown number.
-    """
-    parts = keras.tree.flatten(outputs)
-    found = [logits_of(part) for part in parts]
-    sizes = [logits.shape[1:].num_elements() for logits, _ in found]
-    if None in sizes or sum(sizes) > MOST_OUTPUTS:
-        raise ValueError(
-            f"The curvature of a loss is taken of outputs of at most {MOST_OUTPUTS:,} numbers an example. "
-            f"Received shapes: {[tuple(part.shape) for part in parts]}. Pass curvature='hessian'."
-        )
-    flat = tf.concat(
-        [tf.reshape(logits, (-1, size)) for (logits, _), size in zip(found, sizes, strict=True)], 1
-    )
-
-    def rebuild(flat: tf.Tensor) -> Any:
-        rebuilt = []
-        for part, (logits, activation), piece in zip(parts, found, tf.split(flat, sizes, 1), strict=True):
-            piece = tf.reshape(piece, tf.shape(logits))
-            piece.set_shape(logits.shape)
-            piece = piece if activation is None else activation(piece)
-            if hasattr(part, "_keras_mask"):
-                piece._keras_mask = part._keras_mask
-            rebuilt.append(piece)
-        return keras.tree.pack_sequence_as(outputs, rebuilt)
-
-    return flat, rebuild
-
-
-@contextlib.contextmanager
-def exact_moments() -> Iterator[None]:
-    """For the duration, variances are differentiated through their mean.
-
-    `tf.nn.moments`, which the normalisation layers of Keras call, takes the variance around
-    `stop_gradient(mean)`: first derivatives are right, second derivatives are not.
-    """
-    original = tf.nn.moments
-
-    def moments(x, axes, shift=None, keepdims=False, name=None):
-        mean = tf.reduce_mean(x, axes, keepdims=True)
-        variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=keepdims)
-        return (mean if keepdims else tf.reduce_mean(x, axes)), variance
-
-    tf.nn.moments = moments
-    try:
-        yield
-    finally:
-        tf.nn.moments = original
-
-
-def _loss_of(model: keras.Model, loss: Loss | None, precision: str) -> tuple[Callable[..., tf.Tensor], bool]:
-    """`(outputs, y, sample_weight) -> scalar`, and whether it is known to take logits."""
-    if loss is not None:
-        return functools.partial(_own_loss, loss), False
-    if type(model).compute_loss is not keras.Model.compute_loss:
-        raise ValueError(
-            f"Model '{model.name}' has a compute_loss of its own. Say which loss scores its weights: pass "
-            "loss=(y, outputs) -> scalar."
-        )
-    if not getattr(model, "compiled", False):
-        return _cross_entropy, True
-    compiled = model._compile_loss
-    if compiled is None:
-        raise ValueError(
-            f"Model '{model.name}' was compiled without a loss. Compile it with one, or pass "
-            "loss=(y, outputs) -> scalar."
-        )
-    own = keras.tree.map_structure(functools.partial(_in_precision, precision), compiled._user_loss)
-    # A copy, since it counts what it sees. Regularizers and `add_loss` are no part of it.
-    copied = type(compiled)(own, compiled._user_loss_weights, compiled.reduction, compiled.output_names)
-
-    def mean(outputs, y, *weight):
-        with _alone_in(precision):
-            return copied(y, outputs, *weight)
-
-    losses = [x for x in keras.tree.flatten(own) if x is not None]
-    logits = all(isinstance(x, keras.Loss) and x.get_config().get("from_logits") for x in losses)
-    return mean, logits
-
-
-def _in_precision(precision: str, loss: Any) -> Any:
-    """A Keras loss as one that does not round to the dtype it was made for."""
-    if not isinstance(loss, keras.Loss):
-        return loss
-    loss = copy.copy(loss)
-    loss._dtype_policy, loss._dtype = keras.DTypePolicy(precision), precision
-    return loss
-
-
-@contextlib.contextmanager
-def _alone_in(precision: str) -> Iterator[None]:
-    """For the duration, losses that Keras makes have a precision and are not divided by the replicas."""
-    floatx, strategy = keras.config.floatx(), tf.distribute.get_strategy
-    keras.config.set_floatx(precision)
-    tf.distribute.get_strategy = lambda: types.SimpleNamespace(num_replicas_in_sync=1)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(floatx)
-        tf.distribute.get_strategy = strategy
-
-
-def _own_loss(loss: Loss, outputs: Any, y: Any, *weight: Any) -> tf.Tensor:
-    if weight:
-        raise ValueError(
-            "A loss of your own is called as (y, outputs): leave sample weights out of the batches."
-        )
-    value = loss(y, outputs)
-    if value is None:
-        raise ValueError("loss(y, outputs) gives one number. Received: None")
-    value = tf.convert_to_tensor(value)
-    if value.shape.rank != 0:
-        raise ValueError(f"loss(y, outputs) gives one number. Received shape: {value.shape}")
-    return value
-
-
-def _cross_entropy(outputs: Any, labels: Any, *weight: Any) -> tf.Tensor:
-    """The mean cross-entropy; of probabilities that a softmax made, by its logits."""
-    if not tf.is_tensor(outputs) or weight:
-        raise ValueError(
-            "A model that is not compiled is scored by the cross-entropy of its one output, without sample "
-            "weights. Compile it with a loss, or pass loss=(y, outputs) -> scalar."
-        )
-    logits, _ = logits_of(outputs)
-    if logits.shape.rank != 2 or not tf.as_dtype(labels.dtype).is_integer:
-        raise ValueError(
-            "A model that is not compiled is scored by the cross-entropy of integer labels and outputs "
-            f"(batch, classes). Received labels {labels.dtype.name} and outputs {logits.shape}. "
-            "Compile it with a loss, or pass loss=(y, outputs) -> scalar."
-        )
-    logits = tf.cast(logits, keras.backend.result_type(logits.dtype, "float32"))
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits))
 
 
 def _reason(error: tf.errors.OpError) -> str:

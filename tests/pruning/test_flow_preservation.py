@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import tf_tickets as tt
 from tests.pruning.nets import assert_same
 from tf_tickets.layers import prunable_weights
-from tf_tickets.pruning.flow import Channels, channel_axes, least_to_flow, preserve_flow
+from tf_tickets.pruning.channels import Channels, channel_axes
+from tf_tickets.pruning.flow_preservation import least_to_flow, preserve_flow
 
 layers = keras.layers
 DENSE = Channels((-2,), (-1,))

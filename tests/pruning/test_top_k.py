@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tf_tickets.pruning.masks import global_masks, layerwise_masks, top_k
+from tf_tickets.pruning.top_k import global_masks, layerwise_masks, top_k
 
 # Few distinct values, so that most scores tie; both zeros; the infinities.
 TYING = [0.0, -0.0, 1.0, -1.0, 2.0, np.inf, -np.inf]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tf_tickets.layers import kept, masked_weights
-from tf_tickets.pruning.draw import path_counts
+from tf_tickets.pruning.paths import path_counts
 from tf_tickets.pruning.ticket import Ticket
 
 

@@ -1,47 +1,12 @@
-"""Flow: every input and every output channel of a layer keeps at least one weight."""
+"""Flow preservation: every input and every output channel of a layer keeps at least one weight."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight
-
-Axes = tuple[int, ...]
-
-
-class Channels(NamedTuple):
-    """Which axes of a weight number a layer's channels.
-
-    Attributes:
-        inputs: axes that number the input channels.
-        outputs: axes that number the output channels.
-        groups: of a grouped convolution, whose `inputs` axis numbers the channels of one group only.
-    """
-
-    inputs: Axes
-    outputs: Axes
-    groups: int = 1
-
-
-def channel_axes(entry: MaskedWeight) -> Channels:
-    """The channel axes of a weight, by the class of its layer; axes count from the end.
-
-    An unknown layer's last two axes number inputs and outputs; each value of a vector is a channel of both.
-    """
-    if len(entry.shape) == 1:
-        return Channels((-1,), (-1,))
-    rule = next((CHANNELS[cls] for cls in type(entry.layer).__mro__ if cls in CHANNELS), _plain)
-    return rule(entry)
-
-
-def least_to_flow(entry: MaskedWeight) -> int:
-    """The count down to which `preserve_flow` can always thin out a layer, whichever weights it has."""
-    shape, sides = _layout(entry.shape, channel_axes(entry))
-    inputs, outputs = (math.prod(shape[a] for a in side) for side in sides)
-    return min(entry.size, inputs + outputs - 1)
+from tf_tickets.pruning.channels import Axes, Channels, channel_axes
 
 
 def preserve_flow(
@@ -98,6 +63,13 @@ def preserve_flow(
         _cut([mask], [score], [channel], int(count), f"layer {layer}", [floor])[0]
         for layer, (mask, score, channel, count, floor) in enumerate(layers)
     ]
+
+
+def least_to_flow(entry: MaskedWeight) -> int:
+    """The count down to which `preserve_flow` can always thin out a layer, whichever weights it has."""
+    shape, sides = _layout(entry.shape, channel_axes(entry))
+    inputs, outputs = (math.prod(shape[a] for a in side) for side in sides)
+    return min(entry.size, inputs + outputs - 1)
 
 
 def _revived(mask: np.ndarray, scores: np.ndarray, channels: Channels) -> np.ndarray:
@@ -203,51 +175,3 @@ def _numbers(
         numbers.append(first + np.ravel_multi_index([coordinates[a] for a in axes], sizes))
         first += math.prod(sizes)
     return np.concatenate(numbers)
-
-
-def _plain(entry: MaskedWeight) -> Channels:
-    return Channels((-2,), (-1,))
-
-
-def _convolution(entry: MaskedWeight) -> Channels:
-    return Channels((-2,), (-1,), entry.layer.groups)
-
-
-def _transposed(entry: MaskedWeight) -> Channels:
-    return Channels((-1,), (-2,))
-
-
-def _depthwise(entry: MaskedWeight) -> Channels:
-    return Channels((-2,), (-2, -1))
-
-
-def _separable(entry: MaskedWeight) -> Channels:
-    return _depthwise(entry) if entry.weight is entry.layer.depthwise_kernel else _plain(entry)
-
-
-def _einsum(entry: MaskedWeight) -> Channels:
-    operands, output = entry.layer.equation.replace(" ", "").split("->")
-    left, kernel = operands.split(",")
-    if "." in kernel or len(kernel) != len(entry.shape):
-        return _plain(entry)
-    inputs, outputs = (
-        tuple(position - len(kernel) for position, letter in enumerate(kernel) if letter in side)
-        for side in (left, output)
-    )
-    return Channels(inputs, outputs) if inputs and outputs else _plain(entry)
-
-
-# Rows of Dense kernels and Embedding tables are inputs, columns outputs.
-CHANNELS: dict[type, Callable[[MaskedWeight], Channels]] = {
-    keras.layers.EinsumDense: _einsum,
-    keras.layers.Conv1D: _convolution,
-    keras.layers.Conv2D: _convolution,
-    keras.layers.Conv3D: _convolution,
-    keras.layers.Conv1DTranspose: _transposed,
-    keras.layers.Conv2DTranspose: _transposed,
-    keras.layers.Conv3DTranspose: _transposed,
-    keras.layers.DepthwiseConv1D: _depthwise,
-    keras.layers.DepthwiseConv2D: _depthwise,
-    keras.layers.SeparableConv1D: _separable,
-    keras.layers.SeparableConv2D: _separable,
-}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -43,6 +44,15 @@ def read_batches(
     return [
         first_of_each_class(batches, samples_per_class, None if num_classes is None else range(num_classes))
     ]
+
+
+def num_classes_of(model: keras.Model) -> int | None:
+    """How many classes the labels have: the outputs of a model with one output `(batch, classes)`."""
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):  # a subclassed model
+        return None
+    return shape[-1] if isinstance(shape, tuple) and len(shape) == 2 and (shape[-1] or 0) > 1 else None
 
 
 def first_of_each_class(

@@ -8,8 +8,9 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
-from tf_tickets.pruning.derivatives import exact_moments
-from tf_tickets.pruning.traces import keeping_traces
+from tf_tickets.pruning.exact_moments import exact_moments
+from tf_tickets.pruning.score_call import checked_scores
+from tf_tickets.pruning.trace_cache import keeping_traces
 
 FROM_LOGITS = {"from_logits": True}
 PLAIN = {"halves": False, "redraw_classifier": False}
@@ -307,9 +308,9 @@ class TestTraces:
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, z))
 
         with keeping_traces():
-            kept = [tt.pruning.scores.checked_scores(model, "snip", [data], None, {"loss": loss})]
+            kept = [checked_scores(model, "snip", [data], None, {"loss": loss})]
             entries[0].mask.assign(np.eye(4, 5, dtype=bool))
-            kept.append(tt.pruning.scores.checked_scores(model, "snip", [data], None, {"loss": loss}))
+            kept.append(checked_scores(model, "snip", [data], None, {"loss": loss}))
         assert len(traced) == 1
         assert np.count_nonzero(kept[0][0]) == 20 and np.count_nonzero(kept[1][0]) == 4
         close(kept[1], tt.score(model, "snip", data=data))

@@ -6,19 +6,14 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import borrowed_masks, set_masks
-from tf_tickets.pruning.batches import read_batches
+from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
-from tf_tickets.pruning.draw import Quota, draw_ticket, plan_budgets, round_sparsities
-from tf_tickets.pruning.ratios import check_sparsity
-from tf_tickets.pruning.scores import (
-    ScoreFunction,
-    check_data,
-    check_options,
-    checked_scores,
-    num_classes_of,
-    score_row,
-    weights_to_score,
-)
+from tf_tickets.pruning.draw import draw_ticket
+from tf_tickets.pruning.quota import Quota
+from tf_tickets.pruning.score_call import batches_for, checked_scores
+from tf_tickets.pruning.scores import ScoreFunction, check_data, check_options, score_row
+from tf_tickets.pruning.sparsity import check_sparsity, round_sparsities
+from tf_tickets.pruning.weights import weights_to_score
 from tf_tickets.support.streams import stream
 
 
@@ -30,7 +25,7 @@ def score(
     samples_per_class: int | None = None,
     rounds: int = 1,
     sparsity: float | None = None,
-    **options: Any,
+    **score_options: Any,
 ) -> list[np.ndarray]:
     """Scores every prunable weight of a model, as it stands, masks and all.
 
@@ -49,8 +44,10 @@ def score(
             layers ranked together, as `prune` does. What earlier rounds removed is at the far end, at -inf
             (GraSP: inf).
         sparsity: where the rounds lead, in [0, 1).
-        **options: options of the score: `temperature`, `halves`, `redraw_classifier` (GraSP), `probes` (OBD),
-            `loss` and `training` (both, and SNIP).
+        **score_options: options of the score, with their defaults: `loss=None` (the model's own) and
+            `training=True` of SNIP, GraSP and OBD (there False); `temperature=200`, `halves=True` and
+            `redraw_classifier=True` of GraSP; `curvature="gauss_newton"` and `probes=64` of OBD. See
+            `tf_tickets.pruning.gradient_scores`. Of a callable, its own.
 
     Returns:
         List of float arrays shaped like the weights, in forward order.
@@ -63,24 +60,24 @@ def score(
         >>> scores = tt.score(model, "magnitude")
     """
     row = score_row(score)
-    check_options(row, options)
+    check_options(row, score_options)
     weights_to_score(model)
     check_data(score, data)
     if (rounds != 1) != (sparsity is not None):
         raise ValueError(
             f"rounds= and sparsity= go together. Received: rounds={rounds!r}, sparsity={sparsity!r}"
         )
-    batches = None if row.data == "unused" else read_batches(data, samples_per_class, num_classes_of(model))
+    batches = batches_for(row, model, data, samples_per_class)
     rng = stream(seed, "score")
     if sparsity is None:
-        return checked_scores(model, score, batches, rng, options)
+        return checked_scores(model, score, batches, rng, score_options)
     plan_budgets(model, score, Quota(ratios=GLOBAL, sparsity=sparsity, rounds=rounds))
     earlier = Quota(
         ratios=GLOBAL, sparsity=round_sparsities(check_sparsity(sparsity), rounds)[-2], rounds=rounds - 1
     )
-    ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **options)
+    ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **score_options)
     with borrowed_masks(model) as masked:
         set_masks(masked, ticket.masks)
-        arrays = checked_scores(model, score, batches, rng, options, may_tie=True)
+        arrays = checked_scores(model, score, batches, rng, score_options, may_tie=True)
     removed = -np.inf if row.keeps == "largest" else np.inf
     return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]

@@ -1,0 +1,86 @@
+"""SynFlow: its definition, what lets the flow pass, and that it is conserved."""
+
+import keras
+import numpy as np
+import pytest
+
+import tf_tickets as tt
+from tests.pruning import nets
+from tests.pruning.nets import assert_same
+
+
+class TestSynflow:
+    def test_is_the_product_of_absolute_weights(self):
+        model = nets.functional((3, 4, 2), dtype="float64", use_bias=False, activation="relu")
+        a, b = (np.abs(kernel) for kernel in nets.kernels(model))
+        expected = [a * b.sum(1), np.outer(a.sum(0), np.ones(2)) * b]
+        for found, array in zip(tt.score(model, "synflow"), expected, strict=True):
+            assert np.abs(found - array).max() / np.abs(array).max() < 1e-14
+
+    @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "gelu", None])
+    def test_activations_let_the_flow_pass(self, activation):
+        assert_same(
+            tt.score(nets.functional((4, 7, 3), activation=activation), "synflow"),
+            tt.score(nets.functional((4, 7, 3)), "synflow"),
+        )
+
+    def test_a_layer_of_relu6_lets_the_flow_pass(self):
+        plain = nets.functional((4, 7, 3))
+        model = keras.Sequential([plain.layers[1], keras.layers.ReLU(6.0), plain.layers[2]])
+        model.build((None, 4))
+        for layer in plain.layers[1:]:
+            layer.kernel.assign(10 * layer.kernel)
+        assert_same(tt.score(model, "synflow"), tt.score(plain, "synflow"))
+        assert "call" not in model.layers[1].__dict__
+
+    def test_is_conserved_from_layer_to_layer(self):
+        model = nets.functional((4, 7, 5, 3), activation="relu", use_bias=False)
+        tt.prune(model, "random", 0.3)
+        sums = [array.sum() for array in tt.score(model, "synflow")]
+        np.testing.assert_allclose(sums, sums[0], rtol=1e-14)
+
+    def test_takes_the_absolute_value_of_every_parameter(self):
+        model = nets.convolutional()
+        for variable in model.variables:
+            variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+        scores = tt.score(model, "synflow")
+        for variable in model.variables:
+            variable.assign(np.abs(variable))
+        assert_same(tt.score(model, "synflow"), scores)
+
+    def test_does_not_overflow_float32(self):
+        model = nets.functional((9,) * 30, use_bias=False)
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, 10.0))
+        scores = tt.score(model, "synflow")
+        np.testing.assert_allclose([array.sum() for array in scores], 9 * 90.0**29, rtol=1e-12)
+
+    def test_overflow_of_float64_is_an_error(self):
+        model = nets.functional((9,) * 30, use_bias=False)
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, 1e12))
+        with pytest.raises(ValueError, match="beyond float64: activations grow too fast"):
+            tt.score(model, "synflow")
+
+    def test_many_rounds_keep_every_layer_where_one_does_not(self):
+        # The wide layer has most of the weights, and each of little flow.
+        model = nets.functional((20, 300, 300, 3), activation="relu", use_bias=False)
+        with pytest.warns(UserWarning, match="has collapsed"):
+            assert tt.prune(model, "synflow", 0.999, rounds=1).collapsed
+        ticket = tt.prune(model, "synflow", 0.999)
+        assert not ticket.collapsed and all(layer.kept for layer in ticket.layers)
+        assert ticket.kept == round(0.001 * ticket.total)
+        assert ticket.effective_sparsity == ticket.sparsity
+
+    @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+    def test_leaves_out_the_activation_at_the_end(self, activation):
+        logits = nets.functional((4, 5, 3))
+        outputs = keras.layers.Activation(activation)(logits.outputs[0])
+        assert_same(tt.score(keras.Model(logits.inputs, outputs), "synflow"), tt.score(logits, "synflow"))
+
+    def test_leaves_out_preprocessing(self):
+        inputs = keras.Input((4,), dtype="uint8")
+        normalization = keras.layers.Normalization(mean=[1.0, 2, 3, 4], variance=[4.0, 4, 4, 4])
+        plain = nets.functional((4, 5, 3))
+        model = keras.Model(inputs, plain(normalization(keras.layers.Rescaling(1 / 255.0, -1)(inputs))))
+        assert_same(tt.score(model, "synflow"), tt.score(plain, "synflow"))

@@ -1,0 +1,68 @@
+"""The models by name: a table. Reading it loads no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tf_tickets.support.late import late
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """One row of the table.
+
+    Attributes:
+        build: (name, input_shape, num_classes, width, seed) -> the Keras model.
+        family: form of the smart keep-ratios that its models take, where they take one of their own.
+        model_names: pattern of the names that its Keras models have, where it has a family: by its name a
+            model is known again that was cloned, or loaded from a file.
+    """
+
+    build: Callable[..., keras.Model]
+    family: str | None = None
+    model_names: str = ""
+
+
+_VGG = Architecture(late("tf_tickets.models.vgg:build"), family="vgg", model_names="vgg*_bn")
+_RESNET = Architecture(late("tf_tickets.models.resnet:build"))
+_RESNET_CIFAR = Architecture(late("tf_tickets.models.resnet_cifar:build"))
+_MLP = Architecture(late("tf_tickets.models.mlp:build"))
+
+# What is accepted, as people write it.
+MODELS: dict[str, Architecture] = {
+    "vgg11": _VGG,
+    "vgg13": _VGG,
+    "vgg16": _VGG,
+    "vgg19": _VGG,
+    "resnet18_cifar": _RESNET_CIFAR,
+    "resnet34_cifar": _RESNET_CIFAR,
+    "resnet50_cifar": _RESNET_CIFAR,
+    "resnet{6n+2}": _RESNET,
+    "lenet_300_100": _MLP,
+    "mlp_{A}_{B}_...": _MLP,
+    "mlp_bn_{A}_{B}_...": _MLP,
+    "keras:{NAME}": Architecture(late("tf_tickets.models.applications:build")),
+}
+
+
+def model_row(name: str) -> Architecture:
+    """The row of a model's name."""
+    for spelling, row in MODELS.items():
+        start, variable, _ = spelling.partition("{")
+        if name == spelling or (variable and str(name).startswith(start)):
+            return row
+    raise ValueError(f"There is no model {name!r}. Choose one of: {', '.join(MODELS)}.")
+
+
+def family_of(model_name: str) -> str | None:
+    """The family of the Keras model of a name; None where its architecture has none of its own."""
+    for row in MODELS.values():
+        if row.family is not None and fnmatch.fnmatchcase(model_name, row.model_names):
+            return row.family
+    return None

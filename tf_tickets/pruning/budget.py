@@ -1,0 +1,177 @@
+"""The budget of a round: how many weights it keeps, as far as that is known before scoring."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.layers import MaskedWeight
+from tf_tickets.pruning.choices import CLASSIFIER_KEEP
+from tf_tickets.pruning.classifier import check_classifier_fits, classifier_count
+from tf_tickets.pruning.counts import keep_counts, keep_densities
+from tf_tickets.pruning.flow_preservation import least_to_flow
+from tf_tickets.pruning.quota import Quota, check_quota, checked_rounds
+from tf_tickets.pruning.ratios import named_rule
+from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
+from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
+from tf_tickets.pruning.weights import weights_to_score
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How many weights a round keeps, as far as that is known before scoring.
+
+    Attributes:
+        counts: for each layer; None where the layers are ranked together.
+        densities: probability of each layer's weights, for Bernoulli sampling.
+        ranked: kept by the ranking, the classifier left out where it is apart.
+        classifier: kept of the last layer, or None where it is ranked with the rest.
+        least: kept of each layer at least.
+        apart: the fraction of the classifier that was asked for, or None.
+    """
+
+    counts: list[int] | None = None
+    densities: list[float] | None = None
+    ranked: int = 0
+    classifier: int | None = None
+    least: tuple[int, ...] = ()
+    apart: float | None = None
+
+
+def plan_budgets(
+    model: keras.Model,
+    score: str | ScoreFunction,
+    quota: Quota,
+    trains_between: bool = False,
+    within: Sequence[np.ndarray] | None = None,
+) -> list[Budget]:
+    """The budget of each round, or the error that `draw_ticket` would raise.
+
+    Args:
+        model: a built Keras model.
+        score: name or callable.
+        quota: how many to keep, and where.
+        trains_between: whether the network is trained between rounds.
+        within: masks that the first round starts from; None starts from all weights.
+    """
+    row = score_row(score)
+    target = check_sparsity(quota.sparsity)
+    rounds = checked_rounds(quota.rounds, score, row, trains_between)
+    check_quota(quota, row)
+    entries = weights_to_score(model)
+    room = [entry.size for entry in entries] if within is None else [int(np.count_nonzero(x)) for x in within]
+    total = sum(entry.size for entry in entries)
+    if within is not None:
+        check_inside(target, sum(room), total)
+        if quota.sampling == "bernoulli":
+            raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
+    budgets = [_plan(model, entries, quota, row, room)]
+    # Layers that end with nothing hold nothing in the rounds before, either.
+    holds = total if budgets[0].counts is None else _size_of_kept(entries, budgets[0].counts)
+    for sparsity in round_sparsities(target, rounds, 1 - sum(room) / total)[-2::-1]:
+        earlier = dataclasses.replace(quota, sparsity=max(sparsity, 1 - holds / total), rounding="exact")
+        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row, room), room))
+    return budgets[::-1]
+
+
+def _size_of_kept(entries: Sequence[MaskedWeight], counts: Sequence[int]) -> int:
+    return sum(entry.size for entry, count in zip(entries, counts, strict=True) if count)
+
+
+def _plan(
+    model: keras.Model,
+    entries: Sequence[MaskedWeight],
+    quota: Quota,
+    row: Score,
+    room: Sequence[int],
+) -> Budget:
+    sizes = [entry.size for entry in entries]
+    # Bernoulli masks grow by what keeps channels alive; exact ones need room for it.
+    flows = quota.preserve_flow and quota.sampling == "exact"
+    least = tuple(
+        max(min(quota.min_keep, entry.size), least_to_flow(entry) if flows else 0) for entry in entries
+    )
+    keep = total_to_keep(sum(sizes), quota.sparsity)
+    if sum(least) > keep:
+        raise ValueError(
+            f"sparsity={quota.sparsity} keeps {keep:,} weights, and {_asking(quota)} needs {sum(least):,} in "
+            "all layers together. Lower the sparsity."
+        )
+    if quota.ranks_all:
+        count = row.reference_count if quota.rounding == "reference" else None
+        ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
+        if last is not None:
+            # Of the classifier there is what the source has, and of the others no more than that.
+            keep = ranked + last
+            last = max(min(last, room[-1]), keep - sum(room[:-1]))
+            ranked = keep - last
+        if last is not None and (last < least[-1] or ranked < sum(least[:-1])):
+            raise ValueError(
+                f"The classifier keeps {last:,} weights, the other layers {ranked:,}, and {_asking(quota)} "
+                f"needs {least[-1]:,} and {sum(least[:-1]):,}. Lower the sparsity, or pass another "
+                "classifier_keep."
+            )
+        return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
+    if quota.rounding == "reference" and any(least):
+        raise ValueError(
+            f"{_asking(quota)} changes the counts of layers, and rounding='reference' fixes them."
+        )
+    rule = named_rule(quota.ratios)
+    fraction = CLASSIFIER_KEEP if quota.classifier_keep is None else quota.classifier_keep
+    arguments: dict[str, Any] = {
+        "ratios": quota.ratios,
+        "family": quota.family,
+        "classifier_keep": fraction,
+        "redistribute": quota.redistribute,
+        "min_keep": least if any(least) else 0,
+    }
+    counts = keep_counts(model, quota.sparsity, rounding=quota.rounding, room=room, **arguments)
+    densities = None
+    if quota.sampling == "bernoulli":
+        densities = keep_densities(model, quota.sparsity, **arguments)
+    apart = fraction if rule is not None and rule.classifier_apart else None
+    return Budget(counts=counts, densities=densities, classifier=counts[-1], least=least, apart=apart)
+
+
+def _asking(quota: Quota) -> str:
+    """The options that ask layers to keep something."""
+    asked = [f"min_keep={quota.min_keep}"] if quota.min_keep else []
+    return " and ".join([*asked, "preserve_flow=True"] if quota.preserve_flow else asked)
+
+
+def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
+    """The budget, no less of anything than that of the round after it, and no more than there is."""
+    counts = classifier = None
+    if budget.counts is not None and later.counts is not None:
+        counts = [min(max(a, b), c) for a, b, c in zip(budget.counts, later.counts, room, strict=True)]
+    if budget.classifier is not None:
+        classifier = min(max(budget.classifier, later.classifier or 0), room[-1])
+    most = sum(room) if classifier is None else sum(room[:-1])
+    ranked = min(max(budget.ranked, later.ranked), most)
+    return dataclasses.replace(budget, counts=counts, ranked=ranked, classifier=classifier)
+
+
+def _global_budget(
+    sizes: Sequence[int],
+    sparsity: float,
+    classifier_keep: float | None,
+    reference_count: Callable[[int, float], int] | None,
+) -> tuple[int, int | None]:
+    """What the layers before the classifier keep, and the classifier; None where it is ranked with them."""
+    total = sum(sizes)
+    keep = total_to_keep(total, sparsity)
+    if reference_count is not None:
+        keep = reference_count(total, sparsity)
+        if keep < 1:
+            raise ValueError(
+                f'sparsity={sparsity} keeps none of the {total:,} weights with rounding="reference".'
+            )
+    if classifier_keep is None or len(sizes) == 1:
+        return keep, None
+    last = classifier_count(sizes[-1], total, keep, classifier_keep)
+    if reference_count is not None:
+        last = max(int(classifier_keep * sizes[-1]), keep - (total - sizes[-1]))
+        check_classifier_fits(keep, last, classifier_keep)
+    return keep - last, last

@@ -1,0 +1,95 @@
+"""SynFlow: synaptic flow through the network, without data."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights
+from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.pruning.activations import linear_activations
+from tf_tickets.pruning.logits import logits_of
+from tf_tickets.pruning.stateless import in_graphs, stateless_in
+from tf_tickets.pruning.trace_cache import kept_trace
+
+Arrays = list[np.ndarray]
+
+# The identity where all is positive, but for a maximum; and what brings raw images to the numbers that a
+# network works with, which may be below zero.
+PASSED = (keras.layers.ReLU, keras.layers.Rescaling, keras.layers.Normalization)
+
+
+def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Arrays:
+    """|w dR/dw|, R the sum of the outputs for inputs of one, every parameter replaced by its absolute value.
+
+    No data is used. What flows is positive, where a ReLU is the identity; every other activation that is zero
+    at zero is taken to be so too, as one that saturates would stop the flow. Layers that preprocess images
+    pass the ones on, and a softmax or sigmoid at the end is left out. In float64: R is a product over all
+    layers, which float32 cannot hold.
+
+    Pruning by this score takes 100 rounds unless `rounds=` says otherwise; one round alone tends to remove
+    whole layers. Many rounds keep every layer of a network whose layers come in a row. Queries and keys of
+    attention, and the gates of squeeze-and-excitation, get next to no flow and are lost: pass `min_keep=`, or
+    leave them alone (`mask_layers(exclude=...)`).
+
+    Args:
+        model: a built model.
+        batches: not used.
+        rng: not used.
+
+    Reference: Tanaka et al., 2020, "Pruning neural networks without any data by iteratively conserving
+    synaptic flow", eq. 4 and algorithm 1.
+    """
+    return kept_trace(_SynapticFlow, model, prunable_weights(model)).scores()
+
+
+class _SynapticFlow:
+    """R and its gradient, traced once."""
+
+    def __init__(self, model: keras.Model, weights: Sequence[MaskedWeight]):
+        self.model = model
+        self.weights = weights
+        with in_graphs(), _flowing(model):
+            self._traced = tf.function(self._scores, autograph=False).get_concrete_function()
+
+    def scores(self) -> Arrays:
+        arrays = [array.numpy() for array in self._traced()]
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError(
+                f"SynFlow's score of model '{self.model.name}' is beyond float64: activations grow too fast."
+            )
+        return arrays
+
+    def _scores(self) -> list[tf.Tensor]:
+        absolute = {
+            id(variable): tf.abs(tf.cast(tf.convert_to_tensor(variable), "float64"))
+            for variable in self.model.variables
+            if tf.as_dtype(variable.dtype).is_floating
+        }
+        values = [absolute[id(entry.weight)] for entry in self.weights]
+        args, kwargs = example_inputs(self.model, tf.ones)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            with stateless_in(self.model, "float64", self.weights, values, absolute):
+                outputs = self.model(*args, training=False, **kwargs)
+            # A softmax at the end would make R the number of outputs, whatever the weights.
+            logits = [logits_of(x)[0] for x in tf.nest.flatten(outputs) if x.dtype.is_floating]
+            flow = tf.add_n([tf.reduce_sum(tf.cast(x, "float64")) for x in logits])
+        gradient = tape.gradient(flow, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.abs(w * g) for w, g in zip(values, gradient, strict=True)]
+
+
+@contextlib.contextmanager
+def _flowing(model: keras.Model) -> Iterator[None]:
+    """For the duration, layers of `PASSED` and activations that are zero at zero are the identity."""
+    layers = model._flatten_layers()
+    passed = (layer for layer in layers if isinstance(layer, PASSED))
+    with linear_activations(layers), wrapped_calls(passed, _cast_only):
+        yield
+
+
+def _cast_only(layer: keras.Layer, call: Callable) -> Callable:
+    return lambda inputs: tf.cast(inputs, layer.compute_dtype)
