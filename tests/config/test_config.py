@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, parsed
-from tf_tickets import Ticket, training
+from tf_tickets import Ticket
 from tf_tickets.config import config, flag_definitions
 from tf_tickets.data import Recipe
 
@@ -85,11 +85,6 @@ def test_defaults():
 )
 def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(arguments, kept):
     assert configure(*arguments)[0].classifier_keep == kept
-
-
-def test_the_flags_offer_what_the_tables_have():
-    """Listed twice, so that --help needs no TensorFlow."""
-    assert set(flag_definitions.STRATEGIES) == set(training.STRATEGIES)
 
 
 @pytest.mark.parametrize("flag", ["--ticket=nowhere.npz", "--ratios=ticket:nowhere.npz"])

@@ -22,7 +22,7 @@ from tests.runs import TINY, configure
 from tf_tickets import Ticket, pipeline, training
 from tf_tickets.support.console import Console
 from tf_tickets.training import Team
-from tf_tickets.training.strategies import cluster
+from tf_tickets.training.cluster import cluster_resolver
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Batches of 61: shares of 30 and 31, and a last one of 34.
@@ -208,7 +208,7 @@ class TestTheClusterOfTheEnvironment:
         hosts = ["one:1234", "two:1234"]
         value = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 1}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(value))
-        found = cluster()
+        found = cluster_resolver()
         assert found.cluster_spec().as_dict() == {"worker": hosts}
         assert (found.task_type, found.task_id) == ("worker", 1)
 
@@ -217,7 +217,7 @@ class TestTheClusterOfTheEnvironment:
         for name, value in step.items():
             monkeypatch.setenv(f"SLURM_STEP_{name}", value)
         monkeypatch.setenv("SLURM_PROCID", "1")
-        found = cluster()
+        found = cluster_resolver()
         assert found.cluster_spec().as_dict() == {
             "worker": ["node1:8888", "node1:8889", "node2:8888", "node2:8889"]
         }
@@ -225,7 +225,7 @@ class TestTheClusterOfTheEnvironment:
 
     def test_must_be_there(self):
         with pytest.raises(ValueError, match=r"TF_CONFIG, or a Slurm step .* choose 'mirrored'"):
-            cluster()
+            cluster_resolver()
 
     @pytest.mark.parametrize(
         "value",
@@ -244,12 +244,12 @@ class TestTheClusterOfTheEnvironment:
     def test_must_be_one(self, value, monkeypatch):
         monkeypatch.setenv("TF_CONFIG", value)
         with pytest.raises(ValueError, match=r"TF_CONFIG should look like .* Received: "):
-            cluster()
+            cluster_resolver()
 
     def test_a_slurm_step_that_says_too_little_is_an_error(self, monkeypatch):
         monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
         with pytest.raises(ValueError, match=r"The Slurm step does not describe a cluster: .*PROCID"):
-            cluster()
+            cluster_resolver()
 
 
 class TestATeamOfOneProcess:
@@ -258,5 +258,5 @@ class TestATeamOfOneProcess:
         team = Team(strategy())
         assert team.chief and team.size == 1
         assert list(team.own_replicas) == list(range(strategy().num_replicas_in_sync))
-        assert team.share(b"all of it") == b"all of it"
+        assert team.broadcast(b"all of it") == b"all of it"
         team.agree("anything", "at all")

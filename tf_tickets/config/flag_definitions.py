@@ -12,9 +12,9 @@ from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import FAMILIES, ROUNDINGS, SAMPLINGS
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.training.optimizers import OPTIMIZERS
+from tf_tickets.training.strategies import STRATEGIES
 
 DEFAULT_SPARSITY = 0.98
-STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 PRECISIONS = ("float16", "bfloat16")
 RANKED = "ranked"
 # What --help shows, in this order; every flag belongs to one group.
@@ -311,7 +311,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS, lists: Collection[str] 
         "auto",
         "tf.distribute strategy; auto is mirrored where there are several GPUs; multi_worker joins the "
         "machines of TF_CONFIG or of a Slurm step.",
-        choices=STRATEGIES,
+        choices=tuple(STRATEGIES),
     )
     define(
         flags.DEFINE_integer,
