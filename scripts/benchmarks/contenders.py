@@ -74,13 +74,13 @@ def loop(
         dataset = Dataset("noise", SHAPE, CLASSES, cifar.recipe, fitting, splits)
         data = dataset.batches("train", size, epochs=range(10_000), shuffle=True, augment=True)
     iterator = iter(data)
-    state = State(trained.team, model, trained.optimizer, [trained._loss, trained._accuracy])
+    state = State(trained.team, model, trained.optimizer, trained.steps.metrics)
     checkpoints = tt.training.Checkpoints(tempfile.mkdtemp(prefix="tf_tickets_bench_"), {})
 
     def steps(count: int) -> None:
         for _ in range(count // (per_call or count)):
-            trained._traces().train(iterator, tf.constant(per_call or count))
-            trained._read_metrics()
+            trained.steps.train(iterator, per_call or count)
+            trained.steps.read_metrics()
         if saves:
             checkpoints.save([], 0, state.read())
 
@@ -111,8 +111,8 @@ def moving(model_name: str, size: int, threads: int, callback: str, frequency: i
             mover.on_train_batch_begin(0)
             for tap in mover._taps if opens else ():
                 tap.open()
-            trained._traces().train(iterator, tf.constant(per_call))
-            trained._read_metrics()
+            trained.steps.train(iterator, per_call)
+            trained.steps.read_metrics()
             mover.on_train_batch_end(0)
 
     return steps

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.runs import TINY, configure, run
-from tf_tickets import Ticket, models, pipeline
+from tf_tickets import Ticket, models
 from tf_tickets.methods.table import METHODS
+from tf_tickets.pipeline.tickets import draw_source
 from tf_tickets.training import Checkpoints
 
 SOURCE = ("--source_density=0.5", "--source_ratios=balanced")
@@ -46,7 +47,7 @@ def source_of(name):
     """The source mask of these flags, drawn apart from any run."""
     settings, dataset = configure(*TINY, *arguments(name))
     model = models.build(settings.recipe.model, dataset.input_shape, dataset.num_classes)
-    return pipeline._source(settings, model)
+    return draw_source(settings, model)
 
 
 def outside(ticket, source):

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from tests.runs import TINY, run
-from tf_tickets import models, pipeline
+from tf_tickets import models, pruning
 from tf_tickets.storage.store import Directory, NotOurs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -48,7 +48,7 @@ class TestTwoProcessesInOneDirectory:
     def test_a_holder_that_was_killed_is_none(self, tmp_path):
         ours = Directory(tmp_path / "run", {"x": 1}, "run").claim()
         code = (
-            "import os, sys; from tf_tickets.store import Directory\n"
+            "import os, sys; from tf_tickets.storage.store import Directory\n"
             "ours = Directory(sys.argv[1], {'x': 1}, 'run')\n"
             "with ours.locked(): os.kill(os.getpid(), 9)"
         )
@@ -103,7 +103,7 @@ class TestMemory:
         def greedy(*_, **__):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-        monkeypatch.setattr(pipeline.pruning, "draw_ticket", greedy)
+        monkeypatch.setattr(pruning, "draw_ticket", greedy)
         with pytest.raises(RuntimeError, match=r"Out of memory at --samples_per_class=10\. Lower that"):
             run(tmp_path / "run", "--method=snip", "--sparsity=0.8")
 

@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
@@ -95,12 +96,17 @@ def test_an_interrupted_run_says_how_to_go_on(number, tmp_path):
         text=True,
     )
     checkpoints = tmp_path / "dense"
-    ends = time.monotonic() + 120
-    while not list(checkpoints.glob("*/checkpoints/epoch_000002*.npz")):
-        assert process.poll() is None and time.monotonic() < ends, process.communicate()
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+
+    def in_the_third_epoch():
+        assert process.poll() is None, process.communicate()
+        return list(checkpoints.glob("*/checkpoints/epoch_000002*.npz"))
+
+    try:
+        wait_until(in_the_third_epoch, "a checkpoint of the third epoch", seconds=240)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 128 + number
     assert re.fullmatch(
         r"tf_tickets: interrupted \(stopped in epoch \d+, after step \d+ of 23, which is saved\); "

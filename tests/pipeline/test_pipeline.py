@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.runs import configure, run
-from tf_tickets import METHODS, Ticket, data, pipeline, training
+from tf_tickets import METHODS, Ticket, data, pipeline
 from tf_tickets.pruning import SCORES
 from tf_tickets.storage.store import NotOurs, RunDirectory
 from tf_tickets.training import TrainingDiverged
+from tf_tickets.training.steps import Steps
 
 TOTAL = 64 * 24 + 24 * 16 + 16 * 10
 
@@ -309,10 +310,8 @@ class TestRounds:
 
     def test_share_what_was_traced(self, tmp_path, monkeypatch):
         """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
-        step, traced = training.Trainer._train_step, []
-        monkeypatch.setattr(
-            training.Trainer, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1]
-        )
+        step, traced = Steps._train_step, []
+        monkeypatch.setattr(Steps, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1])
         run(tmp_path / "run", "--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
         assert len(traced) == 2
 

@@ -209,8 +209,16 @@ def test_callbacks_are_told_what_was_done_before(tmp_path):
     assert listener.told == [0, 1]
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C as Python has it: where pytest runs in the background, it is ignored, and stays so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_a_polite_kill_save_first(number, undisturbed, tmp_path):
+def test_ctrl_c_and_a_polite_kill_save_first(number, listening, undisturbed, tmp_path):
     class Signal(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if self.model.optimizer.iterations == 5:
@@ -225,7 +233,7 @@ def test_ctrl_c_and_a_polite_kill_save_first(number, undisturbed, tmp_path):
     assert_same_bits(cut.run(), undisturbed("momentum"))
 
 
-def test_ctrl_c_after_the_last_step_is_not_lost(undisturbed, tmp_path):
+def test_ctrl_c_after_the_last_step_is_not_lost(listening, undisturbed, tmp_path):
     class Signal(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == EPOCHS - 1:
@@ -237,7 +245,7 @@ def test_ctrl_c_after_the_last_step_is_not_lost(undisturbed, tmp_path):
     assert_same_bits(cut.run(StopAfter(1)), undisturbed("momentum"))
 
 
-def test_a_second_ctrl_c_is_obeyed_at_once(tmp_path):
+def test_a_second_ctrl_c_is_obeyed_at_once(listening, tmp_path):
     class Impatient(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             signal.raise_signal(signal.SIGINT)

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.training.test_optimizer import TORCH_NAMES
 
 import tf_tickets as tt
 from tests import nets, smallnet
 from tests.replicas import two_replicas
+from tests.training.test_sgd import TORCH_NAMES
 from tf_tickets.training import SGD, Trainer, TrainingDiverged
 
 
@@ -335,8 +335,8 @@ class TestTracing:
 
     def count(self, trainer):
         traces = []
-        step = trainer._train_step
-        trainer._train_step = lambda *arguments: (traces.append(1), step(*arguments))[1]
+        step = trainer.steps._train_step
+        trainer.steps._train_step = lambda *arguments: (traces.append(1), step(*arguments))[1]
         return traces
 
     def test_is_done_once_for_all_epochs_and_fits(self):

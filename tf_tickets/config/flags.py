@@ -9,8 +9,8 @@ from absl import flags
 from tf_tickets.config.config import OPTIONS
 from tf_tickets.support.options import MACHINE, PLACES, Option, choice, options_of, switch
 from tf_tickets.training.recipe import Recipe
+from tf_tickets.training.strategies import STRATEGIES
 
-STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 # Options that no field holds: of what they lead to, the config has the number of replicas.
 OF_THE_PROCESS = (
     Option.without_field(

@@ -1,24 +1,23 @@
-"""What a run tells the person at the screen: its plan, and its result."""
-
-from __future__ import annotations
+"""What a run tells the person at the screen: its plan, its tickets, and its result."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from tf_tickets import pruning
+from tf_tickets.config import Config
 from tf_tickets.exporting import FORMATS
+from tf_tickets.layers import MaskedWeight
+from tf_tickets.pipeline.job import Job
 from tf_tickets.pruning.sparsity import total_to_keep
-from tf_tickets.support.console import bar
+from tf_tickets.support.console import Console, bar
 from tf_tickets.support.wording import plural
 
-if TYPE_CHECKING:
-    from tf_tickets.config import Config
-    from tf_tickets.pipeline import Job
 
-
-def show_plan(job: Job, weights: int, total: int) -> None:
-    """Shows what is about to be done; `weights` tensors of `total` values are prunable."""
+def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
+    """Shows what is about to be done to the prunable weights."""
     config, recipe, dataset = job.config, job.recipe, job.dataset
+    count, total = len(weights), sum(entry.size for entry in weights)
     keep = total_to_keep(total, config.sparsity)
     sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
@@ -39,10 +38,10 @@ def show_plan(job: Job, weights: int, total: int) -> None:
                 if config.sanity_check
                 else {}
             ),
-            "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {weights} layers, "
+            "sparsity": f"{config.sparsity:.6g}: keep {keep:,} of {total:,} weights in {count} layers, "
             f"{_ratios_shown(config)}"
             if config.row.aims or not config.row.prunes
-            else f"what the search finds among {keep:,} of {total:,} weights in {weights} layers",
+            else f"what the search finds among {keep:,} of {total:,} weights in {count} layers",
             **({"source mask": _source_shown(job)} if job.source else {}),
             "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
             "model": f"{recipe.model}, width {recipe.width:g}",
@@ -70,6 +69,29 @@ def _ratios_shown(config: Config) -> str:
     if config.ticket is not None:
         return f"those of {config.ticket}"
     return f"{config.ratios if isinstance(config.ratios, str) else 'given'} ratios"
+
+
+def show_ticket(show: Console, ticket: pruning.Ticket) -> None:
+    """Shows the size of a ticket that is about to be trained, and what there is to say of it."""
+    show.line(f"ticket: keeps {_size(ticket)}")
+    for note in ticket.notes:
+        show.line(f"  note: {note}")
+    _warn_of_collapse(show, ticket)
+
+
+def show_search_result(show: Console, ticket: pruning.Ticket) -> None:
+    """Shows the size of the ticket that a search has come to."""
+    show.line(f"found: keeps {_size(ticket)}")
+    _warn_of_collapse(show, ticket)
+
+
+def _size(ticket: pruning.Ticket) -> str:
+    return f"{ticket.kept:,} of {ticket.total:,} weights{_effective(ticket)}"
+
+
+def _warn_of_collapse(show: Console, ticket: pruning.Ticket) -> None:
+    if ticket.collapsed:
+        show.warn(ticket.collapsed)
 
 
 def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> None:
@@ -116,7 +138,7 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
     show.facts("result", facts)
 
 
-def effective(ticket: pruning.Ticket) -> str:
+def _effective(ticket: pruning.Ticket) -> str:
     """How many of the kept weights are on a path, where not all are; empty otherwise."""
     if ticket.on_path is None or sum(ticket.on_path) == ticket.kept:
         return ""

@@ -6,12 +6,13 @@ from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
     from tf_tickets.training.checkpoints import Checkpoints
+    from tf_tickets.training.divergence import TrainingDiverged
     from tf_tickets.training.interruption import Interrupted
     from tf_tickets.training.optimizers import OPTIMIZERS, make_optimizer
     from tf_tickets.training.sgd import SGD
     from tf_tickets.training.strategies import STRATEGIES, count_replicas, make_strategy
     from tf_tickets.training.team import Disagreement, Team
-    from tf_tickets.training.trainer import Trainer, TrainingDiverged
+    from tf_tickets.training.trainer import Trainer
 
 # Public name -> where it is: tables are read without TensorFlow.
 _PUBLIC = {
@@ -23,7 +24,7 @@ _PUBLIC = {
     "Interrupted": "tf_tickets.training.interruption:Interrupted",
     "Team": "tf_tickets.training.team:Team",
     "Trainer": "tf_tickets.training.trainer:Trainer",
-    "TrainingDiverged": "tf_tickets.training.trainer:TrainingDiverged",
+    "TrainingDiverged": "tf_tickets.training.divergence:TrainingDiverged",
     "count_replicas": "tf_tickets.training.strategies:count_replicas",
     "make_optimizer": "tf_tickets.training.optimizers:make_optimizer",
     "make_strategy": "tf_tickets.training.strategies:make_strategy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
 
@@ -32,13 +32,19 @@ OPTIMIZERS: dict[str, Optimizer] = {
 }
 
 
-def make_optimizer(name: str, learning_rate: float, **hyperparameters: Any) -> keras.optimizers.Optimizer:
-    """A new optimizer.
+class Hyperparameters(Protocol):
+    """What an optimizer is made from: a recipe, with the fields that the optimizer's row uses."""
 
-    Args:
-        name: one of `OPTIMIZERS`.
-        learning_rate: what it begins with.
-        **hyperparameters: those that the row uses are taken, others are left.
-    """
-    row = OPTIMIZERS[name]
-    return row.make(learning_rate, **{field: hyperparameters[field] for field in row.uses})
+    @property
+    def optimizer(self) -> str:
+        """One of `OPTIMIZERS`."""
+
+    @property
+    def learning_rate(self) -> float:
+        """What it begins with."""
+
+
+def make_optimizer(recipe: Hyperparameters) -> keras.optimizers.Optimizer:
+    """A new optimizer, with the hyperparameters of a recipe."""
+    row = OPTIMIZERS[recipe.optimizer]
+    return row.make(recipe.learning_rate, **{field: getattr(recipe, field) for field in row.uses})

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tf_tickets.training.team import Team
 
@@ -96,6 +97,6 @@ class State:
             values = np.frombuffer(own.tobytes(), part.dtype.as_numpy_dtype)
             yield variable, values.reshape(len(own), *part.shape)
 
-    def _parts(self, variable: keras.Variable) -> tuple:
+    def _parts(self, variable: keras.Variable) -> tuple[tf.Variable, ...]:
         """The copies of this process's replicas."""
         return self.team.strategy.experimental_local_results(variable.value)

@@ -1,128 +1,37 @@
-"""Where computation runs: tf.distribute strategies by name."""
+"""Where computation runs: `tf.distribute` strategies by name, a table. Reading it loads no TensorFlow."""
 
-import contextlib
-import functools
-import json
-import os
-import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from __future__ import annotations
 
-import tensorflow as tf
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-MINUTES_TO_MEET = 10.0  # for the workers of a cluster
+from tf_tickets.support.late import late
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
-def _default() -> tf.distribute.Strategy:
-    return tf.distribute.get_strategy()
+@dataclasses.dataclass(frozen=True)
+class Strategy:
+    """One row of the table.
 
-
-@functools.cache  # two MirroredStrategies of one process mix up their collective operations
-def _mirrored() -> tf.distribute.Strategy:
-    """One replica on every GPU, or on every logical CPU where there is no GPU."""
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def _auto() -> tf.distribute.Strategy:
-    """Mirrored over several GPUs, otherwise none."""
-    return _mirrored() if len(tf.config.list_logical_devices("GPU")) > 1 else _default()
-
-
-@functools.cache  # a process can join a cluster once
-def _multi_worker() -> tf.distribute.Strategy:
-    """One replica on every GPU, or CPU, of every machine of TF_CONFIG, or of the Slurm step."""
-    resolver = cluster()
-    try:
-        with _waiting_for(resolver):
-            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    except tf.errors.OpError as error:
-        raise ValueError(
-            f"{_own_host(resolver)} cannot join its cluster (is an earlier process still there, or the port "
-            f"taken?): {error}"
-        ) from error
-
-
-def _own_host(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
-    return resolver.cluster_spec().as_dict()[resolver.task_type][resolver.task_id]
-
-
-@contextlib.contextmanager
-def _waiting_for(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> Iterator[None]:
-    """For the duration, Ctrl-C and a time limit end the process, though TensorFlow lets no Python run."""
-    hosts = [host for group in resolver.cluster_spec().as_dict().values() for host in group]
-    print(
-        f"waiting for the {len(hosts)} workers of the cluster, {MINUTES_TO_MEET:g} minutes at most: "
-        f"{', '.join(hosts)}",
-        flush=True,
-    )
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # SIGTERM only because TensorFlow takes it for itself, and would keep it.
-    deadly = (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in deadly}
-    signal.setitimer(signal.ITIMER_REAL, 60 * MINUTES_TO_MEET)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
-    """The cluster that the environment describes.
-
-    Raises:
-        ValueError: it describes none, or not well.
+    Attributes:
+        make: () -> the `tf.distribute` strategy.
+        one_replica: whether there is one replica, whatever the devices.
+        multi_worker: whether processes join, of several machines.
     """
-    if "TF_CONFIG" in os.environ:
-        _check_tf_config(os.environ["TF_CONFIG"])
-        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    if "SLURM_STEP_NUM_TASKS" in os.environ:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
-        options: dict[str, Any] = {}
-        if not (visible and shutil.which("nvidia-smi")):
-            # The resolver cannot do without GPUs: it shares out as many as there are tasks, but sets none.
-            tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
-            options = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
-        try:
-            return tf.distribute.cluster_resolver.SlurmClusterResolver(**options)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"The Slurm step does not describe a cluster: {error}") from error
-    raise ValueError(
-        "strategy='multi_worker' needs the cluster in the environment: TF_CONFIG, or a Slurm step (srun). "
-        "For the GPUs of one machine choose 'mirrored'."
-    )
+
+    make: Callable[[], tf.distribute.Strategy]
+    one_replica: bool = False
+    multi_worker: bool = False
 
 
-def _check_tf_config(text: str) -> None:
-    example = (
-        '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
-    )
-    try:
-        value = json.loads(text)
-        hosts, task = value["cluster"], value["task"]
-        fits = (
-            set(hosts) <= {"chief", "worker"}
-            and all(isinstance(x, list) and all(isinstance(host, str) for host in x) for x in hosts.values())
-            and isinstance(task["index"], int)
-            and 0 <= task["index"] < len(hosts[task["type"]])
-        )
-    except (ValueError, TypeError, KeyError):
-        fits = False
-    if not fits:
-        raise ValueError(f"TF_CONFIG should look like {example}. Received: {text}")
-
-
-STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
-    "auto": _auto,
-    "none": _default,
-    "mirrored": _mirrored,
-    "multi_worker": _multi_worker,
+STRATEGIES: dict[str, Strategy] = {
+    "auto": Strategy(late("tf_tickets.training.devices:auto")),
+    "none": Strategy(late("tf_tickets.training.devices:default"), one_replica=True),
+    "mirrored": Strategy(late("tf_tickets.training.devices:mirrored")),
+    "multi_worker": Strategy(late("tf_tickets.training.cluster:multi_worker"), multi_worker=True),
 }
 
 
@@ -130,10 +39,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """The strategy of a name, one of `STRATEGIES`."""
     if name not in STRATEGIES:
         raise ValueError(f"strategy={name!r} is unknown. Choose one of: {', '.join(STRATEGIES)}.")
-    return STRATEGIES[name]()
+    return STRATEGIES[name].make()
 
 
 def count_replicas(name: str) -> int:
     """Replicas that `make_strategy(name)` would have, without making it: no GPU is touched."""
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    return 1 if name == "none" else max(gpus, 1)
+    import tensorflow as tf
+
+    return 1 if STRATEGIES[name].one_replica else max(len(tf.config.list_physical_devices("GPU")), 1)

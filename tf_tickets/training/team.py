@@ -62,7 +62,7 @@ class Team:
         matrix[self.own_replicas.start : self.own_replicas.stop] = rows
         return self._sum(matrix).view(own[0].dtype)
 
-    def share(self, data: bytes) -> bytes:
+    def broadcast(self, data: bytes) -> bytes:
         """The chief's bytes."""
         if self.size == 1:
             return data
@@ -89,7 +89,7 @@ class Team:
         digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
         digests = self.gather([digest] * len(self.own_replicas))
         if (digests != digests[0]).any():
-            chiefs = json.loads(self.share(text.encode()))
+            chiefs = json.loads(self.broadcast(text.encode()))
             differs = difference(chiefs, json.loads(text)) if chiefs != json.loads(text) else None
             here = f"here, at {self.name}: {differs}" if differs else "another one says in what it differs"
             raise Disagreement(f"The workers of the cluster do not agree on {what} ({here}).")

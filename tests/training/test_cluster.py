@@ -1,0 +1,63 @@
+"""The cluster that the environment describes: TF_CONFIG, a Slurm step, or a clear refusal."""
+
+import json
+import os
+
+import pytest
+
+from tf_tickets.training.cluster import cluster_resolver
+
+
+class TestTheClusterOfTheEnvironment:
+    @pytest.fixture(autouse=True)
+    def no_cluster(self, monkeypatch):
+        for name in list(os.environ):
+            if name.startswith("SLURM_") or name == "TF_CONFIG":
+                monkeypatch.delenv(name)
+
+    def test_is_that_of_tf_config(self, monkeypatch):
+        hosts = ["one:1234", "two:1234"]
+        value = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 1}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(value))
+        found = cluster_resolver()
+        assert found.cluster_spec().as_dict() == {"worker": hosts}
+        assert (found.task_type, found.task_id) == ("worker", 1)
+
+    def test_is_that_of_a_slurm_step(self, monkeypatch):
+        step = {"NODELIST": "node[1-2]", "NUM_TASKS": "4", "TASKS_PER_NODE": "2(x2)"}
+        for name, value in step.items():
+            monkeypatch.setenv(f"SLURM_STEP_{name}", value)
+        monkeypatch.setenv("SLURM_PROCID", "1")
+        found = cluster_resolver()
+        assert found.cluster_spec().as_dict() == {
+            "worker": ["node1:8888", "node1:8889", "node2:8888", "node2:8889"]
+        }
+        assert (found.task_type, found.task_id) == ("worker", 1)
+
+    def test_must_be_there(self):
+        with pytest.raises(ValueError, match=r"TF_CONFIG, or a Slurm step .* choose 'mirrored'"):
+            cluster_resolver()
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "",
+            "{",
+            "[]",
+            "{}",
+            '{"cluster": {"worker": ["a:1"]}}',
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+            '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+            '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        ],
+    )
+    def test_must_be_one(self, value, monkeypatch):
+        monkeypatch.setenv("TF_CONFIG", value)
+        with pytest.raises(ValueError, match=r"TF_CONFIG should look like .* Received: "):
+            cluster_resolver()
+
+    def test_a_slurm_step_that_says_too_little_is_an_error(self, monkeypatch):
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+        with pytest.raises(ValueError, match=r"The Slurm step does not describe a cluster: .*PROCID"):
+            cluster_resolver()

@@ -1,0 +1,115 @@
+"""The numbers of a finished ticket: what its network is worth, what it takes, and what it took."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_tickets import layers, pruning
+from tf_tickets.pipeline import weights
+from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.measures import compressed_bytes, macs, macs_density, measure_of_split, sha256
+
+
+def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
+    """Counts and measures the final network, as it lies on disk, with stock layers and zeros baked in."""
+    directory = job.directory
+    done = directory.finished("evaluate")
+    if done is not None and not directory.waits_for_export(job.config.export):
+        return done["numbers"]
+    began = time.perf_counter()
+    layers.fold(job.model)
+    weights.load(job.model, directory.final_weights, directory)
+    if done is not None:
+        return done["numbers"]
+    numbers = {**_numbers_of_network(job, ticket), **_numbers_of_dense(job)}
+    directory.finish("evaluate", {"seconds": time.perf_counter() - began, "numbers": numbers})
+    return numbers
+
+
+def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
+    """Numbers of the folded network; its zeros are those of the ticket."""
+    model, dataset, directory = job.model, job.dataset, job.directory
+    entries = layers.prunable_weights(model)
+    kernels = [np.asarray(entry.weight) for entry in entries]
+    for kernel, mask, name in zip(kernels, ticket.masks, ticket.names, strict=True):
+        if np.count_nonzero(kernel[~mask]):
+            raise RuntimeError(f"{name}: pruned weights are not zero in {directory.final_weights}")
+    prunable = {id(entry.weight) for entry in entries}
+    rest = [np.asarray(weight) for weight in model.weights if id(weight) not in prunable]
+    uses = layers.macs_per_weight(model, entries)
+    test = measure_of_split(job, dataset, "test")()
+    history = _history(job)
+    numbers = {
+        "test_accuracy": test["accuracy"],
+        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
+        "test_loss": test["loss"],
+        "chance_accuracy": _chance_accuracy(dataset.splits["test"].labels),
+        "macs": macs(uses, [kernel.size for kernel in kernels]),
+        "macs_kept": macs(uses, [int(mask.sum()) for mask in ticket.masks]),
+        "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
+        "compressed_bytes": compressed_bytes([*kernels, *rest]),
+        "weights_sha256": sha256([*kernels, *rest]),
+        "training_cost": _training_cost(job, ticket, uses),
+    }
+    if "validation" in dataset.splits:
+        numbers["validation_accuracy"] = measure_of_split(job, dataset, "validation")()["accuracy"]
+    return numbers
+
+
+def _numbers_of_dense(job: Job) -> dict[str, Any]:
+    """Numbers of the dense training, under what it was of; none where there was none."""
+    config, dense = job.config, job.dense.finished("train")
+    if not dense:
+        return {}
+    numbers = {"dense_seconds": dense["seconds"]}
+    last = dense["history"][-1]["test_accuracy"]
+    if config.pretrains_on_other_data:
+        numbers["pretraining_test_accuracy"] = last
+    elif config.source_density is not None:
+        numbers["source_test_accuracy"] = last
+    else:
+        numbers["dense_test_accuracy"] = last
+        numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
+        numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
+    return numbers
+
+
+def _history(job: Job) -> list[dict[str, float]]:
+    """Rows of the last training with epochs: the ticket's, or where it has none the dense one's."""
+    own = (job.directory.finished("retrain") or {})["history"]
+    return own or (job.dense.finished("train") or {}).get("history", [])
+
+
+def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
+    """Forward multiply-adds of all trainings behind the ticket, in epochs of the dense network.
+
+    Of a training whose masks move, an epoch counts by the mean of what the masks keep at its beginning and at
+    its end; where they change at the beginnings of epochs only, by what they keep at the end.
+    """
+    if any(use is None for use in uses):
+        return None
+
+    def density(masks: Sequence[np.ndarray]) -> float:
+        return macs_density(uses, masks) or 0.0
+
+    config, directory = job.config, job.directory
+    epochs, search = len(config.retraining_epochs), config.row.search
+    cost = 0.0
+    if config.pretrains:
+        cost += job.recipe.epochs * (1.0 if job.source is None else density(job.source.masks))
+    for number in range(config.trained_rounds - 1):
+        cost += epochs * density(pruning.Ticket.load(directory.round(number).ticket).masks)
+    if search is None:
+        return cost + epochs * density(ticket.masks)
+    ends = [row["macs_density"] for row in (directory.finished("retrain") or {})["history"]]
+    if search.in_levels:
+        return cost + sum(ends)
+    begins = [density(pruning.Ticket.load(directory.start_ticket).masks), *ends[:-1]]
+    return cost + sum((a + b) / 2 for a, b in zip(begins, ends, strict=True))
+
+
+def _chance_accuracy(labels: np.ndarray) -> float:
+    """The accuracy of always answering with the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels))

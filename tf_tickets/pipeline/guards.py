@@ -1,0 +1,58 @@
+"""What a run is guarded from: other processes in its directory, the loss of workers, too little memory."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tf_tickets import training
+from tf_tickets.pipeline.job import Job
+from tf_tickets.storage.store import Directory
+
+
+@contextlib.contextmanager
+def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
+    """For the duration, no other process works in the directory; all of the team have what the chief has.
+
+    Args:
+        job: whose team it is.
+        directory: which is claimed.
+        wait: for another process at work in it; otherwise that is an error.
+    """
+    waiting = f"waiting for another process, at work in {directory.where}"
+    with directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+        if job.team.size > 1:
+            packed = job.team.broadcast(directory.pack() if job.team.chief else b"")
+            if not job.team.chief:
+                directory.unpack(packed)
+        yield
+
+
+@contextlib.contextmanager
+def explain_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """For the duration, the loss of another process is told as what it is."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if training.Team(strategy).size == 1:
+            raise
+        raise ConnectionError(
+            "Another worker of the cluster is gone, or has ended with an error of its own. Start the same "
+            f"command on all machines: it goes on from the last checkpoint. ({_reason(error)})"
+        ) from error
+
+
+@contextlib.contextmanager
+def explain_lack_of_memory(size: str) -> Iterator[None]:
+    """For the duration, a lack of memory is told with what to lower: the flag and its value."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise RuntimeError(
+            f"Out of memory at {size}. Lower that, or --width, or --image_size. ({_reason(error)})"
+        ) from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """The first line of what TensorFlow says."""
+    return str(error).partition("\n")[0]

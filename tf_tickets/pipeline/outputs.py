@@ -1,0 +1,69 @@
+"""What a run hands over: exports in the formats asked for, and result.json."""
+
+import dataclasses
+import time
+from typing import Any
+
+from tf_tickets import pruning
+from tf_tickets.exporting import FORMATS
+from tf_tickets.exporting import export as export_model
+from tf_tickets.pipeline.environment import hardware, versions
+from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.showing import show_result
+from tf_tickets.storage.store import read_json, write_json
+
+
+def export(job: Job) -> None:
+    """Writes the formats asked for; a SavedModel is run in a fresh process, and its outputs compared."""
+    directory = job.directory
+    for format in job.config.export:
+        row = FORMATS[format]
+        path = directory.path / row.file
+        if directory.finished(f"export_{format}") is not None:
+            continue
+        began = time.perf_counter()
+        export_model(job.model, path, format, overwrite=True)
+        facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
+        directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
+
+
+def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Writes result.json and the closing table."""
+    config, directory = job.config, job.directory
+    stages = read_json(directory.stages)
+    seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
+    numbers = dict(numbers)
+    dense_seconds = numbers.pop("dense_seconds", None)
+    if config.trained_rounds > 1:
+        seconds = {"rounds": stages["ticket"]["rounds_seconds"], **seconds}
+    if config.pretrains:
+        seconds = {"dense": dense_seconds, **seconds}
+    result = {
+        "method": config.method,
+        "sanity_check": config.sanity_check,
+        "sparsity": config.sparsity,
+        "achieved_sparsity": ticket.sparsity,
+        "kept": ticket.kept,
+        "total": ticket.total,
+        "effective_sparsity": ticket.effective_sparsity,
+        "collapsed": ticket.collapsed,
+        "layers": _layers(ticket),
+        "notes": list(ticket.notes),
+        **numbers,
+        "seconds": seconds,
+        "seed": config.seed,
+        "config": config.to_json(),
+        "versions": versions(),
+        "hardware": hardware(config),
+    }
+    write_json(directory.result, result)
+    show_result(job, ticket, result)
+    return result
+
+
+def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
+    counts = ticket.on_path or (None,) * len(ticket.masks)
+    return [
+        {**dataclasses.asdict(layer), "shape": list(layer.shape), "on_path": count}
+        for layer, count in zip(ticket.layers, counts, strict=True)
+    ]

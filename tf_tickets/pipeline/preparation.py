@@ -1,0 +1,159 @@
+"""What comes before work: the model, the directories, the plan, and all that can be refused by then."""
+
+import atexit
+import contextlib
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_tickets import layers, models, pruning, training
+from tf_tickets.config import Config
+from tf_tickets.data import Dataset
+from tf_tickets.methods.searches import SearchPlan
+from tf_tickets.pipeline import search
+from tf_tickets.pipeline.environment import versions
+from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.showing import show_plan
+from tf_tickets.pipeline.tickets import draw_source, quota_of
+from tf_tickets.storage import remote
+from tf_tickets.support.console import Console
+from tf_tickets.support.streams import stream_seed
+
+
+def prepare(
+    config: Config,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    show: Console,
+    take_over: bool = False,
+) -> Job:
+    """Builds the model, claims the directories, shows the plan. Errors come before work."""
+    team = training.Team(strategy)
+    team.agree("what to run, and by which versions", {**config.identity, "versions": versions()})
+    if not team.chief:
+        config, show = _scratch_config(config), Console.silent()
+    directory = remote.run_directory(config.run_dir, config.identity, take_over)
+    dense = remote.dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
+    directory.check()
+    dense.check()
+    _check_batches(config, dataset)
+    recipe = config.recipe
+    with strategy.scope(), _precision(config.mixed_precision):
+        model = models.build(
+            recipe.model,
+            dataset.input_shape,
+            dataset.num_classes,
+            width=recipe.width,
+            seed=stream_seed(config.seed, "init"),
+        )
+        source = draw_source(config, model)
+        plan = search.make_plan(config, dataset, source)
+        search.convert(model, config, plan)
+        optimizer = training.make_optimizer(recipe)
+    search.make_callbacks(config, plan)  # whose errors come before work, too
+    weights = layers.prunable_weights(model)
+    _check_masks(config, model, weights, plan, source)
+    job = Job(
+        config=config,
+        dataset=dataset,
+        strategy=strategy,
+        show=show,
+        trainer=training.Trainer(
+            model,
+            optimizer,
+            strategy,
+            jit_compile=config.jit_compile,
+            label_smoothing=recipe.label_smoothing,
+        ),
+        init_weights=[np.asarray(weight) for weight in layers.stock_weights(model)],
+        directory=directory,
+        dense=dense,
+        source=source,
+        search_plan=plan,
+    )
+    _check_pruning_data(job)
+    directory.claim()
+    show_plan(job, weights)
+    return job
+
+
+def _scratch_config(config: Config) -> Config:
+    """The config of a process that is not the chief: it works in scratch folders, and exports nothing."""
+    folder = tempfile.mkdtemp(prefix="tf_tickets_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return dataclasses.replace(
+        config, run_dir=os.path.join(folder, "run"), dense_dir=os.path.join(folder, "dense"), export=()
+    )
+
+
+@contextlib.contextmanager
+def _precision(policy: str | None) -> Iterator[None]:
+    """For the duration, layers are made to compute in a mixed precision."""
+    before = keras.config.dtype_policy()
+    if policy is not None:
+        keras.config.set_dtype_policy(f"mixed_{policy}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_batches(config: Config, dataset: Dataset) -> None:
+    """Raises ValueError if the dataset cannot be augmented, or its last batch not be divided."""
+    recipe = config.recipe
+    if recipe.augment and not dataset.preprocessing.augments:
+        raise ValueError(f"--augment: dataset {dataset.name} has no augmentation.")
+    smallest = len(dataset.splits["train"]) % recipe.batch_size or recipe.batch_size
+    if smallest < config.replicas:
+        raise ValueError(
+            f"The last batch of an epoch has {smallest} examples for {config.replicas} replicas. "
+            f"Choose another --batch_size than {recipe.batch_size}."
+        )
+
+
+def _check_masks(
+    config: Config,
+    model: keras.Model,
+    weights: Sequence[layers.MaskedWeight],
+    plan: SearchPlan,
+    source: pruning.Ticket | None,
+) -> None:
+    """Raises ValueError if the model cannot carry the masks: those of a search, of a file or of a budget."""
+    if not weights:
+        raise ValueError(f"--model={config.recipe.model} has nothing to prune.")
+    search.check_room(config, plan, sum(entry.size for entry in weights))
+    if config.ticket is not None:
+        pruning.Ticket.load(config.ticket).check(model)
+    elif config.row.draws or not config.row.prunes:
+        pruning.plan_budgets(
+            model,
+            config.row.score,
+            quota_of(config),
+            trains_between=config.trained_rounds > 1,
+            within=None if source is None else source.masks,
+        )
+
+
+def _check_pruning_data(job: Job) -> None:
+    """Raises ValueError if a sanity check leaves too little data to score on."""
+    config = job.config
+    if config.check.data is None:
+        return
+    try:
+        labels = job.pruning_data.splits["train"].labels
+    except ValueError as error:
+        raise ValueError(
+            f"--sanity_check={config.sanity_check} with --batch_size={job.recipe.batch_size}: {error}"
+        ) from None
+    fewest = int(np.bincount(labels, minlength=job.dataset.num_classes).min())
+    if fewest < (config.samples_per_class or 0):
+        raise ValueError(
+            f"--samples_per_class={config.samples_per_class}: under --sanity_check={config.sanity_check} a "
+            f"class has only {fewest} examples to score on."
+        )

@@ -1,0 +1,220 @@
+"""The tickets of a run: drawn, given or all there is, in one round or several; and the source mask."""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_tickets import layers, pruning
+from tf_tickets.config import Config
+from tf_tickets.pipeline import weights
+from tf_tickets.pipeline.guards import explain_lack_of_memory
+from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.showing import show_ticket
+from tf_tickets.pipeline.trainings import train_ticket
+from tf_tickets.pruning.examples import first_of_each_class
+from tf_tickets.storage.store import Directory, TicketDirectory, read_json
+from tf_tickets.support.streams import stream_seed
+
+
+def find_ticket(job: Job) -> pruning.Ticket:
+    """Scores the weights, decides how many to keep where, keeps the best; in rounds, trains between them."""
+    config, directory = job.config, job.directory
+    if config.ticket is not None:
+        given = functools.partial(_given, job, config.ticket)
+        return _load_or_make(job, directory, directory.ticket, lambda: _checked(job, given()))
+    before = job.source
+    last = config.trained_rounds - 1
+    facts: dict[str, Any] = {}
+    for number in range(last if directory.finished("ticket") is None else 0):
+        earlier = directory.round(number).claim()
+        make = functools.partial(_draw, job, number, before)
+        before = _load_or_make(job, earlier, earlier.ticket, make)
+        train_ticket(job, before, earlier, number)
+        facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + _seconds(earlier)
+    path = directory.ticket if config.row.search is None else directory.start_ticket
+    return _load_or_make(job, directory, path, lambda: _checked(job, _draw(job, last, before)), facts)
+
+
+def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
+    """Draws the source mask, which the model carries from now on; None where there is none.
+
+    Raises:
+        ValueError: it disconnects the network.
+    """
+    if config.source_density is None:
+        return None
+    quota = pruning.Quota(
+        ratios=config.source_ratios,
+        sparsity=1 - config.source_density,
+        sampling=config.source_sampling,
+        preserve_flow=config.source_preserve_flow,
+    )
+    source = pruning.draw_ticket(model, "random", quota, seed=stream_seed(config.seed, "mask"))
+    if source.collapsed:
+        raise ValueError(
+            f"--source_density={config.source_density} with --source_ratios={config.source_ratios} "
+            f"disconnects the network: {source.collapsed}. Choose a larger density, other ratios, or "
+            "--source_preserve_flow."
+        )
+    source.apply(model)
+    return source
+
+
+def quota_of(config: Config) -> pruning.Quota:
+    """What decides a ticket's counts: the plan checks the very quota that the ticket is drawn with."""
+    return pruning.Quota(
+        ratios=config.ratios,
+        sparsity=config.sparsity,
+        # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
+        rounding=config.rounding if config.row.prunes else "exact",
+        family=config.family,
+        classifier_keep=config.classifier_keep,
+        redistribute=config.redistribute,
+        min_keep=config.min_keep,
+        sampling=config.sampling,
+        preserve_flow=config.preserve_flow,
+        rounds=config.rounds,
+    )
+
+
+def _load_or_make(
+    job: Job,
+    directory: TicketDirectory,
+    path: pathlib.Path,
+    make: Callable[[], pruning.Ticket],
+    facts: Mapping[str, Any] | None = None,
+) -> pruning.Ticket:
+    """The ticket of a directory, made where it is not there yet.
+
+    Args:
+        job: whose ticket it is.
+        directory: whose stage it is.
+        path: of the ticket, in the directory.
+        make: () -> the ticket.
+        facts: noted with a ticket that is made.
+    """
+    if directory.finished("ticket") is None:
+        began = time.perf_counter()
+        make().save(path, overwrite=True)
+        ticket = pruning.Ticket.load(path)
+        directory.finish(
+            "ticket",
+            {"seconds": time.perf_counter() - began, "sha256": ticket.sha256, **(facts or {})},
+            [path],
+        )
+    ticket = pruning.Ticket.load(path)
+    if ticket.sha256 != (directory.finished("ticket") or {})["sha256"]:
+        raise ValueError(f"{path} is not the ticket that this run found. {directory.remedy}")
+    job.team.agree("the ticket", ticket.sha256)
+    show_ticket(job.show, ticket)
+    return ticket
+
+
+def _given(job: Job, path: str) -> pruning.Ticket:
+    """A ticket from a file; its paths are counted where it does not know them."""
+    ticket = pruning.Ticket.load(path)
+    if ticket.on_path is not None:
+        return ticket
+    return dataclasses.replace(ticket, on_path=pruning.path_counts(job.model, ticket.masks))
+
+
+def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
+    """The ticket, its masks attacked if that is the sanity check."""
+    name, attack = job.config.sanity_check, job.config.check.masks
+    origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
+    if attack is None:
+        return dataclasses.replace(ticket, origin=origin)
+    within = None if job.source is None else job.source.masks
+    masks = tuple(attack(ticket.masks, job.config.seed, within))
+    return dataclasses.replace(
+        ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
+    )
+
+
+def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
+    """The ticket of one round, inside that of the round before."""
+    config = job.config
+    if config.row.prunes and not config.row.draws:
+        return _undrawn(job)
+    weights.restore_point(job, config.row.scored_at, number)
+    with (
+        _explain_own_score(config),
+        explain_lack_of_memory(f"--samples_per_class={config.samples_per_class}"),
+    ):
+        ticket = pruning.draw_ticket(
+            job.model,
+            config.row.score,
+            quota_of(config),
+            data=_scoring_batches(job),
+            seed=config.seed,
+            within=before,
+            only_round=number if config.trained_rounds > 1 else None,
+            source=job.source,
+            inverted=config.check.inverts,
+            **config.score_options,
+        )
+    return dataclasses.replace(ticket, origin={**ticket.origin, **job.origin})
+
+
+def _undrawn(job: Job) -> pruning.Ticket:
+    """What a search starts from that prunes while it trains: the source, or all weights."""
+    if job.source is not None:
+        return dataclasses.replace(job.source, origin={**job.source.origin, **job.origin})
+    entries = layers.prunable_weights(job.model)
+    masks = tuple(np.ones(entry.shape, bool) for entry in entries)
+    return pruning.Ticket(
+        masks,
+        tuple(entry.name for entry in entries),
+        job.origin,
+        on_path=tuple(mask.size for mask in masks),
+    )
+
+
+@contextlib.contextmanager
+def _explain_own_score(config: Config) -> Iterator[None]:
+    """For the duration, what a score of the user's own raises is told with its file and line."""
+    try:
+        yield
+    except Exception as error:  # their code can raise anything
+        if config.score_code is None or isinstance(error, ValueError):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise RuntimeError(
+            f"--score={config.score} failed: {type(error).__name__}: {error} "
+            f"({where.filename}, line {where.lineno})"
+        ) from error
+
+
+def _scoring_batches(job: Job) -> list[tuple[tf.Tensor, tf.Tensor]] | None:
+    """Batches of so many examples of each class, from the training set in an order of their own."""
+    config, dataset = job.config, job.pruning_data
+    if config.scoring_batches is None:
+        return None
+    return [
+        first_of_each_class(
+            dataset.batches(
+                "train",
+                job.recipe.batch_size,
+                epochs=[number],
+                shuffle=True,
+                augment=bool(config.augment_scoring),
+                seed=stream_seed(config.seed, "score"),
+            ),
+            config.samples_per_class or 1,
+            classes=range(dataset.num_classes),
+        )
+        for number in range(config.scoring_batches)
+    ]
+
+
+def _seconds(directory: Directory) -> float:
+    return sum(facts["seconds"] for facts in read_json(directory.stages).values())
