@@ -50,7 +50,7 @@ def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
     Raises:
         ValueError: it disconnects the network.
     """
-    if config.source_density is None:
+    if config.source_density is None or config.source_ratios is None:
         return None
     quota = pruning.Quota(
         ratios=config.source_ratios,
