@@ -59,13 +59,13 @@ class Seen:
 
 def moved(callback):
     """Steps of the optimizer after which the callback moves masks, filled in as it does."""
-    steps, move = [], callback.move
+    steps, update = [], callback.update
 
     def noting(step):
         steps.append(int(np.asarray(callback.model.optimizer.iterations)))
-        move(step)
+        update(step)
 
-    callback.move = noting
+    callback.update = noting
     return steps
 
 

@@ -9,13 +9,14 @@ import tf_tickets as tt
 from tests.sparse_training.small import fixture
 from tf_tickets.layers import GradientTap
 from tf_tickets.sparse_training import RigL
-from tf_tickets.sparse_training.drop_and_grow import drop_and_grow, part_of
+from tf_tickets.sparse_training.drop_and_grow import drop_and_grow
+from tf_tickets.sparse_training.drop_fractions import exchanged_count
 
 
 def test_granet_exchanges_what_the_authors_exchange():
     golden = fixture("er_ops")["granet_drop_grow"]
     weight, mask = tf.constant(golden["weight"], tf.float32), np.array(golden["mask"], bool)
-    count = part_of(tf.constant(mask), tf.constant(golden["prune_rate"]), "up")
+    count = exchanged_count(tf.constant(mask), tf.constant(golden["prune_rate"]), "up")
     assert count == 3
     growth = tf.abs(tf.constant(golden["grad"], tf.float32))
     new = drop_and_grow(weight, tf.constant(mask), growth, count, tf.ones(mask.shape, tf.bool))
@@ -25,9 +26,9 @@ def test_granet_exchanges_what_the_authors_exchange():
 @pytest.mark.parametrize("rounding, expected", [("down", 2), ("up", 3)])
 def test_a_part_of_the_kept_weights_is_rounded_as_the_method_says(rounding, expected):
     mask = tf.constant([True] * 5 + [False] * 9)
-    assert part_of(mask, tf.constant(0.5), rounding) == expected
-    assert part_of(mask, tf.constant(0.4, tf.float64), rounding) == 2
-    assert part_of(~(mask | ~mask), tf.constant(0.5), rounding) == 0
+    assert exchanged_count(mask, tf.constant(0.5), rounding) == expected
+    assert exchanged_count(mask, tf.constant(0.4, tf.float64), rounding) == 2
+    assert exchanged_count(~(mask | ~mask), tf.constant(0.5), rounding) == 0
 
 
 def test_nothing_grows_where_it_is_not_allowed():
@@ -59,11 +60,11 @@ def test_an_update_of_rigl_is_the_authors(fraction):
     entry.weight.assign(golden["weight"])
     (momentum,) = model.optimizer.momentums
     momentum.assign(np.full((3, 4), 5.0))
-    tap = layer.readings["_kernel"]
+    tap = layer.parametrizations["_kernel"]
     assert isinstance(tap, GradientTap)
     tap.open()
     tap._add(tf.constant(golden["grad"]))
-    callback.move(step=1)
+    callback.update(step=1)
     expected = golden[f"drop_fraction_{fraction}"]
     np.testing.assert_array_equal(entry.mask, np.array(expected["mask"], bool))
     np.testing.assert_allclose(entry.weight, expected["weight"], rtol=1e-6)

@@ -22,12 +22,16 @@ def searching(sparsity=0.8, source=0.5, **arguments):
     return model, x, y
 
 
-def readings(model):
-    return [entry.layer.readings[entry.attribute] for entry in tt.masked_weights(model)]
+def parametrizations(model):
+    return [entry.layer.parametrizations[entry.attribute] for entry in tt.masked_weights(model)]
+
+
+def selected_counts(model):
+    return [int(parametrization.variables["count"]) for parametrization in parametrizations(model)]
 
 
 def scores(model):
-    return [np.array(reading.variables["scores"]) for reading in readings(model)]
+    return [np.array(parametrization.variables["scores"]) for parametrization in parametrizations(model)]
 
 
 def stock(model):
@@ -40,12 +44,14 @@ def test_masks_and_score_gradients_are_the_authors(row):
     weight = keras.Variable(np.array(golden["weight"], np.float32))
     mask = keras.Variable(np.ones(6, bool), dtype="bool")
     count = 6 - int((1 - golden["k_keep"]) * 6)
-    reading = EdgePopup(weight, count, np.array(golden["scores"], np.float32))
+    parametrization = EdgePopup(weight, count, np.array(golden["scores"], np.float32))
     with tf.GradientTape() as tape:
-        value = reading(weight, mask)
+        value = parametrization(weight, mask)
         loss = tf.reduce_sum(value * np.array(golden["upstream_wrt_effective_weight"], np.float32))
-    slope = tape.gradient(loss, reading.variables["scores"].value)
-    np.testing.assert_array_equal(reading.kept(weight, mask), np.array(golden["mask"], bool))
+    slope = tape.gradient(loss, parametrization.variables["scores"].value)
+    np.testing.assert_array_equal(
+        parametrization.effective_mask(weight, mask), np.array(golden["mask"], bool)
+    )
     np.testing.assert_array_equal(value, np.array(golden["weight"]) * golden["mask"])
     np.testing.assert_allclose(slope, golden["grad_scores"], rtol=1e-6)
 
@@ -67,10 +73,10 @@ class TestTheSearch:
         fit(model, x, y, steps=6)
         ticket = ticket_of(model, {})
         assert ticket.kept == round(72 * 0.2) and ticket.sha256 != first.sha256
-        for selected, score, mask, reading in zip(
-            ticket.masks, scores(model), masks(model), readings(model), strict=True
+        for selected, score, mask, parametrization in zip(
+            ticket.masks, scores(model), masks(model), parametrizations(model), strict=True
         ):
-            (expected,) = global_masks([np.abs(score)], reading.target, within=[mask])
+            (expected,) = global_masks([np.abs(score)], parametrization.target, within=[mask])
             np.testing.assert_array_equal(selected, expected)
 
     @pytest.mark.parametrize("weights", ["own", "signed_constant", "kaiming_normal"])
@@ -159,10 +165,10 @@ class TestTheStart:
 
     def test_they_grow_with_the_density_where_asked(self):
         plain, scaled = searching()[0], searching(scale_by_density=True)[0]
-        for a, b, reading, size in zip(
-            stock(plain)[::2], stock(scaled)[::2], readings(plain), (48, 24), strict=True
+        for a, b, parametrization, size in zip(
+            stock(plain)[::2], stock(scaled)[::2], parametrizations(plain), (48, 24), strict=True
         ):
-            np.testing.assert_allclose(b / a, np.sqrt(size / reading.target), rtol=1e-6)
+            np.testing.assert_allclose(b / a, np.sqrt(size / parametrization.target), rtol=1e-6)
 
     def test_seeds_draw_weights_and_scores(self):
         nets_ = [searching(weights="kaiming_normal", seed=seed)[0] for seed in (3, 3, 4)]
@@ -180,7 +186,7 @@ class TestTheStart:
         source = [np.arange(48).reshape(6, 8) < 4, np.ones((8, 3), bool)]
         tt.layers.set_masks(tt.masked_weights(model), source)
         edge_popup(model, 0.75)  # uniform would be 12 and 6
-        assert [reading.target for reading in readings(model)] == [4, 14]
+        assert [parametrization.target for parametrization in parametrizations(model)] == [4, 14]
         assert counts(ticket_of(model, {}).masks) == [4, 14]
 
     @pytest.mark.parametrize(
@@ -205,14 +211,14 @@ class TestTheStart:
         model.layers[1].trainable = False
         with pytest.raises(ValueError, match=f"Layer '{model.layers[1].name}' is frozen.*scores.*Thaw it"):
             edge_popup(model, 0.8)
-        assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+        assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
 
 
 class TestFiles:
     def test_weights_files_keep_scores_and_counts_and_keras_files_are_refused(self, tmp_path):
         model, x, y = searching()
         fit(model, x, y)
-        readings(model)[0].variables["count"].assign(5)
+        parametrizations(model)[0].variables["count"].assign(5)
         model.save_weights(tmp_path / "x.weights.h5")
         (tmp_path / "x.keras").write_text("before")
         with pytest.raises(ValueError, match=r"tf_tickets\.fold\(model\)"):
@@ -232,7 +238,7 @@ class Selected(keras.callbacks.Callback):
         self.kept = []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.kept.append(sum(int(reading.variables["count"]) for reading in readings(self.model)))
+        self.kept.append(sum(selected_counts(self.model)))
 
 
 class TestAnnealedDensity:
@@ -250,13 +256,13 @@ class TestAnnealedDensity:
 
         class Look(keras.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
-                found.append([int(reading.variables["count"]) for reading in readings(model)])
+                found.append(selected_counts(model))
 
         fit(model, x, y, AnnealedDensity(0.4, levels=2), Look(), epochs=2, steps=1)
         dense = tt.pruning.ratios.counts_inside(
             model, 1 - annealed_densities(0.4, 14 / 72, 2, 0.5)[0], [0.1, 0.5], masks(model)
         )
-        assert found == [dense, [reading.target for reading in readings(model)]]
+        assert found == [dense, [parametrization.target for parametrization in parametrizations(model)]]
 
     def test_a_target_that_a_short_training_misses_is_told(self):
         class Stop(keras.callbacks.Callback):

@@ -11,7 +11,8 @@ from tests.replicas import two_replicas
 from tests.sparse_training.small import Watch, counts, dense_gradients, fit, masks, moved, perceptron
 from tf_tickets.pruning.masks import global_masks
 from tf_tickets.sparse_training import SET, GradualMagnitudePruning, GraNet, RigL
-from tf_tickets.sparse_training.schedules import cubic_density, granet_drop_fraction
+from tf_tickets.sparse_training.density_schedules import cubic_density
+from tf_tickets.sparse_training.drop_fractions import granet_drop_fraction
 
 OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.05),
@@ -75,7 +76,7 @@ class TestAnUpdate:
             model, x, y = perceptron()
             fit(model, x, y, METHODS["rigl"](frequency=1), *others, steps=2)
             found.append(masks(model))
-            assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+            assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
         nets.assert_equal(*found)
 
     def test_of_granet_prunes_all_layers_together_and_then_exchanges_within_each(self):
@@ -149,7 +150,7 @@ class TestWhateverTheModel:
             assert [sum(counts(seen.masks)) for seen in watch.seen] == expected
         by_epoch = [sum(counts(seen.masks)) / total for seen in watch.seen[3::4]]
         np.testing.assert_allclose(logs["density"], by_epoch, rtol=1e-12)
-        assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+        assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
 
     def test_two_replicas_move_alike_and_as_one_device(self):
         """One after another: by gradient, at random, and all layers together; the fourth is made of these."""
@@ -190,13 +191,13 @@ class TestWhateverTheModel:
             gathered = {"gradient_accumulation_steps": parts} if parts > 1 else {}
             model, x, y = perceptron(keras.optimizers.SGD(0.2, momentum=0.9, **gathered))
             totals, callback = [], METHODS["rigl"](frequency=2)
-            move = callback.move
+            update = callback.update
 
-            def noting(step, move=move, callback=callback, totals=totals, parts=parts):
-                totals.extend(np.array(tap.total) / parts for tap in callback._taps)
-                move(step)
+            def noting(step, update=update, callback=callback, totals=totals, parts=parts):
+                totals.extend(np.array(tap.total) / parts for tap in callback._taps.taps)
+                update(step)
 
-            callback.move = noting
+            callback.update = noting
             fit(model, x, y, callback, steps=4 * parts, size=12 // parts)
             found.append(totals)
         assert len(found[0]) == 2

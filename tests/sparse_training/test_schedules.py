@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 from tests.sparse_training.small import fixture
 from tf_tickets.pruning import round_sparsities
 from tf_tickets.pruning.ratios import total_to_keep
-from tf_tickets.sparse_training.schedules import (
-    DROP_SCHEDULES,
-    annealed_densities,
-    cubic_density,
-    granet_drop_fraction,
-)
+from tf_tickets.sparse_training.density_schedules import annealed_densities, cubic_density
+from tf_tickets.sparse_training.drop_fractions import DROP_SCHEDULES, granet_drop_fraction
 
 GOLDEN = fixture("er_ops")
 

@@ -23,17 +23,17 @@ def test_values_and_gradients_are_the_authors(row):
     golden = fixture("er_ops")[row]
     weight = keras.Variable(np.array(golden["weight"], np.float32))
     mask = keras.Variable(np.ones(weight.shape, bool), dtype="bool")
-    reading = SoftThreshold(weight, golden["s"])
-    threshold = reading.variables["threshold"]
+    parametrization = SoftThreshold(weight, golden["s"])
+    threshold = parametrization.variables["threshold"]
     with tf.GradientTape() as tape:
-        value = reading(weight, mask)
+        value = parametrization(weight, mask)
         loss = tf.reduce_sum(value * np.array(golden["upstream"], np.float32))
     by_weight, by_s = tape.gradient(loss, [weight.value, threshold.value])
     assert float(tf.sigmoid(threshold.value)) == pytest.approx(golden["threshold"], rel=1e-6)
     np.testing.assert_allclose(value, golden["out"], rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(by_weight, golden["grad_weight"])
     assert float(by_s) == pytest.approx(golden["grad_s"], rel=1e-6)
-    np.testing.assert_array_equal(reading.kept(weight, mask), np.array(golden["out"]) != 0)
+    np.testing.assert_array_equal(parametrization.effective_mask(weight, mask), np.array(golden["out"]) != 0)
 
 
 def test_what_the_mask_hides_has_no_value_and_no_gradient():

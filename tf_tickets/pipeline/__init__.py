@@ -831,7 +831,7 @@ def _densities_of(model: keras.Model) -> Callable[[], dict[str, float]]:
     uses = layers.macs_per_weight(model, entries)
 
     def measure() -> dict[str, float]:
-        masks = [layers.kept(entry) for entry in entries]
+        masks = [layers.effective_mask(entry) for entry in entries]
         found = {"density": sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)}
         share = _macs_share(uses, masks)
         return found if share is None else {**found, "macs_density": share}

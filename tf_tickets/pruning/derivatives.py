@@ -11,9 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, computing_in
-from tf_tickets.layers.batch_normalization import differentiated_twice
-from tf_tickets.layers.forward_order import call_arguments, fresh_functions, kept_losses
+from tf_tickets.layers import (
+    MaskedWeight,
+    call_arguments,
+    computing_in,
+    differentiated_twice,
+    fresh_functions,
+    kept_losses,
+)
 from tf_tickets.support.numbers import is_number
 
 Loss = Callable[[Any, Any], tf.Tensor]

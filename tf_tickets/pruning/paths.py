@@ -9,8 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import Masked, MaskedWeight, computing_in, example_inputs, masks_alone
-from tf_tickets.layers.forward_order import kept_losses, wrapped_calls
+from tf_tickets.layers import (
+    Masked,
+    MaskedWeight,
+    computing_in,
+    example_inputs,
+    kept_losses,
+    without_parametrizations,
+    wrapped_calls,
+)
 from tf_tickets.pruning.flow import channel_axes
 
 # Double precision keeps products of hundreds of layers apart from zero. A call that insists on its own
@@ -63,7 +70,7 @@ def on_path(
                 _smoothed(model, rng),
                 kept_losses(model),
                 _functions_run_eagerly(),
-                masks_alone(model._flatten_layers()),
+                without_parametrizations(model._flatten_layers()),
             ):
                 probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights
-from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights, wrapped_calls
 from tf_tickets.pruning.derivatives import Batch, Loss, ScoringLoss, in_graphs, logits_of, stateless_in
 from tf_tickets.pruning.paths import zero_at_zero
 from tf_tickets.pruning.traces import kept_trace
