@@ -56,7 +56,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         axis: Integer, the axis of the channels. Defaults to `-1`.
-        momentum: Float, the share of a moving statistic that survives one batch. Defaults to `0.9`.
+        momentum: Float, the fraction of a moving statistic that survives one batch. Defaults to `0.9`.
         epsilon: Float, added to the variance. Defaults to `1e-5`.
         **kwargs: The other arguments of `keras.layers.BatchNormalization`.
 

@@ -6,9 +6,9 @@ import keras
 
 from tf_tickets.layers import masked_weights, value_of
 from tf_tickets.pruning.ratios import counts_inside
-from tf_tickets.sparse_training.arguments import check_whole_number
 from tf_tickets.sparse_training.density_schedules import annealed_densities
 from tf_tickets.sparse_training.edge_popup import EdgePopup
+from tf_tickets.sparse_training.whole_numbers import check_whole_number
 from tf_tickets.support.numbers import is_number
 
 

@@ -35,7 +35,7 @@ class EdgePopup(Parametrization):
         weight: the masked weight.
         count: how many weights are selected.
         scores: their first values, shaped like the weight.
-        ratios: by which the count was shared out, as in `tf_tickets.keep_counts`.
+        ratios: by which counts were divided among the layers, as in `tf_tickets.keep_counts`.
 
     Attributes:
         variables: `scores`, trained, and `count`.

@@ -25,7 +25,7 @@ from tf_tickets.pruning.ratios import (
     check_inside,
     check_sparsity,
 )
-from tf_tickets.sparse_training.arguments import check_whole_number
+from tf_tickets.sparse_training.whole_numbers import check_whole_number
 from tf_tickets.support.numbers import is_whole
 
 REWINDS = ("init", "none")

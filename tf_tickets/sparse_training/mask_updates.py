@@ -1,4 +1,4 @@
-"""What callbacks share that move masks while a model trains, in our trainer and in a plain `model.fit` alike.
+"""The base of callbacks that move masks while a model trains, in our trainer and in plain `model.fit` alike.
 
 A network that is sparse from its first step to its last, and finds its connections on the way:
 
@@ -16,15 +16,15 @@ import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, masked_weights, scope_of, value_of
 from tf_tickets.pruning import Ticket, Within, masks_of, ticket_of
-from tf_tickets.sparse_training.arguments import check_whole_number
 from tf_tickets.sparse_training.gradient_taps import GradientTaps
 from tf_tickets.sparse_training.slots import slots_of
+from tf_tickets.sparse_training.whole_numbers import check_whole_number
 
 UPDATED_PART = 0.75  # of a training in which masks move, where nothing else is said (RigL, section 3)
 
 
 class MaskUpdates(keras.callbacks.Callback):
-    """Moves the masks of a model every so many steps of its optimizer. A base class: see the ones below.
+    """Moves the masks of a model every so many steps of its optimizer: what searches have in common.
 
     Steps are those of the optimizer (`optimizer.iterations`), counted from where this training began; so a
     training that goes on from a checkpoint moves the masks at the same steps as one that nobody stopped. An

@@ -1,4 +1,4 @@
-"""Checks of what searches are told."""
+"""Whole numbers that searches are told, checked."""
 
 from typing import Any
 
