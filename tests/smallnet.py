@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers import BatchNormalization
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PRUNABLE = ("conv1", "conv2", "conv3", "fc")

@@ -109,7 +109,7 @@ def moving(model_name: str, size: int, threads: int, callback: str, frequency: i
         per_call = 1 if opens or frequency == 1 else count
         for _ in range(count // per_call):
             mover.on_train_batch_begin(0)
-            for tap in mover._taps if opens else ():
+            for tap in mover._taps.taps if opens else ():
                 tap.open()
             trained.steps.train(iterator, per_call)
             trained.steps.read_metrics()

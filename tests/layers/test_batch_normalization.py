@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests import smallnet
 from tests.replicas import two_replicas
-from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
+from tf_tickets.layers import BatchNormalization, differentiated_twice
 
 PRECISION = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 1e-5, "float64": 1e-13}
 

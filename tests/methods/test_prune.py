@@ -10,7 +10,7 @@ import pytest
 import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
-from tf_tickets.layers.masked import Masked
+from tf_tickets.layers import Masked
 from tf_tickets.methods.table import Method
 from tf_tickets.pruning.quota import OPTIONS
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.smallnet import FIXTURES
 from tf_tickets import models
-from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers import BatchNormalization, forward_order
 
 SMART_RATIOS = json.loads((FIXTURES / "smart_ratios.json").read_text())
 # Prunable weights and all trainable parameters.

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
-from tf_tickets.layers.masked import Masked
+from tf_tickets.layers import Masked
 from tf_tickets.pruning import Ticket
 from tf_tickets.pruning.ticket_file import FORMAT, FORMAT_VERSION, masks_sha256
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
+from tf_tickets.layers import value_of
 from tf_tickets.sparse_training.slots import slots_of
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -35,7 +36,7 @@ def fit(model, x, y, *callbacks, steps=4, size=12, epochs=1, **arguments):
 
 
 def masks(model):
-    return [np.array(entry.mask) for entry in tt.masked_weights(model)]
+    return [value_of(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def counts(masks):
@@ -43,7 +44,7 @@ def counts(masks):
 
 
 def weights(model):
-    return [np.array(entry.weight) for entry in tt.masked_weights(model)]
+    return [value_of(entry.weight) for entry in tt.masked_weights(model)]
 
 
 @dataclasses.dataclass
@@ -59,13 +60,13 @@ class Seen:
 
 def moved(callback):
     """Steps of the optimizer after which the callback moves masks, filled in as it does."""
-    steps, move = [], callback.move
+    steps, update = [], callback.update
 
     def noting(step):
         steps.append(int(np.asarray(callback.model.optimizer.iterations)))
-        move(step)
+        update(step)
 
-    callback.move = noting
+    callback.update = noting
     return steps
 
 
@@ -85,8 +86,8 @@ class Watch(keras.callbacks.Callback):
                 int(np.asarray(self.model.optimizer.iterations)),
                 masks(self.model),
                 weights(self.model),
-                [np.array(entry.layer.bias) for entry in entries],
-                [[np.array(slot.variable) for slot in own] for own in self.slots],
+                [value_of(entry.layer.bias) for entry in entries],
+                [[value_of(slot.variable) for slot in own] for own in self.slots],
             )
         )
 

@@ -8,31 +8,22 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tests.replicas import two_replicas
+from tests.sparse_training.searches import parametrizations, searching
 from tests.sparse_training.small import counts, fit, fixture, masks, perceptron
+from tf_tickets.layers import value_of
 from tf_tickets.pruning import ticket_of
-from tf_tickets.pruning.counts import counts_inside
 from tf_tickets.pruning.top_k import global_masks
-from tf_tickets.sparse_training import AnnealedDensity, EdgePopup, annealed_densities, edge_popup
+from tf_tickets.sparse_training import AnnealedDensity, EdgePopup, edge_popup
 
 GOLDEN = fixture("er_ops")
 
 
-def searching(sparsity=0.8, source=0.5, **arguments):
-    model, x, y = perceptron(keras.optimizers.SGD(0.5, momentum=0.9), sparsity=source)
-    edge_popup(model, sparsity, **arguments)
-    return model, x, y
-
-
-def readings(model):
-    return [entry.layer.readings[entry.attribute] for entry in tt.masked_weights(model)]
-
-
 def scores(model):
-    return [np.array(reading.variables["scores"]) for reading in readings(model)]
+    return [value_of(parametrization.variables["scores"]) for parametrization in parametrizations(model)]
 
 
 def stock(model):
-    return [np.array(variable) for variable in tt.layers.stock_weights(model)]
+    return [value_of(variable) for variable in tt.layers.stock_weights(model)]
 
 
 @pytest.mark.parametrize("row", ["edge_popup_k0.5", "edge_popup_k0.34"])
@@ -41,12 +32,14 @@ def test_masks_and_score_gradients_are_the_authors(row):
     weight = keras.Variable(np.array(golden["weight"], np.float32))
     mask = keras.Variable(np.ones(6, bool), dtype="bool")
     count = 6 - int((1 - golden["k_keep"]) * 6)
-    reading = EdgePopup(weight, count, np.array(golden["scores"], np.float32))
+    parametrization = EdgePopup(weight, count, np.array(golden["scores"], np.float32))
     with tf.GradientTape() as tape:
-        value = reading(weight, mask)
+        value = parametrization(weight, mask)
         loss = tf.reduce_sum(value * np.array(golden["upstream_wrt_effective_weight"], np.float32))
-    slope = tape.gradient(loss, reading.variables["scores"].value)
-    np.testing.assert_array_equal(reading.kept(weight, mask), np.array(golden["mask"], bool))
+    slope = tape.gradient(loss, parametrization.variables["scores"].value)
+    np.testing.assert_array_equal(
+        parametrization.effective_mask(weight, mask), np.array(golden["mask"], bool)
+    )
     np.testing.assert_array_equal(value, np.array(golden["weight"]) * golden["mask"])
     np.testing.assert_allclose(slope, golden["grad_scores"], rtol=1e-6)
 
@@ -68,10 +61,10 @@ class TestTheSearch:
         fit(model, x, y, steps=6)
         ticket = ticket_of(model, {})
         assert ticket.kept == round(72 * 0.2) and ticket.sha256 != first.sha256
-        for selected, score, mask, reading in zip(
-            ticket.masks, scores(model), masks(model), readings(model), strict=True
+        for selected, score, mask, parametrization in zip(
+            ticket.masks, scores(model), masks(model), parametrizations(model), strict=True
         ):
-            (expected,) = global_masks([np.abs(score)], reading.target, within=[mask])
+            (expected,) = global_masks([np.abs(score)], parametrization.target, within=[mask])
             np.testing.assert_array_equal(selected, expected)
 
     @pytest.mark.parametrize("weights", ["own", "signed_constant", "kaiming_normal"])
@@ -107,10 +100,10 @@ class TestTheSearch:
         edge_popup(nets.compiled(model), 0.5)
         x, y = nets.inputs_of(model)
         normal = next(layer for layer in model.layers if "normal" in layer.name)
-        before, gamma = np.array(normal.moving_mean), np.array(normal.gamma)
+        before, gamma = value_of(normal.moving_mean), value_of(normal.gamma)
         assert len(model.trainable_variables) == 3
         fit(model, x, y, steps=1)
-        assert (np.array(normal.moving_mean) != before).all()
+        assert (value_of(normal.moving_mean) != before).all()
         np.testing.assert_array_equal(normal.gamma, gamma)
 
     def test_a_mask_that_hides_nothing_is_plain_edge_popup(self):
@@ -160,10 +153,10 @@ class TestTheStart:
 
     def test_they_grow_with_the_density_where_asked(self):
         plain, scaled = searching()[0], searching(scale_by_density=True)[0]
-        for a, b, reading, size in zip(
-            stock(plain)[::2], stock(scaled)[::2], readings(plain), (48, 24), strict=True
+        for a, b, parametrization, size in zip(
+            stock(plain)[::2], stock(scaled)[::2], parametrizations(plain), (48, 24), strict=True
         ):
-            np.testing.assert_allclose(b / a, np.sqrt(size / reading.target), rtol=1e-6)
+            np.testing.assert_allclose(b / a, np.sqrt(size / parametrization.target), rtol=1e-6)
 
     def test_seeds_draw_weights_and_scores(self):
         nets_ = [searching(weights="kaiming_normal", seed=seed)[0] for seed in (3, 3, 4)]
@@ -181,7 +174,7 @@ class TestTheStart:
         source = [np.arange(48).reshape(6, 8) < 4, np.ones((8, 3), bool)]
         tt.layers.set_masks(tt.masked_weights(model), source)
         edge_popup(model, 0.75)  # uniform would be 12 and 6
-        assert [reading.target for reading in readings(model)] == [4, 14]
+        assert [parametrization.target for parametrization in parametrizations(model)] == [4, 14]
         assert counts(ticket_of(model, {}).masks) == [4, 14]
 
     @pytest.mark.parametrize(
@@ -206,14 +199,14 @@ class TestTheStart:
         model.layers[1].trainable = False
         with pytest.raises(ValueError, match=f"Layer '{model.layers[1].name}' is frozen.*scores.*Thaw it"):
             edge_popup(model, 0.8)
-        assert not any(entry.layer.readings for entry in tt.masked_weights(model))
+        assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
 
 
 class TestFiles:
     def test_weights_files_keep_scores_and_counts_and_keras_files_are_refused(self, tmp_path):
         model, x, y = searching()
         fit(model, x, y)
-        readings(model)[0].variables["count"].assign(5)
+        parametrizations(model)[0].variables["count"].assign(5)
         model.save_weights(tmp_path / "x.weights.h5")
         (tmp_path / "x.keras").write_text("before")
         with pytest.raises(ValueError, match=r"tf_tickets\.fold\(model\)"):
@@ -223,99 +216,3 @@ class TestFiles:
         twin.load_weights(tmp_path / "x.weights.h5")
         nets.assert_equal(ticket_of(twin, {}).masks, ticket_of(model, {}).masks)
         np.testing.assert_array_equal(nets.outputs(twin, x), nets.outputs(model, x))
-
-
-class Selected(keras.callbacks.Callback):
-    """How many weights are selected during each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.kept = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.kept.append(sum(int(reading.variables["count"]) for reading in readings(self.model)))
-
-
-class TestAnnealedDensity:
-    def test_levels_go_down_to_the_target_inside_the_mask(self):
-        model, x, y = searching()
-        watch = Selected()
-        fit(model, x, y, AnnealedDensity(0.6, levels=3), watch, epochs=6, steps=1)
-        expected = [round(72 * d) for d in annealed_densities(0.6, 14 / 72, 3, 0.5)]
-        assert watch.kept == [kept for kept in expected for _ in range(2)]
-        assert expected[-1] == 14 and expected[0] <= 36
-
-    def test_levels_have_the_ratios_of_the_search(self):
-        model, x, y = searching(ratios=[0.1, 0.5])
-        found = []
-
-        class Look(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                found.append([int(reading.variables["count"]) for reading in readings(model)])
-
-        fit(model, x, y, AnnealedDensity(0.4, levels=2), Look(), epochs=2, steps=1)
-        dense = counts_inside(
-            model, 1 - annealed_densities(0.4, 14 / 72, 2, 0.5)[0], [0.1, 0.5], masks(model)
-        )
-        assert found == [dense, [reading.target for reading in readings(model)]]
-
-    def test_a_target_that_a_short_training_misses_is_told(self):
-        class Stop(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch, logs=None):
-                self.model.stop_training = True
-
-        model, x, y = searching()
-        with pytest.warns(UserWarning, match=r"ended at a density of 0\.\d+, and 0\.194444 was asked for"):
-            fit(model, x, y, AnnealedDensity(0.5), Stop(), epochs=5, steps=1)
-        assert ticket_of(model, {}).kept > 14
-
-    def test_a_start_below_the_target(self):
-        model, x, y = searching()
-        with pytest.raises(ValueError, match=r"start=0\.1 is below the density .* 0\.194444"):
-            fit(model, x, y, AnnealedDensity(0.1))
-
-    @pytest.mark.parametrize("levels, epochs", [(1, 2), (5, 3), (5, 1), (4, 6)])
-    def test_the_last_epoch_has_the_target_whatever_the_levels(self, levels, epochs):
-        model, x, y = searching()
-        watch = Selected()
-        fit(model, x, y, AnnealedDensity(0.5, levels), watch, epochs=epochs, steps=1)
-        assert watch.kept[-1] == 14 and watch.kept == sorted(watch.kept, reverse=True)
-        assert len(set(watch.kept)) == min(levels, epochs)
-
-    def test_a_search_that_was_broken_off_has_the_same_target_in_the_next_fit(self):
-        class Break(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch, logs=None):
-                raise KeyboardInterrupt
-
-        model, x, y = searching()
-        with pytest.raises(KeyboardInterrupt):
-            fit(model, x, y, AnnealedDensity(0.5), Break(), epochs=5, steps=1)
-        assert ticket_of(model, {}).kept > 14
-        fit(model, x, y, AnnealedDensity(0.5), epochs=2, steps=1)
-        assert ticket_of(model, {}).kept == 14
-
-    def test_one_callback_serves_one_model_after_another(self):
-        callback = AnnealedDensity(0.5, levels=2)
-        for sparsity, kept in ((0.8, 14), (0.9, 7)):
-            model, x, y = searching(sparsity)
-            fit(model, x, y, callback, epochs=2, steps=1)
-            assert ticket_of(model, {}).kept == kept
-
-    @pytest.mark.parametrize(
-        "arguments, message",
-        [
-            ({"start": 0.0}, r"start= is a density in \(0, 1\]. Received: 0.0"),
-            ({"start": True}, "start="),
-            ({"start": "x"}, r"start= is a density in \(0, 1\]. Received: 'x'"),
-            ({"levels": 0}, "levels= is a whole number, 1 or more. Received: 0"),
-            ({"levels": 2.0}, "levels="),
-        ],
-    )
-    def test_values_out_of_range(self, arguments, message):
-        with pytest.raises(ValueError, match=message):
-            AnnealedDensity(**arguments)
-
-    def test_a_model_that_does_not_search(self):
-        model, x, y = perceptron()
-        with pytest.raises(ValueError, match=r"call tf_tickets\.sparse_training\.edge_popup"):
-            fit(model, x, y, AnnealedDensity())

@@ -1,13 +1,13 @@
 """Searches in our trainer: stopped anywhere and started again, or called at another pace, the same bits."""
 
 import keras
-import numpy as np
 import pytest
 
 import tf_tickets as tt
 from tests import nets
 from tests.training.test_resuming import Stop, StopAfter, assert_same_bits
 from tests.training.test_trainer import batches, steps
+from tf_tickets.layers import value_of
 from tf_tickets.sparse_training import (
     SET,
     AnnealedDensity,
@@ -56,7 +56,7 @@ def train(name, folder, *extra, steps_per_call=1):
         checkpoints=Checkpoints(folder, {}, minutes=0.0),
     )
     assert (int(trainer.optimizer.iterations) < EPOCHS * 4) == (name == "granet")
-    return history, [np.array(variable) for variable in [*model.variables, *trainer.optimizer.variables]]
+    return history, [value_of(variable) for variable in [*model.variables, *trainer.optimizer.variables]]
 
 
 @pytest.mark.usefixtures("untraced")

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tests.sparse_training.small import fit, fixture, perceptron
-from tf_tickets.layers import effective_value
+from tf_tickets.layers import effective_value, value_of
 from tf_tickets.pruning import ticket_of
 from tf_tickets.sparse_training import SoftThreshold, edge_popup, soft_threshold
 
@@ -23,17 +23,17 @@ def test_values_and_gradients_are_the_authors(row):
     golden = fixture("er_ops")[row]
     weight = keras.Variable(np.array(golden["weight"], np.float32))
     mask = keras.Variable(np.ones(weight.shape, bool), dtype="bool")
-    reading = SoftThreshold(weight, golden["s"])
-    threshold = reading.variables["threshold"]
+    parametrization = SoftThreshold(weight, golden["s"])
+    threshold = parametrization.variables["threshold"]
     with tf.GradientTape() as tape:
-        value = reading(weight, mask)
+        value = parametrization(weight, mask)
         loss = tf.reduce_sum(value * np.array(golden["upstream"], np.float32))
     by_weight, by_s = tape.gradient(loss, [weight.value, threshold.value])
     assert float(tf.sigmoid(threshold.value)) == pytest.approx(golden["threshold"], rel=1e-6)
     np.testing.assert_allclose(value, golden["out"], rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(by_weight, golden["grad_weight"])
     assert float(by_s) == pytest.approx(golden["grad_s"], rel=1e-6)
-    np.testing.assert_array_equal(reading.kept(weight, mask), np.array(golden["out"]) != 0)
+    np.testing.assert_array_equal(parametrization.effective_mask(weight, mask), np.array(golden["out"]) != 0)
 
 
 def test_what_the_mask_hides_has_no_value_and_no_gradient():
@@ -81,7 +81,7 @@ def test_fold_leaves_a_plain_network_of_the_thresholded_weights():
     np.testing.assert_array_equal(nets.outputs(model, x), expected)
     assert [type(layer) for layer in model.layers] == [keras.layers.Dense] * 2
     nets.assert_equal([layer.kernel for layer in model.layers], values)
-    nets.assert_equal([np.array(layer.kernel) != 0 for layer in model.layers], ticket.masks)
+    nets.assert_equal([value_of(layer.kernel) != 0 for layer in model.layers], ticket.masks)
     assert len(model.weights) == 4
     fit(model, x, y, steps=1)
     assert all(

@@ -187,8 +187,8 @@ def test_a_pruned_target_takes_a_narrower_source():
     assert difference(target, embedding.build(), inputs_of(target)) < 1e-5
 
 
-class Doubled(tt.layers.Reading):
-    """A reading of weights, as methods that train inside a mask have them."""
+class Doubled(tt.layers.Parametrization):
+    """A parametrization of weights, as methods that train inside a mask have them."""
 
     def __call__(self, weight, mask):
         return 2 * tt.layers.masked_value(weight, mask)
@@ -197,7 +197,7 @@ class Doubled(tt.layers.Reading):
 def test_the_weights_are_those_that_the_target_computes_with():
     target = drawn(dense())
     for entry in tt.mask_layers(target).masked:
-        tt.layers.attach_reading(entry.layer, "_kernel", Doubled())
+        tt.layers.attach_parametrization(entry.layer, "_kernel", Doubled())
     embedding = theory.embed_target(target, density=0.6, seed=1)
     assert difference(target, embedding.build(), inputs_of(target)) < 1e-5
 

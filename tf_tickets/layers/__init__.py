@@ -1,25 +1,11 @@
 """Masked layers, batch normalisation, and converting a model there and back."""
 
-from tf_tickets.layers.batch_normalization import BatchNormalization
-from tf_tickets.layers.convert import (
-    MaskedWeight,
-    MaskReport,
-    borrowed_masks,
-    fold,
-    folded,
-    forget_traces,
-    kept,
-    mask_layers,
-    masked_weights,
-    prunable_weights,
-    restore_weights,
-    save_weights,
-    set_masks,
-    stock_weights,
-)
-from tf_tickets.layers.forward_order import example_inputs, forward_order
+from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
+from tf_tickets.layers.folding import borrowed_masks, fold, folded
+from tf_tickets.layers.forward_order import forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
+from tf_tickets.layers.maskable import why_not_maskable
 from tf_tickets.layers.masked import (
     Masked,
     MaskedConv1D,
@@ -35,21 +21,41 @@ from tf_tickets.layers.masked import (
     MaskedEmbedding,
     MaskedSeparableConv1D,
     MaskedSeparableConv2D,
-    Reading,
-    attach_reading,
-    detach_reading,
-    effective_value,
     masked_class,
-    masked_value,
-    masks_alone,
     register_maskable,
+    without_parametrizations,
+)
+from tf_tickets.layers.masked_weight import (
+    MaskedWeight,
+    effective_mask,
+    masked_weights,
+    prunable_weights,
+    set_masks,
+)
+from tf_tickets.layers.masking import MaskReport, mask_layers
+from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
+from tf_tickets.layers.parametrization import (
+    Parametrization,
+    attach_parametrization,
+    detach_parametrization,
+    effective_value,
+    masked_value,
 )
 from tf_tickets.layers.precision import computing_in
+from tf_tickets.layers.retracing import forget_traces, fresh_functions
+from tf_tickets.layers.saved_weights import restore_weights, save_weights, stock_weights
+from tf_tickets.layers.symbolic_call import (
+    call_arguments,
+    check_built,
+    example_inputs,
+    kept_losses,
+    wrapped_calls,
+)
+from tf_tickets.layers.variables import scope_of, value_of
 
 __all__ = [
+    # layers to build a model of
     "BatchNormalization",
-    "GradientTap",
-    "MaskReport",
     "Masked",
     "MaskedConv1D",
     "MaskedConv1DTranspose",
@@ -64,29 +70,47 @@ __all__ = [
     "MaskedEmbedding",
     "MaskedSeparableConv1D",
     "MaskedSeparableConv2D",
-    "MaskedWeight",
-    "Reading",
-    "attach_reading",
+    "masked_class",
+    "register_maskable",
+    "why_not_maskable",
+    # a model there and back
+    "MaskReport",
     "borrowed_masks",
-    "computing_in",
-    "detach_reading",
-    "effective_value",
-    "example_inputs",
     "fold",
     "folded",
-    "forget_traces",
-    "forward_order",
-    "kept",
-    "macs_per_weight",
     "mask_layers",
-    "masked_class",
+    # its weights
+    "MaskedWeight",
+    "effective_mask",
+    "effective_value",
+    "forward_order",
+    "macs_per_weight",
     "masked_value",
     "masked_weights",
-    "masks_alone",
     "prunable_weights",
-    "register_maskable",
     "restore_weights",
     "save_weights",
     "set_masks",
     "stock_weights",
+    # other ways to compute with them
+    "GradientTap",
+    "Parametrization",
+    "attach_parametrization",
+    "detach_parametrization",
+    "without_parametrizations",
+    # for code that changes a model, or calls it in a way of its own
+    "call_arguments",
+    "check_built",
+    "computing_in",
+    "differentiated_twice",
+    "example_inputs",
+    "forget_traces",
+    "fresh_functions",
+    "has_own_schedule",
+    "kept_losses",
+    "replace_optimizer",
+    "reset_optimizer",
+    "scope_of",
+    "value_of",
+    "wrapped_calls",
 ]

@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -56,7 +56,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         axis: Integer, the axis of the channels. Defaults to `-1`.
-        momentum: Float, the share of a moving statistic that survives one batch. Defaults to `0.9`.
+        momentum: Float, the fraction of a moving statistic that survives one batch. Defaults to `0.9`.
         epsilon: Float, added to the variance. Defaults to `1e-5`.
         **kwargs: The other arguments of `keras.layers.BatchNormalization`.
 
@@ -145,13 +145,13 @@ def _fused_twice(
     """
 
     @tf.custom_gradient
-    def normalize(x, gamma, beta):
+    def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
         outputs, mean, variance, *saved = _fused(x, gamma, beta, epsilon)
         count = tf.cast(tf.size(x) / tf.size(gamma), tf.float32)
         # The kernel hands out the unbiased variance; what it keeps for itself differs between devices.
         s = tf.math.rsqrt(variance * tf.maximum(count - 1.0, 1.0) / count + epsilon)
 
-        def backward(dy, scale):
+        def backward(dy: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=dy,
                 x=x,
@@ -164,10 +164,10 @@ def _fused_twice(
             )[:3]
 
         @tf.custom_gradient
-        def gradient(dy, x, gamma):
+        def gradient(dy: tf.Tensor, x: tf.Tensor, gamma: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
             dx, dgamma, dbeta = backward(dy, gamma)
 
-            def second(v, vgamma, vbeta):
+            def second(v: tf.Tensor, vgamma: tf.Tensor, vbeta: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 to_dy, v_z, _ = backward(v, gamma)
                 v_dx = tf.reduce_sum(v * dx, [0, 1, 2])
                 to_x = [

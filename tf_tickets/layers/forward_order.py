@@ -1,15 +1,17 @@
 """The order in which data meets a model's weights, found by watching one symbolic call."""
 
 import collections
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import keras
-import tensorflow as tf
 
-# Length given to an axis that a model leaves open: room for five halvings.
-OPEN_LENGTH = 32
+from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.retracing import fresh_functions
+from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
+
+Pair: TypeAlias = tuple[keras.Layer, str]
 
 
 def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs: Any = None) -> list[int]:
@@ -35,6 +37,37 @@ def forward_order(model: keras.Model, weights: Sequence[keras.Variable], inputs:
     return list(recorder.order)
 
 
+def sort_weights(
+    model: keras.Model, pairs: Sequence[Pair], inputs: Any = None
+) -> tuple[tuple[Pair, ...], list[tuple[str, str]]]:
+    """(layer, attribute) pairs in forward order, and (path, reason) of those that a mask would not reach.
+
+    The model remembers the order, so that only other pairs have it traced again.
+    """
+    if not pairs:
+        return (), []
+    known = model.__dict__.get("_forward_order", _ForwardOrder(()))
+    if {(id(layer), name) for layer, name in known.pairs} == {(id(layer), name) for layer, name in pairs}:
+        return known.pairs, []
+    order, outside = reads(model, [(layer, layer.__dict__[name]) for layer, name in pairs], inputs)
+    reasons = dict.fromkeys(sorted(set(range(len(pairs))) - set(order)), "never read by the forward pass")
+    for position in sorted(outside):
+        layer, name = pairs[position]
+        if not (isinstance(layer, Masked) and name in layer.masks):
+            reasons[position] = "read outside its layer's call, where a mask does not act"
+    paths = [layer.__dict__[name].path for layer, name in pairs]
+    unmaskable = [(paths[position], reason) for position, reason in reasons.items()]
+    # Layers by their first read, and within a layer by its row: there a masked weight is read where `call`
+    # names it, and one without a mask where `call` uses it.
+    first: dict[int, int] = {}
+    for rank, position in enumerate(order):
+        first.setdefault(id(pairs[position][0]), rank)
+    order.sort(key=lambda position: (first[id(pairs[position][0])], position))
+    ordered = tuple(pairs[position] for position in order if position not in reasons)
+    object.__setattr__(model, "_forward_order", _ForwardOrder(ordered))
+    return ordered, unmaskable
+
+
 def reads(
     model: keras.Model, weights: Sequence[tuple[keras.Layer, keras.Variable]], inputs: Any = None
 ) -> tuple[list[int], set[int]]:
@@ -49,114 +82,11 @@ def reads(
     return list(recorder.order), recorder.outside
 
 
-@contextlib.contextmanager
-def wrapped_calls(
-    layers: Iterable[keras.Layer], wrap: Callable[[keras.Layer, Callable], Callable]
-) -> Iterator[None]:
-    """For the duration, each layer's `call` is `wrap(layer, call)`."""
-    with contextlib.ExitStack() as stack:
-        for layer in {id(layer): layer for layer in layers}.values():
-            if "call" in layer.__dict__:
-                stack.callback(object.__setattr__, layer, "call", layer.__dict__["call"])
-            else:
-                stack.callback(object.__delattr__, layer, "call")
-            object.__setattr__(layer, "call", wrap(layer, layer.call))
-        yield
+@dataclasses.dataclass(frozen=True)
+class _ForwardOrder:
+    """What a model remembers of its order; no bare tuple, which Keras would walk when it saves."""
 
-
-@contextlib.contextmanager
-def fresh_functions(model: keras.Model) -> Iterator[None]:
-    """For the duration, calls that the user made a `tf.function` are traced afresh, and for that only.
-
-    A trace from before would read variables past a StatelessScope, and one made inside the scope would keep
-    its values.
-    """
-    places = _own_functions(model)
-    before = [holder[key] for holder, key in places]
-    renew_functions(model)
-    try:
-        yield
-    finally:
-        for (holder, key), function in zip(places, before, strict=True):
-            holder[key] = function
-
-
-@contextlib.contextmanager
-def kept_losses(model: keras.Model) -> Iterator[None]:
-    """Afterwards, layers have the losses again that their last call added: every call clears them."""
-    layers = model._flatten_layers()
-    before = [(layer, layer._losses[:], set(layer._loss_ids)) for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, losses, ids in before:
-            layer._losses[:] = losses
-            layer._loss_ids.clear()
-            layer._loss_ids.update(ids)
-
-
-def renew_functions(model: keras.Model) -> None:
-    """Drops what has been traced of calls that the user made a `tf.function`."""
-    for holder, key in _own_functions(model):
-        holder[key] = holder[key]._clone(None)
-
-
-def call_arguments(model: keras.Model, inputs: Any) -> list:
-    """The positional arguments that a batch of inputs is: a tuple is several where `call` takes several."""
-    return list(inputs) if _takes_several(model) and isinstance(inputs, tuple) else [inputs]
-
-
-def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
-    """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes."""
-    args, kwargs = _input_specs(model, inputs)
-    scope = scope or keras.StatelessScope(initialize_variables=False)
-
-    def forward(*args, **kwargs):
-        with scope:
-            return model(*args, training=False, **kwargs)
-
-    try:
-        with fresh_functions(model), kept_losses(model):
-            tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
-    except Exception as error:
-        raise ValueError(
-            f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
-            "Call it on one batch of data first, or pass that batch as data="
-        ) from error
-
-
-def example_inputs(
-    model: keras.Model,
-    fill: Callable[[tuple[int, ...], tf.DType], tf.Tensor],
-    batch_size: int = 1,
-    open_length: int = OPEN_LENGTH,
-) -> tuple[list, dict]:
-    """Arguments and keyword arguments that a model can be called with, made without data.
-
-    Args:
-        model: a built model that knows its input shapes.
-        fill: (shape, dtype) -> tensor.
-        batch_size: size of the first axis, where the model leaves it open.
-        open_length: size of every other axis that the model leaves open.
-
-    Raises:
-        ValueError: the model does not know its input shapes.
-    """
-
-    def example(spec: tf.TensorSpec) -> tf.Tensor:
-        first, *rest = spec.shape
-        shape = (first or batch_size, *(open_length if size is None else size for size in rest))
-        return fill(shape, spec.dtype)
-
-    return tf.nest.map_structure(example, _input_specs(model, None))
-
-
-def check_built(model: keras.Model) -> None:
-    """Raises ValueError if the model has no weights yet."""
-    if not model.built:
-        raise ValueError(
-            f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
-        )
+    pairs: tuple[Pair, ...]
 
 
 class _ReadRecorder(keras.StatelessScope):
@@ -170,7 +100,7 @@ class _ReadRecorder(keras.StatelessScope):
         self.outside: set[int] = set()
         self._called: collections.Counter[int] = collections.Counter()
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: keras.Variable) -> Any:
         position = self.position.get(id(variable))
         if position is not None:
             self.order.setdefault(position)
@@ -179,7 +109,7 @@ class _ReadRecorder(keras.StatelessScope):
         return super().get_current_value(variable)
 
     def calling(self, layer: keras.Layer, call: Callable) -> Callable:
-        def watched(*args, **kwargs):
+        def watched(*args: Any, **kwargs: Any) -> Any:
             self._called[id(layer)] += 1
             try:
                 return call(*args, **kwargs)
@@ -187,60 +117,3 @@ class _ReadRecorder(keras.StatelessScope):
                 self._called[id(layer)] -= 1
 
         return watched
-
-
-def _own_functions(model: keras.Model) -> list[tuple[Any, Any]]:
-    """(holder, key) of each layer's `call` that is a `tf.function`: its attribute, or bound by its class."""
-    places: list[tuple[Any, Any]] = []
-    for layer in model._flatten_layers():
-        if isinstance(layer.__dict__.get("call"), tf.types.experimental.PolymorphicFunction):
-            places.append((layer.__dict__, "call"))
-        cls: Any = type(layer)
-        call = getattr(cls, "stock", cls).call
-        if isinstance(call, tf.types.experimental.PolymorphicFunction):
-            call.__get__(layer, cls)
-            places.append((call._descriptor_cache, layer))
-    return places
-
-
-def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
-    """Arguments for the symbolic call, as tf.TensorSpec structures."""
-    check_built(model)
-    if inputs is not None:
-        return tf.nest.map_structure(_spec_of_batch, call_arguments(model, inputs)), {}
-    if getattr(model, "inputs", None):
-        # A Sequential model that was never called has no `input`.
-        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), structure)], {}
-    config = model.get_build_config() or {}
-    dtype = model.input_dtype
-    if config.get("input_shape") is not None:
-        return [_map_shapes(config["input_shape"], dtype)], {}
-    if config.get("shapes_dict"):
-        shapes = config["shapes_dict"].items()
-        return [], {name.removesuffix("_shape"): _map_shapes(shape, dtype) for name, shape in shapes}
-    raise ValueError(
-        f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
-        "or pass that batch as data="
-    )
-
-
-def _takes_several(model: keras.Model) -> bool:
-    """Whether `call` needs several arguments, rather than one structure of inputs."""
-    # As Keras read it when the model was made: a `tf.function` renewed since has no signature.
-    parameters = model._call_signature.parameters.values()
-    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
-
-
-def _spec_of_batch(x) -> tf.TensorSpec:
-    dtype = getattr(x, "dtype", None) or tf.convert_to_tensor(x).dtype
-    return tf.TensorSpec((None, *tuple(x.shape)[1:]), keras.backend.standardize_dtype(dtype))
-
-
-def _map_shapes(shape, dtype):
-    """Nested shapes -> nested specs; the batch size is left open."""
-    if isinstance(shape, dict):
-        return {key: _map_shapes(value, dtype) for key, value in shape.items()}
-    if all(size is None or isinstance(size, int) for size in shape):
-        return tf.TensorSpec((None, *shape[1:]), dtype)
-    return [_map_shapes(value, dtype) for value in shape]

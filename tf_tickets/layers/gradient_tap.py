@@ -1,20 +1,21 @@
 """The gradient of the loss by the weight that a masked layer computes with, caught where it passes by."""
 
-import contextlib
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers.masked import Reading, masked_value
+from tf_tickets.layers.parametrization import Parametrization, masked_value
+from tf_tickets.layers.variables import scope_of
 
 
-class GradientTap(Reading):
+class GradientTap(Parametrization):
     """Adds up d loss / d (mask * w), which d loss / d w hides wherever the mask is false.
 
     Backpropagation computes this gradient anyway and then drops what the mask hides; the tap adds it to a
     buffer on its way, while it is open. So growth needs no second pass, only the buffer, as large as the
     weight, and an addition in the steps in which it is open. A weight that is used several times, and several
-    batches, add up; under tf.distribute every replica adds up its own share.
+    batches, add up; under tf.distribute every replica adds up its own.
 
     Args:
         weight: the masked weight.
@@ -22,7 +23,7 @@ class GradientTap(Reading):
 
     def __init__(self, weight: keras.Variable):
         self.strategy = getattr(weight._value, "distribute_strategy", None)
-        with self.strategy.scope() if self.strategy is not None else contextlib.nullcontext():
+        with scope_of(weight):
             self._total = tf.Variable(
                 tf.zeros(weight.shape),
                 trainable=False,
@@ -36,8 +37,8 @@ class GradientTap(Reading):
 
     def __call__(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
         @tf.custom_gradient
-        def tapped(value):
-            def gradient(slope):
+        def tapped(value: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+            def gradient(slope: tf.Tensor) -> tf.Tensor:
                 tf.cond(self._open, lambda: self._add(slope), lambda: None)
                 return slope
 
@@ -67,7 +68,7 @@ class GradientTap(Reading):
     def _summed(self) -> tf.Tensor:
         """The sum over all replicas, also those of other processes."""
 
-        def own():
+        def own() -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             return context.all_reduce("SUM", self._total.read_value())
 

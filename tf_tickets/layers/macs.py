@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers.convert import MaskedWeight
-from tf_tickets.layers.forward_order import symbolic_call, wrapped_calls
+from tf_tickets.layers.masked_weight import MaskedWeight
+from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
 
 Shape = tuple[int | None, ...]
 
@@ -32,7 +32,7 @@ def macs_per_weight(
     in_loops: list[keras.Layer] = []
 
     def watched(layer: keras.Layer, call: Callable) -> Callable:
-        def watch(*args, **kwargs):
+        def watch(*args: Any, **kwargs: Any) -> Any:
             inputs = args[0] if args else next(iter(kwargs.values()))
             if layer in loops and inputs.shape[1] is None:
                 in_loops.extend(layer._flatten_layers())
@@ -48,7 +48,7 @@ def macs_per_weight(
     return [_uses(entry.layer, calls[id(entry.layer)]) for entry in weights]
 
 
-def _shapes(inputs, outputs) -> tuple[Shape, Shape] | None:
+def _shapes(inputs: Any, outputs: Any) -> tuple[Shape, Shape] | None:
     """Shapes of one call; None where they do not tell how often it computes."""
     # In the body of a loop, such as an RNN's, one call stands for an unknown number of them.
     in_loop = isinstance(tf.compat.v1.get_default_graph().outer_graph, tf.__internal__.FuncGraph)
@@ -73,19 +73,19 @@ def _spatial(layer: keras.Layer, shape: Shape) -> Shape:
     return shape[2:] if layer.data_format == "channels_first" else shape[1:-1]
 
 
-def _output_positions(layer, inputs: Shape, outputs: Shape) -> Shape:
+def _output_positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
     return _spatial(layer, outputs)
 
 
-def _input_positions(layer, inputs: Shape, outputs: Shape) -> Shape:
+def _input_positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
     return _spatial(layer, inputs)
 
 
-def _all_but_last(layer, inputs: Shape, outputs: Shape) -> Shape:
+def _all_but_last(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
     return outputs[1:-1]
 
 
-def _einsum_positions(layer, inputs: Shape, outputs: Shape) -> Shape:
+def _einsum_positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
     """Sizes of the input axes that the kernel does not have, the batch axis left out."""
     left, kernel = layer.equation.replace(" ", "").split("->")[0].split(",")
     before, _, after = left.partition("...")
@@ -93,7 +93,7 @@ def _einsum_positions(layer, inputs: Shape, outputs: Shape) -> Shape:
     return tuple(size for axis, size in list(zip(axes, inputs, strict=True))[1:] if axis not in kernel)
 
 
-def _none(layer, inputs: Shape, outputs: Shape) -> Shape:
+def _none(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
     return (0,)
 
 

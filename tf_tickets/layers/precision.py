@@ -42,7 +42,7 @@ class _Computing(keras.DTypePolicy):
         self.compute = compute
 
     @property
-    def compute_dtype(self):
+    def compute_dtype(self) -> str:
         return self.compute
 
 

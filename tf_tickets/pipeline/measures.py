@@ -28,7 +28,7 @@ def measure_of_density(model: keras.Model) -> Measure:
     uses = layers.macs_per_weight(model, entries)
 
     def measure() -> dict[str, float]:
-        masks = [layers.kept(entry) for entry in entries]
+        masks = [layers.effective_mask(entry) for entry in entries]
         densities = {"density": sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)}
         of_macs = macs_density(uses, masks)
         return densities if of_macs is None else {**densities, "macs_density": of_macs}

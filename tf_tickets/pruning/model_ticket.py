@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tf_tickets.layers import kept, masked_weights
+from tf_tickets.layers import effective_mask, masked_weights
 from tf_tickets.pruning.paths import path_counts
 from tf_tickets.pruning.ticket import Ticket
 
@@ -23,7 +23,7 @@ def ticket_of(model: keras.Model, origin: Mapping[str, Any]) -> Ticket:
     entries = masked_weights(model)
     if not entries:
         raise ValueError(f"Model '{model.name}' has no masks.")
-    masks = tuple(kept(entry) for entry in entries)
+    masks = tuple(effective_mask(entry) for entry in entries)
     return Ticket(
         masks=masks,
         names=tuple(entry.name for entry in entries),

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.layers import wrapped_calls
 from tf_tickets.pruning.activations import linear_activations
 
 # Mean size of what goes into a network, and of what leaves a normalisation.

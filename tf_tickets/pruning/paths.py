@@ -8,8 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import Masked, MaskedWeight, computing_in, example_inputs, masks_alone
-from tf_tickets.layers.forward_order import kept_losses
+from tf_tickets.layers import (
+    Masked,
+    MaskedWeight,
+    computing_in,
+    example_inputs,
+    kept_losses,
+    without_parametrizations,
+)
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.path_layers import LEVEL, positive, smoothed
 from tf_tickets.pruning.weights import weights_to_score
@@ -64,7 +70,7 @@ def on_path(
                 smoothed(model, rng),
                 kept_losses(model),
                 _functions_run_eagerly(),
-                masks_alone(model._flatten_layers()),
+                without_parametrizations(model._flatten_layers()),
             ):
                 probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises

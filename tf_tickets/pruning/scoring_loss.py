@@ -7,9 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight
-from tf_tickets.layers.batch_normalization import differentiated_twice
-from tf_tickets.layers.forward_order import call_arguments
+from tf_tickets.layers import MaskedWeight, call_arguments, differentiated_twice
 from tf_tickets.pruning.exact_moments import exact_moments
 from tf_tickets.pruning.examples import Batch
 from tf_tickets.pruning.logits import flat_logits, logits_of

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, computing_in
-from tf_tickets.layers.forward_order import fresh_functions, kept_losses
+from tf_tickets.layers import MaskedWeight, computing_in, fresh_functions, kept_losses
 
 Values = Sequence[tf.Tensor]
 

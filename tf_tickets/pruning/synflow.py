@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights
-from tf_tickets.layers.forward_order import wrapped_calls
+from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights, wrapped_calls
 from tf_tickets.pruning.activations import linear_activations
 from tf_tickets.pruning.logits import logits_of
 from tf_tickets.pruning.stateless import in_graphs, stateless_in

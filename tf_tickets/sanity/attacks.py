@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from tf_tickets.layers import Masked, MaskedWeight, masked_weights, set_masks
-from tf_tickets.layers.forward_order import check_built
+from tf_tickets.layers import Masked, MaskedWeight, check_built, masked_weights, set_masks
 from tf_tickets.models.initial_weights import layer_seeds
 from tf_tickets.pruning.paths import path_counts
 from tf_tickets.pruning.ticket import Ticket

@@ -7,13 +7,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import mask_layers, masked_weights, restore_weights, stock_weights
+from tf_tickets.layers import (
+    has_own_schedule,
+    mask_layers,
+    masked_weights,
+    reset_optimizer,
+    restore_weights,
+    stock_weights,
+    value_of,
+)
 from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.choices import GLOBAL, check_choice
 from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity
-from tf_tickets.sparse_training.optimizer_reset import own_schedule, reset_optimizer
+from tf_tickets.sparse_training.whole_numbers import check_whole_number
 from tf_tickets.support.numbers import is_whole
 
 REWINDS = ("init", "none")
@@ -76,15 +84,14 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         check_choice("ratios", ratios, (GLOBAL, *RATIOS))
         if classifier_keep is not None:
             check_classifier_keep(classifier_keep)
-        for name, value in (("rounds", rounds), ("epochs_per_round", epochs_per_round)):
-            if not is_whole(value, 1):
-                raise ValueError(f"{name}= is a whole number, 1 or more. Received: {value!r}")
+        self.rounds = check_whole_number("rounds", rounds, 1)
+        self.epochs_per_round = check_whole_number("epochs_per_round", epochs_per_round, 1)
         if not (rewind in REWINDS or is_whole(rewind, 0, epochs_per_round - 1)):
             raise ValueError(
                 f"rewind= is one of {', '.join(REWINDS)}, or an epoch of the first part, 0 to "
                 f"{epochs_per_round - 1}. Received: {rewind!r}"
             )
-        self.rounds, self.epochs_per_round, self.rewind = rounds, epochs_per_round, rewind
+        self.rewind = rewind
         self.source = source
         self.tickets: list[Ticket] = []
         self._quota: dict[str, Any] = {"ratios": ratios, "classifier_keep": classifier_keep}
@@ -103,12 +110,12 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         if not entries:
             raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
         self.tickets, self._weights, self._rates = [], [], []
-        if own_schedule(self.model.optimizer) and self._to:
+        if has_own_schedule(self.model.optimizer) and self._to:
             raise ValueError(
                 "The optimizer has a LearningRateSchedule of its own, which a callback cannot set: give it a "
                 "plain learning rate, or rewind to the start of the training."
             )
-        masks = [np.array(entry.mask) for entry in entries]
+        masks = [value_of(entry.mask) for entry in entries]
         if self.source is not None:
             masks = masks_of(self.source, entries, "source")
         first = Ticket(tuple(masks), tuple(entry.name for entry in entries))
@@ -130,19 +137,19 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             raise ValueError(f"Training starts at epoch {epoch}, and the rounds are counted from epoch 0.")
         optimizer = self.model.optimizer
         if part == 0:
-            self._rates.append(float(np.asarray(optimizer.learning_rate)))
+            self._rates.append(float(value_of(optimizer.learning_rate)))
             if epoch == self._to and self.rewind != "none":
-                self._weights = [np.asarray(weight) for weight in stock_weights(self.model)]
+                self._weights = [value_of(weight) for weight in stock_weights(self.model)]
             return
         if place == 0:
             self._prune(part - 1)
         # A schedule of the optimizer's own has begun again with its step counter.
-        if not own_schedule(optimizer):
+        if not has_own_schedule(optimizer):
             optimizer.learning_rate = self._rates[min(self._to + place, len(self._rates) - 1)]
 
     def on_train_end(self, logs: dict | None = None) -> None:
         if len(self.tickets) < self.rounds:
-            masks = [np.asarray(entry.mask) for entry in masked_weights(self.model)]
+            masks = [value_of(entry.mask) for entry in masked_weights(self.model)]
             density = sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
             warnings.warn(
                 f"IterativeMagnitudePruning did not reach its target: the training ended after "
@@ -153,7 +160,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
 
     def _prune(self, number: int) -> None:
         quota = Quota(sparsity=self._sparsities[number], **self._quota)
-        within = [np.asarray(entry.mask) for entry in masked_weights(self.model)]
+        within = [value_of(entry.mask) for entry in masked_weights(self.model)]
         ticket = draw_ticket(self.model, "magnitude", quota, within=within)
         if ticket.collapsed:
             warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)

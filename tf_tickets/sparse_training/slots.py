@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from tf_tickets.layers import value_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
@@ -66,7 +68,7 @@ def slots_of(model: keras.Model, weights: list[keras.Variable]) -> list[list[Slo
                 continue
             if tuple(variable.shape) != tuple(weight.shape):
                 raise ValueError(_cannot_follow(inner, variable))
-            start = np.asarray(getattr(fresh, name)[index]).ravel()
+            start = value_of(getattr(fresh, name)[index]).ravel()
             slots.append(Slot(variable, float(start[0])))
         found.append(slots)
     return found

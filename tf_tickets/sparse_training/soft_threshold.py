@@ -1,19 +1,23 @@
 """Soft threshold weight reparameterization (STR): layers learn below which magnitude a weight counts as 0."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers import Reading, attach_reading, forget_traces, mask_layers, masked_value
-from tf_tickets.layers.convert import renew_optimizer
-from tf_tickets.sparse_training.renewal import check_free
+from tf_tickets.layers import (
+    Parametrization,
+    attach_parametrization,
+    forget_traces,
+    masked_value,
+    replace_optimizer,
+    scope_of,
+)
+from tf_tickets.sparse_training.unparametrized import unparametrized_weights
 from tf_tickets.support.numbers import is_finite
 
 INITIAL_VALUE = -200.0
 
 
-class SoftThreshold(Reading):
+class SoftThreshold(Parametrization):
     """Computes with mask * sign(w) * relu(|w| - sigmoid(s)), where s is one trained number for the layer.
 
     The gradient by w is that of the effective weight where |w| > sigmoid(s) and the mask is true, and zero
@@ -38,8 +42,7 @@ class SoftThreshold(Reading):
     def __init__(
         self, weight: keras.Variable, initial_value: float = INITIAL_VALUE, decay: float | None = None
     ):
-        strategy = getattr(weight._value, "distribute_strategy", None)
-        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        with scope_of(weight):
             value = keras.Variable(float(initial_value), name="threshold", dtype=weight.dtype)
         if decay is not None:
             value.regularizer = keras.regularizers.L2(decay / 2)  # whose gradient is decay * s
@@ -50,7 +53,7 @@ class SoftThreshold(Reading):
         threshold = tf.sigmoid(tf.cast(self.variables["threshold"], value.dtype))
         return tf.sign(value) * tf.nn.relu(tf.abs(value) - threshold)
 
-    def kept(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
+    def effective_mask(self, weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
         """True where the magnitude is above the threshold and the mask is true."""
         return self(weight, mask) != 0
 
@@ -92,13 +95,11 @@ def soft_threshold(
         raise ValueError(f"initial_value= is a number. Received: {initial_value!r}")
     if decay is not None and not (is_finite(decay) and decay >= 0):
         raise ValueError(f"decay= is a number, 0 or more, or None. Received: {decay!r}")
-    entries = mask_layers(model).masked
-    check_free(entries, "soft_threshold")
-    found = []
-    for entry in entries:
-        reading = SoftThreshold(entry.weight, initial_value, decay)
-        attach_reading(entry.layer, entry.attribute, reading)
-        found.append(reading.variables["threshold"])
-    renew_optimizer(model)
+    thresholds = []
+    for entry in unparametrized_weights(model, "soft_threshold"):
+        parametrization = SoftThreshold(entry.weight, initial_value, decay)
+        attach_parametrization(entry.layer, entry.attribute, parametrization)
+        thresholds.append(parametrization.variables["threshold"])
+    replace_optimizer(model)
     forget_traces(model)
-    return found
+    return thresholds

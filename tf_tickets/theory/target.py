@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers.masked import Masked, effective_value, why_not
+from tf_tickets.layers import Masked, effective_value, why_not_maskable
 
 _CONVOLUTION = ("kernel_size", "strides", "padding", "dilation_rate")
 
@@ -188,7 +188,7 @@ def _check_layer(layer: Any) -> None:
         return
     if getattr(layer, "groups", 1) > 1:
         raise ValueError(f"Layer '{layer.name}' of the target is a convolution in {layer.groups} groups.")
-    reason = why_not(layer)
+    reason = why_not_maskable(layer)
     if reason:
         raise ValueError(f"Layer '{layer.name}' of the target cannot be masked: {reason}.")
 

@@ -179,13 +179,13 @@ class _Trace:
 
 
 def _structure(model: keras.Model) -> list:
-    """What a traced function has baked in and a callback may change: classes, variables, readings of them."""
+    """What a traced function has baked in and a callback may change: classes, variables, parametrizations."""
     return [
         (
             type(layer),
             layer.trainable,
             [id(variable) for variable in layer.variables],
-            list(getattr(layer, "readings", {}).values()),
+            list(getattr(layer, "parametrizations", {}).values()),
         )
         for layer in model._flatten_layers(include_self=False)
     ]

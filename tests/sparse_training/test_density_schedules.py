@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from tests.sparse_training.small import fixture
 from tf_tickets.pruning import round_sparsities
 from tf_tickets.pruning.sparsity import total_to_keep
-from tf_tickets.sparse_training.schedules import (
-    DROP_SCHEDULES,
-    annealed_densities,
-    cubic_density,
-    granet_drop_fraction,
-)
+from tf_tickets.sparse_training.density_schedules import annealed_densities, cubic_density
 
 GOLDEN = fixture("er_ops")
 
@@ -37,20 +32,6 @@ def test_gradual_pruning_ends_at_the_count_of_the_target(total, sparsity, first)
         return
     end = cubic_density(first, 1 - sparsity, 1.0)
     assert total_to_keep(total, 1 - end) == total_to_keep(total, sparsity)
-
-
-def test_the_exchange_of_granet_is_the_authors():
-    golden = GOLDEN["granet_prune_rate_cosine"]
-    found = [granet_drop_fraction(0.5, step / golden["T"]) for step in golden["t"]]
-    np.testing.assert_allclose(found, golden["value"], rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", DROP_SCHEDULES)
-def test_the_other_exchanges_begin_at_their_fraction_and_do_not_rise(name):
-    values = [DROP_SCHEDULES[name](0.3, done) for done in np.linspace(0, 1, 11)]
-    assert values[0] == pytest.approx(0.3) and values == sorted(values, reverse=True)
-    assert values[-1] == pytest.approx(0.3 if name == "constant" else 0.0)
-    assert values[5] == pytest.approx({"cosine": 0.15, "constant": 0.3, "cubic": 0.3 / 8}[name])
 
 
 @pytest.mark.parametrize("row", GOLDEN["slt_anneal"], ids=lambda row: f"to {row['target']}")

@@ -1,6 +1,17 @@
-"""An optimizer that starts afresh, and whose learning rate can be set."""
+"""The optimizer of a compiled model, started afresh, and whether its learning rate can be set."""
+
+import contextlib
 
 import keras
+
+
+def replace_optimizer(model: keras.Model) -> None:
+    """Gives a compiled model another optimizer of the same config if it had one for other variables."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or not optimizer.built:
+        return
+    with _scope_of(model):
+        model.optimizer = type(optimizer).from_config(optimizer.get_config())
 
 
 def reset_optimizer(model: keras.Model) -> None:
@@ -12,13 +23,8 @@ def reset_optimizer(model: keras.Model) -> None:
     optimizer = model.optimizer
     if not optimizer.built:
         return
-    strategy = getattr(model, "distribute_strategy", None)
     config = optimizer.get_config()
-    if strategy is not None:
-        with strategy.scope():
-            fresh = type(optimizer).from_config(config)
-            fresh.build(model.trainable_variables)
-    else:
+    with _scope_of(model):
         fresh = type(optimizer).from_config(config)
         fresh.build(model.trainable_variables)
     rate = getattr(optimizer, "_learning_rate", None)
@@ -27,7 +33,12 @@ def reset_optimizer(model: keras.Model) -> None:
             variable.assign(start)
 
 
-def own_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+def has_own_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     """Whether the optimizer's learning rate is a LearningRateSchedule."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def _scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
+    strategy = getattr(model, "distribute_strategy", None)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()

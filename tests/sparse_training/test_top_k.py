@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.sparse_training.small import fixture
 from tf_tickets.pruning.top_k import global_masks
-from tf_tickets.sparse_training.selection import keep_largest
+from tf_tickets.sparse_training.top_k import top_k_masks
 
 # Few values, so that there are ties within and between tensors; subnormals and infinity too.
 VALUES = st.sampled_from([0.0, 1e-40, 1e-3, 0.5, 1.0, 1.0000001, 7.0, 3e38, np.inf])
@@ -17,7 +17,7 @@ LAYERS = st.lists(st.lists(st.tuples(VALUES, st.booleans()), min_size=1, max_siz
 @tf.function(reduce_retracing=True)
 def kept(scores, keep, candidates):
     """Three flat tensors, so that one trace does for all examples."""
-    return keep_largest(scores, keep, candidates)
+    return top_k_masks(scores, keep, candidates)
 
 
 def flat(rows, dtype):
@@ -38,14 +38,14 @@ def test_it_keeps_what_the_ranking_of_arrays_keeps(layers, data):
 
 def test_tensors_of_any_rank_are_read_row_by_row():
     ties = tf.ones([2, 3])
-    (mask,) = keep_largest([ties], 4, [tf.ones([2, 3], tf.bool)])
+    (mask,) = top_k_masks([ties], 4, [tf.ones([2, 3], tf.bool)])
     np.testing.assert_array_equal(mask, [[True, True, True], [True, False, False]])
 
 
 def test_the_same_after_xla():
     scores = [tf.constant([3.0, 1.0, 2.0]), tf.constant([2.0, 2.0])]
     candidates = [tf.constant([True, True, True]), tf.constant([True, True])]
-    compiled = tf.function(keep_largest, jit_compile=True)(scores, tf.constant(3), candidates)
+    compiled = tf.function(top_k_masks, jit_compile=True)(scores, tf.constant(3), candidates)
     np.testing.assert_array_equal(compiled[0], [True, False, True])
     np.testing.assert_array_equal(compiled[1], [True, False])
 
@@ -56,6 +56,6 @@ def test_global_magnitude_inside_random_masks_is_the_authors():
     sources = [tf.constant(mask, tf.float32) > 0 for mask in golden["er_masks"]]
     for density in (0.5, 0.25):  # of all 12 weights
         expected = golden[f"density_{density}"]
-        found = keep_largest(magnitudes, int(12 * density), sources)
+        found = top_k_masks(magnitudes, int(12 * density), sources)
         for mask, own in zip(found, expected, strict=True):
             np.testing.assert_array_equal(mask, np.array(own, bool))

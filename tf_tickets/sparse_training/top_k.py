@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-def keep_largest(
+def top_k_masks(
     scores: Sequence[tf.Tensor], keep: tf.Tensor | int, candidates: Sequence[tf.Tensor]
 ) -> list[tf.Tensor]:
     """Bool masks of the `keep` largest scores of all tensors together.

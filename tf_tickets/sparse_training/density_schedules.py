@@ -1,18 +1,4 @@
-"""How many weights are kept, and how many are exchanged, as training goes on."""
-
-import math
-from collections.abc import Callable
-
-# Fraction of the kept weights that a layer exchanges, by the part of the way that is done, in [0, 1].
-# `first` is the fraction at the beginning.
-DROP_SCHEDULES: dict[str, Callable[[float, float], float]] = {
-    # RigL, section 3: first / 2 (1 + cos(pi t / T))
-    "cosine": lambda first, done: first / 2 * (1 + math.cos(math.pi * done)),
-    "constant": lambda first, done: first,
-    # RigL's code: first (1 - t / T)^3, the shape of gradual pruning
-    "cubic": lambda first, done: first * (1 - done) ** 3,
-}
-LEAST_DROP = 0.005  # what GraNet's cosine ends at
+"""How many weights are kept as training goes on."""
 
 
 def cubic_density(initial: float, final: float, done: float) -> float:
@@ -21,11 +7,6 @@ def cubic_density(initial: float, final: float, done: float) -> float:
     final + (initial - final) (1 - done)^3 (Zhu and Gupta, 2017, equation 1, of densities).
     """
     return final + (initial - final) * (1 - done) ** 3
-
-
-def granet_drop_fraction(first: float, done: float) -> float:
-    """GraNet's fraction of exchanged weights: a cosine from `first` to 0.005 (Liu et al., 2021)."""
-    return LEAST_DROP + (first - LEAST_DROP) * (1 + math.cos(math.pi * done)) / 2
 
 
 def annealed_densities(start: float, target: float, levels: int, most: float = 1.0) -> list[float]:

@@ -1,0 +1,47 @@
+"""Weight rewinding: in a plain `fit` and in our Trainer the same."""
+
+import keras  # before tensorflow_model_optimization, which would have its own way with tf.keras
+import numpy as np
+
+import tf_tickets as tt
+from tests import nets
+from tests.callbacks.loops import Watch, both_loops, by_fit
+from tf_tickets.callbacks import (
+    MagnitudePruning,
+    WeightRewinding,
+)
+
+
+class TestWeightRewinding:
+    @both_loops
+    def test_takes_weights_statistics_and_rate_back_and_leaves_the_masks(self, loop):
+        watch, model = Watch(), nets.build("functional")
+        loop(
+            model,
+            keras.optimizers.SGD(9.0, momentum=0.9),
+            5,
+            [
+                MagnitudePruning(0.5, epoch=3),
+                WeightRewinding(epoch=3, to=1, schedule=lambda epoch: 0.01 * (1 + epoch)),
+                watch,
+            ],
+        )
+        nets.assert_equal(watch.weights[3], watch.weights[1])
+        assert any(np.any(a != b) for a, b in zip(watch.weights[2], watch.weights[1], strict=True))
+        assert watch.rates == [0.01, 0.02, 0.03, 0.02, 0.03]
+        assert watch.steps == [0, 3, 6, 0, 3]
+        assert watch.kept == [100, 100, 100, 50, 50]
+
+    def test_to_epoch_0_makes_the_lottery_ticket(self):
+        """The same ticket, weights and rates as prune("lt") with the weights from before training."""
+        lottery = [MagnitudePruning(0.5, epoch=2, classifier_keep=1.0), WeightRewinding(epoch=2)]
+        model = nets.build("sequential")
+        init = model.get_weights()
+        by_fit(model, keras.optimizers.SGD(0.1, momentum=0.9), 3, lottery)
+
+        twin = nets.build("sequential")
+        by_fit(twin, keras.optimizers.SGD(0.1, momentum=0.9), 2, [])
+        ticket = tt.prune(twin, "lt", 0.5, init_weights=init)
+        nets.assert_equal(lottery[0].ticket.masks, ticket.masks)
+        by_fit(twin, keras.optimizers.SGD(0.1, momentum=0.9), 1, [])
+        nets.assert_equal(model.get_weights(), twin.get_weights(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,140 @@
+"""Pruning by magnitude during training: once, or over a schedule of steps."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tf_tickets.callbacks.epochs import check_epoch, check_within
+from tf_tickets.layers import mask_layers, masked_weights, value_of
+from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
+from tf_tickets.pruning.choices import GLOBAL
+from tf_tickets.pruning.sparsity import check_sparsity
+
+
+class MagnitudePruning(keras.callbacks.Callback):
+    """Prunes by magnitude during training: once, at an epoch, or over a schedule of steps.
+
+    Args:
+        sparsity: fraction to remove, in [0, 1), at the start of epoch `epoch`. Not with `schedule`.
+        epoch: 0-based epoch. Defaults to 0: before training.
+        schedule: `step -> (prune now?, sparsity)`, called with the number of steps done: 0 before the first
+            batch, then after every batch. The PruningSchedule objects of tensorflow-model-optimization are
+            such callables.
+        ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
+        family: form of the smart ratios.
+        classifier_keep: fraction of the last layer that is kept apart from the rest.
+        include, exclude: which layers, as in `tf_tickets.mask_layers`.
+
+    Attributes:
+        ticket: the Ticket that the model carries now, or None before the first pruning.
+
+    Raises:
+        ValueError: a value out of range; or, at the start of training, an epoch beyond it or a model with
+            nothing to prune.
+
+    Example:
+        >>> from tensorflow_model_optimization.sparsity.keras import PolynomialDecay
+        >>> MagnitudePruning(schedule=PolynomialDecay(0.5, 0.95, begin_step=0, end_step=2000))
+    """
+
+    def __init__(
+        self,
+        sparsity: float | None = None,
+        epoch: int = 0,
+        schedule: Callable[[int], tuple[Any, Any]] | None = None,
+        ratios: str = GLOBAL,
+        family: str | None = None,
+        classifier_keep: float | None = None,
+        include: Any = None,
+        exclude: Any = None,
+    ):
+        super().__init__()
+        if (sparsity is None) == (schedule is None):
+            raise ValueError(
+                f"Pass either sparsity= or schedule=. Received: sparsity={sparsity}, schedule={schedule}"
+            )
+        if schedule is not None and not callable(schedule):
+            raise ValueError(
+                f"schedule= is a callable step -> (prune now?, sparsity). Received: {schedule!r}"
+            )
+        if ratios != GLOBAL and ratios not in RATIOS:
+            raise ValueError(f"ratios={ratios!r} is unknown. Choose one of: {', '.join([GLOBAL, *RATIOS])}.")
+        self.sparsity = None if sparsity is None else check_sparsity(sparsity)
+        self.epoch = check_epoch("epoch", epoch)
+        self.schedule = schedule
+        self.any_pace = schedule is None
+        self.ticket: Ticket | None = None
+        self._selection: dict[str, Any] = {"include": include, "exclude": exclude}
+        self._ratios: dict[str, Any] = {
+            "ratios": ratios,
+            "family": family,
+            "classifier_keep": classifier_keep,
+        }
+        self._first: int | None = None
+        self._steps = 0
+        self._last_batch = -1
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if self.sparsity is not None:
+            check_within(self, self.params.get("epochs"), self.epoch)
+        if not mask_layers(self.model, **self._selection).masked:
+            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+        self._first = None
+        self._follow_schedule(range(1))
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._last_batch = -1
+        if self._first is None:
+            self._first = epoch
+            self._check_start(epoch)
+        if self.sparsity is not None and epoch == self.epoch:
+            self.prune(self.sparsity)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # One call stands for several steps where the model has steps_per_execution; Keras numbers those of an
+        # epoch's last call as if it were full.
+        batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
+        done = self._steps + batch - self._last_batch
+        self._last_batch = batch
+        self._follow_schedule(range(self._steps + 1, done + 1))
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.ticket is not None and self.ticket.on_path is None:
+            self.ticket = dataclasses.replace(self.ticket, on_path=path_counts(self.model, self.ticket.masks))
+
+    def prune(self, sparsity: float) -> None:
+        """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
+        # Of a whole schedule paths are counted once, at the end: that is a forward pass of its own.
+        once = self.schedule is None
+        self.ticket = draw_ticket(
+            self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=once
+        )
+        if self.ticket.collapsed:
+            warnings.warn(f"After pruning, {self.ticket.collapsed}.", stacklevel=2)
+        self.ticket.apply(self.model)
+
+    def _follow_schedule(self, steps: range) -> None:
+        if self.schedule is None:
+            return
+        asked = None
+        for step in steps:
+            now, sparsity = self.schedule(step)
+            asked = float(sparsity) if bool(now) else asked
+        self._steps = steps[-1]
+        if asked is not None:
+            self.prune(asked)
+
+    def _check_start(self, first: int) -> None:
+        """A fit that goes on after the epoch must find the model pruned."""
+        if self.sparsity and first > self.epoch and _is_dense(self.model):
+            raise ValueError(
+                f"{type(self).__name__} is to act at the start of epoch {self.epoch}, but training starts at "
+                f"epoch {first}, with a model that is not pruned."
+            )
+
+
+def _is_dense(model: keras.Model) -> bool:
+    return all(value_of(entry.mask).all() for entry in masked_weights(model))

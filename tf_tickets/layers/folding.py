@@ -1,0 +1,116 @@
+"""Taking a model's masks away again: for good, with the zeros baked in, or for a while."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.mask_variables import remove_masks
+from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.masked_weight import MaskedWeight, masked_weights
+from tf_tickets.layers.masking import give_mask, mask_layers
+from tf_tickets.layers.optimizer_reset import replace_optimizer
+from tf_tickets.layers.parametrization import attach_parametrization
+from tf_tickets.layers.retracing import TRACED, forget_traces, models_in
+from tf_tickets.layers.variables import value_of
+
+# Layers of ours that `fold` turns into what Keras ships, beside the masked ones.
+FOLDED = {BatchNormalization: keras.layers.BatchNormalization}
+
+
+def fold(model: keras.Model) -> keras.Model:
+    """Bakes the zeros into the weights and gives every layer its stock Keras class back, in place.
+
+    What is saved or exported afterwards needs no tf_tickets to load (a file that holds an optimizer of ours
+    does: load it with `compile=False`, or write it by `export`). The inverse of `mask_layers`, except that
+    masked weights are now zero.
+
+    A compiled model stays compiled. Where layers had trained thresholds or scores, it gets a fresh optimizer
+    of the same config, since other variables are trained from now on.
+
+    Args:
+        model: any Keras model; without masks it is returned as it is.
+
+    Returns:
+        The same model.
+    """
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, Masked)]
+    trains_others = any(x.variables for layer in layers for x in layer.parametrizations.values())
+    _fold(model)
+    if trains_others:
+        replace_optimizer(model)
+        forget_traces(model)
+    return model
+
+
+@contextlib.contextmanager
+def folded(model: keras.Model) -> Iterator[keras.Model]:
+    """For the duration, the model is what `fold` makes of it; afterwards it is what it was, masks and all."""
+    layers = model._flatten_layers()
+    classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
+    state = [
+        (layer, attribute, mask, layer.parametrizations.get(attribute), value_of(layer.__dict__[attribute]))
+        for layer in layers
+        if isinstance(layer, Masked)
+        for attribute, mask in layer.masks.items()
+    ]
+    memories = [(part, dict(part.__dict__)) for part in models_in(model)]
+    _fold(model)
+    try:
+        yield model
+    finally:
+        for layer, cls in classes:
+            object.__setattr__(layer, "__class__", cls)
+        for layer, attribute, mask, parametrization, value in state:
+            give_mask(layer, attribute, mask)
+            layer.__dict__[attribute].assign(value)
+            if parametrization is not None:
+                attach_parametrization(layer, attribute, parametrization)
+        for part, before in memories:
+            for name in ("save", "_forward_order"):
+                if name in before:
+                    object.__setattr__(part, name, before[name])
+            # The very same variables again, so what was traced with them holds.
+            for name in TRACED:
+                setattr(part, name, before.get(name))
+
+
+@contextlib.contextmanager
+def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
+    """For the duration the model carries masks, its own or new ones; afterwards it is what it was."""
+    had_masks = bool(masked_weights(model))
+    entries = masked_weights(model) if had_masks else mask_layers(model).masked
+    masks = [entry.mask for entry in entries if entry.mask is not None]
+    values = [value_of(mask) for mask in masks]
+    try:
+        yield entries
+    finally:
+        for mask, value in zip(masks, values, strict=True):
+            mask.assign(value)
+        if not had_masks:
+            # All true now, so that nothing is baked in.
+            for layer in {id(entry.layer): entry.layer for entry in entries}.values():
+                remove_masks(layer)
+            _forget_masks(model)
+
+
+def _fold(model: keras.Model) -> None:
+    changed = False
+    for layer in model._flatten_layers():
+        if isinstance(layer, Masked):
+            remove_masks(layer)
+            changed = True
+        elif type(layer) in FOLDED:
+            object.__setattr__(layer, "__class__", FOLDED[type(layer)])
+            changed = True
+    if changed:
+        _forget_masks(model)
+
+
+def _forget_masks(model: keras.Model) -> None:
+    """Removes what the model itself remembers of having masks."""
+    forget_traces(model)
+    for part in models_in(model):
+        part.__dict__.pop("_forward_order", None)
+        part.__dict__.pop("save", None)

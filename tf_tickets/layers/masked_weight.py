@@ -1,0 +1,96 @@
+"""The weights of a model that are masked, or could be: one entry each, in forward order."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask_selection import select_weights
+from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.variables import value_of
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaskedWeight:
+    """One prunable weight of a model. Two entries are equal if they hold the same variables.
+
+    Attributes:
+        layer: the layer that owns it.
+        attribute: the layer's attribute that holds it.
+        name: label for people (the variable's path); the position in forward order is the key.
+        weight: the variable, with every value that was ever in it, masked or not.
+        mask: bool variable of the same shape; None on a model that is not masked yet.
+    """
+
+    layer: keras.Layer
+    attribute: str
+    name: str
+    weight: keras.Variable
+    mask: keras.Variable | None
+
+    def __eq__(self, other: object) -> bool:
+        # Comparing variables would compare their values.
+        if not isinstance(other, MaskedWeight):
+            return NotImplemented
+        return self.weight is other.weight and self.mask is other.mask
+
+    def __hash__(self) -> int:
+        return id(self.weight)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weight, in Keras layout."""
+        return tuple(self.weight.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return self.weight.shape.num_elements()
+
+
+def masked_weights(model: keras.Model) -> list[MaskedWeight]:
+    """The model's masked weights, in forward order; empty for a model without masks."""
+    found = [
+        (layer, attribute)
+        for layer in model._flatten_layers()
+        if isinstance(layer, Masked)
+        for attribute in layer.masks
+    ]
+    ordered, _ = sort_weights(model, found, None)
+    return [entry_of(*pair) for pair in ordered]
+
+
+def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
+    """The masked weights, or, of a model without masks, those that `mask_layers` would mask."""
+    entries = masked_weights(model)
+    if entries:
+        return entries
+    chosen, _ = select_weights(model, None, None)
+    ordered, _ = sort_weights(model, chosen, data)
+    return [entry_of(*pair) for pair in ordered]
+
+
+def effective_mask(entry: MaskedWeight) -> np.ndarray:
+    """Bool, where a masked weight takes part in the network: the mask, or what a parametrization leaves."""
+    assert entry.mask is not None
+    parametrization = entry.layer.parametrizations.get(entry.attribute)
+    if parametrization is None:
+        return value_of(entry.mask)
+    return value_of(parametrization.effective_mask(entry.weight, entry.mask))
+
+
+def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
+    """Assigns bool arrays to the masks of weights that have masks."""
+    for entry, mask in zip(entries, masks, strict=True):
+        assert entry.mask is not None
+        entry.mask.assign(mask)
+
+
+def entry_of(layer: keras.Layer, attribute: str) -> MaskedWeight:
+    """The entry of a layer's weight, with its mask if it has one."""
+    weight = layer.__dict__[attribute]
+    mask = layer.masks.get(attribute) if isinstance(layer, Masked) else None
+    return MaskedWeight(layer=layer, attribute=attribute, name=weight.path, weight=weight, mask=mask)

@@ -1,0 +1,110 @@
+"""Giving a model's layers masks, in place."""
+
+import dataclasses
+import os
+from typing import Any
+
+import keras
+
+from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask_selection import Selection, select_weights
+from tf_tickets.layers.mask_variables import add_masks, attach_mask
+from tf_tickets.layers.masked import Masked, masked_class, unsaveable_message
+from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.retracing import forget_traces, models_in
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskReport:
+    """What `mask_layers` did.
+
+    Attributes:
+        masked: entries in forward order, whether masked now or before.
+        left_alone: (path, reason) of every layer with weights that carries no mask.
+    """
+
+    masked: list[MaskedWeight]
+    left_alone: list[tuple[str, str]]
+
+    def __str__(self) -> str:
+        lines = [f"masked: {len(self.masked)} weights, {sum(w.size for w in self.masked):,} values"]
+        lines += [f"  {entry.name}  {entry.shape}" for entry in self.masked]
+        if self.left_alone:
+            lines.append(f"left alone: {len(self.left_alone)}")
+            lines += [f"  {path}: {reason}" for path, reason in self.left_alone]
+        return "\n".join(lines)
+
+
+def mask_layers(
+    model: keras.Model,
+    include: Selection | None = None,
+    exclude: Selection | None = None,
+    data: Any = None,
+) -> MaskReport:
+    """Gives the model's layers masks, in place; layers that have them already keep theirs.
+
+    By default every kernel of a convolution or dense layer is masked (Dense, EinsumDense, Conv*,
+    Conv*Transpose, the pointwise kernel of SeparableConv*), wherever it is nested. Depthwise kernels and
+    embeddings are masked only where `include` names them; biases and normalisation never are.
+
+    Args:
+        model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
+            its optimizer and need not be compiled again; functions that Keras traced for it are renewed
+            (another model that shares its layers must be compiled again).
+        include: which layers to mask instead of the default: a layer (with all that it contains), a layer
+            class, a predicate `layer -> bool`, or an iterable of these.
+        exclude: which layers to leave alone; same forms.
+        data: one batch of inputs, for a subclassed model that does not know its input shapes.
+
+    Returns:
+        A MaskReport: what carries masks, in forward order, and what was left alone and why.
+
+    Raises:
+        ValueError: the model is not built or cannot be traced.
+        TypeError: `model` is no Keras model, or a selection is of no accepted form.
+
+    Example:
+        >>> report = tt.mask_layers(model, exclude=model.layers[-1])
+        >>> print(report)
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
+    chosen, left_alone = select_weights(model, include, exclude)
+    ordered, unmaskable = sort_weights(model, chosen, data)
+    changed = [pair for pair in ordered if give_mask(*pair)]
+    if changed:
+        forget_traces(model)
+    for part in models_in(model) if ordered else ():
+        _guard_save(part)
+    return MaskReport(masked=[entry_of(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
+
+
+def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
+    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
+    if not isinstance(layer, Masked):
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", masked_class(stock))
+    if attribute in layer.masks:
+        return False
+    if mask is None:
+        add_masks(layer, (attribute,))
+    else:
+        attach_mask(layer, attribute, mask)
+    return True
+
+
+def _guard_save(model: keras.Model) -> None:
+    """Lets `model.save` refuse before it opens the file: Keras truncates an existing one first."""
+
+    def save(filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        layers = [x for x in model._flatten_layers() if isinstance(x, Masked)]
+        for layer in layers:
+            layer.__dict__.pop("_config_written", None)
+            layer.check_copyable()
+        keras.saving.serialize_keras_object(model)
+        lost = [layer.path for layer in layers if not layer.reloads]
+        if lost:
+            raise ValueError(unsaveable_message(lost))
+        return type(model).save(model, filepath, *args, **kwargs)
+
+    object.__setattr__(model, "save", save)

@@ -1,0 +1,143 @@
+"""Calling a model without running it: on what shapes and dtypes, and watched in what it does."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_tickets.layers.retracing import fresh_functions
+
+# Length given to an axis that a model leaves open: room for five halvings.
+OPEN_LENGTH = 32
+
+
+def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
+    """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes."""
+    args, kwargs = _input_specs(model, inputs)
+    scope = scope or keras.StatelessScope(initialize_variables=False)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        with scope:
+            return model(*args, training=False, **kwargs)
+
+    try:
+        with fresh_functions(model), kept_losses(model):
+            tf.function(forward, autograph=False).get_concrete_function(*args, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
+            "Call it on one batch of data first, or pass that batch as data="
+        ) from error
+
+
+def example_inputs(
+    model: keras.Model,
+    fill: Callable[[tuple[int, ...], tf.DType], tf.Tensor],
+    batch_size: int = 1,
+    open_length: int = OPEN_LENGTH,
+) -> tuple[list, dict]:
+    """Arguments and keyword arguments that a model can be called with, made without data.
+
+    Args:
+        model: a built model that knows its input shapes.
+        fill: (shape, dtype) -> tensor.
+        batch_size: size of the first axis, where the model leaves it open.
+        open_length: size of every other axis that the model leaves open.
+
+    Raises:
+        ValueError: the model does not know its input shapes.
+    """
+
+    def example(spec: tf.TensorSpec) -> tf.Tensor:
+        first, *rest = spec.shape
+        shape = (first or batch_size, *(open_length if size is None else size for size in rest))
+        return fill(shape, spec.dtype)
+
+    return tf.nest.map_structure(example, _input_specs(model, None))
+
+
+def call_arguments(model: keras.Model, inputs: Any) -> list:
+    """The positional arguments that a batch of inputs is: a tuple is several where `call` takes several."""
+    return list(inputs) if _takes_several(model) and isinstance(inputs, tuple) else [inputs]
+
+
+def check_built(model: keras.Model) -> None:
+    """Raises ValueError if the model has no weights yet."""
+    if not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
+        )
+
+
+@contextlib.contextmanager
+def wrapped_calls(
+    layers: Iterable[keras.Layer], wrap: Callable[[keras.Layer, Callable], Callable]
+) -> Iterator[None]:
+    """For the duration, each layer's `call` is `wrap(layer, call)`."""
+    with contextlib.ExitStack() as stack:
+        for layer in {id(layer): layer for layer in layers}.values():
+            if "call" in layer.__dict__:
+                stack.callback(object.__setattr__, layer, "call", layer.__dict__["call"])
+            else:
+                stack.callback(object.__delattr__, layer, "call")
+            object.__setattr__(layer, "call", wrap(layer, layer.call))
+        yield
+
+
+@contextlib.contextmanager
+def kept_losses(model: keras.Model) -> Iterator[None]:
+    """Afterwards, layers have the losses again that their last call added: every call clears them."""
+    layers = model._flatten_layers()
+    before = [(layer, layer._losses[:], set(layer._loss_ids)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, losses, ids in before:
+            layer._losses[:] = losses
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
+
+
+def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
+    """Arguments for the symbolic call, as tf.TensorSpec structures."""
+    check_built(model)
+    if inputs is not None:
+        return tf.nest.map_structure(_spec_of_batch, call_arguments(model, inputs)), {}
+    if getattr(model, "inputs", None):
+        # A Sequential model that was never called has no `input`.
+        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), structure)], {}
+    config = model.get_build_config() or {}
+    dtype = model.input_dtype
+    if config.get("input_shape") is not None:
+        return [_map_shapes(config["input_shape"], dtype)], {}
+    if config.get("shapes_dict"):
+        shapes = config["shapes_dict"].items()
+        return [], {name.removesuffix("_shape"): _map_shapes(shape, dtype) for name, shape in shapes}
+    raise ValueError(
+        f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
+        "or pass that batch as data="
+    )
+
+
+def _takes_several(model: keras.Model) -> bool:
+    """Whether `call` needs several arguments, rather than one structure of inputs."""
+    # As Keras read it when the model was made: a `tf.function` renewed since has no signature.
+    parameters = model._call_signature.parameters.values()
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
+
+
+def _spec_of_batch(x: Any) -> tf.TensorSpec:
+    dtype = getattr(x, "dtype", None) or tf.convert_to_tensor(x).dtype
+    return tf.TensorSpec((None, *tuple(x.shape)[1:]), keras.backend.standardize_dtype(dtype))
+
+
+def _map_shapes(shape: Any, dtype: str) -> Any:
+    """Nested shapes -> nested specs; the batch size is left open."""
+    if isinstance(shape, dict):
+        return {key: _map_shapes(value, dtype) for key, value in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return tf.TensorSpec((None, *shape[1:]), dtype)
+    return [_map_shapes(value, dtype) for value in shape]
