@@ -48,9 +48,8 @@ def group(process):
     columns = ("-o", "pgid=", "-o", "pid=", "-o", "stat=", "-o", "args=")
     listed = subprocess.run(["ps", "-A", "-ww", *columns], capture_output=True, text=True, check=True)
     rows = (line.split(None, 3) for line in listed.stdout.splitlines())
-    return [
-        (int(pid), args) for pgid, pid, stat, args in rows if int(pgid) == process.pid and "Z" not in stat
-    ]
+    alive = [(int(pgid), int(pid), args) for pgid, pid, stat, args in rows if "Z" not in stat]
+    return [(pid, args) for pgid, pid, args in alive if pgid == process.pid]
 
 
 def wait_until_gone(process):

@@ -18,9 +18,7 @@ RUNS, NETWORKS = 8, 4
 
 class TestPlan:
     @pytest.mark.parametrize(("executor", "absolute"), [("local", False), ("ray", True)])
-    def test_names_the_folder_of_the_runs_so_that_tasks_find_it(
-        self, executor, absolute, tmp_path, monkeypatch
-    ):
+    def test_names_the_folder_of_the_runs_for_tasks(self, executor, absolute, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         plan = plan_of("--method=snip", f"--executor={executor}", "--dry_run")
         assert plan.resources.runs_dir == (str(tmp_path / "runs") if absolute else "runs")

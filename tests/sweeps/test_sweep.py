@@ -1,6 +1,7 @@
 """Sweeps: shared dense trainings, several processes, going on after every kind of interruption."""
 
 import io
+import json
 import os
 import pathlib
 import re
