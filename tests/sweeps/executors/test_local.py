@@ -130,7 +130,12 @@ class TestLocalPool:
         assert not any(processes.open for processes in harness.started)
 
     def test_starts_processes_that_never_hear_of_ctrl_c(self):
-        program = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('at work')"
+        program = (
+            "import os, signal\n"
+            "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+            "os.kill(os.getpid(), signal.SIGINT)\n"
+            "print('at work')"
+        )
         with local._interrupts_blocked():
             child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert (child.returncode, child.stdout) == (0, "at work\n")
