@@ -12,6 +12,11 @@ import time
 
 from absl import flags
 
+from tf_tickets.sweeps import worker
+from tf_tickets.sweeps.flags import define_flags
+from tf_tickets.sweeps.plan import plan_sweep
+from tf_tickets.sweeps.task import DENSE, WHOLE, Task
+
 FLAGFILE = pathlib.Path(__file__).resolve().parents[2] / "flags" / "paper" / "table3.cfg"
 
 
@@ -22,26 +27,24 @@ def measure(epochs: int, threads: int) -> dict[str, float]:
         epochs: of every training.
         threads: of the process.
     """
-    from tf_tickets.sweeps import sweep, worker
-
-    worker.start(os.getppid(), threads, {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    worker.initialize(os.getppid(), threads, {"TF_CPP_MIN_LOG_LEVEL": "3"})
     with tempfile.TemporaryDirectory() as folder:
         values = flags.FlagValues()
-        sweep.define_flags(values)
+        define_flags(values)
         scale = ["--dataset=digits", "--model=resnet8", "--width=0.25", "--noaugment", "--seed=0"]
         places = [f"--runs_dir={folder}/shared", f"--threads={threads}", f"--epochs={epochs}"]
         values(["sweep", f"--flagfile={FLAGFILE}", *scale, *places])
-        plan = sweep.make_plan(values)
-        dense = [run.task(worker.DENSE) for run in plan.dense.values()]
-        runs = [run.task(worker.WHOLE) for run in plan.runs]
-        _perform(runs[-1], f"{folder}/warm")  # what a process does once, such as loading Keras
+        plan = plan_sweep(values)
+        dense = [run.task(DENSE) for run in plan.dense.values()]
+        runs = [run.task(WHOLE) for run in plan.runs]
+        _run(runs[-1], f"{folder}/warm")  # what a process does once, such as loading Keras
         began = time.perf_counter()
         for task in [*dense, *runs]:
-            _perform(task)
+            _run(task)
         shared = time.perf_counter() - began
         began = time.perf_counter()
         for number, task in enumerate(runs):
-            _perform(task, f"{folder}/alone/{number}")
+            _run(task, f"{folder}/alone/{number}")
         alone = time.perf_counter() - began
     return {
         "runs": len(runs),
@@ -52,14 +55,12 @@ def measure(epochs: int, threads: int) -> dict[str, float]:
     }
 
 
-def _perform(task, folder: str | None = None) -> None:
+def _run(task: Task, folder: str | None = None) -> None:
     """Does a task; in a folder of its own, where it shares nothing."""
-    from tf_tickets.sweeps import worker
-
     if folder is not None:
         kept = [x for x in task.arguments if not x.startswith(("--run_dir=", "--dense_dir="))]
-        task = worker.Task(task.label, (*kept, f"--run_dir={folder}/run"), task.part, task.cost)
-    outcome = worker.perform(task)
+        task = Task(task.label, (*kept, f"--run_dir={folder}/run"), task.part, task.cost)
+    outcome = worker.run_task(task)
     if outcome.problem:
         raise RuntimeError(f"{task.label}: {outcome.problem}\n{outcome.details}")
 

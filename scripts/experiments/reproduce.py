@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from tf_tickets import laboratory
-from tf_tickets.programs.guard import fail, guarded, parse_flags
+from tf_tickets.programs.guard import fail, guarded
+from tf_tickets.programs.help import parse_flags
 from tf_tickets.reporting import report
-from tf_tickets.support.console import Console
 from tf_tickets.support.wording import plural
-from tf_tickets.sweeps import sweep
+from tf_tickets.sweeps.flags import GROUPS, SWEEP
+from tf_tickets.sweeps.plan import plan_sweep
+from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.showing import show_failures, show_plan, show_table
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"
 
@@ -37,7 +40,7 @@ def define_flags(values: flags.FlagValues) -> None:
     laboratory.define_flags(values)
     values.set_default("controls", False)
     flags.DEFINE_string(
-        "reports_dir", "reports", "Folder of the reports.", module_name=sweep.SWEEP, flag_values=values
+        "reports_dir", "reports", "Folder of the reports.", module_name=SWEEP, flag_values=values
     )
 
 
@@ -58,14 +61,17 @@ def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
     values = flags.FlagValues()
     define_flags(values)
     values(["reproduce", f"--flagfile={flagfile}", *given])
-    plan = sweep.make_plan(values, controls=values.controls)
+    plan = plan_sweep(values, controls=values.controls)
+    # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
+    from tf_tickets.support.console import Console
+
     show = Console()
     show.line(f"\n{name}: {_title(flagfile)}")
-    plan.show(show)
+    show_plan(plan, show)
     if values.dry_run:
         return 0
-    failures = sweep.run_plan(plan, show)
-    sweep.show_table(plan, show)
+    failures = run_plan(plan, show)
+    show_table(plan, show)
     done = [run.config.run_dir for run in plan.runs if run.fresh_result is not None]
     if done:
         page = report.make_report(
@@ -76,12 +82,12 @@ def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
             alpha=values.alpha,
         )
         show.line(f"\nreport of {plural(len(done), 'run')}: {page}")
-    return sweep.show_failures(plan, failures, show)
+    return show_failures(plan, failures, show)
 
 
 def _flags(values: flags.FlagValues) -> list[flags.Flag]:
     by_group = values.flags_by_module_dict()
-    return [flag for group in sweep.GROUPS for flag in by_group[group]]
+    return [flag for group in GROUPS for flag in by_group[group]]
 
 
 def _title(flagfile: pathlib.Path) -> str:
@@ -92,7 +98,7 @@ def _title(flagfile: pathlib.Path) -> str:
 def entry_point() -> None:
     """Starts the program."""
     define_flags(flags.FLAGS)
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, __doc__ or "", sweep.GROUPS))
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, __doc__ or "", GROUPS))
 
 
 if __name__ == "__main__":

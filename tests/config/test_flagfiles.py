@@ -11,8 +11,11 @@ from absl import flags
 
 from tests.runs import parsed
 from tf_tickets import config
-from tf_tickets.data.sources import generic_recipe
-from tf_tickets.sweeps import grid, sweep
+from tf_tickets.data.sources import find, generic_recipe
+from tf_tickets.sweeps.cell import planned as planned_of
+from tf_tickets.sweeps.cell import recipe_by_name
+from tf_tickets.sweeps.flags import define_flags
+from tf_tickets.sweeps.grid import read_grid
 from tf_tickets.training.recipe import Recipe
 
 FOLDER = pathlib.Path(__file__).parents[2] / "flags"
@@ -92,9 +95,9 @@ EPOCHS = {"cifar10": 160, "cifar100": 160, "tiny_imagenet": 300}
 
 def grid_of(name):
     values = flags.FlagValues()
-    sweep.define_flags(values)
+    define_flags(values)
     values(["sweep", f"--flagfile={FOLDER / name}.cfg"])
-    return grid.read_grid(values, values.controls)
+    return read_grid(values, values.controls)
 
 
 def test_every_flagfile_is_told_of_here():
@@ -106,14 +109,14 @@ def test_a_flagfile_of_one_run_parses(name):
     with parsed(f"--flagfile={FOLDER / name}.cfg") as values:
         config.check_flags(values)
         # Only the data tell the recipe of a table.
-        config.plan_config(values, grid.find(values.dataset)[0].recipe or generic_recipe((16,)))
+        config.plan_config(values, find(values.dataset)[0].recipe or generic_recipe((16,)))
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("paper/")])
 def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
     """Section 3 of the specification: batch 64, lr 0.1 dropped tenfold at 80 and 120 of 160 epochs."""
     with parsed(f"--flagfile={FOLDER / name}.cfg") as values:
-        planned = config.plan_config(values, grid.find(values.dataset)[0].recipe)
+        planned = config.plan_config(values, find(values.dataset)[0].recipe)
         check_papers_settings(planned.dataset, planned.recipe)
         assert name.endswith(f"hybrid_{planned.recipe.model}_{planned.dataset}")
         assert (planned.method, planned.sparsity) == ("hybrid", 0.98)
@@ -122,7 +125,7 @@ def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
     found = grid_of(name)
-    planned = [grid.planned(cell) for cell in found.cells]
+    planned = [planned_of(cell) for cell in found.cells]
     dense = {str(x.dense_identity): x.recipe.epochs for x in planned if x.pretrains}
     sparse = sum(len(x.retraining_epochs) * x.trained_rounds for x in planned)
     assert (len(planned), len(dense), sparse + sum(dense.values())) == SWEEPS[name]
@@ -134,9 +137,9 @@ def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
 def test_the_papers_sweeps_have_its_settings(name):
     """They are those of the datasets' own recipes, too."""
     for cell in grid_of(name).cells:
-        planned = grid.planned(cell)
+        planned = planned_of(cell)
         check_papers_settings(planned.dataset, planned.recipe)
-        own = grid.recipe_by_name(cell)
+        own = recipe_by_name(cell)
         assert planned.recipe == dataclasses.replace(own, model=planned.recipe.model)
         assert planned.recipe.model in ("vgg19", "resnet32")
         assert planned.sparsity in ((0,) if planned.method == "dense" else (0.9, 0.95, 0.98))
@@ -173,7 +176,7 @@ def check_papers_settings(dataset: str, recipe: Recipe) -> None:
 def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
     name, model, batch_size, nesterov, weight_decay, rates
 ):
-    cells = [grid.planned(cell) for cell in grid_of(f"start_sparse/paper_{name}").cells]
+    cells = [planned_of(cell) for cell in grid_of(f"start_sparse/paper_{name}").cells]
     (recipe,) = {planned.recipe for planned in cells}
     assert (recipe.model, recipe.width, recipe.epochs, recipe.augment) == (model, 1.0, 160, True)
     assert (recipe.batch_size, recipe.optimizer, recipe.momentum) == (batch_size, "sgd", 0.9)
@@ -186,12 +189,12 @@ def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
 
 def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
     for cell in grid_of("start_sparse/paper_resnet50_imagenet").cells:
-        assert grid.planned(cell).recipe == grid.recipe_by_name(cell)
+        assert planned_of(cell).recipe == recipe_by_name(cell)
 
 
 def test_table_3_trains_each_dense_network_once():
     """Not once for each of the 130 runs, which all start from one."""
-    planned = [grid.planned(cell) for cell in grid_of("paper/table3").cells]
+    planned = [planned_of(cell) for cell in grid_of("paper/table3").cells]
     assert sum(x.pretrains for x in planned) == 130
     clean, shuffled, halved = (
         {str(x.dense_identity) for x in planned if x.sanity_check == check}

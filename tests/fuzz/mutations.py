@@ -14,7 +14,7 @@ import tracemalloc
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tf_tickets.programs.guard import EXPECTED
+from tf_tickets.support.startup import EXPECTED
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SECONDS = 120  # far longer than any of these files takes, on a busy machine with cold disks too

@@ -13,8 +13,11 @@ from tests.fuzz.mutations import bounded, damaged, fuzz, read_or_refused
 from tests.runs import parsed
 from tf_tickets import config, data, pipeline
 from tf_tickets.config import Config
-from tf_tickets.programs import run
-from tf_tickets.sweeps import grid, sweep
+from tf_tickets.programs import help, run
+from tf_tickets.sweeps.axes import seeds_of
+from tf_tickets.sweeps.cell import parse, planned
+from tf_tickets.sweeps.flags import define_flags
+from tf_tickets.sweeps.grid import read_grid
 
 HUGE = ("9" * 30, "9" * 400, "9" * 5000, "-1", "0", "1e400", "nan", "inf", "-0.0", "1e-320")
 ODD = (
@@ -84,7 +87,7 @@ def test_values_of_flags_are_refused_by_name_or_make_a_config(digits, method, pa
     arguments = [f"--method={method}", *(f"--{name}={text}" for name, text in pairs)]
 
     def read():
-        values = grid.parse(arguments)
+        values = parse(arguments)
         found = configured(values, digits)
         assert Config.from_json(json.loads(json.dumps(found.to_json()))) == found
         assert found.budget >= 0 and isinstance(config.run_name(found), str)
@@ -97,23 +100,23 @@ def test_values_of_flags_are_refused_by_name_or_make_a_config(digits, method, pa
 @pytest.mark.parametrize("fraction", ["nan", "inf", "-1", "0.6"])
 def test_a_validation_fraction_is_refused_before_data_are_read(fraction):
     with pytest.raises(ValueError, match=r"--validation_fraction=.* is out of range: it is a number in"):
-        config.check_flags(grid.parse([f"--validation_fraction={fraction}"]))
+        config.check_flags(parse([f"--validation_fraction={fraction}"]))
 
 
 @fuzz(60)
 @given(pairs=ARGUMENTS, controls=st.booleans())
 def test_grids_are_refused_or_have_cells(pairs, controls):
     values = flags.FlagValues()
-    sweep.define_flags(values)
+    define_flags(values)
 
     def read():
         try:
             values(["sweep", *(f"--{name}={text}" for name, text in pairs)])
         except flags.Error as error:
             raise ValueError(str(error)) from error
-        found = grid.read_grid(values, controls)
+        found = read_grid(values, controls)
         assert found.cells or found.silent
-        return [config.run_name(grid.planned(cell)) for cell in found.cells[:50]]
+        return [config.run_name(planned(cell)) for cell in found.cells[:50]]
 
     read_or_refused(read, "--", "recipe", *(name for name, _ in pairs), *(text for _, text in pairs))
 
@@ -121,7 +124,7 @@ def test_grids_are_refused_or_have_cells(pairs, controls):
 @pytest.mark.parametrize("text", ["0-999999999999", "0-99999999999999999999", "9" * 5000, "5-" + "9" * 5000])
 def test_a_range_of_seeds_that_no_machine_runs(text):
     with bounded(), pytest.raises(ValueError, match="--seed"):
-        grid.seeds_of([text])
+        seeds_of([text])
 
 
 @contextlib.contextmanager
@@ -133,7 +136,7 @@ def command_line(*arguments):
     with flagsaver.flagsaver():
         flags.FLAGS.unparse_flags()
         try:
-            yield run.parse_flags(["run", *arguments], run.ABOUT, config.GROUPS)
+            yield help.parse_flags(["run", *arguments], run.ABOUT, config.GROUPS)
         finally:
             flags.FLAGS.mark_as_parsed()
 

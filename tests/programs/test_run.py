@@ -116,9 +116,9 @@ def test_help_loads_nothing_heavy(program):
         "from absl import flags",
         f"importlib.import_module('tf_tickets.{program}')",
         "from tf_tickets import laboratory",
-        "from tf_tickets.programs import guard",
+        "from tf_tickets.programs import help",
         "laboratory.define_flags()",
-        "guard.help_text('', ('The model',))",
+        "help.help_text('', ('The model',))",
         f"print([name for name in {HEAVY} if name in sys.modules])",
     )
     found = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True)

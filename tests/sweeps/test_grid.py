@@ -3,34 +3,13 @@
 import itertools
 
 import pytest
-from absl import flags
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tf_tickets import METHODS, Ticket, config
+from tests.sweeps.plans import cells_of, rows, values_of
+from tf_tickets import Ticket, config
 from tf_tickets.sanity import CHECKS
-from tf_tickets.sweeps import grid, sweep
-
-
-def values_of(*arguments):
-    """The flags of a sweep, parsed from the arguments and from nothing else."""
-    values = flags.FlagValues()
-    sweep.define_flags(values)
-    values(["sweep", *arguments])
-    return values
-
-
-def cells_of(*arguments, controls=False):
-    return grid.read_grid(values_of(*arguments), controls).cells
-
-
-def given_to(cell, *names):
-    """What a cell's flags say, None where they say nothing."""
-    return tuple(dict(cell.flags).get(name) for name in names)
-
-
-def rows(cells, *names):
-    return [given_to(cell, *names) for cell in cells]
+from tf_tickets.sweeps.axes import AXES
+from tf_tickets.sweeps.cell import Cell, parse, planned, recipe_by_name
+from tf_tickets.sweeps.grid import read_grid
 
 
 class TestCells:
@@ -47,11 +26,11 @@ class TestCells:
             ("sanity_check", "none", "rearrange"),
             ("seed", "0", "1"),
         )
-        assert tuple(name for name, *_ in axes) == grid.AXES
+        assert tuple(name for name, *_ in axes) == AXES
         # Whatever the order on the command line.
         cells = cells_of(*(f"--{name}={','.join(texts)}" for name, *texts in reversed(axes)))
         product = itertools.product(*(texts for _, *texts in axes))
-        assert rows(cells, *grid.AXES) == [
+        assert rows(cells, *AXES) == [
             tuple(None if text == "none" else text for text in point) for point in product
         ]
 
@@ -63,7 +42,7 @@ class TestCells:
 
     def test_of_no_axis_at_all_are_one_run_of_the_defaults(self):
         (cell,) = cells_of()
-        assert grid.planned(cell) == config.plan_config(grid.parse([]), grid.recipe_by_name(cell))
+        assert planned(cell) == config.plan_config(parse([]), recipe_by_name(cell))
 
     def test_say_what_the_command_line_of_one_run_says(self):
         (cell,) = cells_of(
@@ -77,7 +56,7 @@ class TestCells:
             "--augment_scoring=false",
             "--export=keras,litert",
         )
-        values = grid.parse(cell.arguments)
+        values = parse(cell.arguments)
         assert (values.method, values.sparsity, values.seed, values.epochs) == ("grasp", 0.9, 3, 7)
         assert values.score_options == ["temperature=1", "halves=false"]
         assert (values.milestones, values.export) == (["0.5", "5"], ["keras", "litert"])
@@ -85,8 +64,8 @@ class TestCells:
         assert values.momentum is None, "what is not given is left to the recipe"
 
     def test_that_say_the_same_are_the_same(self):
-        one = grid.Cell((("seed", "0"), ("method", "lt"), ("epochs", "3")))
-        other = grid.Cell((("epochs", "3"), ("method", "lt"), ("seed", "0")))
+        one = Cell((("seed", "0"), ("method", "lt"), ("epochs", "3")))
+        other = Cell((("epochs", "3"), ("method", "lt"), ("seed", "0")))
         assert one == other and hash(one) == hash(other)
         assert one.having(seed="1") != one and one.having(seed="1").having(seed="0") == one
 
@@ -103,41 +82,13 @@ class TestCells:
         assert rows(cells_of(*arguments), "method") == [("snip",), ("lt",)]
 
     def test_are_called_by_what_tells_them_apart(self):
-        found = grid.read_grid(values_of("--dataset=digits", "--method=lt", "--rounds=1,5", "--seed=0-1"))
+        found = read_grid(values_of("--dataset=digits", "--method=lt", "--rounds=1,5", "--seed=0-1"))
         assert [found.label(cell) for cell in found.cells] == [
             "lt rounds=1 seed 0",
             "lt rounds=1 seed 1",
             "lt rounds=5 seed 0",
             "lt rounds=5 seed 1",
         ]
-
-
-class TestSeeds:
-    @pytest.mark.parametrize(
-        ("texts", "seeds"),
-        [
-            (["0-2", "7"], "0 1 2 7"),
-            (["7", "0-2"], "7 0 1 2"),
-            (["5-5"], "5"),
-            (["0"], "0"),
-            (["007", "08-10"], "7 8 9 10"),
-        ],
-    )
-    def test_are_numbers_and_ranges(self, texts, seeds):
-        assert grid.seeds_of(texts) == seeds.split()
-
-    @given(st.integers(0, 1000), st.integers(0, 50))
-    def test_a_range_has_both_its_ends(self, first, length):
-        assert grid.seeds_of([f"{first}-{first + length}"]) == [
-            str(seed) for seed in range(first, first + length + 1)
-        ]
-
-    @pytest.mark.parametrize(
-        "text", ["5-3", "-1", "1-", "-", "a", "0.5", "1e3", "0:3", "", "0--2", "²", "0x1"]
-    )
-    def test_other_texts_are_refused(self, text):
-        with pytest.raises(ValueError, match="--seed"):
-            grid.seeds_of([text])
 
 
 class TestDenseCells:
@@ -194,7 +145,7 @@ class TestChecks:
         assert rows(cells_of("--sanity_check=hybrid:rearrange"), "sanity_check") == [("rearrange",)]
 
     def test_that_say_nothing_are_left_out_with_the_reason(self):
-        found = grid.read_grid(
+        found = read_grid(
             values_of("--method=random,snip", "--sparsity=0.9", "--sanity_check=none,corrupted", "--seed=0-4")
         )
         assert len(found.cells) == 5 * (1 + 2)
@@ -242,103 +193,7 @@ class TestFlagsOfSomeMethods:
     def test_that_the_recipe_does_not_use_are_refused(self):
         (cell,) = cells_of("--method=lt", "--optimizer=adam", "--momentum=0.5")
         with pytest.raises(ValueError, match=r"--momentum=0.5 is only for --optimizer=sgd"):
-            grid.planned(cell)
-
-
-class TestControls:
-    """Dense, dense with a method's whole budget of training, uniform and random tickets."""
-
-    E = 30  # epochs of the digits' recipe
-
-    def controls(self, *arguments):
-        plain = cells_of(*arguments)
-        cells = cells_of(*arguments, controls=True)
-        assert set(plain) <= set(cells) and len(set(cells)) == len(cells)
-        return [cell for cell in cells if cell not in plain]
-
-    def test_stand_beside_every_sparsity_and_seed(self):
-        controls = self.controls("--method=snip", "--sparsity=0.9,0.98", "--seed=0-1")
-        sparse = list(itertools.product(("uniform", "random"), ("0.9", "0.98"), ("0", "1")))
-        assert sorted(rows(controls, "method", "sparsity", "seed")) == sorted(
-            [("dense", None, "0"), ("dense", None, "1"), *sparse]
-        )
-
-    @pytest.mark.parametrize(
-        ("arguments", "epochs"),
-        [
-            (["--method=snip"], []),
-            (["--method=random"], []),
-            (["--method=snip", "--rounds=4"], []),
-            (["--method=lt"], [2 * E]),
-            (["--method=hybrid"], [2 * E]),
-            (["--method=finetune"], [2 * E]),
-            (["--method=weight_rewinding", "--rewind_epoch=10"], [2 * E - 10]),
-            (["--method=lt", "--rounds=3"], [(1 + 3) * E]),
-            (["--method=lt", "--rounds=1,3"], [2 * E, 4 * E]),
-            (["--method=lt,snip,hybrid"], [2 * E]),
-            (["--method=lt", "--epochs=7"], [14]),
-            (["--method=lt", "--sanity_check=none,corrupted,rearrange"], [2 * E]),
-        ],
-    )
-    def test_dense_has_the_whole_budget_of_training(self, arguments, epochs):
-        (own,) = {cell.values.epochs for cell in cells_of(*arguments)}
-        dense = [cell for cell in self.controls(*arguments) if cell.values.method == "dense"]
-        assert sorted(cell.values.epochs for cell in dense if cell.values.epochs != own) == epochs
-        assert sum(cell.values.epochs == own for cell in dense) == 1
-
-    @pytest.mark.parametrize(
-        ("arguments", "drops"),
-        [([], [60, 90]), (["--milestones=15,22"], [60, 88]), (["--milestones=0.2,0.4,27"], [24, 48, 108])],
-    )
-    def test_the_rate_of_a_longer_dense_training_drops_at_the_same_fractions(self, arguments, drops):
-        cells = cells_of("--method=lt", "--rounds=3", *arguments, controls=True)
-        (long,) = (grid.planned(cell).recipe for cell in cells if cell.values.epochs == 4 * self.E)
-        rates = [long.learning_rate_at(epoch) for epoch in range(4 * self.E)]
-        assert [n for n, (a, b) in enumerate(itertools.pairwise(rates), 1) if b < a] == drops
-
-    @pytest.mark.parametrize("schedule", ["cosine", "constant"])
-    def test_of_another_schedule_are_given_no_milestones(self, schedule):
-        long = [x for x in self.controls("--method=lt", f"--schedule={schedule}") if x.values.epochs]
-        assert [cell.values.milestones for cell in long] == [None]
-        assert grid.planned(long[0]).recipe.learning_rate_at(0) == pytest.approx(0.1)
-
-    def test_random_tickets_are_those_of_their_own_rows(self):
-        """None of the method's scores, ratios and rounds; no checks."""
-        controls = self.controls(
-            "--method=snip",
-            "--score=grasp",
-            "--score_options=temperature=1",
-            "--ratios=erk",
-            "--rounds=2",
-            "--samples_per_class=2",
-            "--sanity_check=none,rearrange",
-            "--min_keep=1",
-        )
-        assert [cell.flags for cell in controls] == [
-            (("method", "dense"),),
-            (("method", "uniform"), ("min_keep", "1")),
-            (("method", "random"), ("min_keep", "1")),
-        ]
-        for cell in controls:
-            row = METHODS[cell.values.method]
-            planned = grid.planned(cell)
-            assert (planned.row, planned.ratios, planned.sanity_check) == (row, row.ratios, None)
-
-    def test_keep_of_the_classifier_what_the_ticket_keeps_where_that_is_a_fraction(self):
-        """The same treatment of the classifier in every arm."""
-        controls = self.controls("--method=lt", "--classifier_keep=0.5")
-        assert ("random", "0.5") in rows(controls, "method", "classifier_keep")
-        controls = self.controls("--method=lt", "--classifier_keep=ranked")
-        assert ("random", None) in rows(controls, "method", "classifier_keep")
-
-    def test_that_are_asked_for_anyway_are_run_once(self):
-        arguments = ("--method=dense,uniform,random,snip", "--sparsity=0.9", "--seed=0-1")
-        assert self.controls(*arguments) == []
-
-    def test_know_the_epochs_from_the_recipe_of_each_dataset(self):
-        controls = self.controls("--dataset=cifar10,fashion_mnist", "--method=lt")
-        long = [cell for cell in controls if cell.values.epochs]
-        assert rows(long, "dataset", "epochs") == [("cifar10", "320"), ("fashion_mnist", "24")]
+            planned(cell)
 
 
 class TestErrors:
@@ -379,7 +234,7 @@ class TestErrors:
     def test_a_dataset_whose_recipe_only_the_data_tell(self):
         (cell,) = cells_of("--dataset=npz:nowhere.npz")
         with pytest.raises(ValueError, match=r"--dataset=npz:nowhere.npz: only the data tell its recipe"):
-            grid.planned(cell)
+            planned(cell)
 
     def test_a_ratio_of_a_ticket_is_no_number(self, tmp_path):
         import numpy as np
@@ -387,7 +242,7 @@ class TestErrors:
         path = tmp_path / "ticket.npz"
         Ticket((np.arange(10) < 3,), ("w",), {"method": "lt"}).save(path)
         (cell,) = cells_of("--method=random", "--sparsity=0.9", f"--ratios=ticket:{path}")
-        assert grid.planned(cell).ratios == (0.3,)
+        assert planned(cell).ratios == (0.3,)
 
 
 def test_every_check_can_be_swept_and_says_something_of_some_method():

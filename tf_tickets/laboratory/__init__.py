@@ -20,7 +20,11 @@ from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
 from tf_tickets.storage import remote
-from tf_tickets.sweeps import grid, sweep
+from tf_tickets.sweeps import flags as sweep_flags
+from tf_tickets.sweeps.axes import NONE, seeds_of
+from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
+from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.showing import show_plan
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import Console
@@ -187,13 +191,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the laboratory (once): those of a sweep, and what a verdict needs."""
     if "margin" in values:
         return
-    sweep.define_flags(values)
+    sweep_flags.define_flags(values)
     values.set_default("controls", True)
     flags.DEFINE_float(
         "margin",
         MARGIN,
         "Differences of accuracy smaller than this count as none; 0.01 is one point.",
-        module_name=sweep.SWEEP,
+        module_name=sweep_flags.SWEEP,
         flag_values=values,
     )
     flags.DEFINE_float(
@@ -201,12 +205,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         ALPHA,
         "Chance of any wrong 'insensitive', and that of any wrong 'sensitive' or 'reversed', among the "
         "checks of one method and sparsity.",
-        module_name=sweep.SWEEP,
+        module_name=sweep_flags.SWEEP,
         flag_values=values,
     )
 
 
-def make_plan(values: flags.FlagValues) -> sweep.Plan:
+def make_plan(values: flags.FlagValues) -> SweepPlan:
     """The sweep behind a verdict: all checks and ten seeds where the flags do not say.
 
     Raises:
@@ -219,25 +223,25 @@ def make_plan(values: flags.FlagValues) -> sweep.Plan:
         raise ValueError("--method= is needed: which method is to be checked?")
     if values.seed is None:
         values.seed = [SEEDS]
-    seeds = grid.seeds_of(values.seed)
+    seeds = seeds_of(values.seed)
     if len(set(seeds)) < LEAST_SEEDS:
         raise ValueError(
             f"--seed={','.join(values.seed)}: {len(set(seeds))} seeds are too few for a verdict. It takes at "
             f"least {LEAST_SEEDS}, and 10 to 20 for a margin of one point."
         )
     checks = values.sanity_check or list(CHECKS)
-    values.sanity_check = list(dict.fromkeys([grid.NONE, *checks]))
-    plan = sweep.make_plan(values, controls=values.controls)
+    values.sanity_check = list(dict.fromkeys([NONE, *checks]))
+    plan = plan_sweep(values, controls=values.controls)
     if not any(run.config.sanity_check for run in plan.runs):
         reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"
         raise ValueError(f"--method={','.join(values.method)}: no check can say anything ({reasons}).")
     return plan
 
 
-def investigate(plan: sweep.Plan, margin: float, alpha: float, show: Console) -> Findings:
+def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> Findings:
     """Runs what is missing, and judges."""
-    plan.show(show)
-    failures = sweep.run_plan(plan, show)
+    show_plan(plan, show)
+    failures = run_plan(plan, show)
     paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
     found = results.experiments(results.load(paths)) if paths else []
     verdicts: list[Verdict] = []

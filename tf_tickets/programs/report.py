@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from absl import app, flags
 
-from tf_tickets.programs.guard import fail, guarded, parse_flags
+from tf_tickets.programs.guard import fail, guarded
+from tf_tickets.programs.help import parse_flags
 from tf_tickets.reporting import report
 from tf_tickets.reporting.document import Document, printable
 from tf_tickets.support.wording import plural

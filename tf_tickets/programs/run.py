@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from tf_tickets import config as configuration
-from tf_tickets.programs.guard import guarded, parse_flags
+from tf_tickets.programs.guard import guarded
+from tf_tickets.programs.help import parse_flags
 from tf_tickets.support.startup import default_threads, load_tensorflow
 
 ABOUT = """\

@@ -1,12 +1,16 @@
 """`python -m tf_tickets.sanity`: does a pruning method use the data, and the connections that it chooses?"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from absl import app, flags
 
 from tf_tickets import laboratory
-from tf_tickets.programs.guard import guarded, parse_flags
-from tf_tickets.sweeps import sweep
+from tf_tickets.programs.guard import guarded
+from tf_tickets.programs.help import parse_flags
+from tf_tickets.sweeps.flags import GROUPS
+from tf_tickets.sweeps.showing import show_plan
 
 ABOUT = """\
 Trains a method's ticket and its attacked twins over paired seeds, and says for each sanity check whether the
@@ -26,12 +30,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _judge(values: flags.FlagValues) -> int:
-    from tf_tickets.support.console import Console  # which loads Keras
-
     plan = laboratory.make_plan(values)
+    # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
+    from tf_tickets.support.console import Console
+
     show = Console()
     if values.dry_run:
-        plan.show(show)
+        show_plan(plan, show)
         return 0
     findings = laboratory.investigate(plan, values.margin, values.alpha, show)
     show.line(f"\n{findings}")
@@ -44,4 +49,4 @@ def _judge(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     laboratory.define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, sweep.GROUPS))
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, GROUPS))

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from tf_tickets.programs.guard import guarded, parse_flags
-from tf_tickets.sweeps import sweep
+from tf_tickets.programs.guard import guarded
+from tf_tickets.programs.help import parse_flags
+from tf_tickets.sweeps.flags import GROUPS, define_flags
+from tf_tickets.sweeps.plan import plan_sweep
+from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.showing import show_failures, show_plan, show_table
 
 ABOUT = """\
 Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.
@@ -25,19 +29,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _sweep(values: flags.FlagValues) -> int:
-    from tf_tickets.support.console import Console  # which loads Keras
+    plan = plan_sweep(values, controls=values.controls)
+    # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
+    from tf_tickets.support.console import Console
 
-    plan = sweep.make_plan(values, controls=values.controls)
     show = Console()
-    plan.show(show)
+    show_plan(plan, show)
     if values.dry_run:
         return 0
-    failures = sweep.run_plan(plan, show)
-    sweep.show_table(plan, show)
-    return sweep.show_failures(plan, failures, show)
+    failures = run_plan(plan, show)
+    show_table(plan, show)
+    return show_failures(plan, failures, show)
 
 
 def entry_point() -> None:
     """Starts the program."""
-    sweep.define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, sweep.GROUPS))
+    define_flags()
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, GROUPS))

@@ -1,1 +1,1 @@
-"""Many runs: the grid, the plan, and who does its tasks."""
+"""Many runs: the grid, the plan, and the executors that run its tasks."""

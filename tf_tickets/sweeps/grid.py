@@ -5,85 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from absl.flags import Error, Flag, FlagValues
+from absl.flags import Flag, FlagValues
 
 from tf_tickets import config as configuration
-from tf_tickets.config import FLAGS, Config
-from tf_tickets.data.sources import find
+from tf_tickets.config import FLAGS
 from tf_tickets.methods.table import METHODS
-from tf_tickets.pruning.choices import RANKED
 from tf_tickets.sanity.checks import check_row
-from tf_tickets.support.numbers import is_written_number
-from tf_tickets.training.recipe import Recipe
-
-# Flags that take several values in a sweep; the first varies slowest.
-AXES = (
-    "dataset",
-    "model",
-    "method",
-    "ratios",
-    "rounds",
-    "sparsity",
-    "source_density",
-    "source_ratios",
-    "sanity_check",
-    "seed",
+from tf_tickets.sweeps.axes import AXES, NONE, values_along
+from tf_tickets.sweeps.cell import (
+    OF_A_SOURCE,
+    OF_PRUNED_NETWORKS,
+    Cell,
+    RecipeOf,
+    fitting,
+    parse,
+    recipe_by_name,
+    without_unused_source,
 )
-NONE = "none"  # of an axis: a cell without the flag
-MOST_SEEDS = 100_000
-# What a network that keeps every weight does not depend on.
-OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
-# What random tickets beside a method have of their own.
-OF_THE_METHOD = ("sanity_check", "ratios", "rounds", "score", "score_options")
-# What means something only where there is a source mask.
-OF_A_SOURCE = tuple(name for name, row in FLAGS.items() if row.beside == "source_density")
-# Random tickets that stand beside every other method: uniform and smart ratios.
-BASELINES = ("uniform", "random")
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One run of a sweep.
-
-    Attributes:
-        flags: what `python -m tf_tickets.run` is to be given, by name, as text.
-    """
-
-    flags: tuple[tuple[str, str], ...]
-
-    def __post_init__(self) -> None:
-        # In one order, so that equal cells are equal.
-        order = {axis: place for place, axis in enumerate(AXES)}
-        ordered = sorted(self.flags, key=lambda flag: (order.get(flag[0], len(AXES)), flag[0]))
-        object.__setattr__(self, "flags", tuple(ordered))
-
-    @property
-    def arguments(self) -> list[str]:
-        """The flags as a command line has them."""
-        return [f"--{name}={value}" for name, value in self.flags]
-
-    @functools.cached_property
-    def values(self) -> FlagValues:
-        """The flags, parsed."""
-        return parse(self.arguments)
-
-    def label(self, names: Collection[str] = AXES) -> str:
-        """The cell for people: its values of some flags."""
-        words = {"seed": "seed {}", "epochs": "epochs={}", "rounds": "rounds={}"}
-        return " ".join(
-            words.get(name, "{}").format(value) for name, value in self.flags if name in names and value
-        )
-
-    def having(self, **changes: str | None) -> Cell:
-        """A cell with other values of some flags; None leaves a flag out."""
-        merged = {**dict(self.flags), **changes}
-        return Cell(tuple((name, value) for name, value in merged.items() if value is not None))
-
-
-RecipeOf = Callable[[Cell], Recipe]
+from tf_tickets.sweeps.controls import controls_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,33 +52,6 @@ class Grid:
         return {"method", *(name for name, values in found.items() if len(values) > 1)}
 
 
-def parse(arguments: Sequence[str]) -> FlagValues:
-    """The flags of one run, parsed apart from the program's own.
-
-    Raises:
-        ValueError: a text is no value of its flag.
-    """
-    values = FlagValues()
-    configuration.define_flags(values)
-    try:
-        values(["run", *arguments])
-    except Error as error:
-        raise ValueError(str(error)) from error
-    return values
-
-
-def recipe_by_name(cell: Cell) -> Recipe:
-    """The recipe of a cell's dataset, where its name tells it.
-
-    Raises:
-        ValueError: only the data tell it.
-    """
-    recipe = find(cell.values.dataset)[0].recipe
-    if recipe is None:
-        raise ValueError(f"--dataset={cell.values.dataset}: only the data tell its recipe.")
-    return recipe
-
-
 def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
     """The grid that flags ask for, of which `AXES` take lists.
 
@@ -148,15 +62,42 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
     Args:
         values: parsed flags.
         controls: also dense, dense with each method's whole training budget, and the random tickets of
-            `BASELINES`, for every dataset, model, sparsity and seed.
+            `controls.BASELINES`, for every dataset, model, sparsity and seed.
         recipe_of: the recipe of a cell's dataset.
 
     Raises:
         ValueError: a value that `python -m tf_tickets.run` would refuse, before anything runs.
     """
-    axes = {axis: _values(values, axis) for axis in AXES}
+    axes = {axis: values_along(axis, values) for axis in AXES}
     if axes["method"] == [None]:
         axes["method"] = [parse(()).method]
+    common = _common_flags(values)
+    asked = [
+        Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
+        for point in itertools.product(*axes.values())
+    ]
+    _check_of_some(values, axes, common)
+    asked = [without_unused_source(cell) for cell in asked]
+    asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
+    # What only the controls would use is no flag of what is asked for.
+    used = {name for cell in asked for name, _ in fitting(cell).flags}
+    if controls:
+        asked = list(dict.fromkeys([*controls_of(asked, recipe_of), *asked]))
+    cells: dict[Cell, None] = {}
+    silent: dict[str, str] = {}
+    for cell in map(fitting, asked):
+        reason = configuration.says_nothing(cell.values) if cell.values.sanity_check else None
+        if reason is not None:
+            silent[cell.having(seed=None).label()] = reason
+            continue
+        configuration.check_flags(cell.values)
+        cells[cell] = None
+    _check_used(values, axes, used)
+    return Grid(tuple(cells), silent)
+
+
+def _common_flags(values: FlagValues) -> dict[str, str]:
+    """The flags of one run that are given and no axis: they hold for every cell."""
     common = {
         name: _as_text(values[name])
         for group in configuration.GROUPS
@@ -166,27 +107,11 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
     for name in ("run_dir", "dense_dir", "ticket"):
         if name in common:
             raise ValueError(f"--{name}={common[name]} is for one run; a sweep has --runs_dir.")
-    asked = [
-        Cell((*((axis, value) for axis, value in zip(axes, point, strict=True) if value), *common.items()))
-        for point in itertools.product(*axes.values())
-    ]
-    _check_of_some(values, axes, common)
-    asked = [_with_source(cell) for cell in asked]
-    asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
-    # What only the controls would use is no flag of what is asked for.
-    used = {name for cell in asked for name, _ in _fitting(cell).flags}
-    if controls:
-        asked = list(dict.fromkeys([*_controls(asked, recipe_of), *asked]))
-    cells: dict[Cell, None] = {}
-    silent: dict[str, str] = {}
-    for cell in asked:
-        fitting = _fitting(cell)
-        reason = configuration.says_nothing(fitting.values) if fitting.values.sanity_check else None
-        if reason is not None:
-            silent[fitting.having(seed=None).label()] = reason
-            continue
-        configuration.check_flags(fitting.values)
-        cells[fitting] = None
+    return common
+
+
+def _check_used(values: FlagValues, axes: Mapping[str, Sequence[str | None]], used: Collection[str]) -> None:
+    """Refuses flags that no method of the sweep has a use for."""
     needed = {name: "prunes" for name in OF_PRUNED_NETWORKS if {*axes[name]} - {None, NONE}}
     needed |= {name: row.needs.what for name, row in FLAGS.items() if row.needs is not None}
     for name, what in needed.items():
@@ -194,7 +119,6 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
             raise ValueError(
                 f"--{name}={_as_text(values[name])} is only for a method that {what}; none here does."
             )
-    return Grid(tuple(cells), silent)
 
 
 def _check_of_some(
@@ -214,54 +138,6 @@ def _check_of_some(
             )
 
 
-def planned(cell: Cell, recipe_of: RecipeOf = recipe_by_name) -> Config:
-    """What is known of a cell's config without its data."""
-    return configuration.plan_config(cell.values, recipe_of(cell))
-
-
-def seeds_of(texts: Sequence[str]) -> list[str]:
-    """Seeds written one by one or as ranges: `["0-2", "7"]` are 0, 1, 2 and 7."""
-    seeds: list[str] = []
-    for text in texts:
-        found = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", text)
-        if found is None:
-            raise ValueError(
-                f"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: {text!r:.80}"
-            )
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last < first:
-            raise ValueError(f"--seed={text} is an empty range.")
-        if len(seeds) + last - first >= MOST_SEEDS:
-            raise ValueError(f"--seed={text} makes more than {MOST_SEEDS:,} seeds.")
-        seeds += map(str, range(first, last + 1))
-    return seeds
-
-
-def _values(values: FlagValues, axis: str) -> list[str | None]:
-    """The values of one axis, each once; [None] where the flag is not given."""
-    given = values[axis].value
-    if given is None:
-        return [None]
-    texts = [text.strip() for text in given]
-    if axis == "seed":
-        texts = seeds_of(texts)
-    if axis in ("ratios", "source_ratios") and any(is_written_number(text) for text in texts):
-        raise ValueError(
-            f"--{axis}={','.join(texts)}: a sweep takes names of ratios, or ticket:FILE; numbers are for "
-            "tf_tickets.run."
-        )
-    if not texts or not all(texts):
-        raise ValueError(f"--{axis} is empty.")
-    return list(dict.fromkeys(texts))
-
-
-def _with_source(cell: Cell) -> Cell:
-    """The cell without what belongs to a source mask where it has none."""
-    if dict(cell.flags).get("source_density", NONE) != NONE:
-        return cell
-    return cell.having(**dict.fromkeys(("source_density", *OF_A_SOURCE)))
-
-
 def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     """The cell with its check by name; None where that is for another method (`method:check`)."""
     check = dict(cell.flags).get("sanity_check")
@@ -274,41 +150,6 @@ def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     if method not in methods:
         raise ValueError(f"--sanity_check={check} is for a method that is not in this sweep.")
     return cell.having(sanity_check=name) if dict(cell.flags).get("method") == method else None
-
-
-def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
-    """The networks that stand beside a method."""
-    for cell in cells:
-        plain = cell.having(**dict.fromkeys(OF_THE_METHOD))
-        if plain.values.classifier_keep == RANKED:  # which random tickets have no ranking for
-            plain = plain.having(classifier_keep=None)
-        yield plain.having(method="dense")
-        for method in BASELINES:
-            yield plain.having(method=method)
-        config = planned(_fitting(cell.having(sanity_check=None)), recipe_of)
-        if config.budget > config.recipe.epochs:
-            yield plain.having(method="dense", epochs=str(config.budget), **_stretched(config.recipe))
-
-
-def _stretched(recipe: Recipe) -> dict[str, str | None]:
-    """Milestones of a longer training at the same fractions of it."""
-    if recipe.schedule != "milestones":
-        return {}
-    fractions = [x if x < 1 else x / recipe.epochs for x in recipe.milestones]
-    return {"milestones": ",".join(f"{x:.12g}" for x in fractions)}
-
-
-def _fitting(cell: Cell) -> Cell:
-    """The cell without the flags that mean nothing to its method."""
-    row = METHODS.get(cell.values.method)
-    if row is not None and not row.prunes:
-        cell = cell.having(**dict.fromkeys(OF_PRUNED_NETWORKS))
-    cell = cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
-    if row is not None and row.search is not None and "search_options" in dict(cell.flags):
-        known = row.search.options
-        pairs = [pair for pair in cell.values.search_options if pair.partition("=")[0] in known]
-        cell = cell.having(search_options=",".join(pairs) or None)
-    return _with_source(cell)
 
 
 def _as_text(flag: Flag) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import logging
 import os
@@ -11,69 +10,22 @@ import socket
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tf_tickets import config as configuration
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
-from tf_tickets.sweeps import grid
+from tf_tickets.sweeps.cell import parse
+from tf_tickets.sweeps.data_cache import load_data
+from tf_tickets.sweeps.task import DENSE, Outcome, Task
 
-if TYPE_CHECKING:
-    from tf_tickets.data import Dataset
-
-DENSE, WHOLE = "dense", "whole"
 SECONDS_BETWEEN_LOOKS = 1.0
-_LOADED: dict[tuple, Dataset] = {}
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What a process is asked to do.
-
-    Attributes:
-        label: for people.
-        arguments: flags of `python -m tf_tickets.run`, its directories among them.
-        part: WHOLE for a run; DENSE for no more than its dense training, which other runs share.
-        cost: epochs of training.
-        places: its directories, where they are URLs: those that it may leave marked when it is killed.
-        name: that the run has by its plan; where a process finds another one, data or devices differ there.
-    """
-
-    label: str
-    arguments: tuple[str, ...]
-    part: str
-    cost: int
-    places: tuple[str, ...] = ()
-    name: str | None = None
-
-    @property
-    def title(self) -> str:
-        """The task for people."""
-        return f"{self.label}, its dense training" if self.part == DENSE else self.label
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a task ended.
-
-    Attributes:
-        seconds: of wall time.
-        accuracy: of the final epoch, where it was a whole run.
-        problem: one line; None if all went well.
-        details: traceback, and what the person would have seen, where something went wrong.
-    """
-
-    seconds: float
-    accuracy: float | None = None
-    problem: str | None = None
-    details: str = ""
-
-
-def start(parent: int, threads: int, environment: dict[str, str]) -> None:
+def initialize(parent: int, threads: int, environment: dict[str, str]) -> None:
     """Prepares the process; it ends when its parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     os.environ.update(environment)
     configuration.define_flags()
     flags.FLAGS.mark_as_parsed()
@@ -82,7 +34,7 @@ def start(parent: int, threads: int, environment: dict[str, str]) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # many models, each traced once, are no mistake
 
 
-def perform(task: Task) -> Outcome:
+def run_task(task: Task) -> Outcome:
     """Does a task. Whatever goes wrong in it is told, not raised."""
     import keras
     import rich.console
@@ -93,7 +45,7 @@ def perform(task: Task) -> Outcome:
     began = time.perf_counter()
     screen = io.StringIO()
     try:
-        values = grid.parse(task.arguments)
+        values = parse(task.arguments)
         configuration.check_flags(values)
         strategy = training.make_strategy(values.strategy)
         dataset = load_data(values)
@@ -115,17 +67,6 @@ def perform(task: Task) -> Outcome:
         keras.utils.clear_session()
 
 
-def load_data(values: flags.FlagValues) -> Dataset:
-    """The dataset that flags ask for; the last one is kept."""
-    seed = values.seed if values.validation_fraction else None
-    key = (values.dataset, values.data_dir, values.validation_fraction, values.image_size, seed)
-    if key not in _LOADED:
-        dataset = configuration.load_data(values)
-        _LOADED.clear()
-        _LOADED[key] = dataset
-    return _LOADED[key]
-
-
 def _check_as_planned(task: Task, config: configuration.Config) -> None:
     found = configuration.run_name(config)
     if task.name not in (None, found):
@@ -135,7 +76,8 @@ def _check_as_planned(task: Task, config: configuration.Config) -> None:
         )
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
+    """Ends the process as soon as its parent is another one."""
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(1)

@@ -51,7 +51,7 @@ def main():
             nodes.append(cluster.add_node(num_cpus=1))
         elif command == "busy":
             raylets = [raylet(node) for node in (cluster.head_node, *nodes)]
-            answer = sum("ray::visit" in args for pid in raylets for _, args in children(pid))
+            answer = sum("ray::check_and_run" in args for pid in raylets for _, args in children(pid))
         print(f"done {answer}", flush=True)
     cluster.shutdown()
 

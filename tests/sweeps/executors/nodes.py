@@ -1,53 +1,20 @@
-"""Handles for tests: the cluster of cluster.py, and programs of tf_tickets that use it."""
+"""Handles for tests: the cluster of cluster.py, and sweeps that use it."""
 
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).parents[3]
-# Where pytest runs in the background, Ctrl-C is ignored, also by what it starts.
-LISTENING = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-ENVIRONMENT = {
-    **os.environ,
-    "CUDA_VISIBLE_DEVICES": "",
-    "PYTHONPATH": str(ROOT),
-    "PYTHONUNBUFFERED": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-
-
-def started(*arguments, folder, **pipes):
-    """A Python program in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", LISTENING, *arguments],
-        cwd=folder,
-        env=ENVIRONMENT,
-        text=True,
-        start_new_session=True,
-        **{"stdout": subprocess.PIPE, **pipes},
-    )
+from tests.processes import start
 
 
 def sweep(*arguments, folder, log=None):
     """`python -m tf_tickets.sweep` at work; what it says goes to the file `log`, or to pipes."""
     program = ("-m", "tf_tickets.sweep", *arguments)
     if log is None:
-        return started(*program, folder=folder, stderr=subprocess.PIPE)
+        return start(*program, folder=folder)
     with open(log, "w") as file:
-        return started(*program, folder=folder, stdout=file, stderr=subprocess.STDOUT)
-
-
-def wait_for_line(program, start):
-    for line in program.stdout:
-        if line.strip().startswith(start):
-            return
-    raise AssertionError(program.communicate())
+        return start(*program, folder=folder, stdout=file, stderr=subprocess.STDOUT)
 
 
 class Nodes:
@@ -56,7 +23,7 @@ class Nodes:
     def __init__(self, count, folder):
         script = str(pathlib.Path(__file__).with_name("cluster.py"))
         with open(folder / "cluster.log", "w") as log:
-            self.process = started(script, str(count), folder=folder, stdin=subprocess.PIPE, stderr=log)
+            self.process = start(script, str(count), folder=folder, stdin=subprocess.PIPE, stderr=log)
         self.address = None
 
     def wait(self):

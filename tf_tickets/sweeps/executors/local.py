@@ -12,61 +12,64 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
+from tf_tickets.support.startup import default_threads
+from tf_tickets.support.wording import plural
 from tf_tickets.sweeps import worker
-from tf_tickets.sweeps.executors.agenda import Agenda
-from tf_tickets.sweeps.worker import Outcome, Task
+from tf_tickets.sweeps.executors.executor import FindOutcome
+from tf_tickets.sweeps.executors.resources import Resources
+from tf_tickets.sweeps.executors.task_queue import TaskQueue
+from tf_tickets.sweeps.task import Outcome, Task
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
-    from tf_tickets.sweeps.executors import Found, Workplace
 
-# Deaths of its process that a cell may be near before it is given up.
-MOST_DEATHS = 2
-KILLED = "its process was killed, twice (out of memory?)"
+# Crashes of a process that a task may be near before it is given up.
+MOST_CRASHES = 2
+CRASHED = "its process was killed, twice (out of memory?)"
 
 
-class Crew:
-    """Processes at work on tasks.
+class LocalPool:
+    """A pool of processes; a task that was running when one of them crashed is tried again, alone.
 
     Args:
-        tasks, after, progress: see `Agenda`.
-        place: how many processes, and the threads of each.
-        found: not asked: every process tells how its task ended.
+        tasks, after, progress: see `TaskQueue`.
+        resources: how many processes, and the threads of each.
+        find_outcome: not asked: every process tells how its task ended.
     """
 
     def __init__(
         self,
         tasks: Mapping[str, Task],
         after: Mapping[str, str],
-        place: Workplace,
+        resources: Resources,
         progress: SweepProgress,
-        found: Found,
+        find_outcome: FindOutcome,
     ):
-        self.jobs, self.threads = place.jobs or 1, place.threads
-        self.agenda = Agenda(tasks, after, progress)
-        self.suspects: deque[str] = deque()  # in flight when a process died; tried again one at a time
-        self.deaths: dict[str, int] = {}
+        self.jobs, self.threads = resources.jobs or 1, resources.threads
+        self.queue = TaskQueue(tasks, after, progress)
+        self.retries: deque[str] = deque()  # running when a process crashed; tried again one at a time
+        self.crashes: dict[str, int] = {}
         self.running: dict[concurrent.futures.Future, str] = {}
-        self.pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self.processes: concurrent.futures.ProcessPoolExecutor | None = None
 
-    def work(self) -> dict[str, Outcome]:
+    def run(self) -> dict[str, Outcome]:
         """Does all tasks; key -> how it ended."""
         try:
-            while self.agenda.waiting or self.suspects or self.running:
+            while self.queue.waiting or self.retries or self.running:
                 self._submit()
                 done, _ = concurrent.futures.wait(
                     self.running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
-                died = []
+                crashed = []
                 for future in done:
                     key = self.running.pop(future)
                     try:
-                        self.agenda.finish(key, future.result())
+                        self.queue.finish(key, future.result())
                     except BrokenProcessPool:
-                        died.append(key)
-                if died:
-                    self._bury([*died, *self.running.values()])
-            return self.agenda.outcomes
+                        crashed.append(key)
+                if crashed:
+                    self._retry_alone([*crashed, *self.running.values()])
+            return self.queue.outcomes
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()
@@ -76,60 +79,88 @@ class Crew:
 
     def _close(self) -> None:
         """Ends the processes; none is left that could still be at work in a directory."""
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-        self.pool = None
+        if self.processes is not None:
+            self.processes.shutdown(cancel_futures=True)
+        self.processes = None
 
     def _submit(self) -> None:
         while len(self.running) < self.jobs:
             key = self._next()
             if key is None:
                 return
-            if self.pool is None:
-                self.pool = _pool(self.jobs, self.threads)
+            if self.processes is None:
+                self.processes = _start_processes(self.jobs, self.threads)
             try:
-                with _deaf_children():
-                    self.running[self.pool.submit(worker.perform, self.agenda.tasks[key])] = key
-            except BrokenProcessPool:  # one died that had nothing to do
-                self.agenda.put_back(key)
-                self._bury(list(self.running.values()))
+                with _interrupts_blocked():
+                    self.running[self.processes.submit(worker.run_task, self.queue.tasks[key])] = key
+            except BrokenProcessPool:  # an idle one crashed
+                self.queue.put_back(key)
+                self._retry_alone(list(self.running.values()))
                 continue
-            if self.suspects or self.deaths.get(key):
+            if self.retries or self.crashes.get(key):
                 return
 
     def _next(self) -> str | None:
         """A task that can start now."""
-        if self.suspects:
-            return None if self.running else self.suspects.popleft()
-        if any(self.deaths.get(key) for key in self.running.values()):
+        if self.retries:
+            return None if self.running else self.retries.popleft()
+        if any(self.crashes.get(key) for key in self.running.values()):
             return None
-        return self.agenda.next()
+        return self.queue.next()
 
-    def _bury(self, keys: Sequence[str]) -> None:
-        """A process died, of what one of these did: each is tried again, alone."""
+    def _retry_alone(self, keys: Sequence[str]) -> None:
+        """A process crashed, at one of these tasks: each is tried again, alone."""
         self.running.clear()
         self._close()
         for key in keys:
-            self.deaths[key] = self.deaths.get(key, 0) + 1
-            if self.deaths[key] < MOST_DEATHS:
-                self.suspects.append(key)
+            self.crashes[key] = self.crashes.get(key, 0) + 1
+            if self.crashes[key] < MOST_CRASHES:
+                self.retries.append(key)
             else:
-                self.agenda.finish(key, Outcome(0.0, None, KILLED))
+                self.queue.finish(key, Outcome(0.0, None, CRASHED))
 
 
-def _pool(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
+def describe(resources: Resources) -> str:
+    """The resources for people."""
+    return f"{plural(resources.jobs or 1, 'run')} at a time, {plural(resources.threads, 'thread')} each"
+
+
+def default_jobs(threads: int) -> int:
+    """As many as fill the cores; one where there is a GPU, which holds one run.
+
+    Args:
+        threads: of each.
+    """
+    import tensorflow as tf
+
+    return 1 if tf.config.list_physical_devices("GPU") else max(default_threads() // threads, 1)
+
+
+def count_replicas(strategy: str, gpus: int) -> int:
+    """Those that the strategy makes of this machine's devices, all of which a run sees.
+
+    Args:
+        strategy: its name.
+        gpus: not used.
+    """
+    from tf_tickets import training
+
+    return training.count_replicas(strategy)
+
+
+def _start_processes(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
     environment = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
     return concurrent.futures.ProcessPoolExecutor(
         jobs,
         # A forked process would inherit TensorFlow's threads as they are, locked or not.
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=worker.start,
+        initializer=worker.initialize,
         initargs=(os.getpid(), threads, environment),
     )
 
 
 @contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """Processes that are started in here never hear of Ctrl-C, not even before they can ignore it."""
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield

@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster: each is a Ray task, and is tried again where its node or its process died."""
+"""Tasks on a Ray cluster: each is a Ray task, and is tried again where its node or its process was lost."""
 
 from __future__ import annotations
 
@@ -6,97 +6,96 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-import logging
 import os
-import pathlib
-import socket
-import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.storage import remote
-from tf_tickets.support.startup import default_threads
-from tf_tickets.sweeps import worker
-from tf_tickets.sweeps.executors import Workplace, node
-from tf_tickets.sweeps.executors.agenda import Agenda
-from tf_tickets.sweeps.worker import Outcome, Task
+from tf_tickets.support.wording import plural
+from tf_tickets.sweeps.executors import ray_cluster, ray_node
+from tf_tickets.sweeps.executors.executor import FindOutcome
+from tf_tickets.sweeps.executors.resources import Resources
+from tf_tickets.sweeps.executors.task_queue import TaskQueue
+from tf_tickets.sweeps.task import Outcome, Task
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
-    from tf_tickets.sweeps.executors import Found
 
-# Deaths of its process that a cell is given up after, and deaths of the node that it was on. The first may be
-# its own doing; the second, on machines that can be taken away at any time, hardly ever are.
-MOST_DEATHS = 2
+# Crashes of its process that a task is given up after, and losses of the node that it was on. The first may
+# be its own doing; the second, on machines that can be taken away at any time, hardly ever are.
+MOST_CRASHES = 2
 MOST_LOST_NODES = 20
-KILLED = "process was killed, twice (out of memory?)"
+CRASHED = "process was killed, twice (out of memory?)"
 PACKAGES = ("tf_tickets", "tensorflow", "keras")
-SECONDS_TO_CONNECT = 5.0
-SECONDS_TO_ANSWER = 60.0
 SECONDS_TO_END = 10.0
 
 
-class Crew:
+class RayPool:
     """Ray tasks.
 
     Args:
-        tasks, after, progress: see `Agenda`.
-        place: the cluster, and what each task has of it.
-        found: see `make_crew`.
+        tasks, after, progress: see `TaskQueue`.
+        resources: the cluster, and what each task has of it.
+        find_outcome: see `MakePool`.
     """
 
     def __init__(
         self,
         tasks: Mapping[str, Task],
         after: Mapping[str, str],
-        place: Workplace,
+        resources: Resources,
         progress: SweepProgress,
-        found: Found,
+        find_outcome: FindOutcome,
     ):
-        self.agenda, self.place, self.found = Agenda(tasks, after, progress), place, found
+        self.queue = TaskQueue(tasks, after, progress)
+        self.resources, self.find_outcome = resources, find_outcome
         self.sweep = uuid.uuid4().hex
         self.running: dict[Any, str] = {}
-        self.killed: dict[str, int] = {}
-        self.lost: dict[str, int] = {}
+        self.crashes: dict[str, int] = {}
+        self.lost_nodes: dict[str, int] = {}
 
-    def work(self) -> dict[str, Outcome]:
+    def run(self) -> dict[str, Outcome]:
         """Does all tasks; key -> how it ended."""
-        with _connected(self.place) as ray, _visible_file(self.place.runs_dir) as shared:
-            visit = self._visiting(ray)
+        resources = self.resources
+        with (
+            ray_cluster.connected(resources.address) as ray,
+            ray_cluster.visible_file(resources.runs_dir) as shared,
+        ):
+            function = self._function(ray)
             versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-            look = functools.partial(visit.remote, versions, shared)
-            _check_nodes(ray, visit, versions, shared, self.place)
+            ray_cluster.check_nodes(ray, function, versions, shared, resources)
             try:
-                while self.agenda.waiting or self.running:
-                    self._submit(look)
+                while self.queue.waiting or self.running:
+                    self._submit(functools.partial(function.remote, versions, shared))
                     self._collect(ray)
-                return self.agenda.outcomes
+                return self.queue.outcomes
             except BaseException:
                 self._cancel(ray)
                 raise
 
-    def _visiting(self, ray) -> Any:
-        """`node.visit` as a Ray function. Ray itself tries nothing again: it cannot know who is to blame."""
-        ray.cloudpickle.register_pickle_by_value(node)
-        return ray.remote(num_cpus=self.place.cores, num_gpus=self.place.gpus, max_retries=0)(node.visit)
+    def _function(self, ray: ModuleType) -> Any:
+        """What a node does, as a Ray function, which Ray tries only once: it cannot know who is to blame."""
+        ray.cloudpickle.register_pickle_by_value(ray_node)
+        options = {"num_cpus": self.resources.cores, "num_gpus": self.resources.gpus, "max_retries": 0}
+        return ray.remote(**options)(ray_node.check_and_run)
 
-    def _submit(self, look) -> None:
-        while self.place.jobs is None or len(self.running) < self.place.jobs:
-            key = self.agenda.next()
+    def _submit(self, submit: Callable[[Mapping[str, Any]], Any]) -> None:
+        while self.resources.jobs is None or len(self.running) < self.resources.jobs:
+            key = self.queue.next()
             if key is None:
                 return
             work = {
-                "task": dataclasses.asdict(self.agenda.tasks[key]),
-                "threads": self.place.threads,
-                "gpus": self.place.gpus,
+                "task": dataclasses.asdict(self.queue.tasks[key]),
+                "threads": self.resources.threads,
+                "gpus": self.resources.gpus,
                 "folder": os.getcwd(),
                 "sweep": self.sweep,
             }
-            self.running[look(work)] = key
+            self.running[submit(work)] = key
 
-    def _collect(self, ray) -> None:
+    def _collect(self, ray: ModuleType) -> None:
         """Waits until a task has ended."""
         if not self.running:
             return
@@ -107,34 +106,35 @@ class Crew:
             try:
                 problem, outcome = ray.get(reference)
             except (errors.NodeDiedError, errors.ObjectLostError):
-                outcome = self._bury(key, self.lost, MOST_LOST_NODES, "node died, {} times")
+                outcome = self._retry(key, self.lost_nodes, MOST_LOST_NODES, "node died, {} times")
             except (errors.WorkerCrashedError, errors.OutOfMemoryError):
-                outcome = self._bury(key, self.killed, MOST_DEATHS, KILLED)
+                outcome = self._retry(key, self.crashes, MOST_CRASHES, CRASHED)
             except errors.RayTaskError as error:  # whatever is a cell's own fault is told, not raised
-                raise RuntimeError(f"A node of the Ray cluster cannot work: {_cause(error)}") from error
+                cause = ray_cluster.cause(error)
+                raise RuntimeError(f"A node of the Ray cluster cannot work: {cause}") from error
             except errors.RayError as error:
-                raise RuntimeError(f"The Ray cluster is lost: {_line(error)}") from error
+                raise RuntimeError(f"The Ray cluster is lost: {ray_cluster.one_line(error)}") from error
             else:
                 if problem is not None:
                     raise ValueError(problem)
             if outcome is not None:
-                self.agenda.finish(key, outcome)
+                self.queue.finish(key, outcome)
 
-    def _bury(self, key: str, deaths: dict[str, int], most: int, words: str) -> Outcome | None:
-        """How a task ended whose node or process died; None where it is tried again."""
-        deaths[key] = deaths.get(key, 0) + 1
-        outcome = self.found(key)
+    def _retry(self, key: str, losses: dict[str, int], most: int, words: str) -> Outcome | None:
+        """How a task ended whose node or process was lost; None where it is tried again."""
+        losses[key] = losses.get(key, 0) + 1
+        outcome = self.find_outcome(key)
         if outcome is not None:  # it was at its very end
             return outcome
-        if deaths[key] >= most:
+        if losses[key] >= most:
             return Outcome(0.0, None, f"its {words.format(most)}")
-        self.agenda.put_back(key)
-        what = "node" if deaths is self.lost else "process"
-        title = self.agenda.tasks[key].title
-        self.agenda.progress.out.print(f"  {title}: its {what} died; tried again", markup=False)
+        self.queue.put_back(key)
+        what = "node" if losses is self.lost_nodes else "process"
+        title = self.queue.tasks[key].title
+        self.queue.progress.out.print(f"  {title}: its {what} died; tried again", markup=False)
         return None
 
-    def _cancel(self, ray) -> None:
+    def _cancel(self, ray: ModuleType) -> None:
         """Ends the tasks; none is left that could still be at work in a directory."""
         references = list(self.running)
         with contextlib.suppress(ray.exceptions.RayError, ConnectionError):
@@ -142,185 +142,34 @@ class Crew:
                 ray.cancel(reference, force=True)
             ray.wait(references, num_returns=len(references), timeout=SECONDS_TO_END)
         for key in self.running.values():
-            for place in self.agenda.tasks[key].places:
-                remote.release(place, self.sweep)
+            for url in self.queue.tasks[key].urls:
+                remote.release(url, self.sweep)
 
 
-def perform(task: Mapping[str, Any], threads: int, gpus: int, folder: str, sweep: str) -> Outcome:
-    """Does a task, in a process of a node.
+def describe(resources: Resources) -> str:
+    """The resources for people."""
+    where = "a Ray cluster of this machine alone"
+    if resources.address:
+        where = f"the Ray cluster {resources.address}"
+    gpus = f" and {plural(resources.gpus, 'GPU')}" if resources.gpus else ""
+    threads = plural(resources.threads, "thread")
+    most = "" if resources.jobs is None else f", {plural(resources.jobs, 'run')} at a time at most"
+    return f"{where}; {plural(resources.cores, 'core')}{gpus} a run, {threads}{most}"
+
+
+def default_jobs(threads: int) -> None:
+    """As many as the cluster has room for.
 
     Args:
-        task: fields of the Task.
-        threads, gpus: of the task.
-        folder: where the driver is at work; names of files are meant from there.
-        sweep: whose marks in run directories are those of earlier tries, which are dead.
+        threads: not used.
     """
-    _start(threads, gpus, folder, sweep)
-    return worker.perform(Task(**task))
 
 
-@functools.cache
-def _start(threads: int, gpus: int, folder: str, sweep: str) -> None:
-    """Prepares the process, once."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
-    if not gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
-    with contextlib.suppress(OSError):  # a node need not have it, as long as nothing is looked for there
-        os.chdir(folder)
-    # The process outlives its node's Ray, and would go on in a directory that is another's by then.
-    worker.start(os.getppid(), threads, environment)
-    remote.work_for(sweep)
+def count_replicas(strategy: str, gpus: int) -> int:
+    """Those of the GPUs that are kept for a run, which sees no others, whatever this machine has.
 
-
-@contextlib.contextmanager
-def _connected(place: Workplace) -> Iterator[Any]:
-    """Ray, connected to the cluster."""
-    # Of a cluster of others these change nothing; what is started here reports to nobody, and says little.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise ValueError(
-            f"--executor=ray needs Ray, which cannot be imported ({error}): pip install tf_tickets[ray]"
-        ) from error
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if place.address is None:
-        options |= {"num_cpus": default_threads(), "include_dashboard": False}
-    else:
-        _check_reachable(place.address)
-    with _silent(ray):
-        try:
-            with _without_remarks():
-                ray.init(address=place.address or "local", **options)
-        except (OSError, RuntimeError, ValueError, SystemExit) as error:  # Ray exits where it finds no peer
-            reason = "it does not answer as Ray does" if isinstance(error, SystemExit) else _line(error)
-            hint = (
-                "" if place.address is None else " (Where the cluster asks for a token: RAY_AUTH_MODE=token.)"
-            )
-            raise ValueError(f"--ray_address={place.address} cannot be used: {reason}{hint}") from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """An address where nobody listens is an error at once; Ray alone would try for minutes."""
-    named = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
-    host, colon, port = named.removeprefix("ray://").rpartition(":")
-    if named == "auto":
-        return
-    if not (host and colon and port.isdigit()):
-        raise ValueError(
-            f"--ray_address={named} is no address. Give auto, HOST:PORT or ray://HOST:PORT; without the flag "
-            "a cluster is started on this machine."
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError) as error:
-        raise ValueError(
-            f"--ray_address={named} cannot be reached: {error}. Is the cluster running (ray start --head)?"
-        ) from error
-
-
-@contextlib.contextmanager
-def _without_remarks() -> Iterator[None]:
-    """Holds back what Ray's own code writes to standard error; the error that it raises says enough."""
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)
-
-
-@contextlib.contextmanager
-def _silent(ray) -> Iterator[None]:
-    """Keeps Ray from printing the last words of nodes and processes between ours, whatever it is told."""
-    inside = ray._private.worker
-    printing = getattr(inside, "print_to_stdstream", None)
-    if printing is None:
-        yield
-        return
-    inside.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        inside.print_to_stdstream = printing
-
-
-@contextlib.contextmanager
-def _visible_file(runs_dir: str) -> Iterator[str | None]:
-    """A file in the folder of the runs, for the duration, by which nodes tell whether they share it."""
-    if remote.is_url(runs_dir):
-        yield None
-        return
-    folder = pathlib.Path(runs_dir).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".sweep-{uuid.uuid4().hex}"
-    path.touch()
-    try:
-        yield str(path)
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _check_nodes(ray, visit, versions: Mapping[str, str], shared: str | None, place: Workplace) -> None:
-    """Raises ValueError unless there is a node that has room for a task, and all that have can do it."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    alive = [found for found in ray.nodes() if found["Alive"]]
-    roomy = [found for found in alive if _has_room(found["Resources"], place)]
-    if not roomy:
-        largest = ", ".join(
-            f"{found['NodeManagerHostname']} has {found['Resources'].get('CPU', 0):g} cores and "
-            f"{found['Resources'].get('GPU', 0):g} GPUs"
-            for found in alive
-        )
-        raise ValueError(
-            f"No node of the Ray cluster has --cores_per_run={place.cores} and --gpus_per_run={place.gpus}: "
-            f"{largest}."
-        )
-    asked = {}
-    for found in roomy:
-        there = NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
-        looking = visit.options(num_cpus=0, num_gpus=0, scheduling_strategy=there)
-        asked[looking.remote(versions, shared)] = found["NodeManagerHostname"]
-    _, silent = ray.wait(list(asked), num_returns=len(asked), timeout=SECONDS_TO_ANSWER)
-    if silent:
-        raise ValueError(
-            f"Node {asked[silent[0]]} of the Ray cluster did not answer in {SECONDS_TO_ANSWER:.0f} s."
-        )
-    answers = 0
-    for reference, host in asked.items():
-        try:
-            problem, _ = ray.get(reference)
-            answers += 1
-        except ray.exceptions.RayTaskError as error:
-            problem = f"Node {host} of the Ray cluster cannot work: {_cause(error)}"
-        except ray.exceptions.RayError:  # Ray takes a while to notice that a node is gone
-            continue
-        if problem is not None:
-            raise ValueError(problem)
-    if not answers:
-        raise ValueError(f"No node of the Ray cluster is alive; those it had: {', '.join(asked.values())}.")
-
-
-def _has_room(resources: Mapping[str, float], place: Workplace) -> bool:
-    return resources.get("CPU", 0) >= place.cores and resources.get("GPU", 0) >= place.gpus
-
-
-def _cause(error: Any) -> str:
-    """What a task raised."""
-    return f"{type(error.cause).__name__}: {_line(error.cause)}"
-
-
-def _line(error: BaseException) -> str:
-    """The message of an error of Ray's, which can have many lines, in one."""
-    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:500] or type(error).__name__
+    Args:
+        strategy: its name.
+        gpus: of the run.
+    """
+    return 1 if strategy == "none" else max(gpus, 1)

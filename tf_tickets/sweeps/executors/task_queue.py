@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tf_tickets.sweeps.worker import Outcome, Task
+from tf_tickets.sweeps.task import Outcome, Task
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
 
 
-class Agenda:
+class TaskQueue:
     """Tasks in the order in which they are wanted; whatever ends is shown.
 
     Args:

@@ -12,27 +12,29 @@ from typing import Any
 SECONDS_TO_SEE = 10.0
 
 
-def visit(versions: Mapping[str, str], shared: str | None, work: Mapping[str, Any] | None = None) -> tuple:
+def check_and_run(
+    versions: Mapping[str, str], shared: str | None, work: Mapping[str, Any] | None = None
+) -> tuple[str | None, Any]:
     """Does a task, where the node can.
 
     Args:
         versions: package -> the version that the driver has.
         shared: a file that the driver has made, which the node must see; None if there is none.
-        work: arguments for `tf_tickets.executors.ray.perform`; None if there is nothing to do but to look.
+        work: arguments for `ray_worker.run_task`; None if there is nothing to do but to check.
 
     Returns:
-        What is wrong with the node, or None; and what came of the work.
+        What is wrong with the node, or None; and the Outcome of the work.
     """
     problem = find_problem(versions, shared)
     if problem is not None or work is None:
         return problem, None
-    from tf_tickets.sweeps.executors.ray import perform
+    from tf_tickets.sweeps.executors.ray_worker import run_task
 
-    return None, perform(**work)
+    return None, run_task(**work)
 
 
 def find_problem(versions: Mapping[str, str], shared: str | None) -> str | None:
-    """Why this node cannot do the work; None if it can."""
+    """Why this node cannot do the work; None if it can. Arguments as for `check_and_run`."""
     import importlib.metadata
     import os
     import socket

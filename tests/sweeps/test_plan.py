@@ -1,0 +1,101 @@
+"""What a sweep would do: tells it before work, and finds what is done."""
+
+import pytest
+
+from tests.sweeps.folders import times
+from tests.sweeps.plans import plan_of, shown
+from tf_tickets.storage.store import NotOurs
+from tf_tickets.support.console import Console
+from tf_tickets.support.startup import default_threads
+from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.showing import show_plan
+
+SMALL = ("--model=mlp_24_16", "--epochs=2", "--sparsity=0.8")
+# 8 runs, of which 6 share 4 dense networks: 2 seeds, clean data and corrupted.
+GRID = (*SMALL, "--method=lt,hybrid,snip", "--sanity_check=none,lt:corrupted", "--seed=0-1", "--jobs=2")
+RUNS, NETWORKS = 8, 4
+
+
+class TestPlan:
+    @pytest.mark.parametrize(("executor", "absolute"), [("local", False), ("ray", True)])
+    def test_names_the_folder_of_the_runs_for_tasks(self, executor, absolute, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        plan = plan_of("--method=snip", f"--executor={executor}", "--dry_run")
+        assert plan.resources.runs_dir == (str(tmp_path / "runs") if absolute else "runs")
+        assert plan.resources.jobs == (None if executor == "ray" else default_threads())
+
+    def test_that_needed_no_data_is_not_run(self, tmp_path):
+        plan = plan_of("--method=snip", "--dry_run", f"--runs_dir={tmp_path / 'runs'}")
+        with pytest.raises(ValueError, match="made for --dry_run cannot be run"):
+            run_plan(plan, Console.silent())
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--strategy=multi_worker"], "A sweep uses several machines with --executor=ray"),
+            (["--ray_address=auto"], "--ray_address=auto is only for --executor=ray, not local"),
+            (["--gpus_per_run=1"], "--gpus_per_run=1 is only for --executor=ray, not local"),
+        ],
+    )
+    def test_is_refused_where_flags_mean_nothing(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            plan_of("--method=snip", *arguments)
+
+    def test_tells_runs_networks_and_cost_and_writes_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        text = shown(show_plan, plan_of(*GRID, "--dry_run"))
+        assert f"{RUNS}, of which 0 are done" in text
+        assert f"{NETWORKS} networks, shared by 6 runs; {NETWORKS} to train" in text
+        assert "24 epochs of training, 8 of them dense (28 without sharing)" in text
+        assert "not known before the first run" in text
+        assert "2 runs at a time, 1 thread each" in text
+        assert list(tmp_path.iterdir()) == []
+
+    def test_is_the_same_before_and_after_the_data_are_read(self, tmp_path):
+        place = f"--runs_dir={tmp_path / 'runs'}"
+        assert shown(show_plan, plan_of(*GRID, place, "--dry_run")) == shown(show_plan, plan_of(*GRID, place))
+
+    def test_tells_which_checks_say_nothing(self, tmp_path):
+        arguments = ("--method=random,snip", "--sparsity=0.8", "--sanity_check=none,rearrange", "--seed=0-4")
+        text = shown(show_plan, plan_of(*arguments, f"--runs_dir={tmp_path}"))
+        assert "1 cell (times seeds) whose check says nothing" in text
+        assert "random 0.8 rearrange: masks and weights are random and independent" in text
+
+    def test_gives_each_run_one_thread_and_exports_nothing_unless_told(self, tmp_path):
+        (run,) = plan_of("--method=snip", f"--runs_dir={tmp_path}").runs
+        assert (run.config.threads, run.config.export) == (1, ())
+        (run,) = plan_of("--method=snip", f"--runs_dir={tmp_path}", "--threads=2", "--export=keras").runs
+        assert (run.config.threads, run.config.export) == (2, ("keras",))
+
+    def test_a_dense_network_is_trained_by_a_run_that_rewinds_into_it(self, tmp_path):
+        plan = plan_of("--method=lt,weight_rewinding,hybrid", "--seed=0", f"--runs_dir={tmp_path}")
+        assert [run.config.method for run in plan.dense.values()] == ["weight_rewinding"]
+
+    @pytest.mark.parametrize("whose", ["directory", "dense"])
+    def test_somebody_elses_directory_in_the_way_is_an_error_before_work(self, whose, tmp_path):
+        arguments = ("--method=lt", *SMALL, "--seed=0-1", f"--runs_dir={tmp_path / 'runs'}")
+        path = getattr(plan_of(*arguments).runs[1], whose).path
+        path.mkdir(parents=True)
+        (path / "thesis.tex").write_text("years of work")
+        before = times(tmp_path)
+        with pytest.raises(NotOurs, match="not empty and not a"):
+            plan_of(*arguments)
+        assert times(tmp_path) == before
+
+    def test_a_file_in_the_way_is_an_error_before_work(self, tmp_path):
+        (tmp_path / "runs").write_text("")
+        with pytest.raises(ValueError, match=r"--runs_dir=.*runs is no directory"):
+            plan_of("--method=lt", f"--runs_dir={tmp_path / 'runs'}")
+
+    def test_another_writing_of_the_same_sparsity_is_the_same_run(self, tmp_path):
+        assert len(plan_of("--method=lt", "--sparsity=0.9,0.90", f"--runs_dir={tmp_path}").runs) == 1
+
+    def test_a_broken_result_is_a_run_to_be_done(self, tmp_path):
+        arguments = ("--method=lt", *SMALL, f"--runs_dir={tmp_path}")
+        (run,) = plan_of(*arguments).runs
+        run.directory.claim()
+        for content in ("{", "[]", "null", "{}", '{"test_accuracy": "high"}'):
+            run.directory.result.write_text(content)
+            assert len(plan_of(*arguments).waiting) == 1
+        run.directory.result.write_text('{"test_accuracy": 0.9, "seconds": {}}')
+        assert not plan_of(*arguments).waiting

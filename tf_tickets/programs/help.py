@@ -1,0 +1,53 @@
+"""What all programs share: a --help that shows flags by group, and what is wrong with flags in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from absl import flags
+
+from tf_tickets.programs.guard import fail
+
+
+def parse_flags(argv: Sequence[str], about: str, groups: Sequence[str]) -> list[str]:
+    """absl's flag parser, with a --help that shows our flags by group, and errors in one line.
+
+    Args:
+        argv: a command line.
+        about: what --help says of the program.
+        groups: of flags that it shows.
+
+    Returns:
+        The program's name, and the arguments that are no flags.
+    """
+    if any(arg.lstrip("-") in ("help", "helpshort") for arg in argv[1:] if arg.startswith("-")):
+        with contextlib.suppress(BrokenPipeError):
+            print(help_text(about, groups))
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(fail(f"{error} (--help lists the flags)"))
+    except (ValueError, RecursionError) as error:  # of files of flags: no text, or one in another without end
+        sys.exit(fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
+
+
+def help_text(about: str, groups: Sequence[str]) -> str:
+    """What --help prints: every flag with its default, by group."""
+    by_group = flags.FLAGS.flags_by_module_dict()
+    lines = [about]
+    for group in groups:
+        lines.append(f"{group}:")
+        for flag in by_group[group]:
+            default = "" if flag.default is None else f" (default {_shown(flag.default)})"
+            lines.append(f"  --{flag.name}")
+            lines += [f"      {line}" for line in textwrap.wrap(f"{flag.help}{default}", 76)]
+        lines.append("")
+    return "\n".join([*lines, "absl's own flags, --flagfile among them: --helpfull"])
+
+
+def _shown(value: object) -> str:
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,25 @@
+"""The data of a sweep's runs, read once for all runs that follow each other and share them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from absl.flags import FlagValues
+
+from tf_tickets import config as configuration
+
+if TYPE_CHECKING:
+    from tf_tickets.data import Dataset
+
+_LOADED: dict[tuple, Dataset] = {}
+
+
+def load_data(values: FlagValues) -> Dataset:
+    """The dataset that flags ask for; the last one is kept."""
+    seed = values.seed if values.validation_fraction else None
+    key = (values.dataset, values.data_dir, values.validation_fraction, values.image_size, seed)
+    if key not in _LOADED:
+        dataset = configuration.load_data(values)
+        _LOADED.clear()
+        _LOADED[key] = dataset
+    return _LOADED[key]

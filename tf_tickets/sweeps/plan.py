@@ -1,0 +1,147 @@
+"""The plan of a sweep: its runs, the dense trainings that they share, and what of it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+
+from absl.flags import FlagValues
+
+from tf_tickets import config as configuration
+from tf_tickets.config import Config
+from tf_tickets.data.sources import find
+from tf_tickets.storage import remote
+from tf_tickets.support.startup import default_threads, load_tensorflow
+from tf_tickets.sweeps.cell import Cell, planned
+from tf_tickets.sweeps.data_cache import load_data
+from tf_tickets.sweeps.executors.executor import Executor
+from tf_tickets.sweeps.executors.resources import Resources
+from tf_tickets.sweeps.executors.table import EXECUTORS
+from tf_tickets.sweeps.grid import Grid, read_grid
+from tf_tickets.sweeps.planned_run import PlannedRun
+from tf_tickets.training.recipe import Recipe
+from tf_tickets.training.strategies import STRATEGIES
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep will do.
+
+    Attributes:
+        runs: every cell.
+        grid: their cells, and what was left out.
+        executor: where tasks are run.
+        resources: what each task has there.
+        view: of the folder of the runs.
+        without_data: made without looking at the data, to be shown, not to be run.
+    """
+
+    runs: tuple[PlannedRun, ...]
+    grid: Grid
+    executor: Executor
+    resources: Resources
+    view: remote.View
+    without_data: bool = False
+
+    @property
+    def runs_dir(self) -> str:
+        """Folder of the runs."""
+        run_dir = self.runs[0].config.run_dir
+        return remote.parent(run_dir) if remote.is_url(run_dir) else os.path.dirname(run_dir)
+
+    @property
+    def waiting(self) -> list[PlannedRun]:
+        """Runs without a result."""
+        return [run for run in self.runs if run.result is None]
+
+    @property
+    def dense(self) -> dict[str, PlannedRun]:
+        """Dense trainings still to be done: directory -> the run that stands for all that share it."""
+        chosen: dict[str, PlannedRun] = {}
+        for run in self.waiting:
+            if not run.config.pretrains or run.dense.finished("train") is not None:
+                continue
+            known = chosen.setdefault(run.config.dense_dir, run)
+            # Who rewinds to an epoch must be the one to train, or it would have to be trained up to again.
+            if known.config.rewind_epoch is None and run.config.rewind_epoch is not None:
+                chosen[run.config.dense_dir] = run
+        return chosen
+
+
+def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
+    """Reads the grid and the data, and finds what is done. Errors come before work.
+
+    Args:
+        values: parsed flags of a sweep.
+        controls: see `grid.read_grid`.
+
+    Raises:
+        ValueError: a value that no run, or not this sweep, can have.
+        NotOurs: a directory of a run is somebody else's.
+    """
+    if STRATEGIES[values.strategy].multi_worker:
+        raise ValueError(
+            f"--strategy={values.strategy} joins machines for one run (python -m tf_tickets.run on each of them). "
+            "A sweep uses several machines with --executor=ray."
+        )
+    # A run alone takes all cores; of several at a time each takes one, unless told otherwise.
+    if values.threads is None:
+        values.threads = 1
+    _check_executor(values)
+    executor = EXECUTORS[values.executor]
+    if values["export"].using_default_value:
+        values.export = []
+    if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
+        load_tensorflow(default_threads())
+    found = read_grid(values, controls, _recipe)
+    if not remote.is_url(values.runs_dir):
+        folder = pathlib.Path(values.runs_dir)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--runs_dir={folder} is no directory.")
+        if executor.elsewhere:
+            values.runs_dir = str(folder.absolute())
+    view = remote.View(values.runs_dir)
+    # Where there is no run yet, a plan needs no data to say what is done.
+    without_data = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
+    runs: dict[str, PlannedRun] = {}
+    for cell in found.cells:
+        config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
+        runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
+    with view.speaking():
+        for run in runs.values():
+            run.directory.check()
+            run.dense.check()
+    return SweepPlan(tuple(runs.values()), found, executor, _resources(values, executor), view, without_data)
+
+
+def _check_executor(values: FlagValues) -> None:
+    """Refuses flags that mean nothing to the executor."""
+    for name, row in EXECUTORS.items():
+        for flag in row.flags:
+            if name != values.executor and values[flag].present:
+                raise ValueError(
+                    f"--{flag}={values[flag].value} is only for --executor={name}, not {values.executor}."
+                )
+
+
+def _resources(values: FlagValues, executor: Executor) -> Resources:
+    return Resources(
+        jobs=executor.default_jobs(values.threads) if values.jobs is None else values.jobs,
+        threads=values.threads,
+        address=values.ray_address,
+        cores=values.cores_per_run or values.threads,
+        gpus=values.gpus_per_run,
+        runs_dir=values.runs_dir,
+    )
+
+
+def _config(cell: Cell, values: FlagValues, executor: Executor) -> Config:
+    replicas = executor.count_replicas(values.strategy, values.gpus_per_run)
+    return configuration.make_config(cell.values, load_data(cell.values), replicas, values.runs_dir)
+
+
+def _recipe(cell: Cell) -> Recipe:
+    """The recipe of a cell's dataset, which may have to be loaded for it."""
+    return find(cell.values.dataset)[0].recipe or load_data(cell.values).recipe

@@ -1,0 +1,62 @@
+"""Running a plan: what is not done yet, dense trainings first, and on past failures."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING
+
+from tf_tickets.storage import remote
+from tf_tickets.sweeps.plan import SweepPlan
+from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome
+
+if TYPE_CHECKING:
+    from tf_tickets.support.console import Console
+
+FAILURES = "failures.log"
+
+
+def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
+    """Runs what is not done yet, dense trainings first, and goes on past failures.
+
+    Returns:
+        Label of each cell that has no result -> what went wrong.
+
+    Raises:
+        ValueError: the plan was made without data.
+    """
+    if plan.without_data:
+        raise ValueError("A plan that was made for --dry_run cannot be run.")
+    dense = plan.dense
+    waiting = plan.waiting
+    tasks = {f"dense {path}": run.task(DENSE) for path, run in dense.items()}
+    tasks |= {run.config.run_dir: run.task(WHOLE) for run in waiting}
+    after = {
+        run.config.run_dir: f"dense {run.config.dense_dir}"
+        for run in waiting
+        if run.config.pretrains and run.config.dense_dir in dense
+    }
+    with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
+        find_outcome = functools.partial(_find_outcome, plan)
+        outcomes = plan.executor.make_pool(tasks, after, plan.resources, progress, find_outcome).run()
+    plan.view.refresh()
+    failures = {tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
+    for label, outcome in failures.items():
+        _log(plan, label, outcome)
+    return failures
+
+
+def _find_outcome(plan: SweepPlan, key: str) -> Outcome | None:
+    """How a run has ended, by its directory; `key` is that of its task."""
+    plan.view.refresh()
+    for run in plan.runs:
+        if run.config.run_dir == key and (result := run.fresh_result) is not None:
+            return Outcome(0.0, result["test_accuracy"])
+    return None
+
+
+def _log(plan: SweepPlan, label: str, outcome: Outcome) -> None:
+    """Keeps a failure's details beside the runs."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = f"{when} {label}: {outcome.problem}\n{outcome.details}\n"
+    remote.append(remote.join(plan.runs_dir, FAILURES), text)
