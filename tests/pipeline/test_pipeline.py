@@ -11,7 +11,8 @@ import pytest
 from tests.runs import configure, run
 from tf_tickets import METHODS, Ticket, data, pipeline, training
 from tf_tickets.pruning import SCORES
-from tf_tickets.storage.store import NotOurs, RunDirectory
+from tf_tickets.storage.directories import RunDirectory
+from tf_tickets.storage.errors import NotOurs
 from tf_tickets.training import TrainingDiverged
 
 TOTAL = 64 * 24 + 24 * 16 + 16 * 10

@@ -20,7 +20,7 @@ import rich.console
 from absl import flags
 
 from tf_tickets import Ticket
-from tf_tickets.storage.store import NotOurs
+from tf_tickets.storage.errors import NotOurs
 from tf_tickets.support.console import Console, SweepProgress
 from tf_tickets.sweeps import sweep, worker
 from tf_tickets.sweeps.executors import Workplace, local

@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_tickets.data.dataset import Examples
 from tf_tickets.data.raw import Raw, count_classes, user_path
-from tf_tickets.storage.archives import DEFLATE_LIMIT
+from tf_tickets.storage.npz_archives import DEFLATE_LIMIT
 
 PARTS = {"train": "train", "test": "t10k"}
 _BYTES = 0x08  # the format's code for unsigned bytes, the only type that the family uses

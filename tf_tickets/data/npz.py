@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_tickets.data.dataset import HIGHEST_LABEL, Examples
 from tf_tickets.data.raw import Raw, count_classes, user_path
-from tf_tickets.storage.archives import check_npz
+from tf_tickets.storage.npz_archives import check_npz
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

@@ -7,7 +7,7 @@ import keras
 
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.layers import folded
-from tf_tickets.storage.store import replacing
+from tf_tickets.storage.atomic_files import replacing
 
 
 def export(

@@ -19,7 +19,7 @@ from tf_tickets.config import flag_definitions
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
-from tf_tickets.storage import remote
+from tf_tickets.storage.urls import is_url
 from tf_tickets.sweeps import grid, sweep
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def investigate(plan: sweep.Plan, margin: float, alpha: float, show: Console) ->
 
 
 def _place(run_dir: str) -> pathlib.Path | str:
-    return run_dir if remote.is_url(run_dir) else pathlib.Path(run_dir)
+    return run_dir if is_url(run_dir) else pathlib.Path(run_dir)
 
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:

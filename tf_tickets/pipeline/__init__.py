@@ -36,16 +36,9 @@ from tf_tickets.methods.table import INIT, REWOUND
 from tf_tickets.pipeline import showing
 from tf_tickets.pruning.batches import first_of_each_class
 from tf_tickets.pruning.ratios import total_to_keep
-from tf_tickets.storage import remote
-from tf_tickets.storage.store import (
-    DenseDirectory,
-    Directory,
-    RunDirectory,
-    TicketDirectory,
-    read_json,
-    replacing,
-    write_json,
-)
+from tf_tickets.storage.atomic_files import read_json, replacing, write_json
+from tf_tickets.storage.directories import DenseDirectory, Directory, RunDirectory, TicketDirectory
+from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console, EpochLog
 from tf_tickets.support.streams import stream_seed
 
@@ -148,8 +141,8 @@ def prepare(
     team.agree("what to run, and by which versions", {**config.identity, "versions": _versions()})
     if not team.chief:
         config, show = _assisting(config), Console.silent()
-    directory = remote.run_directory(config.run_dir, config.identity, take_over)
-    dense = remote.dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
+    directory = run_directory(config.run_dir, config.identity, take_over)
+    dense = dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
     directory.check()
     dense.check()
     recipe = config.recipe

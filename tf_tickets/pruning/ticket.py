@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
-from tf_tickets.storage.archives import check_npz
-from tf_tickets.storage.store import replacing
+from tf_tickets.storage.atomic_files import replacing
+from tf_tickets.storage.npz_archives import check_npz
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1

@@ -19,8 +19,12 @@ from tf_tickets.config import flag_definitions
 from tf_tickets.config.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
-from tf_tickets.storage import remote
-from tf_tickets.storage.store import DenseDirectory, NotOurs, RunDirectory, read_json
+from tf_tickets.storage import stores
+from tf_tickets.storage.atomic_files import read_json
+from tf_tickets.storage.directories import DenseDirectory, RunDirectory
+from tf_tickets.storage.errors import NotOurs
+from tf_tickets.storage.urls import is_url, join, parent
+from tf_tickets.storage.views import View, view_of
 from tf_tickets.support.startup import default_threads, load_tensorflow
 from tf_tickets.support.wording import duration, plural
 from tf_tickets.sweeps import grid, worker
@@ -95,7 +99,7 @@ class Planned:
     cell: Cell
     config: Config
     label: str
-    view: remote.View
+    view: View
 
     @property
     def directory(self) -> RunDirectory:
@@ -131,7 +135,7 @@ class Planned:
         config = self.config
         places = (f"--run_dir={config.run_dir}", f"--dense_dir={config.dense_dir}")
         cost = config.recipe.epochs if part == DENSE else _cost(config)
-        urls = tuple(place for place in (config.run_dir, config.dense_dir) if remote.is_url(place))
+        urls = tuple(place for place in (config.run_dir, config.dense_dir) if is_url(place))
         name = configuration.run_name(config)
         return Task(self.label, (*self.cell.arguments, *places), part, cost, urls, name)
 
@@ -151,7 +155,7 @@ class Plan:
     runs: tuple[Planned, ...]
     grid: Grid
     place: Workplace
-    view: remote.View
+    view: View
     blind: bool = False
 
     @property
@@ -235,20 +239,20 @@ def make_plan(values: flags.FlagValues, controls: bool = False) -> Plan:
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         load_tensorflow(default_threads())
     found = grid.read_grid(values, controls, _recipe)
-    if not remote.is_url(values.runs_dir):
+    if not is_url(values.runs_dir):
         folder = pathlib.Path(values.runs_dir)
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"--runs_dir={folder} is no directory.")
         if values.executor != "local":  # which need not be at work in this folder
             values.runs_dir = str(folder.absolute())
-    view = remote.View(values.runs_dir)
+    view = view_of(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
     blind = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
     runs: dict[str, Planned] = {}
     for cell in found.cells:
         config = grid.planned(cell, _recipe) if blind else _config(cell, values)
         runs.setdefault(config.run_dir, Planned(cell, config, found.label(cell), view))
-    with view.speaking():
+    with view.named_in_errors():
         for run in runs.values():
             run.directory.check()
             run.dense.check()
@@ -355,7 +359,7 @@ def show_failures(plan: Plan, failures: Mapping[str, Outcome], show: Console) ->
     show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
     for label, outcome in failures.items():
         show.line(f"  {label}: {outcome.problem}")
-    show.line(f"details: {remote.join(_runs_dir(plan), FAILURES)}")
+    show.line(f"details: {join(_runs_dir(plan), FAILURES)}")
     return 1
 
 
@@ -363,12 +367,12 @@ def _log(plan: Plan, label: str, outcome: Outcome) -> None:
     """Keeps a failure's details beside the runs."""
     when = time.strftime("%Y-%m-%d %H:%M:%S")
     text = f"{when} {label}: {outcome.problem}\n{outcome.details}\n"
-    remote.append(remote.join(_runs_dir(plan), FAILURES), text)
+    stores.append(join(_runs_dir(plan), FAILURES), text)
 
 
 def _runs_dir(plan: Plan) -> str:
     run_dir = plan.runs[0].config.run_dir
-    return remote.parent(run_dir) if remote.is_url(run_dir) else os.path.dirname(run_dir)
+    return parent(run_dir) if is_url(run_dir) else os.path.dirname(run_dir)
 
 
 def _cost(config: Config) -> int:

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.config import config as configuration
-from tf_tickets.storage import remote
+from tf_tickets.storage import holders
+from tf_tickets.storage.urls import is_url
 from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.executors import Workplace, node
 from tf_tickets.sweeps.executors.agenda import Agenda
@@ -143,7 +144,7 @@ class Crew:
             ray.wait(references, num_returns=len(references), timeout=SECONDS_TO_END)
         for key in self.running.values():
             for place in self.agenda.tasks[key].places:
-                remote.release(place, self.sweep)
+                holders.release(place, self.sweep)
 
 
 def perform(task: Mapping[str, Any], threads: int, gpus: int, folder: str, sweep: str) -> Outcome:
@@ -169,7 +170,7 @@ def _start(threads: int, gpus: int, folder: str, sweep: str) -> None:
         os.chdir(folder)
     # The process outlives its node's Ray, and would go on in a directory that is another's by then.
     worker.start(os.getppid(), threads, environment)
-    remote.work_for(sweep)
+    holders.work_for(sweep)
 
 
 @contextlib.contextmanager
@@ -257,7 +258,7 @@ def _silent(ray) -> Iterator[None]:
 @contextlib.contextmanager
 def _visible_file(runs_dir: str) -> Iterator[str | None]:
     """A file in the folder of the runs, for the duration, by which nodes tell whether they share it."""
-    if remote.is_url(runs_dir):
+    if is_url(runs_dir):
         yield None
         return
     folder = pathlib.Path(runs_dir).absolute()
