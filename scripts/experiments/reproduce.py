@@ -18,7 +18,7 @@ from tf_tickets import laboratory
 from tf_tickets.programs.guard import fail, guarded, parse_flags
 from tf_tickets.reporting import report
 from tf_tickets.support.console import Console
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 from tf_tickets.sweeps import sweep
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"

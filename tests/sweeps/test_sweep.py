@@ -364,7 +364,7 @@ import signal
 import tensorflow as tf
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.streams import stream
+from tf_tickets.support.random_streams import stream
 
 FIRST = pathlib.Path("killed")
 

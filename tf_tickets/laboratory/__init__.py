@@ -10,7 +10,7 @@ import pathlib
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
@@ -20,10 +20,8 @@ from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
 from tf_tickets.storage.urls import is_url
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps import grid, sweep
-
-if TYPE_CHECKING:
-    from tf_tickets.support.console import Console
 
 MARGIN, ALPHA = 0.01, 0.05
 SEEDS = "0-9"
@@ -177,8 +175,6 @@ def sanity_check(
         raise ValueError(str(error)) from None
     plan = make_plan(values)
     if show is None:
-        from tf_tickets.support.console import Console  # which loads Keras
-
         show = Console()
     return investigate(plan, margin, alpha, show)
 

@@ -34,13 +34,15 @@ from tf_tickets.exporting import export as export_model
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.methods.table import INIT, REWOUND
 from tf_tickets.pipeline import showing
+from tf_tickets.pipeline.epoch_log import EpochLog
+from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pruning.batches import first_of_each_class
 from tf_tickets.pruning.ratios import total_to_keep
 from tf_tickets.storage.atomic_files import read_json, replacing, write_json
 from tf_tickets.storage.directories import DenseDirectory, Directory, RunDirectory, TicketDirectory
 from tf_tickets.storage.remote_directories import dense_directory, run_directory
-from tf_tickets.support.console import Console, EpochLog
-from tf_tickets.support.streams import stream_seed
+from tf_tickets.support.console import Console
+from tf_tickets.support.random_streams import stream_seed
 
 
 def run(
@@ -772,7 +774,7 @@ def _fit(
         return []
     recipe, dataset, trainer = job.recipe, curriculum.dataset, job.trainer
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    progress = job.show.training(stage, epochs, steps)
+    progress = Progress(job.show, stage, epochs, steps)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
     measures = {**measures, **{f"{split}_": _measure_of(job, dataset, split) for split in splits}}
     try:

@@ -9,7 +9,7 @@ from tf_tickets import pruning
 from tf_tickets.exporting import FORMATS
 from tf_tickets.pruning.ratios import total_to_keep
 from tf_tickets.support.console import bar
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 if TYPE_CHECKING:
     from tf_tickets.config.config import Config

@@ -10,7 +10,7 @@ from absl import app, flags
 from tf_tickets.programs.guard import fail, guarded, parse_flags
 from tf_tickets.reporting import report
 from tf_tickets.reporting.document import Document, printable
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 ABOUT = """\
 Makes one page of runs: verdicts of the sanity checks, tables, figures, and how to make each number again.

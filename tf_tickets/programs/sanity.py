@@ -6,6 +6,7 @@ from absl import app, flags
 
 from tf_tickets import laboratory
 from tf_tickets.programs.guard import guarded, parse_flags
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps import sweep
 
 ABOUT = """\
@@ -26,8 +27,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _judge(values: flags.FlagValues) -> int:
-    from tf_tickets.support.console import Console  # which loads Keras
-
     plan = laboratory.make_plan(values)
     show = Console()
     if values.dry_run:

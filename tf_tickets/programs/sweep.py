@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from tf_tickets.programs.guard import guarded, parse_flags
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps import sweep
 
 ABOUT = """\
@@ -25,8 +26,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _sweep(values: flags.FlagValues) -> int:
-    from tf_tickets.support.console import Console  # which loads Keras
-
     plan = sweep.make_plan(values, controls=values.controls)
     show = Console()
     plan.show(show)

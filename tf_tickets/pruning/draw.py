@@ -19,7 +19,7 @@ from tf_tickets.pruning.paths import on_path
 from tf_tickets.pruning.ticket import Ticket, masks_sha256
 from tf_tickets.pruning.traces import keeping_traces
 from tf_tickets.support.numbers import is_whole
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 Within = Ticket | Sequence[np.ndarray]
 

@@ -19,7 +19,7 @@ from tf_tickets.pruning.scores import (
     score_row,
     weights_to_score,
 )
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 
 def score(

@@ -35,7 +35,7 @@ from tf_tickets.results.arms import (
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
 from tf_tickets.storage.atomic_files import PathLike
 from tf_tickets.storage.views import view_of
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tf_tickets.config.config import DECIDE_NOTHING, SETTING, SOURCE, Config
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.sanity.checks import CHECKS
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 DENSE = "dense"
 

@@ -16,7 +16,7 @@ from tf_tickets.layers.forward_order import check_built
 from tf_tickets.models.initial_weights import layer_seeds
 from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 # (shape, dtype) -> values, as Keras calls an initializer.
 Draw: TypeAlias = Callable[..., Any]

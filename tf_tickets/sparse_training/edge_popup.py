@@ -22,7 +22,7 @@ from tf_tickets.sparse_training.renewal import check_free
 from tf_tickets.sparse_training.schedules import annealed_densities
 from tf_tickets.sparse_training.selection import keep_largest
 from tf_tickets.support.numbers import is_number, is_whole
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 WEIGHTS = ("signed_constant", "kaiming_normal", "own")
 

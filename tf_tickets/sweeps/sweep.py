@@ -26,7 +26,7 @@ from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.urls import is_url, join, parent
 from tf_tickets.storage.views import View, view_of
 from tf_tickets.support.startup import default_threads, load_tensorflow
-from tf_tickets.support.wording import duration, plural
+from tf_tickets.support.words import duration, plural
 from tf_tickets.sweeps import grid, worker
 from tf_tickets.sweeps.executors import EXECUTORS, Workplace, make_crew
 from tf_tickets.sweeps.grid import Cell, Grid

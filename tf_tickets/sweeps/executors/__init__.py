@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
