@@ -229,6 +229,6 @@ class TestPaths:
 
 
 def test_what_does_not_load_by_itself_is_an_error_that_says_why(monkeypatch, tmp_path):
-    monkeypatch.setattr("tf_tickets.exporting.verify._PROGRAM", "raise OSError('no SavedModel here')")
+    monkeypatch.setattr("tf_tickets.exporting.verification._PROGRAM", "raise OSError('no SavedModel here')")
     with pytest.raises(RuntimeError, match=r"(?s)nothing does not load by itself: .*no SavedModel here"):
         verify_saved_model(nets.build("sequential"), tmp_path / "nothing", np.zeros((1, 6), "float32"))

@@ -174,16 +174,11 @@ def _is_milestone(value: Any) -> bool:
     return _is_number(value) and value >= 0 and (value < 1 or _whole(value))
 
 
-_NUMBERS = {
-    "epochs": (lambda value: isinstance(value, int) and value >= 1, f"a whole number, 1 to {MOST}"),
-    "batch_size": (
-        lambda value: isinstance(value, int) and value >= 1,
-        f"a whole number, 1 to {MOST}",
-    ),
-    "warmup_epochs": (
-        lambda value: isinstance(value, int) and value >= 0,
-        f"a whole number, 0 to {MOST}",
-    ),
+# Field -> (what is accepted of a number, that in words).
+_NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "epochs": (lambda value: is_whole(value, 1), f"a whole number, 1 to {MOST}"),
+    "batch_size": (lambda value: is_whole(value, 1), f"a whole number, 1 to {MOST}"),
+    "warmup_epochs": (lambda value: is_whole(value, 0), f"a whole number, 0 to {MOST}"),
     "width": (lambda value: value > 0, "a number above 0"),
     "learning_rate": (lambda value: value > 0, "a number above 0"),
     "momentum": (lambda value: 0 <= value < 1, "a number in [0, 1)"),

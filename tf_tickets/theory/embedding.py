@@ -153,7 +153,7 @@ def embed_target(
     _check_room(shapes, widths, check_count(max_weights, "max_weights"))
     rng = stream(seed, "mask", "theory/embedding")
     source = tuple(
-        rng.random(shape, dtype=np.float32) < share for shape, share in zip(shapes, densities, strict=True)
+        rng.random(shape, dtype=np.float32) < kept for shape, kept in zip(shapes, densities, strict=True)
     )
     complete = _complete_copies(chain, widths, source)
     found = Embedding(target, densities, widths, source, complete, failure=_failure(chain, complete))

@@ -1,4 +1,6 @@
-"""Exporting a model with its zeros baked in and no trace of tf_tickets."""
+"""Exports: a model with its zeros baked in and no trace of tf_tickets, written in one of the formats."""
+
+from __future__ import annotations
 
 import os
 import pathlib
