@@ -55,7 +55,8 @@ def loop(
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     import tf_tickets as tt
-    from tf_tickets.data.dataset import Dataset, Examples
+    from tf_tickets.data.dataset import Dataset
+    from tf_tickets.data.examples import Examples
     from tf_tickets.data.preprocessing import Preprocessing
     from tf_tickets.data.sources import SOURCES
     from tf_tickets.training.state import State

@@ -18,7 +18,7 @@ from tf_tickets import laboratory
 from tf_tickets.programs.guard import fail, guarded
 from tf_tickets.programs.help import parse_flags
 from tf_tickets.reporting import report
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 from tf_tickets.sweeps.flags import GROUPS, SWEEP
 from tf_tickets.sweeps.plan import plan_sweep
 from tf_tickets.sweeps.running import run_plan

@@ -22,7 +22,7 @@ from absl import app, flags
 from tf_tickets import theory
 from tf_tickets.reporting import figures
 from tf_tickets.reporting.palette import method_style
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 from tf_tickets.theory import Frequency
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "docs" / "theory"

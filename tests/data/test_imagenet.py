@@ -180,7 +180,7 @@ def test_a_validation_split_is_held_out_of_it(dataset):
 def test_a_run_scores_and_trains_on_it(folder, tmp_path, monkeypatch):
     """The pipeline on the small builder under the big one's name."""
     builder = SmallNet(data_dir=folder)
-    monkeypatch.setattr(imagenet.tfds_source, "open_dataset", lambda name, data_dir: builder)
+    monkeypatch.setattr(imagenet.tfds_builders, "open_dataset", lambda name, data_dir: builder)
     given = ["--dataset=tfds:imagenet2012", "--image_size=16", "--model=mlp_8", "--threads=2", "--export="]
     given += ["--epochs=2", "--warmup_epochs=1", "--batch_size=8", "--method=snip", "--sparsity=0.5"]
     with parsed(*given, "--samples_per_class=2", f"--run_dir={tmp_path / 'run'}") as values:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
-from tf_tickets.exporting import verify_saved_model
+from tf_tickets.exporting import FORMATS, verify_saved_model
 from tf_tickets.layers import save_weights
 
 SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
@@ -45,6 +45,12 @@ def run_litert(path, x):
 RUN = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert}
 
 
+def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
+    assert FORMATS.keys() == RUN.keys()
+    assert len({row.file for row in FORMATS.values()}) == len(FORMATS)
+    assert all(row.file.endswith(row.suffix) for row in FORMATS.values())
+
+
 @pytest.mark.parametrize(
     ("format", "name"),
     [
@@ -59,7 +65,7 @@ def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tm
     x, y = nets.inputs_of(model)
     entries, optimizer = tt.masked_weights(model), model.optimizer
     classes = [type(layer) for layer in model._flatten_layers()]
-    before = model.get_weights(), nets.outputs(model, x), [np.array(v) for v in optimizer.variables]
+    before = model.get_weights(), nets.outputs(model, x), [np.asarray(v) for v in optimizer.variables]
     predicted = model.predict(x, verbose=0)
     path = tmp_path / f"export{SUFFIX[format]}"
 
@@ -70,7 +76,7 @@ def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tm
     assert tt.masked_weights(model) == entries
     assert model.compiled and model.optimizer is optimizer
     nets.assert_equal(model.get_weights(), before[0])
-    nets.assert_equal([np.array(variable) for variable in optimizer.variables], before[2])
+    nets.assert_equal([np.asarray(variable) for variable in optimizer.variables], before[2])
     np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)
     model.fit(x, y, verbose=0)
     assert any(np.any(new != old) for new, old in zip(model.get_weights(), before[0], strict=True))
@@ -229,6 +235,6 @@ class TestPaths:
 
 
 def test_what_does_not_load_by_itself_is_an_error_that_says_why(monkeypatch, tmp_path):
-    monkeypatch.setattr("tf_tickets.exporting.verify._PROGRAM", "raise OSError('no SavedModel here')")
+    monkeypatch.setattr("tf_tickets.exporting.verification._PROGRAM", "raise OSError('no SavedModel here')")
     with pytest.raises(RuntimeError, match=r"(?s)nothing does not load by itself: .*no SavedModel here"):
         verify_saved_model(nets.build("sequential"), tmp_path / "nothing", np.zeros((1, 6), "float32"))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
-from tf_tickets.storage.store import Directory, NotOurs, RunDirectory
+from tf_tickets.storage.directories import Directory, RunDirectory
+from tf_tickets.storage.errors import NotOurs
 
 IDENTITY = {
     "method": "lt",

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from tests.runs import TINY, run
 from tf_tickets import models, pruning
-from tf_tickets.storage.store import Directory, NotOurs
+from tf_tickets.storage.directories import Directory
+from tf_tickets.storage.errors import NotOurs
 
 ROOT = pathlib.Path(__file__).parents[2]
 ARGUMENTS = ("--method=hybrid", "--sparsity=0.8")

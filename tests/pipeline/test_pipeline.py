@@ -11,7 +11,8 @@ import pytest
 from tests.runs import configure, run
 from tf_tickets import METHODS, Ticket, data, pipeline
 from tf_tickets.pruning import SCORES
-from tf_tickets.storage.store import NotOurs, RunDirectory
+from tf_tickets.storage.directories import RunDirectory
+from tf_tickets.storage.errors import NotOurs
 from tf_tickets.training import TrainingDiverged
 from tf_tickets.training.steps import Steps
 

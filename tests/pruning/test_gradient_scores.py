@@ -14,7 +14,7 @@ from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning import Quota, plan_budgets
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 SPARSITIES = [0.9, 0.5]
 NORMALIZATIONS = {"ours": tt.layers.BatchNormalization, "stock": keras.layers.BatchNormalization}

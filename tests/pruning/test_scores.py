@@ -11,7 +11,7 @@ import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
 from tf_tickets.pruning.scores import SCORES, Score
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 
 class OnAccess:

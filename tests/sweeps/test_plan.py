@@ -4,7 +4,7 @@ import pytest
 
 from tests.sweeps.folders import times
 from tests.sweeps.plans import plan_of, shown
-from tf_tickets.storage.store import NotOurs
+from tf_tickets.storage.errors import NotOurs
 from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads
 from tf_tickets.sweeps.running import run_plan

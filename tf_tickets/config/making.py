@@ -24,7 +24,8 @@ from tf_tickets.config.derived import (
 from tf_tickets.config.flags import RECIPE_OPTIONS
 from tf_tickets.config.names import run_name
 from tf_tickets.data import Dataset
-from tf_tickets.storage import remote
+from tf_tickets.storage import urls
+from tf_tickets.storage.urls import is_url
 from tf_tickets.support.startup import default_threads
 from tf_tickets.training.optimizers import OPTIMIZERS
 from tf_tickets.training.recipe import SCHEDULES, Recipe
@@ -44,7 +45,7 @@ def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_
         config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
     config = dataclasses.replace(config, data_fingerprint=dataset.fingerprint, run_dir="", dense_dir="")
     config = _placed(config, values, runs_dir)
-    if values.take_over and not (remote.is_url(config.run_dir) or remote.is_url(config.dense_dir)):
+    if values.take_over and not (is_url(config.run_dir) or is_url(config.dense_dir)):
         raise ValueError(
             f"--take_over is for directories at URLs. Where --run_dir is a path, as {config.run_dir} is, a "
             "process that is dead holds nothing."
@@ -96,10 +97,10 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
 
 def _placed(config: Config, values: flags.FlagValues, runs_dir: str) -> Config:
     """The config with its directories."""
-    run_dir = values.run_dir or remote.join(runs_dir, run_name(config))
-    parent = remote.parent(run_dir)
-    dense_dir = values.dense_dir or remote.join(parent, "dense", digest(config.dense_identity))
-    if remote.same(run_dir, dense_dir):
+    run_dir = values.run_dir or urls.join(runs_dir, run_name(config))
+    parent = urls.parent(run_dir)
+    dense_dir = values.dense_dir or urls.join(parent, "dense", digest(config.dense_identity))
+    if urls.same(run_dir, dense_dir):
         raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
     return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)
 

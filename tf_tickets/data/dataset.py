@@ -1,4 +1,4 @@
-"""Labelled examples in memory: `Dataset`, its splits of `Examples`, and their batches."""
+"""A dataset with its recipe, and its batches: `Dataset`."""
 
 from __future__ import annotations
 
@@ -10,71 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_tickets.data import batches as pipeline
+from tf_tickets.data.epoch_batches import epoch_batches
+from tf_tickets.data.examples import Examples
 from tf_tickets.data.preprocessing import Preprocessing
-from tf_tickets.data.stored_images import StoredImages
 from tf_tickets.support.numbers import is_whole
 from tf_tickets.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-HIGHEST_LABEL = 2**31 - 1
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
-    """Raw images (or vectors) and their labels.
-
-    Args:
-        images: Array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
-            stay on disk.
-        labels: Array `(n,)` of whole numbers; kept as int32.
-
-    Raises:
-        ValueError: If there are none, or not as many labels as images.
-    """
-
-    images: Any
-    labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        stored = isinstance(self.images, StoredImages)
-        images = self.images if stored else np.asarray(self.images)
-        labels = np.asarray(self.labels)
-        if images.dtype.kind not in "uif":
-            raise ValueError(f"images must hold numbers. Received: {images.dtype}")
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"labels must be a vector of whole numbers. Received: {labels.dtype} of shape {labels.shape}"
-            )
-        if images.ndim < 2 or len(images) != len(labels) or images.size == 0:
-            raise ValueError(
-                "images and labels must hold the same number of examples, at least one. "
-                f"Received: images {images.shape}, labels {labels.shape}"
-            )
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest > HIGHEST_LABEL:
-            raise ValueError(
-                f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
-            )
-        object.__setattr__(self, "images", images if stored else _read_only(images))
-        object.__setattr__(self, "labels", _read_only(labels.astype(np.int32)))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @functools.cached_property
-    def tensors(self) -> tuple[Any, Any]:
-        """(images, labels) as eager tensors on the CPU, made once and shared by every pipeline.
-
-        Images that stay on disk stay what they are.
-        """
-        import tensorflow as tf
-
-        with tf.init_scope(), tf.device("CPU:0"):
-            stored = isinstance(self.images, StoredImages)
-            return self.images if stored else tf.constant(self.images), tf.constant(self.labels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +25,7 @@ class Dataset:
     """A dataset in memory, or with its images on disk, and the recipe to train on it.
 
     Made by `tf_tickets.data.load`. The splits hold raw examples; `train`, `test` and `validation`
-    are ready for Keras; `batches` is the pipeline with order and augmentation that a training uses.
+    are ready for Keras; `batches` is what a training uses, with order and augmentation.
 
     Args:
         name: What `load` was called with.
@@ -129,15 +72,7 @@ class Dataset:
         """Hash of the raw examples of all splits, so that a changed file is a changed dataset."""
         hasher = hashlib.blake2b(digest_size=8)
         for split in sorted(self.splits):
-            examples = self.splits[split]
-            for array in (examples.images, examples.labels):
-                hasher.update(f"{split}{array.shape}{array.dtype}".encode())
-                if isinstance(array, StoredImages):
-                    hasher.update(array.fingerprint())
-                else:
-                    hasher.update(np.ascontiguousarray(array).data)
-                if array.ndim == 2 and array.dtype.kind == "f":
-                    hasher.update(b"standardised by columns")  # as they were not at first
+            self.splits[split].add_to_hash(hasher, split)
         return hasher.hexdigest()
 
     @property
@@ -201,10 +136,8 @@ class Dataset:
                 f"{self.name} has no augmentation (its examples are small images or vectors, which "
                 "a random crop would destroy). Use augment=False."
             )
-        images, labels = self._examples(split).tensors
-        return pipeline.build(
-            images,
-            labels,
+        return epoch_batches(
+            self._examples(split),
             self.preprocessing,
             int(batch_size),
             epochs=epochs,
@@ -216,10 +149,7 @@ class Dataset:
 
     def first(self, split: str, count: int) -> np.ndarray:
         """x of the first `count` examples of a split, as the model sees them; of all, if there are fewer."""
-        images = self._examples(split).images[:count]
-        if isinstance(images, StoredImages):
-            images = images.batch(np.arange(len(images))).numpy()
-        return self.preprocessing.normalise(images)
+        return self.preprocessing.normalise(self._examples(split).first(count))
 
     def steps_per_epoch(self, split: str, batch_size: int) -> int:
         """Batches in one epoch of a split, the partial last one included."""
@@ -249,13 +179,6 @@ class Dataset:
             )
             raise ValueError(f"{self.name} has no split {split!r}. Splits: {', '.join(self.splits)}.{hint}")
         return self.splits[split]
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    # Pipelines share a tensor made from the array once; a later write would reach only some.
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _whole(name: str, value: Any) -> int:

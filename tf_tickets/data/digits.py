@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw
+from tf_tickets.data.examples import Examples
+from tf_tickets.data.splits import Splits
 
 
-def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Raw:
+def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
     """uint8 images `(n, 8, 8, 1)` of 0 to 16; the same 1,437 for training whatever the seed."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -18,4 +18,4 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     train_images, test_images, train_labels, test_labels = train_test_split(
         images, digits.target, test_size=0.2, random_state=0, stratify=digits.target
     )
-    return Raw(Examples(train_images, train_labels), Examples(test_images, test_labels), 10)
+    return Splits(Examples(train_images, train_labels), Examples(test_images, test_labels), 10)

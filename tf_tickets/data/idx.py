@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw, count_classes, user_path
-from tf_tickets.storage.archives import DEFLATE_LIMIT
+from tf_tickets.data.examples import Examples
+from tf_tickets.data.labels import count_classes
+from tf_tickets.data.splits import Splits
+from tf_tickets.data.user_paths import user_path
+from tf_tickets.storage.npz_archives import DEFLATE_LIMIT
 
 PARTS = {"train": "train", "test": "t10k"}
 _BYTES = 0x08  # the format's code for unsigned bytes, the only type that the family uses
 
 
-def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Raw:
+def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
     """Reads the four files of a folder, plain or gzipped.
 
     The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
@@ -41,7 +43,7 @@ def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | Non
             f"test images {test.images.shape[1:3]}; they must be of one size."
         )
     classes = count_classes(f"idx:{directory}", train.labels, test.labels)
-    return Raw(train, test, classes)
+    return Splits(train, test, classes)
 
 
 def _read_part(folder: Path, prefix: str) -> Examples:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tf_tickets.data import tfds_source
-from tf_tickets.data.dataset import Examples
-from tf_tickets.data.raw import Raw
+from tf_tickets.data import tfds_builders
+from tf_tickets.data.examples import Examples
 from tf_tickets.data.record_index import load_or_make
+from tf_tickets.data.splits import Splits
 from tf_tickets.data.stored_images import StoredImages
 
 SIZE = (224, 224)
 SPLITS = {"train": "train", "test": "validation"}  # the labels of the test split are not public
 
 
-def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Raw:
+def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
     """The training split, and the validation split to test on; nothing but an index comes into memory.
 
     Args:
@@ -27,15 +27,15 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         ValueError: If the files are not what they should be.
         ConnectionError: If the dataset is not prepared.
     """
-    return read_builder(tfds_source.open_dataset(name, data_dir), image_size or SIZE)
+    return read_builder(tfds_builders.open_dataset(name, data_dir), image_size or SIZE)
 
 
-def read_builder(builder: Any, image_size: tuple[int, int]) -> Raw:
+def read_builder(builder: Any, image_size: tuple[int, int]) -> Splits:
     """Likewise of any builder of labelled, encoded images."""
     import tensorflow_datasets as tfds
 
-    image_key, label_key = tfds_source.supervised_features(builder)
-    tfds_source.prepare(builder)
+    image_key, label_key = tfds_builders.supervised_features(builder)
+    tfds_builders.prepare(builder)
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise ValueError(
             f"tfds:{builder.name} is read from files of the format tfrecord. Those in {builder.data_path} "
@@ -49,6 +49,6 @@ def read_builder(builder: Any, image_size: tuple[int, int]) -> Raw:
         try:
             index = load_or_make(Path(builder.data_path) / f"tf_tickets_index_{stored}.npz", files, label_key)
         except (ValueError, OSError) as error:
-            raise ValueError(tfds_source.damaged(builder, str(error).rstrip("."))) from error
+            raise ValueError(tfds_builders.damaged(builder, str(error).rstrip("."))) from error
         splits[split] = Examples(StoredImages(index, image_key, image_size), index.labels)
-    return Raw(splits["train"], splits["test"], builder.info.features[label_key].num_classes)
+    return Splits(splits["train"], splits["test"], builder.info.features[label_key].num_classes)

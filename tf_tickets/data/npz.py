@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_tickets.data.dataset import HIGHEST_LABEL, Examples
-from tf_tickets.data.raw import Raw, count_classes, user_path
-from tf_tickets.storage.archives import check_npz
+from tf_tickets.data.examples import Examples
+from tf_tickets.data.labels import HIGHEST_LABEL, count_classes
+from tf_tickets.data.splits import Splits
+from tf_tickets.data.user_paths import user_path
+from tf_tickets.storage.npz_archives import check_npz
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Raw:
+def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
     """Reads `x_train`, `y_train`, `x_test` and `y_test` of one `.npz` file.
 
     x is `(n, features)`, `(n, height, width)` or `(n, height, width, channels)`; uint8 stays as it
@@ -42,7 +44,7 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
                 f"{path}: the examples of x_train and x_test must have one {what}. "
                 f"Received: {one} and {other}"
             )
-    return Raw(train, test, count_classes(str(path), train.labels, test.labels))
+    return Splits(train, test, count_classes(str(path), train.labels, test.labels))
 
 
 def _arrays(path: Path) -> list[np.ndarray]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
+
+from tf_tickets.support.numbers import is_finite, is_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         values = (self.scale, *self.mean, *self.std)
-        if not all(map(math.isfinite, values)) or self.scale <= 0 or min(self.std) <= 0:
+        if not all(map(is_finite, values)) or self.scale <= 0 or min(self.std) <= 0:
             raise ValueError(
                 "scale and std must be above 0, and mean finite. "
                 f"Received: scale={self.scale}, mean={self.mean}, std={self.std}"
@@ -43,7 +44,7 @@ class Preprocessing:
                 "mean and std must have one value for each channel. "
                 f"Received: mean={self.mean}, std={self.std}"
             )
-        if self.pad < 0:
+        if not is_whole(self.pad, 0):
             raise ValueError(f"pad must be 0 or more pixels. Received: {self.pad}")
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_tickets.storage.archives import check_npz
+from tf_tickets.storage.npz_archives import check_npz
 
 # A record is its length in 8 bytes and a checksum of 4, the payload, and another checksum of 4.
 _BEFORE, _AFTER = 12, 4

@@ -9,10 +9,9 @@ from typing import Any
 
 from tf_tickets.data import digits, idx, imagenet, npz, tfds_source, tiny_imagenet
 from tf_tickets.data.dataset import Dataset
-from tf_tickets.data.hold_out import hold_out
+from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
-from tf_tickets.data.raw import Raw
-from tf_tickets.data.resizing import resize_examples
+from tf_tickets.data.splits import Splits
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.training.recipe import Recipe
 
@@ -40,7 +39,7 @@ class Source:
     """How one kind of dataset is read, normalised and trained on.
 
     Args:
-        read: `(argument, data_dir, image_size) -> Raw`. The argument is what follows the colon, or
+        read: `(argument, data_dir, image_size) -> Splits`. The argument is what follows the colon, or
             the name itself.
         about: One line for `--help`.
         recipe: None chooses one by the shape of the examples.
@@ -53,7 +52,7 @@ class Source:
             has its own unit, are standardised always.
     """
 
-    read: Callable[[str, str | None, tuple[int, int] | None], Raw]
+    read: Callable[[str, str | None, tuple[int, int] | None], Splits]
     about: str
     recipe: Recipe | None = None
     scale: float | None = None
@@ -174,10 +173,10 @@ def load(
     source, argument = find(name)
     check_split(seed, validation_fraction)
     size = _size(image_size)
-    raw = source.read(argument, data_dir, size)
-    splits = {"train": raw.train, "test": raw.test}
+    stored = source.read(argument, data_dir, size)
+    splits = {"train": stored.train, "test": stored.test}
     if size is not None:
-        splits = {split: resize_examples(examples, size) for split, examples in splits.items()}
+        splits = {split: examples.resized(size) for split, examples in splits.items()}
     if validation_fraction:
         splits["train"], splits["validation"] = hold_out(splits["train"], validation_fraction, seed)
     images = splits["train"].images
@@ -185,7 +184,7 @@ def load(
     return Dataset(
         name=name,
         input_shape=input_shape,
-        num_classes=raw.num_classes,
+        num_classes=stored.num_classes,
         recipe=source.recipe or generic_recipe(input_shape),
         preprocessing=_preprocessing(source, images),
         splits=splits,
@@ -260,10 +259,10 @@ def check_split(seed: Any, validation_fraction: Any) -> None:
 def _size(image_size: Any) -> tuple[int, int] | None:
     if image_size is None:
         return None
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    whole = isinstance(size, (tuple, list)) and all(type(side) is int and side > 0 for side in size)
+    size = (image_size, image_size) if is_whole(image_size) else image_size
+    whole = isinstance(size, (tuple, list)) and all(is_whole(side, 1) for side in size)
     if not whole or len(size) != 2:
         raise ValueError(
             f"image_size must be a number of pixels or (height, width). Received: {image_size!r}"
         )
-    return size[0], size[1]
+    return int(size[0]), int(size[1])

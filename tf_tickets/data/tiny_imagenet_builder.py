@@ -10,7 +10,14 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.units import Size
 
-from tf_tickets.data import tiny_imagenet
+from tf_tickets.data.tiny_imagenet_listings import (
+    FOLDER,
+    IMAGE_SHAPE,
+    Listing,
+    class_names_of,
+    test_listing,
+    train_listing,
+)
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
@@ -38,7 +45,7 @@ class TinyImagenet(  # type: ignore[call-arg]
             homepage="http://cs231n.stanford.edu/",
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=tiny_imagenet.IMAGE_SHAPE, encoding_format="jpeg"),
+                    "image": tfds.features.Image(shape=IMAGE_SHAPE, encoding_format="jpeg"),
                     "label": tfds.features.ClassLabel(),  # the archive names the classes
                 }
             ),
@@ -47,14 +54,14 @@ class TinyImagenet(  # type: ignore[call-arg]
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
-        folder = Path(dl_manager.download_and_extract(URL)) / tiny_imagenet.FOLDER
-        class_names = tiny_imagenet.class_names_of(folder)
+        folder = Path(dl_manager.download_and_extract(URL)) / FOLDER
+        class_names = class_names_of(folder)
         self.info.features["label"].names = class_names
         return {
-            "train": self._generate_examples(tiny_imagenet.train_listing(folder, class_names)),
-            "test": self._generate_examples(tiny_imagenet.test_listing(folder, class_names)),
+            "train": self._generate_examples(train_listing(folder, class_names)),
+            "test": self._generate_examples(test_listing(folder, class_names)),
         }
 
-    def _generate_examples(self, listing: tiny_imagenet.Listing) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(self, listing: Listing) -> Iterator[tuple[int, dict[str, Any]]]:
         for position, (path, label) in enumerate(listing):
             yield position, {"image": str(path), "label": label}

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:
-    from tf_tickets.exporting.export import export
+    from tf_tickets.exporting.exports import export
     from tf_tickets.exporting.formats import FORMATS, Format
-    from tf_tickets.exporting.verify import Verification, verify_saved_model
+    from tf_tickets.exporting.verification import Verification, verify_saved_model
 
 # Public name -> where it is: the table is read without TensorFlow.
 _PUBLIC = {
     "FORMATS": "tf_tickets.exporting.formats:FORMATS",
     "Format": "tf_tickets.exporting.formats:Format",
-    "Verification": "tf_tickets.exporting.verify:Verification",
-    "export": "tf_tickets.exporting.export:export",
-    "verify_saved_model": "tf_tickets.exporting.verify:verify_saved_model",
+    "Verification": "tf_tickets.exporting.verification:Verification",
+    "export": "tf_tickets.exporting.exports:export",
+    "verify_saved_model": "tf_tickets.exporting.verification:verify_saved_model",
 }
 
 __all__ = ["FORMATS", "Format", "Verification", "export", "verify_saved_model"]

@@ -37,7 +37,7 @@ FORMATS: dict[str, Format] = {
     "saved_model": Format(
         "saved_model",
         late("tf_tickets.exporting.writers:write_saved_model"),
-        verify=late("tf_tickets.exporting.verify:check_saved_model"),
+        verify=late("tf_tickets.exporting.verification:check_saved_model"),
     ),
     "keras": Format("model.keras", late("tf_tickets.exporting.writers:write_keras"), suffix=".keras"),
     "litert": Format("model.tflite", late("tf_tickets.exporting.writers:write_litert")),

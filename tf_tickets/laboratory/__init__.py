@@ -19,15 +19,12 @@ from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
-from tf_tickets.storage import remote
+from tf_tickets.storage.urls import is_url
 from tf_tickets.sweeps import flags as sweep_flags
 from tf_tickets.sweeps.axes import NONE, seeds_of
 from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
 from tf_tickets.sweeps.running import run_plan
 from tf_tickets.sweeps.showing import show_plan
-
-if TYPE_CHECKING:
-    from tf_tickets.support.console import Console
 
 MARGIN, ALPHA = 0.01, 0.05
 SEEDS = "0-9"
@@ -180,11 +177,7 @@ def sanity_check(
     except flags.Error as error:
         raise ValueError(str(error)) from None
     plan = make_plan(values)
-    if show is None:
-        from tf_tickets.support.console import Console  # which loads Keras
-
-        show = Console()
-    return investigate(plan, margin, alpha, show)
+    return investigate(plan, margin, alpha, show or Console())
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -261,7 +254,7 @@ def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> 
 
 
 def _place(run_dir: str) -> pathlib.Path | str:
-    return run_dir if remote.is_url(run_dir) else pathlib.Path(run_dir)
+    return run_dir if is_url(run_dir) else pathlib.Path(run_dir)
 
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:

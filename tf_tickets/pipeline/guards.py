@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_tickets import training
 from tf_tickets.pipeline.job import Job
-from tf_tickets.storage.store import Directory
+from tf_tickets.storage.directories import Directory
 
 
 @contextlib.contextmanager

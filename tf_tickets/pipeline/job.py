@@ -24,7 +24,7 @@ from tf_tickets import pruning, training
 from tf_tickets.config import Config
 from tf_tickets.data import Dataset, Examples
 from tf_tickets.methods.searches import SearchPlan
-from tf_tickets.storage.store import DenseDirectory, RunDirectory
+from tf_tickets.storage.directories import DenseDirectory, RunDirectory
 from tf_tickets.support.console import Console
 from tf_tickets.training.recipe import Recipe
 

@@ -10,7 +10,7 @@ from tf_tickets.exporting import export as export_model
 from tf_tickets.pipeline.environment import hardware, versions
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_result
-from tf_tickets.storage.store import read_json, write_json
+from tf_tickets.storage.atomic_files import read_json, write_json
 
 
 def export(job: Job) -> None:

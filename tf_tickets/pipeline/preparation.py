@@ -21,9 +21,9 @@ from tf_tickets.pipeline.environment import versions
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_plan
 from tf_tickets.pipeline.tickets import draw_source, quota_of
-from tf_tickets.storage import remote
+from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
-from tf_tickets.support.streams import stream_seed
+from tf_tickets.support.random_streams import stream_seed
 
 
 def prepare(
@@ -38,8 +38,8 @@ def prepare(
     team.agree("what to run, and by which versions", {**config.identity, "versions": versions()})
     if not team.chief:
         config, show = _scratch_config(config), Console.silent()
-    directory = remote.run_directory(config.run_dir, config.identity, take_over)
-    dense = remote.dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
+    directory = run_directory(config.run_dir, config.identity, take_over)
+    dense = dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
     directory.check()
     dense.check()
     _check_batches(config, dataset)

@@ -10,7 +10,7 @@ from tf_tickets.config import Config
 from tf_tickets.data import Dataset
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.pruning.sparsity import total_to_keep
-from tf_tickets.support.streams import stream_seed
+from tf_tickets.support.random_streams import stream_seed
 
 
 def make_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None) -> SearchPlan:

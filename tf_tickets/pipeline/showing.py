@@ -11,7 +11,7 @@ from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import Console, bar
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 
 def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:

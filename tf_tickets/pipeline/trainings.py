@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_tickets import callbacks, layers, pruning, training
 from tf_tickets.pipeline import search, weights
+from tf_tickets.pipeline.epoch_log import EpochLog
 from tf_tickets.pipeline.guards import exclusive, explain_lack_of_memory
 from tf_tickets.pipeline.job import Job, TrainingData
 from tf_tickets.pipeline.measures import (
@@ -19,10 +20,10 @@ from tf_tickets.pipeline.measures import (
     measure_of_split,
     sha256,
 )
+from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
-from tf_tickets.storage.store import Directory, TicketDirectory
-from tf_tickets.support.console import EpochLog
-from tf_tickets.support.streams import stream_seed
+from tf_tickets.storage.directories import Directory, TicketDirectory
+from tf_tickets.support.random_streams import stream_seed
 
 
 def pretrain(job: Job) -> None:
@@ -190,7 +191,7 @@ def _fit(
         return []
     recipe, dataset = job.recipe, plan.data.dataset
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    progress = job.show.training(plan.title, plan.epochs, steps)
+    progress = Progress(job.show, plan.title, plan.epochs, steps)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
     measures = {
         **(measures or {}),

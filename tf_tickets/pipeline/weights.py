@@ -9,7 +9,8 @@ import keras
 from tf_tickets import layers
 from tf_tickets.methods.table import INIT, REWOUND, TRAINED
 from tf_tickets.pipeline.job import Job
-from tf_tickets.storage.store import Directory, replacing
+from tf_tickets.storage.atomic_files import replacing
+from tf_tickets.storage.directories import Directory
 
 
 def save(model: keras.Model, path: pathlib.Path) -> None:

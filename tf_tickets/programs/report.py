@@ -11,7 +11,7 @@ from tf_tickets.programs.guard import fail, guarded
 from tf_tickets.programs.help import parse_flags
 from tf_tickets.reporting import report
 from tf_tickets.reporting.document import Document, printable
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 ABOUT = """\
 Makes one page of runs: verdicts of the sanity checks, tables, figures, and how to make each number again.

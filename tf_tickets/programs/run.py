@@ -9,6 +9,7 @@ from absl import app, flags
 from tf_tickets import config as configuration
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import parse_flags
+from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads, load_tensorflow
 
 ABOUT = """\
@@ -28,7 +29,6 @@ def _run(values: flags.FlagValues) -> int:
     load_tensorflow(values.threads or default_threads())
     configuration.check_flags(values)
     from tf_tickets import pipeline, training
-    from tf_tickets.support.console import Console
 
     # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
     strategy = training.make_strategy(values.strategy)

@@ -9,6 +9,7 @@ from absl import app, flags
 from tf_tickets import laboratory
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import parse_flags
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps.flags import GROUPS
 from tf_tickets.sweeps.showing import show_plan
 
@@ -32,8 +33,6 @@ def main(argv: Sequence[str]) -> int:
 def _judge(values: flags.FlagValues) -> int:
     plan = laboratory.make_plan(values)
     # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
-    from tf_tickets.support.console import Console
-
     show = Console()
     if values.dry_run:
         show_plan(plan, show)

@@ -8,6 +8,7 @@ from absl import app, flags
 
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import parse_flags
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps.flags import GROUPS, define_flags
 from tf_tickets.sweeps.plan import plan_sweep
 from tf_tickets.sweeps.running import run_plan
@@ -31,8 +32,6 @@ def main(argv: Sequence[str]) -> int:
 def _sweep(values: flags.FlagValues) -> int:
     plan = plan_sweep(values, controls=values.controls)
     # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
-    from tf_tickets.support.console import Console
-
     show = Console()
     show_plan(plan, show)
     if values.dry_run:

@@ -21,7 +21,7 @@ from tf_tickets.pruning.top_k import global_masks, layerwise_masks
 from tf_tickets.pruning.trace_cache import keeping_traces
 from tf_tickets.pruning.weights import weights_to_score
 from tf_tickets.pruning.within import Within, masks_of
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 
 def draw_ticket(

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tf_tickets.storage.archives import check_npz
-from tf_tickets.storage.store import replacing
+from tf_tickets.storage.atomic_files import replacing
+from tf_tickets.storage.npz_archives import check_npz
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1

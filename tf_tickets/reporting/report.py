@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from tf_tickets import results
 from tf_tickets.reporting.document import Document
-from tf_tickets.storage.store import PathLike, read_json, replacing, write_json
+from tf_tickets.storage.atomic_files import PathLike, read_json, replacing, write_json
 
 TITLE = "Tickets and their sanity checks"
 # Says that a directory is ours, and which files of it.

@@ -35,7 +35,7 @@ from tf_tickets.results import (
     verdicts,
 )
 from tf_tickets.sanity.checks import CHECKS
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).
 SETTING_FACTS = (

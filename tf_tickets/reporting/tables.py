@@ -23,7 +23,7 @@ from tf_tickets.reporting.document import (
 )
 from tf_tickets.results import DENSE, Arm, Contender, Experiment, Run, Start, Verdict, control_label
 from tf_tickets.results.arms import check_order
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 TOO_FEW = "too few seeds"
 COST = (

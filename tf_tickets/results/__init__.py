@@ -33,9 +33,9 @@ from tf_tickets.results.arms import (
     titles,
 )
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
-from tf_tickets.storage import remote
-from tf_tickets.storage.store import PathLike
-from tf_tickets.support.wording import plural
+from tf_tickets.storage.atomic_files import PathLike
+from tf_tickets.storage.views import view_of
+from tf_tickets.support.words import plural
 
 if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison
@@ -290,7 +290,7 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found: dict[pathlib.Path | str, Run] = {}
     for path in paths:
-        view = remote.View(path)
+        view = view_of(path)
         if not view.exists:
             raise FileNotFoundError(
                 f"{path} does not exist. Give run directories, or folders that hold them."

@@ -11,7 +11,7 @@ from tf_tickets.config import OPTIONS, Config, fields_that_decide
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.options import DERIVED, DRAWING, NOTHING, QUESTION, RETRAINING, SETTING, SOURCE
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 
 DENSE = "dense"
 

@@ -15,7 +15,7 @@ from tf_tickets.layers import Masked, MaskedWeight, check_built, masked_weights,
 from tf_tickets.models.initial_weights import layer_seeds
 from tf_tickets.pruning.paths import path_counts
 from tf_tickets.pruning.ticket import Ticket
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 # (shape, dtype) -> values, as Keras calls an initializer.
 Draw: TypeAlias = Callable[..., Any]

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from tf_tickets.data.dataset import Dataset, Examples
-from tf_tickets.support.streams import stream
+from tf_tickets.data.dataset import Dataset
+from tf_tickets.data.examples import Examples
+from tf_tickets.support.random_streams import stream
 
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 Data = TypeVar("Data", Dataset, Pair)

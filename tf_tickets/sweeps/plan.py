@@ -12,7 +12,9 @@ from absl.flags import FlagValues
 from tf_tickets import config as configuration
 from tf_tickets.config import Config
 from tf_tickets.data.sources import find
-from tf_tickets.storage import remote
+from tf_tickets.storage import urls
+from tf_tickets.storage.urls import is_url
+from tf_tickets.storage.views import View, view_of
 from tf_tickets.support.startup import default_threads, load_tensorflow
 from tf_tickets.sweeps.cell import Cell, planned
 from tf_tickets.sweeps.data_cache import load_data
@@ -42,14 +44,14 @@ class SweepPlan:
     grid: Grid
     executor: Executor
     resources: Resources
-    view: remote.View
+    view: View
     without_data: bool = False
 
     @property
     def runs_dir(self) -> str:
         """Folder of the runs."""
         run_dir = self.runs[0].config.run_dir
-        return remote.parent(run_dir) if remote.is_url(run_dir) else os.path.dirname(run_dir)
+        return urls.parent(run_dir) if is_url(run_dir) else os.path.dirname(run_dir)
 
     @property
     def waiting(self) -> list[PlannedRun]:
@@ -83,8 +85,8 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     """
     if STRATEGIES[values.strategy].multi_worker:
         raise ValueError(
-            f"--strategy={values.strategy} joins machines for one run (python -m tf_tickets.run on each of them). "
-            "A sweep uses several machines with --executor=ray."
+            f"--strategy={values.strategy} joins machines for one run (python -m tf_tickets.run on each of "
+            "them). A sweep uses several machines with --executor=ray."
         )
     # A run alone takes all cores; of several at a time each takes one, unless told otherwise.
     if values.threads is None:
@@ -96,20 +98,20 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         load_tensorflow(default_threads())
     found = read_grid(values, controls, _recipe)
-    if not remote.is_url(values.runs_dir):
+    if not is_url(values.runs_dir):
         folder = pathlib.Path(values.runs_dir)
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"--runs_dir={folder} is no directory.")
         if executor.elsewhere:
             values.runs_dir = str(folder.absolute())
-    view = remote.View(values.runs_dir)
+    view = view_of(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
     without_data = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
     runs: dict[str, PlannedRun] = {}
     for cell in found.cells:
         config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
         runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
-    with view.speaking():
+    with view.named_in_errors():
         for run in runs.values():
             run.directory.check()
             run.dense.check()

@@ -8,8 +8,11 @@ from typing import Any
 
 from tf_tickets import config as configuration
 from tf_tickets.config import Config
-from tf_tickets.storage import remote
-from tf_tickets.storage.store import DenseDirectory, NotOurs, RunDirectory, read_json
+from tf_tickets.storage.atomic_files import read_json
+from tf_tickets.storage.directories import DenseDirectory, RunDirectory
+from tf_tickets.storage.errors import NotOurs
+from tf_tickets.storage.urls import is_url
+from tf_tickets.storage.views import View
 from tf_tickets.sweeps.cell import Cell
 from tf_tickets.sweeps.task import DENSE, Task
 
@@ -28,7 +31,7 @@ class PlannedRun:
     cell: Cell
     config: Config
     label: str
-    view: remote.View
+    view: View
 
     @property
     def directory(self) -> RunDirectory:
@@ -73,6 +76,6 @@ class PlannedRun:
         config = self.config
         places = (f"--run_dir={config.run_dir}", f"--dense_dir={config.dense_dir}")
         cost = config.recipe.epochs if part == DENSE else self.cost
-        urls = tuple(place for place in (config.run_dir, config.dense_dir) if remote.is_url(place))
+        urls = tuple(place for place in (config.run_dir, config.dense_dir) if is_url(place))
         name = configuration.run_name(config)
         return Task(self.label, (*self.cell.arguments, *places), part, cost, urls, name)

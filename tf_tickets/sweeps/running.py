@@ -6,7 +6,7 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
-from tf_tickets.storage import remote
+from tf_tickets.storage import stores, urls
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome
 
@@ -59,4 +59,4 @@ def _log(plan: SweepPlan, label: str, outcome: Outcome) -> None:
     """Keeps a failure's details beside the runs."""
     when = time.strftime("%Y-%m-%d %H:%M:%S")
     text = f"{when} {label}: {outcome.problem}\n{outcome.details}\n"
-    remote.append(remote.join(plan.runs_dir, FAILURES), text)
+    stores.append(urls.join(plan.runs_dir, FAILURES), text)

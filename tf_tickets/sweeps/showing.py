@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tf_tickets.storage import remote
-from tf_tickets.support.wording import duration, plural
+from tf_tickets.storage import urls
+from tf_tickets.support.words import duration, plural
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import FAILURES
 from tf_tickets.sweeps.task import Outcome
@@ -67,7 +67,7 @@ def show_failures(plan: SweepPlan, failures: Mapping[str, Outcome], show: Consol
     show.warn(f"{plural(len(failures), 'task')} failed; the same command tries them again:")
     for label, outcome in failures.items():
         show.line(f"  {label}: {outcome.problem}")
-    show.line(f"details: {remote.join(plan.runs_dir, FAILURES)}")
+    show.line(f"details: {urls.join(plan.runs_dir, FAILURES)}")
     return 1
 
 

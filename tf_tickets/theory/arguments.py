@@ -1,6 +1,5 @@
 """What the functions of the theory take: densities, chances of failure, counts. Checks name the value."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +42,7 @@ def check_chance(chance: Any, name: str = "delta") -> float:
 
 def check_tolerance(tolerance: Any, name: str = "eps") -> float:
     """A largest error, positive and finite."""
-    if not is_number(tolerance) or not 0 < tolerance < math.inf:
+    if not is_finite(tolerance) or tolerance <= 0:
         raise ValueError(f"{name} is the largest error allowed, a positive number. Received: {tolerance!r}")
     return float(tolerance)
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import masked_class, masked_weights, set_masks
-from tf_tickets.support import streams
+from tf_tickets.support.random_streams import stream
 from tf_tickets.theory.arguments import check_chance, check_count, check_counts, check_densities, check_finite
 from tf_tickets.theory.target import Block, Chain, read_chain
 from tf_tickets.theory.widths import SourceWidths, er_widths
@@ -151,9 +151,9 @@ def embed_target(
         )
     shapes = _source_shapes(chain, widths)
     _check_room(shapes, widths, check_count(max_weights, "max_weights"))
-    rng = streams.stream(seed, "mask", "theory/embedding")
+    rng = stream(seed, "mask", "theory/embedding")
     source = tuple(
-        rng.random(shape, dtype=np.float32) < share for shape, share in zip(shapes, densities, strict=True)
+        rng.random(shape, dtype=np.float32) < kept for shape, kept in zip(shapes, densities, strict=True)
     )
     complete = _complete_copies(chain, widths, source)
     found = Embedding(target, densities, widths, source, complete, failure=_failure(chain, complete))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tf_tickets.support import streams
+from tf_tickets.support.random_streams import stream
 from tf_tickets.theory.arguments import check_chance, check_count, check_density
 from tf_tickets.theory.frequency import Frequency
 
@@ -88,7 +88,7 @@ def connected_frequency(
     inputs, width = check_count(inputs, "inputs"), check_count(width, "width")
     trials = check_count(trials, "trials")
     # A stream for each question, so that answers at the same seed are independent.
-    rng = streams.stream(seed, "mask", f"theory/lower bound/{density}/{inputs}/{width}")
+    rng = stream(seed, "mask", f"theory/lower bound/{density}/{inputs}/{width}")
     at_once = max(1, CHUNK // (inputs * width))
     successes = 0
     for start in range(0, trials, at_once):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_tickets.support import streams
+from tf_tickets.support.random_streams import stream
 from tf_tickets.theory.arguments import (
     check_chance,
     check_count,
@@ -144,8 +144,8 @@ def base_set_sizes(density: float, eps: float = 0.01, trials: int = 2000, seed: 
     """
     density, eps = check_density(density), check_tolerance(eps)
     sizes = np.empty(check_count(trials, "trials"))
-    draws = streams.stream(seed, "mask", "theory/subset sums")
-    gaps = streams.stream(seed, "mask", "theory/removed values")
+    draws = stream(seed, "mask", "theory/subset sums")
+    gaps = stream(seed, "mask", "theory/removed values")
     for trial in range(trials):
         available = _available_values_needed(draws, eps)
         # Between values that the mask leaves lie those it removes.

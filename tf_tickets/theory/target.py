@@ -211,8 +211,8 @@ def _check_copyable(layer: keras.Layer) -> None:
 
 def _block(layer: keras.Layer, after: tuple[keras.Layer, ...]) -> Block:
     has_mask = isinstance(layer, Masked) and layer.masks
-    kernel = np.array(effective_value(layer, "_kernel") if has_mask else layer.kernel)
-    bias = np.zeros_like(kernel[(0,) * (kernel.ndim - 1)]) if layer.bias is None else np.array(layer.bias)
+    kernel = np.asarray(effective_value(layer, "_kernel") if has_mask else layer.kernel)
+    bias = np.zeros_like(kernel[(0,) * (kernel.ndim - 1)]) if layer.bias is None else np.asarray(layer.bias)
     return Block(layer=layer, kernel=kernel, bias=bias, after=after)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import ml_dtypes  # noqa: F401  teaches numpy the names of bfloat16 and others
 import numpy as np
 
-from tf_tickets.storage.archives import check_npz
-from tf_tickets.storage.store import PathLike, replacing
+from tf_tickets.storage.atomic_files import PathLike, replacing
+from tf_tickets.storage.npz_archives import check_npz
 
 KEPT = 2  # the newest, and the one before it, in case the newest is damaged
 _NAME = re.compile(r"epoch_(\d+)_step_(\d+)\.npz")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.storage.store import difference
+from tf_tickets.support.differences import difference
 
 _PIECE = 1 << 22  # bytes that are sent at once
 

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from tf_tickets.support.startup import default_threads
-from tf_tickets.support.wording import plural
+from tf_tickets.support.words import plural
 from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.executors.executor import FindOutcome
 from tf_tickets.sweeps.executors.resources import Resources

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.storage import remote
-from tf_tickets.support.wording import plural
+from tf_tickets.storage import holders
+from tf_tickets.support.words import plural
 from tf_tickets.sweeps.executors import ray_cluster, ray_node
 from tf_tickets.sweeps.executors.executor import FindOutcome
 from tf_tickets.sweeps.executors.resources import Resources
@@ -143,7 +143,7 @@ class RayPool:
             ray.wait(references, num_returns=len(references), timeout=SECONDS_TO_END)
         for key in self.running.values():
             for url in self.queue.tasks[key].urls:
-                remote.release(url, self.sweep)
+                holders.release(url, self.sweep)
 
 
 def describe(resources: Resources) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from tf_tickets.storage import remote
+from tf_tickets.storage.urls import is_url
 from tf_tickets.support.startup import default_threads
 from tf_tickets.sweeps.executors.resources import Resources
 
@@ -63,7 +63,7 @@ def connected(address: str | None) -> Iterator[ModuleType]:
 @contextlib.contextmanager
 def visible_file(runs_dir: str) -> Iterator[str | None]:
     """A file in the folder of the runs, for the duration, by which nodes tell whether they share it."""
-    if remote.is_url(runs_dir):
+    if is_url(runs_dir):
         yield None
         return
     folder = pathlib.Path(runs_dir).absolute()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tf_tickets.storage import remote
+from tf_tickets.storage import holders
 from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.task import Outcome, Task
 
@@ -36,4 +36,4 @@ def _initialize(threads: int, gpus: int, folder: str, sweep: str) -> None:
         os.chdir(folder)
     # The process outlives its node's Ray, and would go on in a directory that is another's by then.
     worker.initialize(os.getppid(), threads, environment)
-    remote.work_for(sweep)
+    holders.work_for(sweep)

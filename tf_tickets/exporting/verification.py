@@ -1,4 +1,6 @@
-"""Loading an export back in a fresh process that cannot import tf_tickets."""
+"""Verification of exports: each is loaded back, and its outputs are compared with the model's."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
@@ -11,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 # Runs alone. `None` in sys.modules makes any import of the package fail.
 _PROGRAM = """
@@ -85,3 +88,34 @@ def check_saved_model(model: keras.Model, path: pathlib.Path, x: np.ndarray) -> 
         "largest_difference": found.largest_difference,
         "nonzeros": sum(count for _, count in found.nonzeros),
     }
+
+
+def check_litert(saved_model: Any, path: pathlib.Path) -> None:
+    """Runs a LiteRT model on an example, and compares with the SavedModel that it was made of.
+
+    Args:
+        saved_model: as `tf.saved_model.load` gives it.
+        path: of the LiteRT model.
+
+    Raises:
+        ValueError: its outputs are others than the SavedModel's.
+    """
+    signature = saved_model.signatures["serving_default"]
+    rng = np.random.default_rng(0)
+    inputs = {name: _example(rng, spec) for name, spec in signature.structured_input_signature[1].items()}
+    expected = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+    found = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**inputs)
+    for name, tensor in expected.items():
+        wanted = tensor.numpy()
+        if not np.allclose(found[name], wanted, rtol=1e-3, atol=1e-3 * max(1.0, np.abs(wanted).max())):
+            raise ValueError(
+                "The LiteRT model's outputs differ from the model's by up to "
+                f"{np.abs(found[name] - wanted).max():.3g}; it was not kept."
+            )
+
+
+def _example(rng: np.random.Generator, spec: tf.TensorSpec) -> np.ndarray:
+    """One random example of an input; 0 and 1 where it is of integers, which may be ids."""
+    shape = [1, *(size or 32 for size in spec.shape[1:])]
+    values = rng.normal(size=shape) if spec.dtype.is_floating else rng.integers(0, 2, shape)
+    return values.astype(spec.dtype.as_numpy_dtype)

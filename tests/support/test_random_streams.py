@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tickets.support.streams import STREAMS, stream, stream_seed
+from tf_tickets.support.random_streams import STREAMS, stream, stream_seed
 
 names = st.sampled_from(STREAMS)
 seeds = st.integers(0, 2**80)

@@ -1,4 +1,4 @@
-"""Archives of arrays: what an .npz file says of its sizes is checked before memory is taken for it."""
+"""NumPy's .npz archives: what one says of its arrays' sizes is checked before memory is taken for them."""
 
 from __future__ import annotations
 

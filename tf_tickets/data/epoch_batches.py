@@ -1,13 +1,12 @@
-"""The input pipeline: batches of one split over many epochs, as one `tf.data.Dataset`."""
+"""Batches of one split over many epochs, as one `tf.data.Dataset`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.data.augmentation import augment as augment_batch
+from tf_tickets.data.examples import Examples
 from tf_tickets.data.preprocessing import Preprocessing
-from tf_tickets.data.stored_images import StoredImages
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
 _ORDER, _AUGMENTATION = 0, 1  # the two random streams of a seed
 
 
-def build(
-    images: Any,
-    labels: Any,
+def epoch_batches(
+    examples: Examples,
     preprocessing: Preprocessing,
     batch_size: int,
     *,
@@ -33,9 +31,7 @@ def build(
     augmentation one of (seed, epoch, step). So a run that was stopped goes on exactly where it was.
 
     Args:
-        images: Eager tensor `(n, ...)` of raw examples; captured, never copied into the graph. Or images
-            that stay on disk, which crop and flip themselves.
-        labels: Eager int32 tensor `(n,)`.
+        examples: Of the split; their tensors are captured, never copied into the graph.
         preprocessing: Normalisation, and the augmentation that `augment` asks for.
         batch_size: Examples in a batch; the last batch of an epoch has what is left.
         epochs: The numbers of the epochs.
@@ -46,6 +42,7 @@ def build(
     """
     import tensorflow as tf
 
+    _, labels = examples.tensors
     n = len(labels)
     steps = -(-n // batch_size)
     gain, offset = preprocessing.gain, preprocessing.offset
@@ -66,11 +63,7 @@ def build(
         if augment:
             batch_seed = tf.random.fold_in(_stream(seed, _AUGMENTATION), epoch)
             batch_seed = tf.random.fold_in(batch_seed, step)
-        if isinstance(images, StoredImages):
-            x = images.batch(indices, batch_seed)
-        else:
-            x = tf.gather(images, indices)
-            x = augment_batch(x, batch_seed, preprocessing) if augment else x
+        x = examples.batch(indices, batch_seed, preprocessing)
         return tf.cast(x, tf.float32) * gain - offset, tf.gather(labels, indices)
 
     firsts = [first_step] + [0] * (len(epochs) - 1) if epochs else []

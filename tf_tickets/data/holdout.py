@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
+from tf_tickets.data.examples import Examples
 
 
 def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:

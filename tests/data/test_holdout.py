@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_tickets.data import Examples
-from tf_tickets.data.hold_out import hold_out
+from tf_tickets.data.holdout import hold_out
 
 
 def numbered(labels):

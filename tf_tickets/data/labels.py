@@ -1,43 +1,10 @@
-"""What every source gives: the examples as they were stored (`Raw`), and checks on labels."""
+"""Labels: what they may be, and how many classes they are of."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 
-from tf_tickets.data.dataset import Examples
-
-
-@dataclasses.dataclass(frozen=True)
-class Raw:
-    """Training and test examples as a source stores them.
-
-    Args:
-        train: Of the shape and type of `test`.
-        test: Never used for anything but evaluation.
-        num_classes: At least 2.
-    """
-
-    train: Examples
-    test: Examples
-    num_classes: int
-
-
-def user_path(source: str, text: str) -> Path:
-    """A path that the user wrote, `~` and all.
-
-    Raises:
-        ValueError: If it cannot be one; names the source.
-    """
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:  # there is no such user
-        raise ValueError(f"{source}: {error}") from None
-    if "\0" in text:
-        raise ValueError(f"{source}: a path holds no null character. Received: {text!r}")
-    return path
+HIGHEST_LABEL = 2**31 - 1
 
 
 def count_classes(source: str, train_labels: np.ndarray, test_labels: np.ndarray) -> int:

@@ -1,31 +1,23 @@
-"""Run directories on disk: every path, atomic writes, and which stages are finished."""
+"""Directories of runs on disk: every path in them, and which stages are finished."""
+
+from __future__ import annotations
 
 import contextlib
 import io
 import json
-import os
 import pathlib
-import platform
 import shutil
-import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tf_tickets.support.numbers import is_number, is_whole
+from tf_tickets.storage import locks
+from tf_tickets.storage.atomic_files import PathLike, read_json, write_json
+from tf_tickets.storage.errors import NotOurs
+from tf_tickets.storage.stages import is_stage
+from tf_tickets.support.differences import difference
 
-try:
-    import fcntl
-except ImportError:  # not on Windows; there nothing keeps two runs out of one directory
-    fcntl = None  # type: ignore[assignment]
-
-PathLike = str | os.PathLike
 Self = TypeVar("Self", bound="Directory")
-
-
-class NotOurs(ValueError):
-    """A directory that this run must not write to."""
 
 
 class Directory:
@@ -74,9 +66,8 @@ class Directory:
             raise NotOurs(f"--{self.label}_dir={self.path} cannot be written: {error}") from error
         return self
 
-    @contextlib.contextmanager
-    def locked(self, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-        """For the duration, no other process works in the directory; leftovers of killed ones are removed.
+    def locked(self, waiting: Callable[[str], None] | None = None) -> contextlib.AbstractContextManager[None]:
+        """Locks the directory for the duration, so that no other process works in it.
 
         Args:
             waiting: called once, with who it is, if another process is at work, before waiting for it.
@@ -86,25 +77,7 @@ class Directory:
             NotOurs: another process is at work, and `waiting` is None.
             OSError: the directory cannot be written.
         """
-        with open(self.path / ".lock", "a+", encoding="utf-8") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                    if waiting is None:
-                        raise NotOurs(f"Another process is at work in {self.path}: {holder}.") from None
-                    waiting(holder)
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                # Who holds the lock is told by the lock alone; this is for people.
-                file.truncate(0)
-                began = time.strftime("%Y-%m-%d %H:%M:%S")
-                file.write(f"process {os.getpid()} on {platform.node()}, since {began}")
-                file.flush()
-            for scratch in self.path.rglob(".*.????????"):
-                shutil.rmtree(scratch, ignore_errors=True)
-            yield
+        return locks.locked(self.path, waiting)
 
     def finished(self, stage: str) -> dict[str, Any] | None:
         """What a finished stage left (its `seconds` among it), or None; also if an output is gone."""
@@ -120,12 +93,12 @@ class Directory:
 
     def _stages(self) -> dict[str, Any]:
         stages = read_json(self.stages) if self.stages.exists() else {}
-        if not isinstance(stages, dict) or not all(_is_stage(*item) for item in stages.items()):
+        if not isinstance(stages, dict) or not all(is_stage(*item) for item in stages.items()):
             raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
         return stages
 
     def pack(self) -> bytes:
-        """All that another process needs to go on from here, as a ZIP archive."""
+        """Packs all that another process needs to go on from here into a ZIP archive."""
         packed = io.BytesIO()
         over = self.finished("ticket") is not None  # then the rounds that led to it are of no use
         with zipfile.ZipFile(packed, "w") as archive:
@@ -137,9 +110,9 @@ class Directory:
         return packed.getvalue()
 
     def unpack(self, packed: bytes) -> None:
-        """Puts what `pack` gave into this directory, and removes what was there."""
+        """Unpacks what `pack` gave into this directory; what was in it is removed."""
         for path in self.path.iterdir():
-            if path.name != ".lock":
+            if path.name != locks.LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             archive.extractall(self.path)
@@ -227,108 +200,3 @@ class RunDirectory(TicketDirectory):
     def waits_for_export(self, formats: Sequence[str]) -> bool:
         """Whether any of the formats is not exported yet."""
         return any(self.finished(f"export_{format}") is None for format in formats)
-
-
-@contextlib.contextmanager
-def replacing(path: PathLike) -> Iterator[pathlib.Path]:
-    """A temporary path beside `path`, with its suffixes; takes its place when the block ends well.
-
-    A reader sees the old content or the new, never a part; of a replaced directory, for a moment, none.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        yield scratch / path.name
-        new = scratch / path.name
-        if new.is_file():
-            # What is said to be there must outlast a power cut.
-            with open(new, "rb") as file:
-                os.fsync(file.fileno())
-        if path.is_dir():
-            path.replace(scratch / f"{path.name}.old")
-        new.replace(path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_json(path: PathLike, value: Any) -> None:
-    """Writes JSON, whole or not at all."""
-    with replacing(path) as new, open(new, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, sort_keys=False)
-        file.write("\n")
-
-
-def read_json(path: PathLike) -> Any:
-    """Reads JSON; a file that is not JSON is a ValueError that names it."""
-    try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no text, no JSON, a number too long, lists too deep
-        raise NotOurs(f"{path} is damaged: {error}") from error
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_history(value: Any) -> bool:
-    rows = value if isinstance(value, list) else [None]
-    return all(isinstance(row, dict) and is_number(row.get("test_accuracy")) for row in rows)
-
-
-def _are_numbers(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() >= {name for name, (needed, _) in _NUMBERS.items() if needed}
-        and all(fits(value[name]) for name, (_, fits) in _NUMBERS.items() if name in value)
-    )
-
-
-# What is read of a finished stage: name -> (whether it must be there, what it looks like).
-_NUMBERS: dict[str, tuple[bool, Callable[[Any], bool]]] = {
-    "test_accuracy": (True, is_number),
-    "compressed_bytes": (True, is_whole),
-    "weights_sha256": (True, _is_text),
-    "macs": (True, lambda value: value is None or is_whole(value)),
-    "macs_kept": (True, lambda value: value is None or is_whole(value)),
-    "dense_seconds": (False, is_number),
-    "dense_test_accuracy": (False, is_number),
-    "pretraining_test_accuracy": (False, is_number),
-    "dense_compressed_bytes": (False, is_whole),
-}
-_FACTS: dict[str, Callable[[Any], bool]] = {
-    "seconds": is_number,
-    "outputs": lambda value: isinstance(value, list) and all(map(_is_text, value)),
-    "sha256": _is_text,
-    "rounds_seconds": is_number,
-    "compressed_bytes": is_whole,
-    "history": _is_history,
-    "numbers": _are_numbers,
-}
-_NEEDED = {
-    "ticket": {"seconds", "sha256"},
-    "train": {"seconds", "history", "compressed_bytes"},
-    "retrain": {"seconds", "history"},
-    "evaluate": {"seconds", "numbers"},
-}
-
-
-def _is_stage(name: str, facts: Any) -> bool:
-    """Whether these are facts of a finished stage."""
-    return (
-        isinstance(facts, dict)
-        and facts.keys() >= _NEEDED.get(name, {"seconds"})
-        and all(fits(facts[fact]) for fact, fits in _FACTS.items() if fact in facts)
-    )
-
-
-def difference(found: Any, own: Any, prefix: str = "") -> str:
-    """The first few keys in which two configs differ, as `key=theirs, not ours`."""
-    if not isinstance(found, dict) or not isinstance(own, dict):
-        return f"{prefix or 'config'}={found!r}, not {own!r}"
-    parts = []
-    for key in sorted({*found, *own}):
-        if found.get(key) != own.get(key):
-            name = f"{prefix}.{key}" if prefix else key
-            parts.append(difference(found.get(key), own.get(key), name))
-    return "; ".join(parts[:4])

@@ -1,4 +1,6 @@
-"""Exporting a model with its zeros baked in and no trace of tf_tickets."""
+"""Exports: a model with its zeros baked in and no trace of tf_tickets, written in one of the formats."""
+
+from __future__ import annotations
 
 import os
 import pathlib
@@ -7,7 +9,7 @@ import keras
 
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.layers import folded
-from tf_tickets.storage.store import replacing
+from tf_tickets.storage.atomic_files import replacing
 
 
 def export(

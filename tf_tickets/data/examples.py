@@ -1,0 +1,141 @@
+"""Labelled examples as they were stored, in memory or on disk: `Examples`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from tf_tickets.data.augmentation import augment
+from tf_tickets.data.labels import HIGHEST_LABEL
+from tf_tickets.data.preprocessing import Preprocessing
+from tf_tickets.data.resizing import resize
+from tf_tickets.data.stored_images import StoredImages
+
+_CHUNK = 1024  # images resized in one piece
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Raw images (or vectors) and their labels.
+
+    Args:
+        images: Array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
+            stay on disk.
+        labels: Array `(n,)` of whole numbers; kept as int32.
+
+    Raises:
+        ValueError: If there are none, or not as many labels as images.
+    """
+
+    images: Any
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        stored = isinstance(self.images, StoredImages)
+        images = self.images if stored else np.asarray(self.images)
+        labels = np.asarray(self.labels)
+        if images.dtype.kind not in "uif":
+            raise ValueError(f"images must hold numbers. Received: {images.dtype}")
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be a vector of whole numbers. Received: {labels.dtype} of shape {labels.shape}"
+            )
+        if images.ndim < 2 or len(images) != len(labels) or images.size == 0:
+            raise ValueError(
+                "images and labels must hold the same number of examples, at least one. "
+                f"Received: images {images.shape}, labels {labels.shape}"
+            )
+        lowest, highest = int(labels.min()), int(labels.max())
+        if lowest < 0 or highest > HIGHEST_LABEL:
+            raise ValueError(
+                f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
+            )
+        object.__setattr__(self, "images", images if stored else _read_only(images))
+        object.__setattr__(self, "labels", _read_only(labels.astype(np.int32)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @functools.cached_property
+    def tensors(self) -> tuple[Any, Any]:
+        """(images, labels) as eager tensors on the CPU, made once and shared by all batches.
+
+        Images that stay on disk stay what they are.
+        """
+        import tensorflow as tf
+
+        with tf.init_scope(), tf.device("CPU:0"):
+            stored = isinstance(self.images, StoredImages)
+            return self.images if stored else tf.constant(self.images), tf.constant(self.labels)
+
+    def batch(self, indices: Any, seed: Any, preprocessing: Preprocessing) -> Any:
+        """Some of the raw images, in a graph or eagerly.
+
+        Args:
+            indices: int tensor `(batch,)`.
+            seed: int tensor `(2,)` of the augmentation; None leaves it out.
+            preprocessing: Says how images in memory are augmented; those on disk crop and flip themselves.
+
+        Returns:
+            A tensor `(batch, ...)`.
+        """
+        import tensorflow as tf
+
+        images, _ = self.tensors
+        if isinstance(images, StoredImages):
+            return images.batch(indices, seed)
+        chosen = tf.gather(images, indices)
+        return chosen if seed is None else augment(chosen, seed, preprocessing)
+
+    def first(self, count: int) -> np.ndarray:
+        """The first raw images; all, if there are fewer."""
+        images = self.images[:count]
+        if isinstance(images, StoredImages):
+            return images.batch(np.arange(len(images))).numpy()
+        return images
+
+    def resized(self, size: tuple[int, int]) -> Examples:
+        """The same examples with images of `size`, `(height, width)`.
+
+        Raises:
+            ValueError: If the examples are vectors.
+        """
+        images = self.images
+        if images.ndim != 4:
+            raise ValueError(
+                f"image_size={size} is for images, but the examples are vectors of {images.shape[1]} "
+                "features. Leave it out."
+            )
+        if images.shape[1:3] == size:
+            return self
+        chunks = [
+            resize(self.tensors[0][start : start + _CHUNK], size).numpy()
+            for start in range(0, len(images), _CHUNK)
+        ]
+        return dataclasses.replace(self, images=np.concatenate(chunks))
+
+    def add_to_hash(self, hasher: Any, split: str) -> None:
+        """Feeds a hash with what tells these raw examples from others.
+
+        Args:
+            hasher: As of `hashlib`.
+            split: Name of the split.
+        """
+        for array in (self.images, self.labels):
+            hasher.update(f"{split}{array.shape}{array.dtype}".encode())
+            if isinstance(array, StoredImages):
+                hasher.update(array.fingerprint())
+            else:
+                hasher.update(np.ascontiguousarray(array).data)
+            if array.ndim == 2 and array.dtype.kind == "f":
+                hasher.update(b"standardised by columns")  # as they were not at first
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    # Batches share a tensor made from the array once; a later write would reach only some.
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,22 @@
+"""The splits that every source gives: training and test examples as they were stored."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tf_tickets.data.examples import Examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """Training and test examples as a source stores them.
+
+    Args:
+        train: Of the shape and type of `test`.
+        test: Never used for anything but evaluation.
+        num_classes: At least 2.
+    """
+
+    train: Examples
+    test: Examples
+    num_classes: int

@@ -1,0 +1,105 @@
+"""The progress of a training, for the person who waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import rich.progress
+
+from tf_tickets.support.console import BAR_WIDTH, Console
+from tf_tickets.support.words import plural
+
+
+class Progress(keras.callbacks.Callback):
+    """Epochs, loss, accuracy and the time left: one bar in a terminal, a line now and then elsewhere.
+
+    Args:
+        show: where to.
+        title: of the training.
+        epochs: their numbers, one after another.
+        steps: of an epoch.
+    """
+
+    any_pace = True  # does not mind how many steps lie between two batch-level calls
+    SECONDS_BETWEEN_LINES = 10.0
+
+    def __init__(self, show: Console, title: str, epochs: Sequence[int], steps: int):
+        super().__init__()
+        self.out, self.title, self.steps = show.out, title, steps
+        self.first, self.total = epochs[0], len(epochs)
+        self.before = 0  # epochs done by an earlier process
+        self.bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(BAR_WIDTH),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn("{task.fields[numbers]}"),
+            rich.progress.TimeRemainingColumn(),
+            console=self.out,
+            transient=True,
+        )
+        self.task: Any = None
+        self.began = self.printed = time.monotonic()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.began = self.printed = time.monotonic()
+        if self.out.is_terminal:
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=self.total * self.steps, numbers="")
+
+    def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Tells where it goes on."""
+        self.before = len(history)
+        self.out.print(
+            f"  {self.title}: goes on from a checkpoint, {self.before} of {self.total} epochs done",
+            markup=False,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self.task is not None:
+            done = (self._epoch - self.first) * self.steps + batch + 1
+            self.bar.update(self.task, completed=done, numbers=_numbers(logs))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        done = epoch - self.first + 1
+        now = time.monotonic()
+        last = done == self.total
+        here = done - self.before
+        if self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
+            left = (now - self.began) / here * (self.total - done)
+            ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
+            self.out.print(
+                f"  {self.title}: epoch {done}/{self.total}  {_numbers(logs)}  {ending}",
+                markup=False,
+            )
+            self.printed = now
+        elif self.task is not None and last:
+            self.out.print(
+                f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  "
+                f"in {now - self.began:.0f} s",
+                markup=False,
+            )
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes the bar away; also after an interruption."""
+        if self.task is not None:
+            self.bar.stop()
+
+
+def _numbers(logs: Mapping[str, float] | None) -> str:
+    logs = logs or {}
+    shown = (
+        ("loss", "loss", ".3f"),
+        ("accuracy", "train", ".3f"),
+        ("validation_accuracy", "validation", ".3f"),
+        ("test_accuracy", "test", ".4f"),
+    )
+    return "  ".join(f"{label} {logs[key]:{form}}" for key, label, form in shown if key in logs)

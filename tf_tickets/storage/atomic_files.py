@@ -1,0 +1,58 @@
+"""Files that are written whole or not at all, and JSON among them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tf_tickets.storage.errors import NotOurs
+
+PathLike = str | os.PathLike
+
+
+@contextlib.contextmanager
+def replacing(path: PathLike) -> Iterator[pathlib.Path]:
+    """A temporary path beside `path`, with its suffixes; takes its place when the block ends well.
+
+    A reader sees the old content or the new, never a part; of a replaced directory, for a moment, none.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield scratch / path.name
+        new = scratch / path.name
+        if new.is_file():
+            # What is said to be there must outlast a power cut.
+            with open(new, "rb") as file:
+                os.fsync(file.fileno())
+        if path.is_dir():
+            path.replace(scratch / f"{path.name}.old")
+        new.replace(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Writes JSON, whole or not at all."""
+    with replacing(path) as new, open(new, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, sort_keys=False)
+        file.write("\n")
+
+
+def read_json(path: PathLike) -> Any:
+    """Reads JSON.
+
+    Raises:
+        NotOurs: it is not JSON; names the file.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # no text, no JSON, a number too long, lists too deep
+        raise NotOurs(f"{path} is damaged: {error}") from error

@@ -1,0 +1,98 @@
+"""Views of folders, here or at URLs: what lies there now, to be looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from tf_tickets.storage.stores import open_store
+from tf_tickets.storage.urls import is_url, join, named_in_errors
+
+
+def view_of(folder: str | os.PathLike) -> View:
+    """A view of a folder.
+
+    Args:
+        folder: path or URL.
+
+    Raises:
+        ValueError: it is a URL that cannot be opened.
+        OSError: it cannot be read.
+    """
+    return RemoteView(str(folder)) if is_url(folder) else View(folder)
+
+
+class View:
+    """A folder on disk.
+
+    Args:
+        folder: its path.
+
+    Attributes:
+        path: where to look.
+        exists: whether there is anything.
+    """
+
+    path: pathlib.Path
+    exists: bool
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = folder
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Looks again."""
+        self.path = pathlib.Path(self.folder)
+        self.exists = self.path.exists()
+
+    def local(self, path: str) -> str:
+        """Where to look for a path or URL of the folder."""
+        return path
+
+    def named(self, path: pathlib.Path) -> pathlib.Path | str:
+        """The path or URL of something that was found here."""
+        return path
+
+    def named_in_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Names a URL in the errors of a block, not the path that is looked at."""
+        return contextlib.nullcontext()
+
+
+class RemoteView(View):
+    """A folder at a URL, seen as a local one with the names of all files, and the contents of JSON alone.
+
+    Args:
+        folder: its URL.
+    """
+
+    folder: str
+
+    def refresh(self) -> None:
+        self._kept = tempfile.TemporaryDirectory(prefix="tf_tickets-view-")
+        self.path = pathlib.Path(self._kept.name)
+        store, root = open_store(self.folder)
+        paths = {name: f"{root}/{name}" for name in store.names(root, self.folder)}
+        self.exists = bool(paths)
+        contents = store.read_all([path for name, path in paths.items() if name.endswith(".json")])
+        for name, path in paths.items():
+            if name.endswith(".json") and path not in contents:  # removed meanwhile
+                continue
+            copy = self.path / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(contents.get(path, b""))
+            # Where a store does not say when, the report says when it was read.
+            if name.endswith("result.json") and (when := store.modified(path)) is not None:
+                os.utime(copy, (when, when))
+
+    def local(self, path: str) -> str:
+        if not is_url(path):
+            return path
+        return str(self.path / path[len(self.folder.rstrip("/")) :].lstrip("/"))
+
+    def named(self, path: pathlib.Path) -> str:
+        return join(self.folder, *path.relative_to(self.path).parts)
+
+    def named_in_errors(self) -> contextlib.AbstractContextManager[None]:
+        return named_in_errors(self.path, self.folder)
