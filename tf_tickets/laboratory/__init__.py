@@ -20,6 +20,7 @@ from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import INSENSITIVE, LEAST_SEEDS, REVERSED, SENSITIVE
 from tf_tickets.storage.urls import is_url
+from tf_tickets.support.console import Console
 from tf_tickets.sweeps import flags as sweep_flags
 from tf_tickets.sweeps.axes import NONE, seeds_of
 from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
