@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tf_tickets.config.config import DEFAULT_SPARSITY, Config, digest
+from tf_tickets.config.config import Config, digest
 from tf_tickets.config.derived import (
     choice_of,
     classifier_keep_of,
@@ -23,6 +23,7 @@ from tf_tickets.config.derived import (
 )
 from tf_tickets.config.flags import RECIPE_OPTIONS
 from tf_tickets.config.names import run_name
+from tf_tickets.config.options import DEFAULT_SPARSITY
 from tf_tickets.data import Dataset
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
