@@ -1,8 +1,8 @@
 """The options of a run that are not its recipe's: each is declared here, once.
 
-An option is a field: its type, and by `option` what it takes, its group and words in `--help`, its default, for
-which methods it means anything, and what it decides. Flags, checks, the `Config`, its JSON, the command that
-makes a run again and the checks of files that are read are made of that; see `tf_tickets.support.options`.
+An option is a field: its type, and by `option` what it takes, its group and words in `--help`, its default,
+for which methods it means anything, and what it decides. Flags, checks, the `Config`, its JSON, the command
+that makes a run again and the checks of files that are read are made of that (`tf_tickets.support.options`).
 """
 
 from __future__ import annotations
