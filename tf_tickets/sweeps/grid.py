@@ -15,7 +15,7 @@ from tf_tickets.config import flag_definitions
 from tf_tickets.config.config import Config
 from tf_tickets.data.recipe import Recipe
 from tf_tickets.data.sources import find
-from tf_tickets.methods.table import METHODS
+from tf_tickets.methods.table import METHODS, baseline_methods
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.support.numbers import is_written_number
 
@@ -38,8 +38,6 @@ MOST_SEEDS = 100_000
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
 # What random tickets beside a method have of their own.
 OF_THE_METHOD = ("sanity_check", "ratios", "rounds", "score", "score_options")
-# Random tickets that stand beside every other method: uniform and smart ratios.
-BASELINES = ("uniform", "random")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +143,8 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
 
     Args:
         values: parsed flags.
-        controls: also dense, dense with each method's whole training budget, and the random tickets of
-            `BASELINES`, for every dataset, model, sparsity and seed.
+        controls: also dense, dense with each method's whole training budget, and the random tickets that
+            are baselines, for every dataset, model, sparsity and seed.
         recipe_of: the recipe of a cell's dataset.
 
     Raises:
@@ -284,7 +282,7 @@ def _controls(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
         ):  # which random tickets have no ranking for
             plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
-        for method in BASELINES:
+        for method in baseline_methods():
             yield plain.having(method=method)
         config = planned(_fitting(cell.having(sanity_check=None)), recipe_of)
         if config.budget > config.recipe.epochs:
