@@ -21,7 +21,7 @@ from absl import app, flags
 
 from tf_tickets import theory
 from tf_tickets.reporting import figures
-from tf_tickets.reporting.palette import method_style
+from tf_tickets.reporting.palette import MUTED, method_style
 from tf_tickets.support.words import plural
 from tf_tickets.theory import Frequency
 
@@ -364,7 +364,7 @@ def _densities(axes: Any, ticks: Sequence[float], label: str) -> None:
 
 
 def _frequencies(axes: Any, promised: float) -> None:
-    axes.axhline(promised, color=figures.MUTED, linestyle=":", linewidth=1.2)
+    axes.axhline(promised, color=MUTED, linestyle=":", linewidth=1.2)
     axes.set_ylim(-0.03, 1.05)
 
 

@@ -73,7 +73,7 @@ def test_baselines_stand_beside(runs):
         runs_dir=str(runs),
         **{**SETTINGS, "controls": True, "epochs": 1, "ratios": None},
     )
-    assert [verdict.twin for verdict in findings.baselines] == [
+    assert [verdict.versus for verdict in findings.baselines] == [
         "dense",
         "dense, 2 epochs",
         "uniform",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tf_tickets.reporting.document import listed, percent, significant, sparsity
-from tf_tickets.reporting.tables import mean_and_spread, points
+from tf_tickets.reporting.document import listed, percent, significant, sparsity_text
+from tf_tickets.reporting.tables.cells import mean_and_spread, points
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_accuracies_are_in_per_cent_and_one_seed_has_no_spread():
 
 
 def test_sparsities_are_written_as_they_were_asked_for():
-    assert [sparsity(x) for x in (0.98, 0.995, 0.9, 0.0)] == ["98 %", "99.5 %", "90 %", "0 %"]
+    assert [sparsity_text(x) for x in (0.98, 0.995, 0.9, 0.0)] == ["98 %", "99.5 %", "90 %", "0 %"]
 
 
 def test_differences_have_a_sign_and_zero_is_no_loss():

@@ -9,7 +9,16 @@ from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
 from tests.runs import run
 from tf_tickets import results
-from tf_tickets.results import BROKEN, FINISHED, UNFINISHED, baselines, experiments, load, starts, verdicts
+from tf_tickets.results import (
+    BROKEN,
+    FINISHED,
+    UNFINISHED,
+    baselines,
+    experiments,
+    load,
+    source_contrasts,
+    verdicts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def test_the_runs_of_a_folder_are_found_and_neither_rounds_nor_dense_trainings(r
     assert by_name["rounds"].epochs == 3 * 3
     assert by_name["snip"].epochs == 3
     assert by_name["rearranged"].check == "rearrange"
-    assert by_name["rearranged"].arm.contender == by_name["snip"].arm.contender
+    assert by_name["rearranged"].arm.variant == by_name["snip"].arm.variant
     assert len({run.setting for run in found}) == 1
     for run_ in found:
         result = json.loads((run_.path / "result.json").read_text())
@@ -256,7 +265,7 @@ def test_a_method_without_a_target_has_no_sparsity_but_a_density(tmp_path):
     experiment = only(experiments(found))
     assert (experiment.sparsities, experiment.targets) == ([0.9], [0.9, None])
     assert [str(arm) for arm in experiment.arms] == ["dense at 0 %", "gmp at 90 %", "str"]
-    assert {verdict.contender.method for verdict in baselines(experiment)} == {"gmp"}
+    assert {verdict.variant.method for verdict in baselines(experiment)} == {"gmp"}
 
 
 @pytest.mark.parametrize(
@@ -299,12 +308,12 @@ def test_a_method_inside_a_source_stands_beside_itself_from_the_dense_network(tm
             write(
                 tmp_path / f"{number}-{seed}", 0.9 + number / 100 + seed * number / 1000, seed=seed, **fields
             )
-    found = starts(only(experiments(load([tmp_path]))))
-    assert [(str(start.dense), str(start.inside)) for start in found] == [
+    found = source_contrasts(only(experiments(load([tmp_path]))))
+    assert [(str(contrast.dense), str(contrast.inside)) for contrast in found] == [
         ("rigl at 98 %", "rigl, source 0.3 balanced at 98 %"),
         ("rigl at 98 %", "rigl, source 0.3 balanced, free_growth=true at 98 %"),
     ]
-    comparisons = [start.verdict.comparison for start in found]
+    comparisons = [contrast.verdict.comparison for contrast in found]
     assert [x.difference for x in comparisons] == pytest.approx([0.011, 0.022])
     # The mean of 10, 11 and 12 thousandths, ± 4.303 times its standard error.
     assert comparisons[0].interval == pytest.approx((0.0085159, 0.0134841), abs=1e-6)
@@ -378,7 +387,7 @@ def test_a_longer_dense_network_stands_beside_the_setting_that_it_fits(tmp_path)
             recipe = {**recipe, "milestones": (0.5, 0.75)}
         write(tmp_path / name, 0.99, method="dense", recipe=recipe)
     found = experiments(load(tmp_path))
-    experiment = next(x for x in found if x.contenders)
+    experiment = next(x for x in found if x.variants)
     assert sorted(experiment.controls) == [60, 90]
     # What fits no other setting stays one of its own.
     assert sorted((x.setting["epochs"], x.setting["learning_rate"]) for x in found) == [
@@ -387,9 +396,9 @@ def test_a_longer_dense_network_stands_beside_the_setting_that_it_fits(tmp_path)
         (60, 0.05),
     ]
     # The whole budget of a ticket of two trainings; a ticket of one needs no longer network.
-    twins = {(v.contender.method, v.twin) for v in baselines(experiment)}
-    assert ("lt", "dense, 60 epochs") in twins
-    assert not any(twin.startswith("dense,") for method, twin in twins if method == "snip")
+    compared = {(v.variant.method, v.versus) for v in baselines(experiment)}
+    assert ("lt", "dense, 60 epochs") in compared
+    assert not any(versus.startswith("dense,") for method, versus in compared if method == "snip")
 
 
 def test_milestones_in_epochs_are_compared_as_fractions(tmp_path):
@@ -416,7 +425,7 @@ def test_the_verdict_of_a_check_is_over_the_seeds_of_both(tmp_path, shift, answe
     pairs(tmp_path, [shift + x for x in SMALL])
     verdict = only(verdicts(only(experiments(load(tmp_path)))))
     assert verdict.comparison.answer == answer
-    assert (verdict.contender.label, verdict.sparsity, verdict.twin) == ("snip", 0.98, "rearrange")
+    assert (verdict.variant.label, verdict.sparsity, verdict.versus) == ("snip", 0.98, "rearrange")
     assert verdict.seeds == tuple(range(6))
     assert verdict.comparison.difference == pytest.approx(shift)
 
@@ -426,7 +435,7 @@ def test_each_check_of_a_family_is_compared_over_its_own_seeds(tmp_path):
     for seed in (2, 3, 4, 7):
         write(tmp_path / f"corrupted-{seed}", 0.95, check="corrupted", seed=seed)
     write(tmp_path / "invert-0", 0.2, check="invert", seed=0)
-    found = {verdict.twin: verdict for verdict in verdicts(only(experiments(load(tmp_path))))}
+    found = {verdict.versus: verdict for verdict in verdicts(only(experiments(load(tmp_path))))}
     assert (found["rearrange"].seeds, found["corrupted"].seeds) == (tuple(range(6)), (2, 3, 4))
     assert found["rearrange"].comparison.seeds == 6
     assert found["invert"].comparison is None
@@ -455,10 +464,10 @@ def test_a_ticket_at_the_level_of_guessing_says_nothing(tmp_path):
 def test_tickets_are_compared_with_the_baselines_that_are_there(tmp_path):
     synthetic.paper(tmp_path, seeds=4, methods=("random", "uniform", "snip", "hybrid"), sparsities=(0.98,))
     found = baselines(only(experiments(load(tmp_path))))
-    twins = {}
+    compared = {}
     for verdict in found:
-        twins.setdefault(verdict.contender.label, []).append(verdict.twin)
-    assert twins == {
+        compared.setdefault(verdict.variant.label, []).append(verdict.versus)
+    assert compared == {
         "random": ["dense", "uniform"],
         "uniform": ["dense", "random (smart)"],
         "snip": ["dense", "uniform", "random (smart)"],

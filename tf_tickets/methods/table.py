@@ -29,6 +29,7 @@ class Method:
         classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
         prunes: False for the dense baseline, whose sparsity is 0.
         search: how masks move while the network trains; None: they stay what they are.
+        baseline: place among the random tickets that every other method is compared with; 0: it is none.
         about: one line for people, with the paper's section.
     """
 
@@ -41,6 +42,7 @@ class Method:
     classifier_keep: float | None = None
     prunes: bool = True
     search: Search | None = None
+    baseline: int = 0
 
     def __post_init__(self) -> None:
         for column, accepted in COLUMNS.items():
@@ -111,8 +113,11 @@ METHODS: dict[str, Method] = {
         schedule="full",
         classifier_keep=CLASSIFIER_KEEP,
         about="random ticket: smart keep-ratios, random masks (section 4.2)",
+        baseline=2,
     ),
-    "uniform": _random("uniform", "random masks, the same keep-ratio in every layer"),
+    "uniform": dataclasses.replace(
+        _random("uniform", "random masks, the same keep-ratio in every layer"), baseline=1
+    ),
     "er": _random("er", "random masks, density (n_in + n_out) / (n_in n_out) in each layer (SET)"),
     "erk": _random(
         "erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"
@@ -258,3 +263,8 @@ def method_row(method: str | Method) -> Method:
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method={method!r} is unknown. Choose one of: {', '.join(METHODS)}.")
     return METHODS[method]
+
+
+def baseline_methods() -> list[str]:
+    """Names of the methods that every other is compared with, in their order."""
+    return [name for _, name in sorted((row.baseline, name) for name, row in METHODS.items() if row.baseline)]

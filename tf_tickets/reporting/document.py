@@ -212,8 +212,8 @@ def percent(fraction: float | None, decimals: int = 2) -> str:
     return NONE if fraction is None else f"{100 * fraction:.{decimals}f}"
 
 
-def sparsity(fraction: float | None) -> str:
-    """As it was asked for: `98 %`, `99.5 %`."""
+def sparsity_text(fraction: float | None) -> str:
+    """A sparsity as it was asked for: `98 %`, `99.5 %`."""
     return "no target" if fraction is None else f"{100 * fraction:.6g} %"
 
 

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tf_tickets.reporting.check_shades import Pair, check_colours
+from tf_tickets.sanity.checks import CHECKS
+
 FONTS = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
 
+_CHECKS = check_colours(CHECKS)
+
 # name -> (on light, on dark); no two on light are alike, so that a drawing's colours can be told apart.
-_COLOURS = {
+_COLOURS: dict[str, Pair] = {
     "ink": ("#22262b", "#e6e4df"),
     "muted": ("#636a72", "#a2a7ad"),
     "rule": ("#d4d5d2", "#3f444b"),
@@ -24,20 +29,8 @@ _COLOURS = {
     "sky": ("#3fa3d8", "#9bd7f7"),
     "wine": ("#7d1f4d", "#cf6d9b"),
     "olive": ("#6b6f1f", "#b9bd68"),
-    # checks on the data
-    "data-1": ("#08468b", "#3f86cf"),
-    "data-2": ("#2d7dbb", "#6aaade"),
-    "data-3": ("#66a9d4", "#93c4e8"),
-    "data-4": ("#9dc9e4", "#b9daf2"),
-    "data-5": ("#c8e0f0", "#dcedf9"),
-    # checks on the ticket
-    "ticket-1": ("#8c2f07", "#c9602c"),
-    "ticket-2": ("#d24a07", "#ea7f3d"),
-    "ticket-3": ("#ee7c2b", "#f6a05f"),
-    "ticket-4": ("#f9a964", "#fabf8c"),
-    "ticket-5": ("#fbcfa3", "#fcdcbf"),
-    # a check on the scores, and one that is not known here
-    "scores": ("#7a6fb0", "#aea5dc"),
+    **dict(_CHECKS.values()),
+    # a check that is not known here
     "unknown": ("#8f959c", "#7f868e"),
     # sparsities, from low to high
     "step-1": ("#8fc7bd", "#2f7f74"),
@@ -48,20 +41,8 @@ _COLOURS = {
 }
 COLOURS = {name: light for name, (light, _) in _COLOURS.items()}
 DARK = {name: dark for name, (_, dark) in _COLOURS.items()}
+INK, MUTED, RULE, ERROR = (COLOURS[name] for name in ("ink", "muted", "rule", "error"))
 
-_CHECKS = {
-    "random_labels": "data-1",
-    "random_pixels": "data-2",
-    "corrupted": "data-3",
-    "half_dataset": "data-4",
-    "half_dataset_in_order": "data-5",
-    "rearrange": "ticket-1",
-    "shuffle_weights": "ticket-2",
-    "shuffle_weights_but_classifier": "ticket-3",
-    "reinitialize": "ticket-4",
-    "rearrange+reinitialize": "ticket-5",
-    "invert": "scores",
-}
 _METHODS = ("blue", "vermilion", "green", "purple", "ochre", "sky", "wine", "olive")
 _MARKERS = "osD^vPX*"
 _LINES = ("-", "--", "-.")
@@ -70,7 +51,7 @@ _STEPS = ("step-1", "step-2", "step-3", "step-4", "step-5")
 
 def check_colour(check: str) -> str:
     """The colour of a check's bars."""
-    return COLOURS[_CHECKS.get(check, "unknown")]
+    return COLOURS[_CHECKS[check][0] if check in _CHECKS else "unknown"]
 
 
 def method_style(position: int) -> tuple[str, str, str, bool]:

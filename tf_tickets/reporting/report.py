@@ -59,12 +59,12 @@ def make(
     _check_ours(directory)
     found = results.load(runs)
 
-    from tf_tickets.reporting import numbers, page, sections
+    from tf_tickets.reporting import csv_files, page, sections
 
     document = sections.document(found, title, margin=margin, alpha=alpha)
     files = {
-        NUMBERS: numbers.runs_csv(found),
-        LAYERS: numbers.layers_csv(found),
+        NUMBERS: csv_files.runs_csv(found),
+        LAYERS: csv_files.layers_csv(found),
         **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
         TEXT: page.markdown(document, FIGURES),
         PAGE: page.html(document),

@@ -18,7 +18,7 @@ from tf_tickets.reporting.document import (
     Table,
     listed,
     percent,
-    sparsity,
+    sparsity_text,
 )
 from tf_tickets.results import (
     BROKEN,
@@ -31,7 +31,7 @@ from tf_tickets.results import (
     baselines,
     control_label,
     experiments,
-    starts,
+    source_contrasts,
     verdicts,
 )
 from tf_tickets.sanity.checks import CHECKS
@@ -84,7 +84,7 @@ def _section(experiment: Experiment, number: int, margin: float, alpha: float) -
     parts = [
         _verdicts(experiment, margin, alpha),
         _part("Accuracy", [tables.accuracies(experiment, alpha=alpha)]),
-        _starts(experiment, margin, alpha),
+        _source_contrasts(experiment, margin, alpha),
         _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
         _part(
             "Accuracy against sparsity and multiply-adds", [figures.curves(experiment, f"{prefix}-sparsity")]
@@ -116,8 +116,8 @@ def _part(heading: str, items: Iterable) -> Part | None:
 
 def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
     found = verdicts(experiment, margin=margin, alpha=alpha)
-    beside = baselines(experiment, margin=margin, alpha=alpha)
-    if not found and not beside:
+    of_baselines = baselines(experiment, margin=margin, alpha=alpha)
+    if not found and not of_baselines:
         return None
     points = f"{100 * margin:g} {'point' if margin == 0.01 else 'points'}"
     texts = [
@@ -136,14 +136,14 @@ def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | Non
         about,
         (
             *_answers(experiment, found, margin, baselines=False),
-            *_answers(experiment, beside, margin, baselines=True),
+            *_answers(experiment, of_baselines, margin, baselines=True),
         ),
     )
 
 
-def _starts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
-    """Methods inside a random source mask, beside themselves from the dense network."""
-    table = tables.starts(experiment, starts(experiment, margin=margin, alpha=alpha))
+def _source_contrasts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
+    """Methods inside a random source mask against themselves from the dense network."""
+    table = tables.source_contrasts(experiment, source_contrasts(experiment, margin=margin, alpha=alpha))
     if table is None:
         return None
     texts = [
@@ -152,7 +152,7 @@ def _starts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
         "itself: they are not widened for the number of rows. One that holds 0 shows neither a difference "
         "nor that there is none; how large it may be is what the ends say."
     ]
-    if not all(contender.aims for contender in experiment.contenders):
+    if not all(variant.aims for variant in experiment.variants):
         texts.append(
             "Methods without a target end at densities of their own, and are not in this table: see the "
             "accuracy against true density."
@@ -177,11 +177,7 @@ def _answers(
 
 def _reruns(experiment: Experiment) -> Part | None:
     runs = [
-        *(
-            (experiment.names[arm.contender], run)
-            for arm, by in experiment.arms.items()
-            for run in by.values()
-        ),
+        *((experiment.names[arm.variant], run) for arm, by in experiment.arms.items() for run in by.values()),
         *((control_label(x), run) for x, by in experiment.controls.items() for run in by.values()),
     ]
     if not runs:
@@ -197,7 +193,7 @@ def _reruns(experiment: Experiment) -> Part | None:
 
 
 def _what(name: str, run: Run) -> str:
-    parts = [name, sparsity(run.sparsity) if run.sparsity else "", run.check or "", f"seed {run.seed}"]
+    parts = [name, sparsity_text(run.sparsity) if run.sparsity else "", run.check or "", f"seed {run.seed}"]
     return ", ".join(part for part in parts if part)
 
 

@@ -45,7 +45,7 @@ def random_labels(data: Data, seed: int = 0, num_classes: int | None = None) -> 
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3
     """
 
-    def corrupt(x, y):
+    def corrupt(x: np.ndarray, y: np.ndarray) -> Pair:
         classes = _checked_classes(data, y, num_classes)
         return x, stream(seed, "check", "random_labels").integers(classes, size=y.shape).astype(y.dtype)
 
@@ -78,7 +78,7 @@ def random_pixels(data: Data, seed: int = 0) -> Data:
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3
     """
 
-    def corrupt(x, y):
+    def corrupt(x: np.ndarray, y: np.ndarray) -> Pair:
         rows = x.reshape(len(x), -1)
         return stream(seed, "check", "random_pixels").permuted(rows, axis=1).reshape(x.shape), y
 
@@ -135,11 +135,12 @@ def half_dataset(data: Data, seed: int = 0, first: int | None = None) -> Data:
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3
     """
 
-    def corrupt(x, y):
+    def corrupt(x: np.ndarray, y: np.ndarray) -> Pair:
         _checked_labels(y)
         half = len(y) // 2
         if half == 0:
             raise ValueError(f"There is no half of {len(y)} example.")
+        chosen: np.ndarray | slice
         if first is None:
             chosen = np.sort(stream(seed, "check", "half_dataset").permutation(len(y))[:half])
             other = "a larger dataset or another seed"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tf_tickets.methods.table import baseline_methods
 from tf_tickets.pruning.choices import RANKED
 from tf_tickets.sweeps.cell import Cell, RecipeOf, fitting, planned
 from tf_tickets.training.recipe import Recipe
 
-# Random tickets that stand beside every other method: uniform and smart ratios.
-BASELINES = ("uniform", "random")
 # What these have of their own.
 OF_THE_METHOD = ("sanity_check", "ratios", "rounds", "score", "score_options")
 
@@ -27,7 +26,7 @@ def controls_of(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
             # which random tickets have no ranking for
             plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
-        for method in BASELINES:
+        for method in baseline_methods():
             yield plain.having(method=method)
         config = planned(fitting(cell.having(sanity_check=None)), recipe_of)
         if config.budget > config.recipe.epochs:

@@ -61,8 +61,8 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
 
     Args:
         values: parsed flags.
-        controls: also dense, dense with each method's whole training budget, and the random tickets of
-            `controls.BASELINES`, for every dataset, model, sparsity and seed.
+        controls: also dense, dense with each method's whole training budget, and the random tickets that
+            are baselines, for every dataset, model, sparsity and seed.
         recipe_of: the recipe of a cell's dataset.
 
     Raises:

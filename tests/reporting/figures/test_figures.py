@@ -9,6 +9,8 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
 from tf_tickets.reporting import figures
+from tf_tickets.reporting.figures import accuracy_lines
+from tf_tickets.reporting.figures.svg import SVG
 from tf_tickets.results import experiments, load
 
 
@@ -42,7 +44,7 @@ def test_every_panel_is_a_picture_of_its_own_in_the_pages_colours(experiment, se
             root = ElementTree.fromstring(panel.svg)
             assert root.tag.endswith("svg") and root.get("role") == "img" and root.get("aria-label")
             assert "var(--" in panel.svg and not re.search(r"#[0-9a-f]{6}", panel.svg)
-            assert "script" not in panel.svg and "http" not in panel.svg.replace(figures.SVG, "")
+            assert "script" not in panel.svg and "http" not in panel.svg.replace(SVG, "")
             used = {*re.findall(r'href="#([^"]+)"', panel.svg), *re.findall(r"url\(#([^)]+)\)", panel.svg)}
             assert used == set(re.findall(r' id="([^"]+)"', panel.svg))
 
@@ -90,10 +92,10 @@ def test_parts_that_have_nothing_to_show_are_left_out(tmp_path):
 def test_methods_without_a_target_are_points_at_the_density_that_they_reached(searches, monkeypatch):
     drawn = {}
 
-    def line(axes, sample, places, cells, across=None):
-        drawn[sample.label] = (sample.line, places, len(cells), across)
+    def draw_line(axes, line):
+        drawn[line.sample.label] = (line.sample.line, line.places, len(line.cells), line.across)
 
-    monkeypatch.setattr(figures, "_line", line)
+    monkeypatch.setattr(accuracy_lines, "draw_line", draw_line)
     figure = figures.densities(searches, "name")
     style, places, points, across = drawn["gmp, source 0.3 balanced"]
     assert style == "-"

@@ -5,7 +5,7 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
 from tf_tickets.reporting import tables
-from tf_tickets.results import experiments, load, starts, verdicts
+from tf_tickets.results import experiments, load, source_contrasts, verdicts
 
 
 def experiment(folder):
@@ -79,7 +79,7 @@ def test_there_is_no_table_of_what_is_not_there(tmp_path):
     assert tables.answers(found, []) is None
     assert tables.keep_ratios(found) == []
     assert tables.densities(found) is None
-    assert tables.starts(found, []) is None
+    assert tables.source_contrasts(found, []) is None
     assert rows(tables.accuracies(found, alpha=0.05)) == {"dense (0 %)": ["97.00"]}
 
 
@@ -181,7 +181,7 @@ def test_starting_sparse_is_paired_over_the_seeds_of_both(tmp_path):
             **synthetic.SOURCE,
         )  # fmt: skip
     found = experiment(tmp_path)
-    (row,) = tables.starts(found, starts(found)).rows
+    (row,) = tables.source_contrasts(found, source_contrasts(found)).rows
     # 2 ± 4.303 * 1 / sqrt(3) points; seed 7 has no partner.
     assert [(cell.text, cell.detail) for cell in row.cells] == [
         ("rigl, source 0.3 balanced", ""),
@@ -200,7 +200,7 @@ def test_starting_sparse_says_what_it_does_not_know(tmp_path):
     write(tmp_path / "dense", 0.95, method="rigl", density=0.02)
     write(tmp_path / "inside", 0.94, method="rigl", density=0.03, **synthetic.SOURCE)
     found = experiment(tmp_path)
-    row, note = tables.starts(found, starts(found)).rows
+    row, note = tables.source_contrasts(found, source_contrasts(found)).rows
     assert [cell.text for cell in row.cells[4:]] == ["−1.00", "1", "–", "–", "–"]
     assert row.cells[4].detail == "(1 of at least 3 seeds)"
     assert note.kind == "note" and "2.00 % from dense and 3.00 % inside" in note.cells[0].text

@@ -20,8 +20,9 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from tf_tickets.sanity import statistics
 from tf_tickets.sanity.statistics import compare, seeds_to_plan
+from tf_tickets.sanity.statistics.notes import notes_on
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FAMILIES = 4000
 ALPHA = 0.05
 # Three standard errors of a simulated rate of ALPHA.
@@ -274,10 +275,7 @@ class TestPairsFarFromTheOthers:
         rng = np.random.default_rng(0)
         families = [rng.normal(0, 0.1, seeds) for _ in range(2000)]
         noted = [
-            any(
-                "far" in note
-                for note in statistics._notes(d, "undecided", False, 0.01, np.zeros(seeds, bool))
-            )
+            any("far" in note for note in notes_on(d, "undecided", False, 0.01, np.zeros(seeds, bool)))
             for d in families
         ]
         assert np.mean(noted) <= most

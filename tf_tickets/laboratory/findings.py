@@ -1,0 +1,122 @@
+"""What the sanity checks say of methods: `Findings`, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import types
+from collections.abc import Mapping, Sequence
+
+from tf_tickets.results import Verdict
+from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.sanity.statistics import INSENSITIVE, REVERSED, SENSITIVE
+
+# What the answers are called of a baseline, which is no attacked twin of the ticket.
+BASELINE_WORDS = {INSENSITIVE: "level", SENSITIVE: "worse", REVERSED: "better"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What the sanity checks say of methods. Its `str` is the whole of it, for people.
+
+    Attributes:
+        verdicts: one a method, sparsity and check.
+        baselines: each ticket beside dense, dense with its whole training budget, uniform and random tickets.
+        silent: label of a method, sparsity and check that was not run -> why it could say nothing.
+        failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
+        runs: the run directories.
+        margin, alpha: what the verdicts were made with.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    baselines: tuple[Verdict, ...]
+    silent: Mapping[str, str]
+    failures: Mapping[str, str]
+    runs: tuple[pathlib.Path | str, ...]
+    margin: float
+    alpha: float
+
+    def answer(self, check: str, sparsity: float | None = None, method: str | None = None) -> str | None:
+        """The answer of one check; None where too few seeds have a result.
+
+        Args:
+            check: its name.
+            sparsity: needed where there are several.
+            method: likewise.
+
+        Raises:
+            ValueError: there is no such verdict, or more than one.
+        """
+        found = [
+            verdict
+            for verdict in self.verdicts
+            if verdict.versus == check
+            and sparsity in (None, verdict.sparsity)
+            and method in (None, verdict.variant.method)
+        ]
+        if len(found) != 1:
+            there = ", ".join(f"{x.variant.label} {x.sparsity:g} {x.versus}" for x in self.verdicts)
+            raise ValueError(
+                f"{len(found)} verdicts fit check={check!r}, sparsity={sparsity}, method={method!r}. "
+                f"There are: {there}"
+            )
+        return None if found[0].comparison is None else found[0].comparison.answer
+
+    def __str__(self) -> str:
+        lines = []
+        for variant, sparsity in dict.fromkeys((x.variant, x.sparsity) for x in self.verdicts):
+            own = [x for x in self.verdicts if (x.variant, x.sparsity) == (variant, sparsity)]
+            baselines = [x for x in self.baselines if (x.variant, x.sparsity) == (variant, sparsity)]
+            lines += ["", _title(variant.label, sparsity, [*own, *baselines])]
+            lines += _lines("attacked", own) + _lines("beside it", baselines, BASELINE_WORDS)
+            lines += _summary(own)
+        if not self.verdicts:
+            lines.append("no check has a result to judge")
+        for label, reason in self.silent.items():
+            lines.append(f"not asked: {label}: {reason}")
+        for label, problem in self.failures.items():
+            lines.append(f"failed: {label}: {problem}")
+        return "\n".join(lines).strip()
+
+
+def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:
+    known = [verdict.comparison for verdict in verdicts if verdict.comparison is not None]
+    accuracy = f", {100 * known[0].reference_mean:.2f} % of the test set right" if known else ""
+    return f"{label} at sparsity {sparsity:g}{accuracy}"
+
+
+def _lines(
+    heading: str, verdicts: Sequence[Verdict], words: Mapping[str, str] = types.MappingProxyType({})
+) -> list[str]:
+    if not verdicts:
+        return []
+    width = max(len(verdict.versus) for verdict in verdicts)
+    lines = [f"  {heading}"]
+    for verdict in verdicts:
+        said = f"no verdict: {verdict.reason}"
+        if verdict.comparison is not None:
+            answer = verdict.comparison.answer
+            said = str(verdict.comparison).replace(answer, words.get(answer, answer), 1)
+        lines.append(f"    {verdict.versus.ljust(width)}  {said}")
+        notes = list(verdict.comparison.notes) if verdict.comparison is not None else []
+        lines += [f"    {' ' * width}  note: {note}" for note in notes]
+    return lines
+
+
+def _summary(verdicts: Sequence[Verdict]) -> list[str]:
+    """What the answers mean, in a sentence each."""
+    meanings = {
+        INSENSITIVE: "within the margin it does as well without",
+        SENSITIVE: "it does worse without",
+        REVERSED: "it does better without",
+    }
+    lines = []
+    for answer, meaning in meanings.items():
+        asked = [
+            CHECKS[verdict.versus].asks
+            for verdict in verdicts
+            if verdict.comparison is not None and verdict.comparison.answer == answer
+        ]
+        if asked:
+            lines.append(f"  {meaning}: {'; '.join(asked)}")
+    return lines

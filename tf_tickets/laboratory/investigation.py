@@ -1,0 +1,166 @@
+"""Trains what a verdict needs, and judges: `sanity_check` from Python, `investigate` from a plan."""
+
+from __future__ import annotations
+
+import csv
+import io
+import numbers
+import pathlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from tf_tickets import results
+from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
+from tf_tickets.laboratory.findings import Findings
+from tf_tickets.laboratory.plan import ALPHA, MARGIN, define_flags, make_plan
+from tf_tickets.results import Verdict
+from tf_tickets.storage.urls import is_url
+from tf_tickets.support.console import Console
+from tf_tickets.sweeps.plan import SweepPlan
+from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.showing import show_plan
+
+
+def sanity_check(
+    method: str | Sequence[str] | Callable = "snip",
+    sparsity: float | Sequence[float] = DEFAULT_SPARSITY,
+    *,
+    checks: Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 10,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+    runs_dir: str = "runs",
+    jobs: int | None = None,
+    show: Console | None = None,
+    **settings: Any,
+) -> Findings:
+    """Tells whether a pruning method uses the data and the connections that it chooses (sections 3 to 5).
+
+    Trains the ticket and its attacked twins over several seeds, the same initial weights and order of the
+    data in every arm, in processes of their own (so a script that calls this needs the guard
+    `if __name__ == "__main__":`). What is in `runs_dir` already is not trained again.
+
+    Args:
+        method: one of `METHODS`, or several; or a score of your own, a function
+            `(model, batches, rng, **options) -> arrays` that lives in a module (not in a notebook or the main
+            script), which then takes the place of SNIP's: scored at the initialisation, global ratios. For a
+            score of your own in another row of the table pass that row's name, and score="module:function".
+        sparsity: fraction of the prunable weights to remove, or several.
+        checks: names of `tf_tickets.sanity.CHECKS`. Default: all that can say something about the method.
+        seeds: how many, or which; at least 3, and 10 to 20 for a margin of one point.
+        margin: of equivalence, in accuracy: differences smaller than this count as none.
+        alpha: chance of any wrong "insensitive", and that of any wrong "sensitive" or "reversed", among the
+            checks of one method and sparsity.
+        runs_dir: folder of the runs.
+        jobs: runs at a time; by default as many as there are cores.
+        show: where plan and progress go; by default to standard output.
+        **settings: other flags of `python -m tf_tickets.run`, such as dataset="digits", model="resnet8",
+            epochs=30, score="my_file:mine", ratios="erk".
+
+    Returns:
+        Findings.
+
+    Raises:
+        ValueError: a value that is not accepted, before anything is trained.
+
+    Example:
+        >>> findings = tt.sanity_check("snip", 0.98, checks=["corrupted", "rearrange"], model="resnet8")
+        >>> print(findings)
+        >>> findings.answer("rearrange")
+        'insensitive'
+    """
+    given = dict(settings)
+    if callable(method):
+        if "score" in given:
+            raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
+        given["score"] = _importable(method)
+        method = "snip"
+    if checks is not None and not len(checks):
+        raise ValueError("checks= is empty. None stands for all that can say something about the method.")
+    asked = {
+        "method": _listed(method),
+        "sparsity": _listed(sparsity),
+        "seed": _listed(range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds),
+        **({} if checks is None else {"sanity_check": _listed(checks)}),
+        **({} if jobs is None else {"jobs": jobs}),
+        "runs_dir": runs_dir,
+        **{name: _listed(value) for name, value in given.items() if value is not None},
+    }
+    values = flags.FlagValues()
+    define_flags(values)
+    unknown = [name for name in asked if name not in values]
+    if unknown:
+        raise ValueError(f"{unknown[0]}= is unknown. Flags of tf_tickets.run are accepted: {_names(values)}.")
+    try:
+        values(["sanity", *(f"--{name}={value}" for name, value in asked.items())])
+    except flags.Error as error:
+        raise ValueError(str(error)) from None
+    if values.dry_run:
+        raise ValueError("dry_run= is for the command line, python -m tf_tickets.sanity --dry_run.")
+    try:
+        values.margin, values.alpha = margin, alpha
+    except flags.Error as error:
+        raise ValueError(str(error)) from None
+    plan = make_plan(values)
+    return investigate(plan, margin, alpha, show or Console())
+
+
+def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> Findings:
+    """Runs what is missing, and judges."""
+    show_plan(plan, show)
+    failures = run_plan(plan, show)
+    paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
+    found = results.experiments(results.load(paths)) if paths else []
+    verdicts: list[Verdict] = []
+    baselines: list[Verdict] = []
+    for experiment in found:
+        own = results.verdicts(experiment, margin=margin, alpha=alpha)
+        judged = {(verdict.variant, verdict.sparsity) for verdict in own}
+        verdicts += own
+        baselines += [
+            x
+            for x in results.baselines(experiment, margin=margin, alpha=alpha)
+            if (x.variant, x.sparsity) in judged
+        ]
+    problems = {label: outcome.problem or "" for label, outcome in failures.items()}
+    problems |= {problem: "left out" for experiment in found for problem in experiment.problems}
+    return Findings(
+        tuple(verdicts), tuple(baselines), plan.grid.silent, problems, tuple(paths), margin, alpha
+    )
+
+
+def _place(run_dir: str) -> pathlib.Path | str:
+    return run_dir if is_url(run_dir) else pathlib.Path(run_dir)
+
+
+def _importable(score: Callable) -> str:
+    """The name under which processes of a sweep find a function."""
+    module, name = getattr(score, "__module__", None), getattr(score, "__qualname__", "<lambda>")
+    found = None if module in (None, "__main__") else getattr(sys.modules.get(str(module)), name, None)
+    # A decorated function may bear the name of another.
+    if found is not score:
+        raise ValueError(
+            f"The score {name} of module {module} cannot be imported by other processes: put it in a file of "
+            "its own, at its top level, and pass the function or score='file:function'."
+        )
+    return f"{module}:{name}"
+
+
+def _listed(value: Any) -> str:
+    """A value as a command line has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    parts = (f"{name}={x}" for name, x in value.items()) if isinstance(value, Mapping) else map(str, value)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(parts)
+    return line.getvalue()
+
+
+def _names(values: flags.FlagValues) -> str:
+    by_group = values.flags_by_module_dict()
+    return ", ".join(flag.name for group in GROUPS for flag in by_group[group])

@@ -1,0 +1,63 @@
+"""The sweep behind a verdict: its flags, and its plan."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.sanity.statistics import LEAST_SEEDS, check_settings
+from tf_tickets.sweeps import flags as sweep_flags
+from tf_tickets.sweeps.axes import NONE, seeds_of
+from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
+
+MARGIN, ALPHA = 0.01, 0.05
+SEEDS = "0-9"
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of the laboratory (once): those of a sweep, and what a verdict needs."""
+    if "margin" in values:
+        return
+    sweep_flags.define_flags(values)
+    values.set_default("controls", True)
+    flags.DEFINE_float(
+        "margin",
+        MARGIN,
+        "Differences of accuracy smaller than this count as none; 0.01 is one point.",
+        module_name=sweep_flags.SWEEP,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "alpha",
+        ALPHA,
+        "Chance of any wrong 'insensitive', and that of any wrong 'sensitive' or 'reversed', among the "
+        "checks of one method and sparsity.",
+        module_name=sweep_flags.SWEEP,
+        flag_values=values,
+    )
+
+
+def make_plan(values: flags.FlagValues) -> SweepPlan:
+    """The sweep behind a verdict: all checks and ten seeds where the flags do not say.
+
+    Raises:
+        ValueError: too few seeds, or what a sweep refuses.
+    """
+    check_settings(margin=values.margin, alpha=values.alpha)
+    if values.method is None:
+        raise ValueError("--method= is needed: which method is to be checked?")
+    if values.seed is None:
+        values.seed = [SEEDS]
+    seeds = seeds_of(values.seed)
+    if len(set(seeds)) < LEAST_SEEDS:
+        raise ValueError(
+            f"--seed={','.join(values.seed)}: {len(set(seeds))} seeds are too few for a verdict. It takes at "
+            f"least {LEAST_SEEDS}, and 10 to 20 for a margin of one point."
+        )
+    checks = values.sanity_check or list(CHECKS)
+    values.sanity_check = list(dict.fromkeys([NONE, *checks]))
+    plan = plan_sweep(values, controls=values.controls)
+    if not any(run.config.sanity_check for run in plan.runs):
+        reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"
+        raise ValueError(f"--method={','.join(values.method)}: no check can say anything ({reasons}).")
+    return plan

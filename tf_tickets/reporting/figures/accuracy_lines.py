@@ -1,0 +1,93 @@
+"""What figures of accuracies share: how each method is drawn, and lines over a fraction of the network."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tf_tickets.reporting.figures.composition import Sample
+from tf_tickets.reporting.figures.limits import Limits, mean, spread
+from tf_tickets.reporting.palette import MUTED, method_style
+from tf_tickets.results import DENSE, Arm, Experiment, Run, Variant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A method's accuracies.
+
+    Attributes:
+        sample: how it is drawn.
+        places: where on the horizontal axis.
+        cells: at each place the accuracies of the seeds.
+        across: at each place a standard deviation along the horizontal axis.
+    """
+
+    sample: Sample
+    places: Sequence[float]
+    cells: Sequence[Sequence[float]]
+    across: Sequence[float] | None = None
+
+
+DENSE_SAMPLE = Sample(DENSE, MUTED, line=":")
+
+
+def samples_of(experiment: Experiment) -> dict[Variant, Sample]:
+    """How each method is drawn in every figure: those without a target as points."""
+    samples = {
+        variant: Sample(experiment.names[variant], *method_style(position))
+        for position, variant in enumerate(experiment.variants)
+    }
+    return {
+        variant: sample if variant.aims else dataclasses.replace(sample, line=None)
+        for variant, sample in samples.items()
+    }
+
+
+def tickets(experiment: Experiment, variant: Variant) -> list[tuple[float | None, list[Run]]]:
+    """Sparsity asked for, ascending, and the runs without a check."""
+    return [
+        (target, list(runs.values()))
+        for target in experiment.targets
+        if (runs := experiment.arms.get(Arm(variant, target, None)))
+    ]
+
+
+def accuracies(runs: Sequence[Run]) -> list[float]:
+    """Of each run its accuracy."""
+    return [run.accuracy for run in runs]
+
+
+def draw_line(axes: Axes, line: Line) -> None:
+    """Draws means with their spreads."""
+    means = [mean(cell) or 0.0 for cell in line.cells]
+    spreads = [spread(cell) or 0.0 for cell in line.cells]
+    axes.errorbar(line.places, means, spreads, line.across, elinewidth=0.9, capsize=0, **line.sample.options)
+
+
+def draw_by_fraction(axes: Axes, lines: Sequence[Line], dense: float | None, ends: Limits) -> None:
+    """Draws lines over a fraction of the network: of its weights, or of its multiply-adds."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    for line in lines:
+        draw_line(axes, line)
+    every = [x for line in lines for x in line.places]
+    decades = math.log10(max(every) / min(every))
+    room = max(1.25, math.sqrt(3 / 10**decades))  # so that some tick is in sight
+    axes.set_xlim(min(every) / room, max(every) * room)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    finish(axes, dense, ends)
+
+
+def finish(axes: Axes, dense: float | None, ends: Limits) -> None:
+    """Sets the vertical axis, and draws the dense network's accuracy across."""
+    axes.set_ylim(*ends)
+    if dense is not None:
+        axes.axhline(dense, color=MUTED, linestyle=":", linewidth=1.2)

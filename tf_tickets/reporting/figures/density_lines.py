@@ -1,0 +1,66 @@
+"""Lines: accuracy against the density that was reached."""
+
+from __future__ import annotations
+
+import statistics
+
+from tf_tickets.reporting.document import Figure
+from tf_tickets.reporting.figures.accuracy_lines import (
+    DENSE_SAMPLE,
+    Line,
+    accuracies,
+    draw_by_fraction,
+    samples_of,
+    tickets,
+)
+from tf_tickets.reporting.figures.composition import Draw, Sample, compose
+from tf_tickets.reporting.figures.limits import Limits, limits, mean, near_the_best, where_from
+from tf_tickets.results import Experiment, Variant
+
+
+def densities(experiment: Experiment, name: str) -> Figure | None:
+    """Accuracy against the density that was reached; methods without a target are points."""
+    if not experiment.is_about_density:
+        return None
+    samples: list[Sample] = []
+    lines: list[Line] = []
+    for variant, sample in samples_of(experiment).items():
+        line = _line(experiment, variant, sample)
+        if line is not None:
+            samples.append(sample)
+            lines.append(line)
+    if not lines:
+        return None
+    dense = mean(experiment.dense.values())
+    every = [cell for line in lines for cell in line.cells]
+    views = list(dict.fromkeys((limits(every, dense), limits(near_the_best(every), dense))))
+
+    def draw(ends: Limits) -> Draw:
+        return lambda axes: draw_by_fraction(axes, lines, dense, ends)
+
+    if dense is not None:
+        samples.append(DENSE_SAMPLE)
+    return compose(
+        name,
+        "Test accuracy in per cent against the density of the final ticket (logarithmic), means and standard "
+        "deviations over seeds of both."
+        + (" Methods without a target are points." if None in experiment.targets else "")
+        + ("" if len(views) == 1 else f" Means below {views[1][0]:g} % are in the first panel only."),
+        [(f"accuracy against true density{where_from(ends)}", draw(ends)) for ends in views],
+        samples,
+        size=(440, 310),
+    )
+
+
+def _line(experiment: Experiment, variant: Variant, sample: Sample) -> Line | None:
+    """A method's accuracies at the densities that it reached; None where it kept nothing."""
+    found = [(runs, [run.density for run in runs]) for _, runs in tickets(experiment, variant)]
+    found = [(runs, kept) for runs, kept in found if statistics.fmean(kept) > 0]
+    if not found:
+        return None
+    return Line(
+        sample,
+        [statistics.fmean(kept) for _, kept in found],
+        [accuracies(runs) for runs, _ in found],
+        [statistics.stdev(kept) if len(kept) > 1 else 0.0 for _, kept in found],
+    )

@@ -1,0 +1,88 @@
+"""Accuracies by sparsity: of the methods, and of tickets with their checks."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from tf_tickets.reporting.document import NONE, Cell, Row, Table, sparsity_text
+from tf_tickets.reporting.tables.cells import accuracy_cell, paired
+from tf_tickets.results import Experiment, control_label
+
+
+def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
+    """Methods x sparsities, as the paper's Tables 1 and 4."""
+    targets, variants = experiment.targets, experiment.variants
+    if not variants and not experiment.dense and not experiment.controls:
+        return None
+    columns = max(len(targets), 1)
+    rows = [
+        Row((Cell(name), accuracy_cell(values, span=columns))) for name, values in _dense_networks(experiment)
+    ]
+    best = {target: _threshold(experiment, target, alpha) for target in targets}
+    for variant in variants:
+        cells = []
+        for target in targets:
+            values = list(experiment.accuracies(variant, target).values())
+            strong = bool(values) and statistics.fmean(values) >= best[target]
+            cells.append(accuracy_cell(values, strong=strong))
+        if any(cell.text != NONE for cell in cells):
+            rows.append(Row((Cell(experiment.names[variant]), *cells)))
+    caption = (
+        "Test accuracy of the final epoch in per cent, mean ± standard deviation (seeds). Bold: the mean is "
+        f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
+        "a single seed has no interval."
+    )
+    if None in targets:
+        caption += " Methods without a target end at densities of their own; none of them is bold."
+    return Table(caption, ("method", *(map(sparsity_text, targets) if targets else ("0 %",))), tuple(rows))
+
+
+def checks(experiment: Experiment) -> Table | None:
+    """Methods with their checks x sparsities, as the paper's Table 3."""
+    sparsities = experiment.sparsities
+    rows: list[Row] = []
+    for variant in experiment.variants:
+        names = experiment.checks(variant)
+        if not names:
+            continue
+        own = {sparsity: experiment.accuracies(variant, sparsity) for sparsity in sparsities}
+        cells = [accuracy_cell(own[sparsity].values()) for sparsity in sparsities]
+        rows.append(Row((Cell(experiment.names[variant], strong=True), *cells)))
+        for check in names:
+            cells = []
+            for sparsity in sparsities:
+                values = experiment.accuracies(variant, sparsity, check)
+                cells.append(accuracy_cell(values.values(), detail=paired(own[sparsity], values)))
+            rows.append(Row((Cell(check), *cells), "sub"))
+    if not rows:
+        return None
+    return Table(
+        "Tickets and their checks: test accuracy in per cent, mean ± standard deviation; beside it the mean "
+        "difference to the unattacked ticket over the seeds that both have, in points (beside the ticket "
+        "itself: its seeds).",
+        ("ticket and check", *map(sparsity_text, sparsities)),
+        tuple(rows),
+    )
+
+
+def _dense_networks(experiment: Experiment) -> list[tuple[str, list[float]]]:
+    found = [("dense (0 %)", list(experiment.dense.values()))] if experiment.dense else []
+    for epochs, runs in experiment.controls.items():
+        found.append((f"{control_label(epochs)} (0 %)", [run.accuracy for run in runs.values()]))
+    return found
+
+
+def _threshold(experiment: Experiment, target: float | None, alpha: float) -> float:
+    """The lower end of the confidence interval of the best mean; infinite where it has none."""
+    if target is None:
+        return math.inf
+    arms = [list(experiment.accuracies(variant, target).values()) for variant in experiment.variants]
+    best = max(filter(None, arms), key=statistics.fmean, default=[])
+    if len(best) < 2:
+        return math.inf
+
+    import scipy.stats
+
+    quantile = float(scipy.stats.t.ppf(1 - alpha / 2, len(best) - 1))
+    return statistics.fmean(best) - quantile * statistics.stdev(best) / math.sqrt(len(best)) - 1e-12

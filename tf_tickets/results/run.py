@@ -1,0 +1,179 @@
+"""One run, as its directory has it: a `Run`. `load` finds and reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pathlib
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tf_tickets.config import Config
+from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.results import reading
+from tf_tickets.results.arms import Arm, own_options
+from tf_tickets.results.setting import Setting
+from tf_tickets.results.variant import Variant, asks_for_sparsity
+from tf_tickets.storage.atomic_files import PathLike
+from tf_tickets.storage.views import view_of
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """One run directory.
+
+    Attributes:
+        path: where it is; the text of a URL.
+        status: `"finished"`, `"unfinished"` (no result.json yet) or `"broken"`, which `problem` explains.
+        config: every field of the run's config; of a broken run what could be read of it.
+        result: what result.json holds; empty where there is none.
+        problem: one line.
+        written: when result.json was, in seconds of the epoch.
+    """
+
+    path: pathlib.Path | str
+    status: str
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    result: dict[str, Any] = dataclasses.field(default_factory=dict)
+    problem: str | None = None
+    written: float | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return self.config["seed"]
+
+    @property
+    def sparsity(self) -> float | None:
+        """The sparsity asked for; None where the method has none."""
+        return self.config["sparsity"] if asks_for_sparsity(self.config["method"]) else None
+
+    @property
+    def density(self) -> float:
+        """The fraction of the weights that the final ticket keeps."""
+        return self.result["kept"] / self.result["total"]
+
+    @property
+    def effective_density(self) -> float | None:
+        """The fraction of the weights that is kept on a path from an input to an output, where known."""
+        effective = self.result.get("effective_sparsity")
+        return None if effective is None else 1 - effective
+
+    @property
+    def macs_left(self) -> float | None:
+        """The fraction of the multiply-adds that is left, where known."""
+        if self.result.get("macs_kept") is None or not self.result.get("macs"):
+            return None
+        return self.result["macs_kept"] / self.result["macs"]
+
+    @property
+    def training_cost(self) -> float | None:
+        """Forward multiply-adds of all trainings, in epochs of the dense network, where known."""
+        return self.result.get("training_cost")
+
+    @property
+    def check(self) -> str | None:
+        """The sanity check that it ran under."""
+        return self.config["sanity_check"]
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the final epoch, in [0, 1]."""
+        return self.result["test_accuracy"]
+
+    @functools.cached_property
+    def typed(self) -> Config:
+        """The config as a Config; fields that this version does not know are left out."""
+        return reading.typed(self.config)
+
+    @functools.cached_property
+    def arm(self) -> Arm:
+        """What it is averaged in, over seeds."""
+        own = own_options(self.typed)
+        return Arm(Variant.of(self.config, own), self.sparsity, self.check)
+
+    @functools.cached_property
+    def setting(self) -> Setting:
+        """What it can be compared within."""
+        return Setting.of(self.config)
+
+    @property
+    def row(self) -> Method | None:
+        """The method's row; None for a method that is not of the table."""
+        return METHODS.get(self.config["method"])
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs trained in all: dense training, rounds and retraining; None where the method is unknown."""
+        return None if self.row is None else self.typed.budget
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds of dense training, scoring, rounds and retraining; None where a part is not known."""
+        seconds = self.result.get("seconds")
+        if not seconds:
+            return None
+        parts = [
+            value for name, value in seconds.items() if name != "evaluate" and not name.startswith("export")
+        ]
+        return None if None in parts else sum(parts)
+
+    @property
+    def collapsed_layers(self) -> tuple[str, ...]:
+        """Names of layers of which nothing is kept, or nothing on a path where that is known."""
+        return tuple(layer["name"] for layer in self.result["layers"] if not _left(layer))
+
+
+def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
+    """Reads runs, each directory once, sorted by path.
+
+    Args:
+        paths: run directories, or folders that are searched for them at any depth; or URLs of such
+            (`s3://bucket/runs`). The shared dense trainings and the rounds within a run are no runs.
+
+    Raises:
+        FileNotFoundError: a path does not exist.
+        NotADirectoryError: a path is a file.
+        ValueError: there is no run at all.
+
+    Example:
+        >>> runs = load(["runs"])
+        >>> {run.arm.label: run.accuracy for run in runs if run.status == "finished"}
+    """
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found: dict[pathlib.Path | str, Run] = {}
+    for path in paths:
+        view = view_of(path)
+        if not view.exists:
+            raise FileNotFoundError(
+                f"{path} does not exist. Give run directories, or folders that hold them."
+            )
+        if not view.path.is_dir():
+            raise NotADirectoryError(f"{path} is a file. Give run directories, or folders that hold them.")
+        for directory in reading.find(view.path):
+            name = view.named(directory)
+            real = directory.resolve() if isinstance(name, pathlib.Path) else name
+            if real not in found:
+                found[real] = Run(name, **vars(reading.read(directory)))
+    if not found:
+        raise ValueError(
+            f"There is no run in {', '.join(map(str, paths)) or 'no folder'}. "
+            "A run's directory holds config.json and result.json (python -m tf_tickets.run makes them)."
+        )
+    return sorted(found.values(), key=lambda run: pathlib.Path(run.path))
+
+
+def layer_ratios(runs: Iterable[Run]) -> dict[str, float]:
+    """Label of a layer -> its mean keep-ratio over runs, in forward order."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for layer in run.result["layers"]:
+            found.setdefault(layer["name"], []).append(layer["kept"] / layer["total"])
+    return {name: statistics.fmean(values) for name, values in found.items()}
+
+
+def _left(layer: Mapping[str, Any]) -> int:
+    on_path = layer.get("on_path")
+    return layer["kept"] if on_path is None else on_path

@@ -1,0 +1,42 @@
+"""The verdict on a sanity check, from test accuracies over paired seeds: `compare`, and `seeds_to_plan`.
+
+A ticket and its attacked twins are trained at the same seeds, from the same initial weights, over the same
+order of the data. What counts is the difference of each pair, twin minus ticket. "The difference is not
+significant" is no answer here, because with few seeds nothing is; so two questions are asked of every twin:
+whether its mean difference is shown to lie within a margin, and whether it is shown not to be zero. The twins
+of one ticket are one family of tests.
+"""
+
+from tf_tickets.sanity.statistics.answer import (
+    ANSWERS,
+    INSENSITIVE,
+    REVERSED,
+    SAYS_NOTHING,
+    SENSITIVE,
+    UNDECIDED,
+    answers,
+)
+from tf_tickets.sanity.statistics.arguments import LEAST_SEEDS, MOST_SEEDS, check_settings
+from tf_tickets.sanity.statistics.comparison import DECIMALS, Comparison, compare, compare_pairs
+from tf_tickets.sanity.statistics.paired_tests import holm, p_values
+from tf_tickets.sanity.statistics.planning import seeds_to_plan
+
+__all__ = [
+    "ANSWERS",
+    "DECIMALS",
+    "INSENSITIVE",
+    "LEAST_SEEDS",
+    "MOST_SEEDS",
+    "REVERSED",
+    "SAYS_NOTHING",
+    "SENSITIVE",
+    "UNDECIDED",
+    "Comparison",
+    "answers",
+    "check_settings",
+    "compare",
+    "compare_pairs",
+    "holm",
+    "p_values",
+    "seeds_to_plan",
+]

@@ -1,0 +1,24 @@
+"""Numbers in words, as the statistics say them."""
+
+from tf_tickets.sanity.statistics.arguments import MOST_SEEDS
+
+
+def points(value: float, decimals: int = 2) -> str:
+    """A fraction in points, with its sign."""
+    rounded = round(100 * float(value), decimals) + 0.0  # no "-0.00"
+    return f"{rounded:+.{decimals}f}"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.012`, of small ones a bound."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def counted(number: int | str, noun: str) -> str:
+    """`1 seed`, `2.5 points`."""
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
+def needed(seeds: int | None) -> str:
+    """So many seeds; nothing where none are needed."""
+    return f"more than {MOST_SEEDS:,}" if seeds == MOST_SEEDS else f"about {seeds:,}" if seeds else ""
