@@ -38,6 +38,17 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:\w+", r"(?s)(?!tf_tickets\.\w+(\.\w+)?$).*")]
 
 
+def untyped(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Keeps Napoleon from taking what stands before a property's first colon for its type."""
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def linked(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Links are written as in Markdown."""
+    lines[:] = [re.sub(r"\[([^]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", line) for line in lines]
+
+
 def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
     """Tables list what is in them; masked layers say what they add, and not again what Keras says."""
     if what == "data":
@@ -48,5 +59,7 @@ def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lin
 
 
 def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
+    """Called by Sphinx, after Napoleon has asked to be called at its usual turn, 500."""
+    app.connect("autodoc-process-docstring", untyped, priority=400)
+    app.connect("autodoc-process-docstring", linked)
     app.connect("autodoc-process-docstring", shorten)
