@@ -41,6 +41,7 @@ DEVELOPMENT = [
     "pytest>=8.0",
     "pytest-xdist>=3.5",
     "ruff>=0.9",
+    "sphinx>=8.1",
 ]
 
 setup(

@@ -254,7 +254,7 @@ def test_constraints_name_a_version_of_every_requirement_for_each_python(monkeyp
 
 
 def test_scripts_are_executable():
-    for name in ("scripts/run", "scripts/test", ".ci/run"):
+    for name in ("scripts/run", "scripts/test", "scripts/docs", ".ci/run"):
         assert os.access(ROOT / name, os.X_OK), name
 
 

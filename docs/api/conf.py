@@ -1,0 +1,65 @@
+"""How Sphinx makes the reference of the public names, from their docstrings: ./scripts/docs."""
+
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import tf_tickets as tt
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+project = "tf_tickets"
+release = re.findall(r'version="(.+?)"', (ROOT / "setup.py").read_text(encoding="utf-8"))[0]
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Pruning for Keras 3, and the checks that pruning research owes itself"}
+html_copy_source = False
+html_show_copyright = False
+
+# The members of a page are those of its module's `__all__`, in that order.
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 90
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+toc_object_entries_show_parents = "hide"
+
+# What stands between backticks is code, and a link where it is a name of this reference. A name that says
+# it is one of ours must be there: tf_tickets.NAME or tf_tickets.room.NAME. Nothing is fetched, so names of
+# other packages are no links.
+default_role = "py:obj"
+nitpicky = True
+nitpick_ignore_regex = [(r"py:\w+", r"(?s)(?!tf_tickets\.\w+(\.\w+)?$).*")]
+
+
+def untyped(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Keeps Napoleon from taking what stands before a property's first colon for its type."""
+    if what == "property":
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def linked(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Links are written as in Markdown."""
+    lines[:] = [re.sub(r"\[([^]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", line) for line in lines]
+
+
+def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Tables list what is in them; masked layers say what they add, and not again what Keras says."""
+    if what == "data":
+        names = described if isinstance(described, Mapping) else []
+        lines[:] = [", ".join(f"``{name}``" for name in names), ""]
+    elif what == "class" and issubclass(described, tt.layers.Masked) and "stock" in vars(described):
+        del lines[lines.index("") :]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx, after Napoleon has asked to be called at its usual turn, 500."""
+    app.connect("autodoc-process-docstring", untyped, priority=400)
+    app.connect("autodoc-process-docstring", linked)
+    app.connect("autodoc-process-docstring", shorten)
