@@ -14,7 +14,7 @@ from tests.runs import parsed
 from tf_tickets import data, pipeline
 from tf_tickets.config import config, flag_definitions
 from tf_tickets.config.config import Config
-from tf_tickets.programs import run
+from tf_tickets.programs import guard, run
 from tf_tickets.sweeps import grid, sweep
 
 HUGE = ("9" * 30, "9" * 400, "9" * 5000, "-1", "0", "1e400", "nan", "inf", "-0.0", "1e-320")
@@ -136,7 +136,7 @@ def command_line(*arguments):
     with flagsaver.flagsaver():
         flags.FLAGS.unparse_flags()
         try:
-            yield run.parse_flags(["run", *arguments])
+            yield guard.parse_flags(["run", *arguments], run.ABOUT, flag_definitions.GROUPS)
         finally:
             flags.FLAGS.mark_as_parsed()
 

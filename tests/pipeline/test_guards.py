@@ -48,7 +48,7 @@ class TestTwoProcessesInOneDirectory:
     def test_a_holder_that_was_killed_is_none(self, tmp_path):
         ours = Directory(tmp_path / "run", {"x": 1}, "run").claim()
         code = (
-            "import os, sys; from tf_tickets.store import Directory\n"
+            "import os, sys; from tf_tickets.storage.store import Directory\n"
             "ours = Directory(sys.argv[1], {'x': 1}, 'run')\n"
             "with ours.locked(): os.kill(os.getpid(), 9)"
         )

@@ -6,13 +6,13 @@ import pathlib
 import shutil
 import socket
 import tempfile
-import time
 
 import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from tests.runs import configure, run
+from tests.waiting import wait_until
 from tf_tickets import results
 from tf_tickets.storage import remote
 from tf_tickets.storage.store import NotOurs, write_json
@@ -379,10 +379,8 @@ class TestHolders:
         with ours.locked():
             before = json.loads((place / remote.HOLDER).read_text())
             (ours.path / "checkpoint.npz").write_bytes(b"1")
-            ends = time.monotonic() + 20
-            while not (place / "checkpoint.npz").exists() or self.beat(place) <= before["beat"]:
-                assert time.monotonic() < ends
-                time.sleep(0.01)
+            wait_until((place / "checkpoint.npz").exists, "a push")
+            wait_until(lambda: self.beat(place) > before["beat"], "a renewed mark")
             assert json.loads((place / remote.HOLDER).read_text())["token"] == before["token"]
 
     @staticmethod

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets, smallnet
 from tests.replicas import two_replicas
-from tests.training.test_optimizer import TORCH_NAMES
+from tests.training.test_sgd import TORCH_NAMES
 from tf_tickets.training import SGD, Trainer, TrainingDiverged
 
 
