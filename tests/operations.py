@@ -6,7 +6,7 @@ from typing import Any
 
 
 def lines_run(function: Callable[[], Any]) -> int:
-    """Lines of Python that a call runs, of all functions that it calls; what NumPy does inside counts as none.
+    """Lines of Python that a call runs, its own calls included; what NumPy does inside counts as none.
 
     So a loop over weights is seen, on every machine alike.
     """

@@ -63,7 +63,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rates.append(round(float(np.asarray(self.model.optimizer.learning_rate)), 6))
-        self.weights.append([np.array(weight) for weight in stock_weights(self.model)])
+        self.weights.append([keras.ops.convert_to_numpy(weight) for weight in stock_weights(self.model)])
         self.steps.append(int(np.asarray(self.model.optimizer.iterations)))
         self.kept.append(sum(int(np.sum(entry.mask)) for entry in tt.masked_weights(self.model)))
 

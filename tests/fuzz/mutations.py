@@ -45,7 +45,7 @@ class TookTooMuch(AssertionError):
 
 @contextlib.contextmanager
 def bounded(megabytes: float = 512):
-    """For the duration no more memory is taken than this. What hangs is ended as in every test: see pyproject.toml."""
+    """For the duration no more memory is taken than this; what hangs is ended as in every test."""
     tracemalloc.start()
     try:
         yield

@@ -105,7 +105,7 @@ class TestAModelThatHasRun:
         assert model.evaluate(x, y, verbose=0) != dense[0]
         assert np.any(np.abs(model.predict(x, verbose=0) - dense[1]) > 1e-4)
 
-        before = [np.array(entry.weight) for entry in tt.masked_weights(model)]
+        before = [keras.ops.convert_to_numpy(entry.weight) for entry in tt.masked_weights(model)]
         model.fit(x, y, verbose=0)
         assert model.optimizer is optimizer
         for old, entry in zip(before, tt.masked_weights(model), strict=True):
@@ -146,7 +146,9 @@ class TestAModelThatHasRun:
             def on_train_batch_end(self, batch, logs=None):
                 if batch == 1 and not hasattr(self, "after"):
                     change(self.model)
-                    self.after = [np.array(entry.weight) for entry in prunable_weights(self.model)]
+                    self.after = [
+                        keras.ops.convert_to_numpy(entry.weight) for entry in prunable_weights(self.model)
+                    ]
 
         model = nets.build("functional")
         if change is tt.fold:

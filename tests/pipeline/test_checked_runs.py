@@ -6,6 +6,7 @@ Every arm is run once, on a small perceptron; what its trainings, scores and mea
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -103,8 +104,10 @@ def lab(tmp_path_factory):
             parts = [seen[i : i + steps_per_epoch] for i in range(0, len(seen), steps_per_epoch)]
             lab.now.trainings.append(
                 Training(
-                    weights=[np.array(weight) for weight in layers.stock_weights(self.model)],
-                    masks=[np.array(entry.mask) for entry in tt.masked_weights(self.model)],
+                    weights=[
+                        keras.ops.convert_to_numpy(weight) for weight in layers.stock_weights(self.model)
+                    ],
+                    masks=[keras.ops.convert_to_numpy(entry.mask) for entry in tt.masked_weights(self.model)],
                     epochs=list(epochs),
                     x=[np.concatenate([x for x, _ in part]) for part in parts],
                     y=[np.concatenate([y for _, y in part]) for part in parts],

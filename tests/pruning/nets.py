@@ -48,17 +48,17 @@ def examples(model, count=6, seed=0) -> tuple[np.ndarray, np.ndarray]:
 
 def kernels(model) -> list[np.ndarray]:
     """All values of the prunable weights, masked or not, in forward order."""
-    return [np.array(keras.ops.convert_to_numpy(entry.weight)) for entry in prunable_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.weight) for entry in prunable_weights(model)]
 
 
 def masks(model) -> list[np.ndarray]:
     """The masks that the model carries."""
-    return [np.array(entry.mask) for entry in tt.masked_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def values(model) -> list[np.ndarray]:
     """All weights but the masks."""
-    return [np.array(keras.ops.convert_to_numpy(weight)) for weight in stock_weights(model)]
+    return [keras.ops.convert_to_numpy(weight) for weight in stock_weights(model)]
 
 
 def state(model) -> dict:
@@ -68,7 +68,9 @@ def state(model) -> dict:
         "values": values(model),
         "masks": masks(model),
         "classes": [type(layer) for layer in model._flatten_layers()],
-        "optimizer": [] if optimizer is None else [np.array(variable) for variable in optimizer.variables],
+        "optimizer": []
+        if optimizer is None
+        else [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables],
     }
 
 

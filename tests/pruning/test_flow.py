@@ -1,6 +1,5 @@
 """No dead channel: which axes are channels, what is added to a mask, and what goes again to meet a count."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def fit(model, x, y, *callbacks, steps=4, size=12, epochs=1, **arguments):
 
 
 def masks(model):
-    return [np.array(entry.mask) for entry in tt.masked_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def counts(masks):
@@ -43,7 +43,7 @@ def counts(masks):
 
 
 def weights(model):
-    return [np.array(entry.weight) for entry in tt.masked_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.weight) for entry in tt.masked_weights(model)]
 
 
 @dataclasses.dataclass
@@ -85,8 +85,8 @@ class Watch(keras.callbacks.Callback):
                 int(np.asarray(self.model.optimizer.iterations)),
                 masks(self.model),
                 weights(self.model),
-                [np.array(entry.layer.bias) for entry in entries],
-                [[np.array(slot.variable) for slot in own] for own in self.slots],
+                [keras.ops.convert_to_numpy(entry.layer.bias) for entry in entries],
+                [[keras.ops.convert_to_numpy(slot.variable) for slot in own] for own in self.slots],
             )
         )
 

@@ -27,11 +27,11 @@ def readings(model):
 
 
 def scores(model):
-    return [np.array(reading.variables["scores"]) for reading in readings(model)]
+    return [keras.ops.convert_to_numpy(reading.variables["scores"]) for reading in readings(model)]
 
 
 def stock(model):
-    return [np.array(variable) for variable in tt.layers.stock_weights(model)]
+    return [keras.ops.convert_to_numpy(variable) for variable in tt.layers.stock_weights(model)]
 
 
 @pytest.mark.parametrize("row", ["edge_popup_k0.5", "edge_popup_k0.34"])
@@ -106,10 +106,13 @@ class TestTheSearch:
         edge_popup(nets.compiled(model), 0.5)
         x, y = nets.inputs_of(model)
         normal = next(layer for layer in model.layers if "normal" in layer.name)
-        before, gamma = np.array(normal.moving_mean), np.array(normal.gamma)
+        before, gamma = (
+            keras.ops.convert_to_numpy(normal.moving_mean),
+            keras.ops.convert_to_numpy(normal.gamma),
+        )
         assert len(model.trainable_variables) == 3
         fit(model, x, y, steps=1)
-        assert (np.array(normal.moving_mean) != before).all()
+        assert (keras.ops.convert_to_numpy(normal.moving_mean) != before).all()
         np.testing.assert_array_equal(normal.gamma, gamma)
 
     def test_a_mask_that_hides_nothing_is_plain_edge_popup(self):

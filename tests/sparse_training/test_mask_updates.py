@@ -193,7 +193,7 @@ class TestWhateverTheModel:
             move = callback.move
 
             def noting(step, move=move, callback=callback, totals=totals, parts=parts):
-                totals.extend(np.array(tap.total) / parts for tap in callback._taps)
+                totals.extend(keras.ops.convert_to_numpy(tap.total) / parts for tap in callback._taps)
                 move(step)
 
             callback.move = noting

@@ -1,7 +1,6 @@
 """Searches in our trainer: stopped anywhere and started again, or called at another pace, the same bits."""
 
 import keras
-import numpy as np
 import pytest
 
 import tf_tickets as tt
@@ -56,7 +55,9 @@ def train(name, folder, *extra, steps_per_call=1):
         checkpoints=Checkpoints(folder, {}, minutes=0.0),
     )
     assert (int(trainer.optimizer.iterations) < EPOCHS * 4) == (name == "granet")
-    return history, [np.array(variable) for variable in [*model.variables, *trainer.optimizer.variables]]
+    return history, [
+        keras.ops.convert_to_numpy(variable) for variable in [*model.variables, *trainer.optimizer.variables]
+    ]
 
 
 @pytest.mark.usefixtures("untraced")

@@ -81,7 +81,7 @@ def test_fold_leaves_a_plain_network_of_the_thresholded_weights():
     np.testing.assert_array_equal(nets.outputs(model, x), expected)
     assert [type(layer) for layer in model.layers] == [keras.layers.Dense] * 2
     nets.assert_equal([layer.kernel for layer in model.layers], values)
-    nets.assert_equal([np.array(layer.kernel) != 0 for layer in model.layers], ticket.masks)
+    nets.assert_equal([keras.ops.convert_to_numpy(layer.kernel) != 0 for layer in model.layers], ticket.masks)
     assert len(model.weights) == 4
     fit(model, x, y, steps=1)
     assert all(

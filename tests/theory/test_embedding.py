@@ -104,7 +104,9 @@ def test_the_embedded_network_has_the_targets_output(name, dtype):
 def test_masks_lie_within_the_random_ones_and_carry_the_targets_weights(name):
     target = drawn(TARGETS[name]())
     embedding = theory.embed_target(target, density=0.6, seed=2)
-    kernels = [np.array(layer.kernel) for layer in target.layers if hasattr(layer, "kernel")]
+    kernels = [
+        keras.ops.convert_to_numpy(layer.kernel) for layer in target.layers if hasattr(layer, "kernel")
+    ]
     values = [np.ones(1, "float32"), *kernels]
     for source, mask, kernel, of_target in zip(
         embedding.source_masks, embedding.masks, embedding.kernels, values, strict=True
@@ -116,7 +118,7 @@ def test_masks_lie_within_the_random_ones_and_carry_the_targets_weights(name):
     assert embedding.source_shapes == tuple(mask.shape for mask in embedding.source_masks)
     model = embedding.build()
     for entry, mask in zip(tt.masked_weights(model), embedding.masks, strict=True):
-        np.testing.assert_array_equal(np.array(entry.mask), mask)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(entry.mask), mask)
 
 
 @settings(max_examples=15)
@@ -219,10 +221,10 @@ def test_copies_that_lack_edges_are_passed_over_behind_a_flattening_too():
 
 def test_the_target_is_left_as_it_was():
     target = drawn(dense())
-    before = [np.array(weight) for weight in target.weights]
+    before = [keras.ops.convert_to_numpy(weight) for weight in target.weights]
     theory.embed_target(target, density=0.6, seed=1).build()
     for weight, value in zip(target.weights, before, strict=True):
-        np.testing.assert_array_equal(np.array(weight), value)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
     assert not tt.masked_weights(target)
 
 
@@ -254,7 +256,7 @@ class TestFailure:
 
     def test_a_neuron_that_nothing_reads_may_be_lost(self):
         target = drawn(dense())
-        kernel = np.array(target.layers[1].kernel)
+        kernel = keras.ops.convert_to_numpy(target.layers[1].kernel)
         kernel[0] = 0  # the second layer does not read the first neuron
         target.layers[1].kernel.assign(kernel)
         found = (theory.embed_target(target, 0.8, seed=seed, factors=(3, 1, 20)) for seed in range(200))
