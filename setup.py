@@ -38,7 +38,7 @@ DEVELOPMENT = [
     *RAY,
     "hypothesis>=6.100",
     "mypy>=1.15",
-    "pytest>=8.0",
+    "pytest>=9.0",
     "pytest-xdist>=3.5",
     "ruff>=0.9",
     "sphinx>=8.1",

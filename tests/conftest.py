@@ -1,5 +1,11 @@
-"""Splits the CPU before any test module is collected: some run TensorFlow as they are imported."""
+"""Splits the CPU before any test module is collected: some run TensorFlow as they are imported.
 
+And names the tests that should be marked slow: `./scripts/test --quick` is quick as long as they are.
+"""
+
+import resource
+
+import pytest
 from hypothesis import settings
 
 import tests.replicas  # noqa: F401
@@ -7,3 +13,47 @@ import tests.replicas  # noqa: F401
 # A busy machine is no fault.
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
+
+# CPU seconds of a test, its processes' included, from which on it is marked slow.
+SLOW = 2.0
+_SECONDS = "CPU seconds"
+_unmarked = {}
+
+
+def cpu_seconds():
+    """Of this process and of those of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    began = cpu_seconds()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append((_SECONDS, cpu_seconds() - began))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item):
+    began = cpu_seconds()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append((_SECONDS, cpu_seconds() - began))
+
+
+def pytest_runtest_logreport(report):
+    """Of every test, whichever process ran it."""
+    if report.when == "teardown" and "slow" not in report.keywords:
+        seconds = sum(value for name, value in report.user_properties if name == _SECONDS)
+        if seconds > SLOW:
+            _unmarked[report.nodeid] = seconds
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _unmarked:
+        terminalreporter.section(f"more than {SLOW:g} CPU seconds: mark as slow, or make cheaper")
+        for name, seconds in sorted(_unmarked.items(), key=lambda pair: -pair[1]):
+            terminalreporter.line(f"{seconds:5.1f} s  {name}")

@@ -53,7 +53,7 @@ def outputs(model, case):
 def variables(model):
     """Of the layers, metrics, losses and the optimizer."""
     found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    return {id(variable): np.array(keras.ops.convert_to_numpy(variable)) for variable in found}
+    return {id(variable): keras.ops.convert_to_numpy(variable) for variable in found}
 
 
 def state(model):

@@ -6,6 +6,7 @@ and installs nothing. So these tests need no network and show every way that an 
 
 import importlib
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -18,11 +19,12 @@ import setuptools
 import tensorflow as tf
 from packaging.requirements import Requirement
 
+from tests.waiting import wait_until
 from tf_tickets.pruning import gradient_scores
 from tf_tickets.pruning.scoring_loss import ScoringLoss
 
 ROOT = Path(__file__).parents[1]
-TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "env", "grep", "mkdir", "sleep", "tail"]
+TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "env", "grep", "mkdir", "tail"]
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
@@ -30,7 +32,7 @@ case "$*" in
   "-S -c "*version_info*) echo {version} ;;
   "-c "*ensurepip*) exit {ensurepip} ;;
   "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-  *" install "*) sleep "${{PIP_SECONDS-0}}"; echo "${{PIP_SAYS-}}"; exit "${{PIP_EXIT-0}}" ;;
+  *" install "*) cat "${{PIP_WAITS_FOR-/dev/null}}"; echo "${{PIP_SAYS-}}"; exit "${{PIP_EXIT-0}}" ;;
   "-m tf_tickets.run"* | "-m pytest"*) echo "in $PWD: $*" ;;
 esac
 """
@@ -75,6 +77,12 @@ class Checkout:
         out, err = process.communicate(timeout=30)
         return process.returncode, out, err
 
+    def pipe(self):
+        """Something to read that ends when somebody has opened it for writing, and closed it."""
+        path = self.bin / "pipe"
+        os.mkfifo(path)
+        return path
+
     def calls(self, containing):
         return [line for line in self.calls_file.read_text().splitlines() if containing in line]
 
@@ -111,13 +119,34 @@ def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
 
 def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
     code, out, _ = installed.call("test", "-k", "idx")
-    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -k idx\n")
+    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -n logical --dist loadfile -k idx\n")
     (install,) = installed.calls(" install ")
     assert "--editable .[dev] " in install
     assert installed.calls("-m venv") == []
     installed.call("run")
     installed.call("test")
     assert len(installed.calls(" install ")) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], ""),
+        (["-n", "0", "tests/data", "-k", "idx or npz"], " -n 0 tests/data -k idx or npz"),
+        (["--quick"], " -m not slow"),
+        (["--quick", "-n", "0", "tests/data"], " -m not slow -n 0 tests/data"),
+        (["tests/data", "--quick", "-x"], " tests/data -m not slow -x"),
+    ],
+)
+def test_test_passes_on_what_a_person_gives_after_its_own(installed, given, passed):
+    code, out, _ = installed.call("test", *given)
+    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -n logical --dist loadfile{passed}\n")
+
+
+def test_the_ci_calls_the_tests_as_the_readme_does():
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(r"^\./scripts/test.*$", (ROOT / ".ci/run").read_text(), re.M)
+    assert f"    {command}\n" in readme
 
 
 @pytest.mark.parametrize("name", ["setup.py", "constraints.txt"])
@@ -137,9 +166,8 @@ def test_a_moved_project_is_installed_again(installed):
 
 def test_an_install_cut_short_is_done_from_the_start(checkout):
     checkout.add_python()
-    process = checkout.start("run", PIP_SECONDS="30")
-    while not checkout.calls(" install "):
-        assert process.poll() is None
+    process = checkout.start("run", PIP_WAITS_FOR=str(checkout.pipe()))
+    wait_until(lambda: checkout.calls(" install "), "pip")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     checkout.calls_file.write_text("")
@@ -156,8 +184,13 @@ def test_an_environment_without_its_interpreter_is_made_anew(installed):
 @pytest.mark.skipif(shutil.which("flock") is None, reason="without flock calls do not wait")
 def test_two_first_calls_install_once(checkout):
     checkout.add_python()
-    both = [checkout.start("run", PIP_SECONDS="0.3") for _ in range(2)]
-    outputs = [process.communicate(timeout=30)[0] for process in both]
+    pipe = checkout.pipe()
+    first = checkout.start("run", PIP_WAITS_FOR=str(pipe))
+    wait_until(lambda: checkout.calls(" install "), "pip")
+    second = checkout.start("run", PIP_WAITS_FOR=str(pipe))
+    assert second.stderr.readline() == "scripts/run: another call is installing; waiting for it\n"
+    pipe.write_text("")
+    outputs = [process.communicate(timeout=30)[0] for process in (first, second)]
     assert all("-m tf_tickets.run" in out for out in outputs)
     assert len(checkout.calls(" install ")) == 1
 

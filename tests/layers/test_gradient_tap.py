@@ -115,7 +115,9 @@ class TestTheTap:
         taps = opened(tapped(model))
         model.fit(x, y, batch_size=6, shuffle=False, verbose=0)
         expected = [a + b for a, b in zip(*halves, strict=True)]
-        nets.assert_equal([np.array(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6)
+        nets.assert_equal(
+            [keras.ops.convert_to_numpy(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6
+        )
 
     def test_it_is_closed_at_first_and_when_it_was_closed_and_opens_at_zero(self):
         model = nets.hide(nets.build("sequential"))
@@ -124,7 +126,7 @@ class TestTheTap:
 
         def passed():
             nets.gradients(model, x)
-            return np.array(tap.total)
+            return keras.ops.convert_to_numpy(tap.total)
 
         assert not passed().any()
         tap.open()
@@ -144,7 +146,9 @@ class TestTheTap:
         model.fit(x, y, batch_size=12, shuffle=False, verbose=0)
         alone = nets.hide(nets.build("sequential"))
         expected = unmasked_gradients(plain, alone, x, lambda z: model.loss(y, z))
-        nets.assert_equal([np.array(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6)
+        nets.assert_equal(
+            [keras.ops.convert_to_numpy(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6
+        )
 
     def test_half_precision_with_loss_scaling_gives_finite_numbers_in_the_same_order(self):
         policy = keras.config.dtype_policy()

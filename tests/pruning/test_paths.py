@@ -353,10 +353,10 @@ def test_what_is_off_path_can_be_removed_for_nothing(name):
     entries = tt.masked_weights(model)
     x, _ = nets.inputs_of(model)
     before = nets.outputs(model, x)
-    found = on_path(model, entries, [np.array(entry.mask) for entry in entries])
+    found = on_path(model, entries, [keras.ops.convert_to_numpy(entry.mask) for entry in entries])
     removed = 0
     for entry, mask in zip(entries, found, strict=True):
-        removed += np.count_nonzero(np.array(entry.mask) & ~mask)
+        removed += np.count_nonzero(keras.ops.convert_to_numpy(entry.mask) & ~mask)
         entry.mask.assign(mask)
     assert removed > 0
     np.testing.assert_allclose(nets.outputs(model, x), before, rtol=1e-5, atol=1e-6)
@@ -498,7 +498,7 @@ class TestNoTrace:
         def everything():
             return {
                 **state(model),
-                "variables": [np.array(v) for v in model.variables],
+                "variables": [keras.ops.convert_to_numpy(v) for v in model.variables],
                 "losses": [np.array(loss) for loss in model.losses],
                 "attributes": [dict(layer.__dict__) for layer in model._flatten_layers()],
                 "dtypes": [tensor.dtype for tensor in model.inputs],
@@ -511,7 +511,7 @@ class TestNoTrace:
 
         entries = tt.masked_weights(model)
         before = everything()
-        on_path(model, entries, [~np.array(entry.mask) for entry in entries])
+        on_path(model, entries, [~keras.ops.convert_to_numpy(entry.mask) for entry in entries])
         assert_same(plain(everything()), plain(before))
 
     def test_a_function_of_the_users_own_keeps_no_trace(self):

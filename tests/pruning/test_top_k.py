@@ -1,6 +1,5 @@
 """Top-k masks, compared with a stable sort: exact counts, ties by position, nested as the count shrinks."""
 
-import time
 import tracemalloc
 
 import numpy as np
@@ -9,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.operations import lines_run
 from tf_tickets.pruning.top_k import global_masks, layerwise_masks, top_k
 
 # Few distinct values, so that most scores tie; both zeros; the infinities.
@@ -79,16 +79,22 @@ class TestTopK:
             top_k(np.arange(3.0), keep)
 
     @pytest.mark.parametrize("distinct", [2, 2**31])
-    def test_twenty_million_weights_are_no_burden(self, distinct):
-        scores = np.random.default_rng(0).integers(0, distinct, 20_000_000).astype(np.float32)
+    def test_takes_little_more_memory_than_the_scores(self, distinct):
+        scores = np.random.default_rng(0).integers(0, distinct, 2_000_000).astype(np.float32)
         tracemalloc.start()
-        began = time.perf_counter()
-        mask = top_k(scores, 400_000)
-        seconds, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+        mask = top_k(scores, 40_000)
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert np.count_nonzero(mask) == 400_000
-        assert seconds < 20  # 0.3 s on a quiet machine
+        assert np.count_nonzero(mask) == 40_000
         assert peak < 3.5 * scores.nbytes
+
+    @pytest.mark.parametrize("distinct", [2, 2**31])
+    def test_python_does_the_same_for_a_thousand_weights_as_for_a_million(self, distinct):
+        few, many = (
+            np.random.default_rng(0).integers(0, distinct, size).astype(np.float32)
+            for size in (1_000, 1_000_000)
+        )
+        assert lines_run(lambda: top_k(many, 20_000)) == lines_run(lambda: top_k(few, 20))
 
 
 class TestLayers:

@@ -32,23 +32,23 @@ masks_of_layers = st.lists(
 
 
 def masks(model):
-    return [np.array(entry.mask) for entry in tt.masked_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def weights(model):
     """Every weight, masks apart."""
-    return [np.array(weight) for weight in stock_weights(model)]
+    return [keras.ops.convert_to_numpy(weight) for weight in stock_weights(model)]
 
 
 def others(model):
     """Every weight that cannot be masked: biases, normalisation, depthwise kernels."""
     masked = {id(entry.weight) for entry in tt.masked_weights(model)}
-    return [np.array(weight) for weight in stock_weights(model) if id(weight) not in masked]
+    return [keras.ops.convert_to_numpy(weight) for weight in stock_weights(model) if id(weight) not in masked]
 
 
 def kernels(model):
     """What is stored in the masked weights, hidden or not."""
-    return [np.array(entry.weight) for entry in tt.masked_weights(model)]
+    return [keras.ops.convert_to_numpy(entry.weight) for entry in tt.masked_weights(model)]
 
 
 def same(one, other):
@@ -119,9 +119,9 @@ class TestEveryAttack:
             *model.metrics_variables,
             layers[1].seed_generator.state,
         ]
-        before = [np.array(variable) for variable in rest]
+        before = [keras.ops.convert_to_numpy(variable) for variable in rest]
         attack(model)
-        nets.assert_equal([np.array(variable) for variable in rest], before)
+        nets.assert_equal([keras.ops.convert_to_numpy(variable) for variable in rest], before)
 
     @every_attack
     def test_reaches_every_replica(self, attack):
@@ -254,7 +254,7 @@ class TestShuffleWeights:
         for seed in range(600):
             entry.weight.assign(start)
             shuffle_weights(model, seed)
-            found.append(np.array(entry.weight).reshape(-1)[::2] // 2)
+            found.append(keras.ops.convert_to_numpy(entry.weight).reshape(-1)[::2] // 2)
         # A table of places and weights: as many degrees of freedom as permutation matrices have.
         counts = np.array([np.bincount(place.astype(int), minlength=6) for place in np.array(found).T])
         statistic = ((counts - 100) ** 2 / 100).sum() * (6 - 1) / 6
@@ -507,7 +507,7 @@ class TestReinitialize:
     def test_initializers_seeded_by_a_generator_leave_it_alone(self):
         generator = keras.random.SeedGenerator(3)
         model = dense(sizes=(6, 6), kernel_initializer=keras.initializers.RandomNormal(seed=generator))
-        before = np.array(generator.state)
+        before = keras.ops.convert_to_numpy(generator.state)
         reinitialize(model)
         np.testing.assert_array_equal(generator.state, before)
 
