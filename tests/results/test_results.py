@@ -1,5 +1,6 @@
 """Runs on disk as data: what is found, what is broken, what is compared with what."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
 from tests.runs import run
-from tf_tickets import results
+from tf_tickets import METHODS, results
 from tf_tickets.results import (
     BROKEN,
     FINISHED,
@@ -474,6 +475,19 @@ def test_tickets_are_compared_with_the_baselines_that_are_there(tmp_path):
         "hybrid": ["dense", "dense, 60 epochs", "uniform", "random (smart)"],
     }
     assert {verdict.seeds for verdict in found} == {(0, 1, 2, 3)}
+
+
+def test_a_method_is_a_baseline_by_its_row(tmp_path, monkeypatch):
+    for method in ("random", "uniform", "erk", "snip"):
+        write(tmp_path / method, method=method)
+
+    def of_snip():
+        found = baselines(only(experiments(load(tmp_path))))
+        return [verdict.versus for verdict in found if verdict.variant.method == "snip"]
+
+    assert of_snip() == ["uniform", "random (smart)"]
+    monkeypatch.setitem(METHODS, "erk", dataclasses.replace(METHODS["erk"], baseline=3))
+    assert of_snip() == ["uniform", "random (smart)", "erk"]
 
 
 def test_the_dense_accuracy_is_taken_from_the_shared_training_where_no_dense_run_is(tmp_path):

@@ -2,6 +2,9 @@
 
 `load` finds runs; `experiments` sorts them by setting; `verdicts`, `baselines` and `source_contrasts` compare
 within one setting. Nothing is executed or unpickled: all that is read is JSON, and every name in it is data.
+
+The words are those of trials and their statistics: arms, paired by their seeds; baselines, and controls,
+which are baselines made for the comparison; contrasts of two arms; families of tests.
 """
 
 from tf_tickets.results.arms import Arm

@@ -1,10 +1,10 @@
 """The verdict on a sanity check, from test accuracies over paired seeds: `compare`, and `seeds_to_plan`.
 
-A ticket and its attacked twins are trained at the same seeds, from the same initial weights, over the same
-order of the data. What counts is the difference of each pair, twin minus ticket. "The difference is not
-significant" is no answer here, because with few seeds nothing is; so two questions are asked of every twin:
-whether its mean difference is shown to lie within a margin, and whether it is shown not to be zero. The twins
-of one ticket are one family of tests.
+A ticket and its attacked twins are matched pairs: they are trained at the same seeds, from the same initial
+weights, over the same order of the data. What counts is the difference of each pair, twin minus ticket. "The
+difference is not significant" is no answer here, because with few seeds nothing is; so two questions are
+asked of every twin: whether its mean difference is shown to lie within a margin, and whether it is shown not
+to be zero. The twins of one ticket are one family of tests: the chance of a wrong answer is that of any.
 """
 
 from tf_tickets.sanity.statistics.answer import (

@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_tickets.sanity.statistics.answer import INSENSITIVE, SAYS_NOTHING
 from tf_tickets.sanity.statistics.paired_tests import is_constant
-from tf_tickets.sanity.statistics.words import points
+from tf_tickets.sanity.statistics.phrases import points
 
 # A pair is far from the others beyond so many robust standard deviations (and beyond the margin). Of normal
 # differences some pair of ten lies there in 2 families of 1,000, some pair of five in 3 of 100.

@@ -1,4 +1,4 @@
-"""Numbers in words, as the statistics say them."""
+"""Phrases of numbers, as the statistics say them."""
 
 from tf_tickets.sanity.statistics.arguments import MOST_SEEDS
 
