@@ -52,7 +52,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["tf_tickets", "tf_tickets.*"]),
-    package_data={"tf_tickets.reporting": ["page.html"]},
+    package_data={"tf_tickets": ["py.typed"], "tf_tickets.reporting": ["page.html"]},
     python_requires=">=3.10,<3.14",
     install_requires=REQUIRES,
     extras_require={"dev": DEVELOPMENT, "ray": RAY},

@@ -25,7 +25,7 @@ import tf_tickets as tt
 from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
 from tf_tickets.programs import report
-from tf_tickets.sweeps import sweep
+from tf_tickets.sweeps import flags as sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARSER = doctest.DocTestParser()
@@ -219,7 +219,7 @@ def experiment(name):
 # How a command begins -> what defines its flags.
 PROGRAMS = {
     "python -m tf_tickets.run": config.define_flags,
-    "python -m tf_tickets.sweep": sweep.define_flags,
+    "python -m tf_tickets.sweep": sweep_flags.define_flags,
     "python -m tf_tickets.sanity": laboratory.define_flags,
     "python -m tf_tickets.report": define_report,
     "./scripts/run": config.define_flags,
