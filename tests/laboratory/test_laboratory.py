@@ -34,7 +34,7 @@ def disguised(model, batches, rng):
 
 def judged(score, runs, **changes):
     return tt.sanity_check(
-        score, 0.9, checks=["corrupted"], seeds=3, margin=0.05, runs_dir=str(runs), **{**SETTINGS, **changes}
+        score, 0.9, checks=["corrupted"], seeds=5, margin=0.05, runs_dir=str(runs), **{**SETTINGS, **changes}
     )
 
 
@@ -61,7 +61,7 @@ def test_arms_are_paired(runs):
     for run in results.load(findings.runs):
         by_seed.setdefault(run.seed, set()).add(run.result["weights_sha256"])
     assert {len(hashes) for hashes in by_seed.values()} == {1}
-    assert len(set.union(*by_seed.values())) == 3
+    assert len(set.union(*by_seed.values())) == 5
 
 
 def test_baselines_stand_beside(runs):
