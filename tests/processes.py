@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -52,6 +53,23 @@ def group(process):
     return [(pid, args) for pgid, pid, args in alive if pgid == process.pid]
 
 
-def wait_until_gone(process):
-    """Until no process of its group is alive."""
-    wait_until(lambda: not group(process), "the end of a program and of all that it has started")
+def ended(process, seconds=300):
+    """Waits for the end of a program and of all that it has started.
+
+    Returns:
+        Its exit code, and what it has said since on standard output and standard error.
+    """
+    out, err = process.communicate(timeout=seconds)
+    try:
+        wait_until(lambda: not group(process), "the end of all that a program has started")
+    finally:
+        if group(process):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, out, err
+
+
+def kill(process):
+    """Kills a program that has not ended, and all that it has started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

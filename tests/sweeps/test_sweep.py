@@ -38,9 +38,8 @@ class Program:
         self.started.append(self.process)
 
     def ended(self):
-        """Exit code, standard output, standard error."""
-        out, err = self.process.communicate(timeout=300)
-        return self.process.returncode, out, err
+        """Exit code, standard output, standard error, when all that it has started has ended too."""
+        return processes.ended(self.process)
 
     def wait_for_a_worker(self):
         """Until one of its workers has come so far that it loads TensorFlow."""
@@ -63,8 +62,7 @@ def nothing_is_left_at_work():
     """Whatever fails."""
     yield
     for process in Program.started:
-        if processes.group(process):
-            os.killpg(process.pid, signal.SIGKILL)
+        processes.kill(process)
 
 
 class Story:
@@ -82,14 +80,12 @@ class Story:
         interrupted.wait_for_a_worker()
         os.killpg(interrupted.process.pid, signal.SIGINT)
         self.interrupted = interrupted.ended()
-        processes.wait_until_gone(interrupted.process)
         self.trained_when_interrupted = list(folder.rglob("*.h5"))
 
         killed = Program("sweep", *GRID, folder=folder)
         processes.read_until(killed.process, "[2/")
         killed.process.kill()
         killed.ended()
-        processes.wait_until_gone(killed.process)
         self.kept = {path: path.stat().st_mtime_ns for path in folder.rglob("final.weights.h5")}
 
         self.finished = Program("sweep", *GRID, folder=folder).ended()
