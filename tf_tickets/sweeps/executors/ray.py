@@ -19,6 +19,7 @@ from tf_tickets.sweeps.executors.executor import FindOutcome
 from tf_tickets.sweeps.executors.resources import Resources
 from tf_tickets.sweeps.executors.task_queue import TaskQueue
 from tf_tickets.sweeps.task import Outcome, Task
+from tf_tickets.training.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
@@ -172,4 +173,4 @@ def count_replicas(strategy: str, gpus: int) -> int:
         strategy: its name.
         gpus: of the run.
     """
-    return 1 if strategy == "none" else max(gpus, 1)
+    return 1 if STRATEGIES[strategy].one_replica else max(gpus, 1)
