@@ -17,7 +17,7 @@ import keras
 from tf_tickets.layers.mask_variables import add_masks
 from tf_tickets.layers.maskable import MASKABLE, Maskable, mask_name, maskable, why_not_maskable
 from tf_tickets.layers.masked_read import MaskedRead, computing
-from tf_tickets.layers.parametrization import Parametrization, parametrization_name
+from tf_tickets.layers.parametrization import Parametrization, parametrization_name, saved_name
 
 PACKAGE = "tf_tickets"
 
@@ -45,7 +45,7 @@ class Masked(keras.Layer):
         """The variables that the stock class does not have, masks first, by the names they are saved by."""
         masks = {mask_name(attribute): mask for attribute, mask in self.masks.items()}
         return masks | {
-            f"{parametrization_name(attribute)}_{name}": variable
+            saved_name(attribute, name): variable
             for attribute, parametrization in self.parametrizations.items()
             for name, variable in parametrization.variables.items()
         }

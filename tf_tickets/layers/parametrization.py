@@ -77,3 +77,11 @@ def masked_value(weight: keras.Variable, mask: keras.Variable) -> tf.Tensor:
 def parametrization_name(attribute: str) -> str:
     """Name under which a layer keeps that of a weight attribute: `_kernel` -> `kernel_parametrization`."""
     return f"{attribute.lstrip('_')}_parametrization"
+
+
+def saved_name(attribute: str, variable: str) -> str:
+    """Name under which files hold a variable of a parametrization: `_kernel`, `x` -> `kernel_reading_x`.
+
+    The middle word is that of the first files, which go on to be read.
+    """
+    return f"{attribute.lstrip('_')}_reading_{variable}"
