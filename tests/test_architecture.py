@@ -110,6 +110,12 @@ def test_no_circles_of_modules():
         visit(module)
 
 
+def test_one_late_loader():
+    for module, path in MODULES.items():
+        if module != "tf_tickets.support.late":
+            assert "import_module" not in path.read_text(), f"{module}: use tf_tickets.support.late"
+
+
 @pytest.mark.parametrize("name", ["pruning", "training"])
 def test_two_halves_know_nothing_of_each_other(name):
     other = {"pruning": "training", "training": "pruning"}[name]

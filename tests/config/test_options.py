@@ -61,7 +61,7 @@ class TestEveryFlag:
 
     @every_flag
     def test_the_flag_beside_which_it_means_something_exists(self, row):
-        assert row.beside is None or row.beside in FLAGS
+        assert row.beside is None or row.beside.flag in FLAGS
 
     def test_no_two_fields_have_one_flag(self):
         rows = [row for row in (*OPTIONS, *RECIPE_OPTIONS) if row.name]

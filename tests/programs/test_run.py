@@ -105,7 +105,17 @@ def test_help_groups_the_flags(tmp_path):
         assert f"\n{group}" in done.stdout
 
 
-HEAVY = ("fsspec", "keras", "matplotlib", "ray", "scipy", "sklearn", "tensorflow", "tensorflow_datasets")
+HEAVY = (
+    "fsspec",
+    "keras",
+    "matplotlib",
+    "ray",
+    "rich",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "tensorflow_datasets",
+)
 
 
 @pytest.mark.parametrize("program", ["run", "sweep", "report", "sanity.__main__"])

@@ -124,8 +124,9 @@ def unused_fields(recipe: Recipe) -> dict[str, str]:
     """Fields that mean nothing to the recipe's optimizer and schedule -> the flag that would need them."""
     unused = {}
     for flag, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-        chosen = getattr(recipe, flag)
-        used = table[chosen].uses if chosen in table else ()
+        if getattr(recipe, flag) not in table:  # of another version: what it uses is not known
+            continue
+        used = table[getattr(recipe, flag)].uses
         for field in dict.fromkeys(field for row in table.values() for field in row.uses):
             if field not in used:
                 users = (name for name, row in table.items() if field in row.uses)
@@ -139,7 +140,7 @@ def _check_recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
         if name in given:
             raise ValueError(f"--{name}={given[name]} is only for {needs}.")
     beyond = [epoch for epoch in recipe.milestones if epoch >= max(recipe.epochs, 1)]
-    if "milestones" in given and recipe.schedule == "milestones" and beyond:
+    if "milestones" in given and beyond:
         raise ValueError(
             f"--milestones: {beyond[0]:g} lies beyond the {recipe.epochs} epochs. (Fractions are below 1.)"
         )

@@ -27,6 +27,7 @@ from tf_tickets.support.options import (
     SETTING,
     SOURCE,
     TICKET,
+    Beside,
     choice,
     mapping,
     names,
@@ -41,7 +42,7 @@ from tf_tickets.training.recipe import Recipe
 
 DEFAULT_SPARSITY = 0.98
 PRECISIONS = ("float16", "bfloat16")
-BESIDE_SOURCE = "source_density"
+BESIDE_SOURCE = Beside("source_density", "a source mask")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

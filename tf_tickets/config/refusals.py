@@ -38,6 +38,7 @@ def check_flags(values: flags.FlagValues) -> None:
         reason = says_nothing(values)
         if reason is not None:
             raise ValueError(f"--sanity_check={values.sanity_check} says nothing here: {reason}.")
+    _check_beside(values)
     _check_source(values, row)
     if isinstance(chosen.ratios, tuple) and values.sparsity is None:
         raise ValueError(f"--ratios={values.ratios} are proportions, scaled to --sparsity: say that too.")
@@ -90,12 +91,16 @@ def _check_ticket(values: flags.FlagValues, method: str) -> None:
         raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
 
 
+def _check_beside(values: flags.FlagValues) -> None:
+    for option in FLAGS.values():
+        other = option.beside
+        if other is not None and given(values, option) and values[other.flag].value is None:
+            raise ValueError(f"--{option.name} is about {other.about}: say --{other.flag} too.")
+
+
 def _check_source(values: flags.FlagValues, row: Method) -> None:
     density = values.source_density
     if density is None:
-        for option in FLAGS.values():
-            if option.beside == "source_density" and given(values, option):
-                raise ValueError(f"--{option.name} is about a source mask: say --source_density too.")
         return
     if values.sampling == "bernoulli":
         raise ValueError("--sampling=bernoulli draws from all weights; inside a source counts are exact.")

@@ -122,7 +122,7 @@ def prune(
             f"The score's option {', '.join(clash)} is one of prune itself: give it another name."
         )
     ratios = row.ratios if ratios is None else ratios
-    if classifier_keep == "method":
+    if isinstance(classifier_keep, str) and classifier_keep == "method":
         # Of other ratios than the method's own, its fraction of the classifier is no part.
         own = isinstance(ratios, str) and ratios == row.ratios
         classifier_keep = row.classifier_keep if own else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import resolve
-from tf_tickets.support.numbers import is_number
+from tf_tickets.support.numbers import is_number, is_whole
 
 if TYPE_CHECKING:
     import keras
@@ -38,6 +38,11 @@ class SearchPlan:
     seed: int
 
 
+def no_callbacks(plan: SearchPlan, **options: Any) -> list[keras.callbacks.Callback]:
+    """Of a search that is in the model alone."""
+    return []
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Search:
     """How masks are found while a network trains: a column of a method's row.
@@ -54,13 +59,13 @@ class Search:
         convert: (model, plan, **options): what is changed in the model before it trains, in place.
     """
 
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = dataclasses.field(hash=False)
     library: str
     drawn: bool = False
     aims: bool = True
     grows: bool = False
     in_levels: bool = False
-    callbacks: Callable[..., list[keras.callbacks.Callback]] = lambda plan, **options: []
+    callbacks: Callable[..., list[keras.callbacks.Callback]] = no_callbacks
     convert: Callable[..., None] | None = None
 
 
@@ -74,30 +79,30 @@ def check_options(method: str, search: Search, given: Mapping[str, Any]) -> None
         )
 
 
-def moving(callback: str, takes_target: bool) -> Callable[..., list[keras.callbacks.Callback]]:
-    """Callbacks that move masks from the first step up to the part `until` of the training.
+@dataclasses.dataclass(frozen=True)
+class Moving:
+    """Makes the callback that moves masks from the first step up to the part `until` of the training.
 
-    Args:
+    Attributes:
         callback: name of a class of `tf_tickets.sparse_training`.
         takes_target: whether it is told the sparsity; otherwise it keeps that of the masks.
     """
 
-    def make(plan: SearchPlan, until: float, **options: Any) -> list[keras.callbacks.Callback]:
+    callback: str
+    takes_target: bool
+
+    def __call__(self, plan: SearchPlan, until: float, **options: Any) -> list[keras.callbacks.Callback]:
         if not is_number(until) or not 0 < until <= 1:
             raise ValueError(f"until= is a part of the training, in (0, 1]. Received: {until!r}")
-        target = {"sparsity": plan.sparsity} if takes_target else {}
+        target = {"sparsity": plan.sparsity} if self.takes_target else {}
         end = max(1, round(until * plan.steps))
-        if isinstance(options["frequency"], int) and options["frequency"] >= end:
+        if is_whole(options["frequency"], end):
             raise ValueError(
                 f"frequency={options['frequency']} is no less than the {end} steps in which masks move, "
                 f"until={until} of {plan.steps}: lower it, or train longer."
             )
-        make_callback = resolve(f"{ROOM}:{callback}")
-        return [
-            make_callback(begin_step=0, end_step=end, source=plan.source, seed=plan.seed, **target, **options)
-        ]
-
-    return make
+        make = resolve(f"{ROOM}:{self.callback}")
+        return [make(begin_step=0, end_step=end, source=plan.source, seed=plan.seed, **target, **options)]
 
 
 def soft_threshold(model: keras.Model, plan: SearchPlan, initial_value: float, decay: float | None) -> None:

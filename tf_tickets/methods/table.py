@@ -3,7 +3,7 @@
 import dataclasses
 
 from tf_tickets.methods.retraining import RETRAININGS
-from tf_tickets.methods.searches import Search, annealing, edge_popup, moving, soft_threshold
+from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
 from tf_tickets.pruning.scores import ScoreFunction
 
@@ -51,6 +51,8 @@ class Method:
                 raise ValueError(
                     f"A method's {column} is one of {', '.join(map(str, accepted))}. Received: {value!r}"
                 )
+        if not isinstance(self.search, Search | None):
+            raise ValueError(f"A method's search is a Search, or None. Received: {self.search!r}")
 
     @property
     def pretrains(self) -> bool:
@@ -191,7 +193,7 @@ METHODS: dict[str, Method] = {
         Search(
             options={"frequency": 100, "until": 0.75},
             library="fit with tt.callbacks.GradualMagnitudePruning(sparsity)",
-            callbacks=moving("GradualMagnitudePruning", takes_target=True),
+            callbacks=Moving("GradualMagnitudePruning", takes_target=True),
         ),
         "gradual magnitude pruning, along a cubic schedule while training",
     ),
@@ -214,7 +216,7 @@ METHODS: dict[str, Method] = {
             library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.RigL()',
             drawn=True,
             grows=True,
-            callbacks=moving("RigL", takes_target=False),
+            callbacks=Moving("RigL", takes_target=False),
         ),
         "drops by magnitude and grows by gradient while training (RigL)",
     ),
@@ -226,7 +228,7 @@ METHODS: dict[str, Method] = {
             library='call tt.prune(model, "erk", sparsity) and fit with tt.callbacks.SET()',
             drawn=True,
             grows=True,
-            callbacks=moving("SET", takes_target=False),
+            callbacks=Moving("SET", takes_target=False),
         ),
         "drops by magnitude and grows at random while training (SET)",
     ),
@@ -237,7 +239,7 @@ METHODS: dict[str, Method] = {
             options={"frequency": 100, "drop_fraction": 0.5, "until": 0.75},
             library="fit with tt.callbacks.GraNet(sparsity)",
             grows=True,
-            callbacks=moving("GraNet", takes_target=True),
+            callbacks=Moving("GraNet", takes_target=True),
         ),
         "gradual magnitude pruning that also drops and grows (GraNet)",
     ),

@@ -8,8 +8,8 @@ The modules of this room, each of which uses those below its own line:
     evaluation
     tickets
     trainings
-    weights, search, measures, guards, showing, environment
-    job
+    weights, search, measures, guards, showing
+    job, environment, progress, epoch_log
 """
 
 import dataclasses

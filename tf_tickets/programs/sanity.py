@@ -32,7 +32,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _judge(values: flags.FlagValues) -> int:
     plan = laboratory.make_plan(values)
-    # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
     show = Console()
     if values.dry_run:
         show_plan(plan, show)

@@ -31,7 +31,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _sweep(values: flags.FlagValues) -> int:
     plan = plan_sweep(values, controls=values.controls)
-    # It loads Keras, and with it TensorFlow, which the plan has loaded without its remarks.
     show = Console()
     show_plan(plan, show)
     if values.dry_run:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tf_tickets.pruning import reference_counts
-from tf_tickets.support.late import resolve
+from tf_tickets.support.late import Late, late, resolve
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
 
@@ -23,9 +23,8 @@ class Score:
     """One row of the table of scores.
 
     Attributes:
-        function: `(model, batches, rng, **options) -> arrays`, shaped like the weights, in forward order; or
-            its name, `"module:function"`. `batches` is a list of `(x, y)` tensors, or None where none were
-            given.
+        function: `(model, batches, rng, **options) -> arrays`, shaped like the weights, in forward order.
+            `batches` is a list of `(x, y)` tensors, or None where none were given.
         data: whether batches are `"unused"`, `"used"` where they are given, or `"needed"`.
         keeps: `"largest"` or `"smallest"` scores.
         rounds: how many rounds of scoring and pruning make a ticket, unless `rounds=` says otherwise.
@@ -36,7 +35,7 @@ class Score:
             ranking by this score, where no two scores tie.
     """
 
-    function: ScoreFunction | str
+    function: ScoreFunction
     data: str = "unused"
     keeps: str = "largest"
     rounds: int = 1
@@ -46,8 +45,8 @@ class Score:
 
     @property
     def resolved(self) -> ScoreFunction:
-        """The function; one that is named is imported now."""
-        return resolve(self.function) if isinstance(self.function, str) else self.function
+        """The function itself; one that is late is imported now."""
+        return self.function.target if isinstance(self.function, Late) else self.function
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -57,21 +56,21 @@ class Score:
 
 
 SCORES: dict[str, Score] = {
-    "random": Score("tf_tickets.pruning.plain_scores:random", sees_masks=False, independent=True),
+    "random": Score(late("tf_tickets.pruning.plain_scores:random"), sees_masks=False, independent=True),
     "magnitude": Score(
-        "tf_tickets.pruning.plain_scores:magnitude",
+        late("tf_tickets.pruning.plain_scores:magnitude"),
         sees_masks=False,
         reference_count=reference_counts.lottery_count,
     ),
-    "snip": Score("tf_tickets.pruning.gradient_scores:snip", data="needed"),
+    "snip": Score(late("tf_tickets.pruning.gradient_scores:snip"), data="needed"),
     "grasp": Score(
-        "tf_tickets.pruning.gradient_scores:grasp",
+        late("tf_tickets.pruning.gradient_scores:grasp"),
         data="needed",
         keeps="smallest",
         reference_count=reference_counts.grasp_count,
     ),
-    "synflow": Score("tf_tickets.pruning.synflow:synflow", rounds=100),
-    "obd": Score("tf_tickets.pruning.gradient_scores:obd", data="needed"),
+    "synflow": Score(late("tf_tickets.pruning.synflow:synflow"), rounds=100),
+    "obd": Score(late("tf_tickets.pruning.gradient_scores:obd"), data="needed"),
 }
 
 

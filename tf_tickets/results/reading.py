@@ -251,5 +251,7 @@ _LAYER: dict[str, tuple[bool, _Rule]] = {
     "on_path": (False, _COUNT),
 }
 _CONFIG: dict[str, tuple[bool, _Rule]] = {
-    row.field: (not row.optional, (row.kind.accepts, row.kind.expected)) for row in OPTIONS
+    row.field: (not row.optional, (row.kind.accepts, row.kind.expected))
+    for row in OPTIONS
+    if row.repeated  # of the others nothing is used
 }

@@ -1,16 +1,18 @@
-"""The console, what the person sees: plans, tables, progress. Bars in a terminal, plain lines elsewhere."""
+"""The console, what the person sees: plans, tables, progress. Bars in a terminal, plain lines elsewhere.
+
+rich is loaded when something is shown, not for `--help`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-
-import rich.console
-import rich.markup
-import rich.progress
-import rich.table
+from typing import TYPE_CHECKING
 
 from tf_tickets.support.words import duration
+
+if TYPE_CHECKING:
+    import rich.console
 
 BAR_WIDTH = 20
 
@@ -23,11 +25,15 @@ class Console:
     """
 
     def __init__(self, console: rich.console.Console | None = None):
+        import rich.console
+
         self.out = console or rich.console.Console(highlight=False, soft_wrap=not _is_terminal())
 
     @classmethod
     def silent(cls) -> Console:
         """One that prints nothing."""
+        import rich.console
+
         return cls(rich.console.Console(quiet=True))
 
     def facts(self, title: str, facts: Mapping[str, str]) -> None:
@@ -47,6 +53,9 @@ class Console:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; all columns but the first are numbers or bars."""
+        import rich.markup
+        import rich.table
+
         table = rich.table.Table(title=title, title_justify="left", box=None, pad_edge=False)
         for i, column in enumerate(columns):
             table.add_column(column, justify="right" if 0 < i < len(columns) - 1 else "left")
@@ -70,6 +79,8 @@ class SweepProgress:
     """
 
     def __init__(self, out: rich.console.Console, tasks: int, cost: int):
+        import rich.progress
+
         self.out, self.tasks, self.cost = out, tasks, cost
         self.done = self.spent = 0
         self.bar = rich.progress.Progress(
@@ -111,4 +122,6 @@ def bar(fraction: float, width: int = BAR_WIDTH) -> str:
 
 
 def _is_terminal() -> bool:
+    import rich.console
+
     return rich.console.Console().is_terminal

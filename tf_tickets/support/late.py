@@ -5,6 +5,8 @@ Tables name what they need that loads TensorFlow, so that reading a table, and `
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +17,7 @@ def resolve(name: str) -> Any:
     """The object of a name.
 
     Args:
-        name: `"module:attribute"`, or a module's name alone.
+        name: `"module:attribute"` (or `"module:attribute.attribute"`), or a module's name alone.
 
     Raises:
         ImportError, AttributeError: there is no such module, or it has no such attribute; and whatever the
@@ -27,16 +29,33 @@ def resolve(name: str) -> Any:
     """
     module, colon, attribute = name.partition(":")
     found = importlib.import_module(module)
-    return getattr(found, attribute) if colon else found
+    return functools.reduce(getattr, attribute.split("."), found) if colon else found
 
 
-def late(name: str, **options: Any) -> Callable[..., Any]:
+@dataclasses.dataclass(frozen=True)
+class Late:
+    """A function by its name: what it names is imported when it is first called.
+
+    Attributes:
+        name: see `resolve`.
+        options: keyword arguments of every call, as pairs.
+    """
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def target(self) -> Callable[..., Any]:
+        """The function, imported now."""
+        return resolve(self.name)
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        return self.target(*arguments, **dict(self.options), **more)
+
+
+def late(name: str, **options: Any) -> Late:
     """A function that resolves `name` when it is called, and calls what it finds, with the options."""
-
-    def call(*arguments: Any, **more: Any) -> Any:
-        return resolve(name)(*arguments, **options, **more)
-
-    return call
+    return Late(name, tuple(options.items()))
 
 
 def late_names(

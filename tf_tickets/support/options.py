@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.numbers import is_finite, is_whole
 
 MOST = 2**31 - 1  # of whole numbers
 # What --help shows, in this order; every flag of a run belongs to one group.
@@ -71,9 +71,12 @@ class Kind:
                     f"--{name}={','.join(unknown)} is unknown. Choose from: {', '.join(self.choices)}."
                 )
         elif self.flag != "string" and not self.accepts(value):
-            too_large = self.largest is not None and value > self.largest
-            most = f", at most {self.largest}" if too_large else ""
-            raise ValueError(f"--{name}={value} is out of range: it is {self.expected}{most}.")
+            raise ValueError(f"--{name}={value} is out of range: it is {self.wanted(value)}.")
+
+    def wanted(self, value: Any) -> str:
+        """What is accepted instead of a value, for people."""
+        too_large = self.largest is not None and is_whole(value, self.largest + 1)
+        return f"{self.expected}, at most {self.largest}" if too_large else self.expected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,19 @@ class Need:
     what: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """A flag without which other options mean nothing.
+
+    Attributes:
+        flag: its name.
+        about: what those are about, for people.
+    """
+
+    flag: str
+    about: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Option:
     """One option.
@@ -102,7 +118,7 @@ class Option:
         default: of the field, where no flag is given; `DERIVED` where it depends on other things.
         optional: whether the field can hold None.
         needs: for which methods it means anything; None for all.
-        beside: name of the flag without which it means nothing.
+        beside: the flag without which it means nothing; None where it needs none.
         decides: `SETTING`, `SOURCE`, `DRAWING`, `RETRAINING`, `QUESTION` or `NOTHING`.
         always_named: whether it is part of a run's name and hash also where it has its default. Only those
             that were there when the first runs were named.
@@ -117,7 +133,7 @@ class Option:
     default: Any
     optional: bool
     needs: Need | None
-    beside: str | None
+    beside: Beside | None
     decides: str
     always_named: bool
     repeated: bool
@@ -156,7 +172,7 @@ def option(
     default: Any = DERIVED,
     flag: str | None = None,
     needs: Need | None = None,
-    beside: str | None = None,
+    beside: Beside | None = None,
     decides: str = DRAWING,
     always_named: bool = False,
     repeated: bool = True,
@@ -222,14 +238,14 @@ def switch() -> Kind:
 
 def choice(names: Collection[str]) -> Kind:
     """One of some names."""
-    return dataclasses.replace(text(), flag="enum", choices=tuple(names))
+    return dataclasses.replace(name(), flag="enum", choices=tuple(names))
 
 
 def whole(least: int, most: int = MOST) -> Kind:
     """A whole number."""
     return Kind(
         "integer",
-        lambda value: type(value) is int and is_whole(value, least, most),
+        lambda value: isinstance(value, int) and is_whole(value, least, most),
         f"a whole number, {least} or more",
         largest=most,
     )
@@ -241,7 +257,8 @@ def number(interval: str) -> Kind:
     with_low, with_high = interval[0] == "[", interval[-1] == "]"
 
     def accepts(value: Any) -> bool:
-        if type(value) not in (int, float) or not -math.inf < value < math.inf:
+        # JSON has no numbers of NumPy, but whole ones of any length.
+        if not isinstance(value, (int, float)) or not is_finite(value) or is_whole(abs(value), MOST + 1):
             return False
         return (low < value < high) or (with_low and value == low) or (with_high and value == high)
 

@@ -17,8 +17,8 @@ from tf_tickets.training.recipe import Recipe
 
 # What a network that keeps every weight does not depend on.
 OF_PRUNED_NETWORKS = ("sparsity", "sanity_check")
-# What means something only where there is a source mask.
-OF_A_SOURCE = tuple(name for name, row in FLAGS.items() if row.beside == "source_density")
+# What means something only where there is a source mask, which is all that options stand beside.
+OF_A_SOURCE = tuple(name for name, row in FLAGS.items() if row.beside is not None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,8 +82,10 @@ MILESTONES = Kind(
     "fractions of the epochs in [0, 1) or whole 0-based epochs, as in (0.5, 0.75)",
     parse=_read_milestones,
 )
-# A field of the recipe decides the setting, and names a run.
-_field = functools.partial(option, decides=SETTING, always_named=True)
+# A field of the recipe decides the setting. The first ones name every run; one that comes later only where it
+# has another value than its default, so that runs keep their names.
+_field = functools.partial(option, decides=SETTING)
+_first = functools.partial(_field, always_named=True)
 
 
 @described
@@ -107,54 +109,53 @@ class Recipe:
     same for dense networks and every kind of ticket.
     """
 
-    model: str = _field(
+    model: str = _first(
         name(),
         MODEL,
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
         "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
     )
-    epochs: int = _field(whole(1), TRAINING, "Of dense training, and of retraining.")
-    augment: bool = _field(switch(), TRAINING, "Random crops and flips.")
-    width: float = _field(
+    epochs: int = _first(whole(1), TRAINING, "Of dense training, and of retraining.")
+    augment: bool = _first(switch(), TRAINING, "Random crops and flips.")
+    width: float = _first(
         number("(0, inf)"),
         MODEL,
         "Scales the widths; 1.0 is the paper's. Default: the recipe's, or 1.0 with --model.",
         default=1.0,
     )
-    batch_size: int = _field(whole(1), TRAINING, "Global batch size.", default=64)
-    optimizer: str = _field(choice(OPTIMIZERS), TRAINING, "Optimizer.", default="sgd")
-    learning_rate: float = _field(number("(0, inf)"), TRAINING, "At the top of the schedule.", default=0.1)
-    momentum: float = _field(number("[0, 1)"), TRAINING, "Of SGD.", default=0.9)
-    nesterov: bool = _field(switch(), TRAINING, "Nesterov's momentum.", default=False)
-    weight_decay: float = _field(
+    batch_size: int = _first(whole(1), TRAINING, "Global batch size.", default=64)
+    optimizer: str = _first(choice(OPTIMIZERS), TRAINING, "Optimizer.", default="sgd")
+    learning_rate: float = _first(number("(0, inf)"), TRAINING, "At the top of the schedule.", default=0.1)
+    momentum: float = _first(number("[0, 1)"), TRAINING, "Of SGD.", default=0.9)
+    nesterov: bool = _first(switch(), TRAINING, "Nesterov's momentum.", default=False)
+    weight_decay: float = _first(
         number("[0, inf)"),
         TRAINING,
         "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
         default=1e-4,
     )
-    schedule: str = _field(choice(SCHEDULES), TRAINING, "Schedule.", default="milestones")
-    milestones: tuple[float, ...] = _field(
+    schedule: str = _first(choice(SCHEDULES), TRAINING, "Schedule.", default="milestones")
+    milestones: tuple[float, ...] = _first(
         MILESTONES,
         TRAINING,
         "Where the rate drops: fractions of the epochs, or 0-based epochs.",
         default=(0.5, 0.75),
     )
-    lr_decay: float = _field(number("(0, 1]"), TRAINING, "Factor at each milestone.", default=0.1)
-    min_learning_rate: float = _field(number("[0, inf)"), TRAINING, "Floor of the cosine.", default=0.0)
-    warmup_epochs: int = _field(whole(0), TRAINING, "Epochs of linear warm-up.", default=0)
+    lr_decay: float = _first(number("(0, 1]"), TRAINING, "Factor at each milestone.", default=0.1)
+    min_learning_rate: float = _first(number("[0, inf)"), TRAINING, "Floor of the cosine.", default=0.0)
+    warmup_epochs: int = _first(whole(0), TRAINING, "Epochs of linear warm-up.", default=0)
     label_smoothing: float = _field(
         number("[0, 1)"),
         TRAINING,
         "Part of every training label that is spread over all classes, in [0, 1).",
         default=0.0,
-        always_named=False,
     )
 
     def __post_init__(self) -> None:
+        _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         for row in options_of(Recipe):
             value = getattr(self, row.field)
-            _require(row.kind.accepts(value), row.field, row.kind.expected, value)
-        _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
+            _require(row.kind.accepts(value), row.field, row.kind.wanted(value), value)
         _require(
             self.min_learning_rate <= self.learning_rate,
             "min_learning_rate",
