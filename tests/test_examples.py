@@ -24,21 +24,12 @@ from absl import flags
 import tf_tickets as tt
 from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
+from tf_tickets.laboratory import investigation
 from tf_tickets.programs import report
 from tf_tickets.sweeps import flags as sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARSER = doctest.DocTestParser()
-
-# TODO: tt.export is a module where tf_tickets.exporting.export was imported before it was first used.
-EXPORT = tt.export
-# TODO: to be emptied, here and in the docstrings.
-LONG = {"tf_tickets.laboratory.sanity_check": "trains for hours"}
-FAULTY = {
-    "tf_tickets.reporting.commands.command": "a command names the dataset",
-    "tf_tickets.theory.lower_bound.lower_bound_width": "the last digits are the machine's",
-    "tf_tickets.training.sgd.SGD": "says nothing of the gradients",
-}
 
 
 def docstrings():
@@ -150,11 +141,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("module", "name", "text"), [*docstrings()])
-def test_docstrings(module, name, text, request):
-    if name in LONG:
-        pytest.skip(LONG[name])
-    if name in FAULTY:
-        request.applymarker(pytest.mark.xfail(reason=FAULTY[name]))
+def test_docstrings(module, name, text):
     names = dict(vars(importlib.import_module(module)))
     run(text, given(code_of(text), names), name)
 
@@ -195,7 +182,7 @@ def chains():
 def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), 0.01, 0.05)
-    monkeypatch.setattr(laboratory, "investigate", lambda plan, *settings: nothing)
+    monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
     names = {"__name__": "__main__"}
     for line, code in chain:
         if code.startswith(">>>"):

@@ -39,7 +39,7 @@ class SGD(keras.optimizers.SGD):
     Example:
 
     >>> optimizer = SGD(0.1, momentum=0.9, weight_decay=1e-4)
-    >>> optimizer.apply(gradients, model.trainable_variables)
+    >>> model.compile(optimizer, "sparse_categorical_crossentropy")
 
     Reference:
 
