@@ -94,6 +94,8 @@ class MyLayer(keras.layers.Layer):
         self.w, self.v = (self.add_weight(shape=(shape[-1], 4), name=name) for name in "wv")
 
 
+# Examples that are trained on: as few as let masks move once in 30 epochs, after 100 steps.
+FEW = 160
 # What examples presuppose, made where it is named.
 GIVEN = {
     "tt": lambda: tt,
@@ -102,8 +104,8 @@ GIVEN = {
     "np": lambda: np,
     "tf": lambda: tf,
     "model": small_model,
-    "x": lambda: digits().train[0][:256],
-    "y": lambda: digits().train[1][:256],
+    "x": lambda: digits().train[0][:FEW],
+    "y": lambda: digits().train[1][:FEW],
     "other": lambda: tt.prune(small_model(), "random", 0.98, seed=1),
     "rates": lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 6 else 0.01),
     "MyLayer": lambda: MyLayer,
@@ -175,7 +177,8 @@ def chains():
         before = COMMON.get(page, len(found))
         for chain in [[*found[:before], block] for block in found[before:]] or [found]:
             if chain:
-                yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}")
+                marks = [pytest.mark.slow] if page == "README.md" else []
+                yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}", marks=marks)
 
 
 @pytest.mark.parametrize(("page", "chain"), [*chains()])
@@ -189,6 +192,8 @@ def test_blocks(page, chain, monkeypatch):
             run(code, given(code_of(code), names), page, line)
         else:
             exec(compile("\n" * line + code, ROOT / page, "exec"), given(code, names))
+        # The first block of a page may train on all that it loads; once is enough.
+        names.update({name: names[name][:FEW] for name in "xy" if name in names})
 
 
 def define_report(values):
