@@ -51,6 +51,11 @@ def definitions(node, name):
             yield from definitions(inner, f"{name}.{inner.name}")
 
 
+def slow(code):
+    """The mark of examples that train."""
+    return [pytest.mark.slow] if ".fit(" in code else []
+
+
 def code_of(text):
     return "".join(example.source for example in PARSER.get_examples(text))
 
@@ -142,7 +147,10 @@ def folder(tmp_path, monkeypatch):
     pathlib.Path("my_file.py").write_text("def mine(model, batches, rng):\n    return []\n")
 
 
-@pytest.mark.parametrize(("module", "name", "text"), [*docstrings()])
+@pytest.mark.parametrize(
+    ("module", "name", "text"),
+    [pytest.param(*each.values, id=each.id, marks=slow(each.values[2])) for each in docstrings()],
+)
 def test_docstrings(module, name, text):
     names = dict(vars(importlib.import_module(module)))
     run(text, given(code_of(text), names), name)
@@ -177,7 +185,7 @@ def chains():
         before = COMMON.get(page, len(found))
         for chain in [[*found[:before], block] for block in found[before:]] or [found]:
             if chain:
-                marks = [pytest.mark.slow] if page == "README.md" else []
+                marks = slow("".join(code for _, code in chain))
                 yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}", marks=marks)
 
 
