@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[1]
 # Fronts that say what is public.
 PUBLIC = [
