@@ -24,21 +24,12 @@ from absl import flags
 import tf_tickets as tt
 from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
+from tf_tickets.laboratory import investigation
 from tf_tickets.programs import report
 from tf_tickets.sweeps import flags as sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARSER = doctest.DocTestParser()
-
-# TODO: tt.export is a module where tf_tickets.exporting.export was imported before it was first used.
-EXPORT = tt.export
-# TODO: to be emptied, here and in the docstrings.
-LONG = {"tf_tickets.laboratory.sanity_check": "trains for hours"}
-FAULTY = {
-    "tf_tickets.reporting.commands.command": "a command names the dataset",
-    "tf_tickets.theory.lower_bound.lower_bound_width": "the last digits are the machine's",
-    "tf_tickets.training.sgd.SGD": "says nothing of the gradients",
-}
 
 
 def docstrings():
@@ -58,6 +49,11 @@ def definitions(node, name):
     for inner in ast.iter_child_nodes(node):
         if isinstance(inner, ast.ClassDef | ast.FunctionDef):
             yield from definitions(inner, f"{name}.{inner.name}")
+
+
+def slow(code):
+    """The mark of examples that train."""
+    return [pytest.mark.slow] if ".fit(" in code else []
 
 
 def code_of(text):
@@ -103,6 +99,8 @@ class MyLayer(keras.layers.Layer):
         self.w, self.v = (self.add_weight(shape=(shape[-1], 4), name=name) for name in "wv")
 
 
+# Examples that are trained on: as few as let masks move once in 30 epochs, after 100 steps.
+FEW = 160
 # What examples presuppose, made where it is named.
 GIVEN = {
     "tt": lambda: tt,
@@ -111,8 +109,8 @@ GIVEN = {
     "np": lambda: np,
     "tf": lambda: tf,
     "model": small_model,
-    "x": lambda: digits().train[0][:256],
-    "y": lambda: digits().train[1][:256],
+    "x": lambda: digits().train[0][:FEW],
+    "y": lambda: digits().train[1][:FEW],
     "other": lambda: tt.prune(small_model(), "random", 0.98, seed=1),
     "rates": lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 6 else 0.01),
     "MyLayer": lambda: MyLayer,
@@ -149,12 +147,11 @@ def folder(tmp_path, monkeypatch):
     pathlib.Path("my_file.py").write_text("def mine(model, batches, rng):\n    return []\n")
 
 
-@pytest.mark.parametrize(("module", "name", "text"), [*docstrings()])
-def test_docstrings(module, name, text, request):
-    if name in LONG:
-        pytest.skip(LONG[name])
-    if name in FAULTY:
-        request.applymarker(pytest.mark.xfail(reason=FAULTY[name]))
+@pytest.mark.parametrize(
+    ("module", "name", "text"),
+    [pytest.param(*each.values, id=each.id, marks=slow(each.values[2])) for each in docstrings()],
+)
+def test_docstrings(module, name, text):
     names = dict(vars(importlib.import_module(module)))
     run(text, given(code_of(text), names), name)
 
@@ -188,20 +185,23 @@ def chains():
         before = COMMON.get(page, len(found))
         for chain in [[*found[:before], block] for block in found[before:]] or [found]:
             if chain:
-                yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}")
+                marks = slow("".join(code for _, code in chain))
+                yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}", marks=marks)
 
 
 @pytest.mark.parametrize(("page", "chain"), [*chains()])
 def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), 0.01, 0.05)
-    monkeypatch.setattr(laboratory, "investigate", lambda plan, *settings: nothing)
+    monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
     names = {"__name__": "__main__"}
     for line, code in chain:
         if code.startswith(">>>"):
             run(code, given(code_of(code), names), page, line)
         else:
             exec(compile("\n" * line + code, ROOT / page, "exec"), given(code, names))
+        # The first block of a page may train on all that it loads; once is enough.
+        names.update({name: names[name][:FEW] for name in "xy" if name in names})
 
 
 def define_report(values):

@@ -4,14 +4,28 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late_names
 
-if TYPE_CHECKING:
-    from tf_tickets import callbacks, data, layers, models, pruning, sanity, sparse_training, theory, training
-    from tf_tickets.exporting import export
-    from tf_tickets.laboratory import sanity_check
-    from tf_tickets.layers import fold, mask_layers, masked_weights, register_maskable
-    from tf_tickets.methods import METHODS, Method
-    from tf_tickets.methods.prune import prune
-    from tf_tickets.pruning import Ticket, keep_counts, score
+if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets import callbacks as callbacks
+    from tf_tickets import data as data
+    from tf_tickets import layers as layers
+    from tf_tickets import models as models
+    from tf_tickets import pruning as pruning
+    from tf_tickets import sanity as sanity
+    from tf_tickets import sparse_training as sparse_training
+    from tf_tickets import theory as theory
+    from tf_tickets import training as training
+    from tf_tickets.exporting import export as export
+    from tf_tickets.laboratory import sanity_check as sanity_check
+    from tf_tickets.layers import fold as fold
+    from tf_tickets.layers import mask_layers as mask_layers
+    from tf_tickets.layers import masked_weights as masked_weights
+    from tf_tickets.layers import register_maskable as register_maskable
+    from tf_tickets.methods import METHODS as METHODS
+    from tf_tickets.methods import Method as Method
+    from tf_tickets.methods.prune import prune as prune
+    from tf_tickets.pruning import Ticket as Ticket
+    from tf_tickets.pruning import keep_counts as keep_counts
+    from tf_tickets.pruning import score as score
 
 # Public name -> where it is. TensorFlow is loaded at first use.
 _PUBLIC = {
@@ -38,28 +52,6 @@ _PUBLIC = {
     "training": "tf_tickets.training",
 }
 
-__all__ = [
-    "METHODS",
-    "Method",
-    "Ticket",
-    "callbacks",
-    "data",
-    "export",
-    "fold",
-    "keep_counts",
-    "layers",
-    "mask_layers",
-    "masked_weights",
-    "models",
-    "prune",
-    "pruning",
-    "register_maskable",
-    "sanity",
-    "sanity_check",
-    "score",
-    "sparse_training",
-    "theory",
-    "training",
-]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)

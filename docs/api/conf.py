@@ -44,6 +44,14 @@ def untyped(app: Sphinx, what: str, path: str, described: Any, options: Any, lin
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def literal(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
+    """Outside code, bars are magnitudes, and stars and underscores parts of names: nothing is markup."""
+    marks = re.compile(r"(`+[^`]*`+)|(\||\*\*(?=\w)|_(?=\W|$))")
+    for position, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[position] = marks.sub(lambda found: found[1] or "\\" + found[2], line)
+
+
 def linked(app: Sphinx, what: str, path: str, described: Any, options: Any, lines: list[str]) -> None:
     """Links are written as in Markdown."""
     lines[:] = [re.sub(r"\[([^]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", line) for line in lines]
@@ -61,5 +69,6 @@ def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lin
 def setup(app: Sphinx) -> None:
     """Called by Sphinx, after Napoleon has asked to be called at its usual turn, 500."""
     app.connect("autodoc-process-docstring", untyped, priority=400)
+    app.connect("autodoc-process-docstring", literal, priority=400)
     app.connect("autodoc-process-docstring", linked)
     app.connect("autodoc-process-docstring", shorten)

@@ -1,6 +1,6 @@
 """Pruning and rewinding as Keras callbacks, for our trainer and for a plain `model.fit` alike.
 
-A hybrid ticket of any model in one call (dense for 30 epochs, then pruned and retrained for 30):
+A hybrid ticket of any model in one call (dense for 30 epochs, then pruned and retrained for 30)::
 
     model.fit(x, y, epochs=60, callbacks=[
         keras.callbacks.LearningRateScheduler(schedule),

@@ -14,9 +14,9 @@ def augment(images: Any, seed: Any, preprocessing: Preprocessing) -> Any:
     and `preprocessing` only.
 
     Args:
-        images: Raw images, a tensor `(batch, height, width, channels)` of any numeric type.
+        images: raw images, a tensor `(batch, height, width, channels)` of any numeric type.
         seed: int tensor `(2,)`, as TensorFlow's stateless random operations take it.
-        preprocessing: Says how far to pad, and whether to crop and to flip.
+        preprocessing: how far to pad, and whether to crop and to flip.
 
     Returns:
         A tensor like `images`.

@@ -28,15 +28,15 @@ class Dataset:
     are ready for Keras; `batches` is what a training uses, with order and augmentation.
 
     Args:
-        name: What `load` was called with.
-        input_shape: Shape of one example, `(height, width, channels)` or `(features,)`.
-        num_classes: Labels are 0 to `num_classes - 1`.
-        recipe: The training that belongs to the dataset.
-        preprocessing: From raw examples to the model's input.
+        name: what `load` was called with.
+        input_shape: shape of one example, `(height, width, channels)` or `(features,)`.
+        num_classes: number of classes; labels are 0 to `num_classes - 1`.
+        recipe: the training that belongs to the dataset.
+        preprocessing: from raw examples to the model's input.
         splits: `"train"`, `"test"` and, if asked for, `"validation"`, each `Examples`.
 
     Raises:
-        ValueError: If the splits do not fit each other.
+        ValueError: the splits do not fit each other.
 
     Example:
 
@@ -109,15 +109,15 @@ class Dataset:
 
         Args:
             split: `"train"`, `"test"` or `"validation"`.
-            batch_size: Examples in a batch; the last batch of each epoch has what is left.
-            epochs: Numbers of the epochs, each 0 or more.
-            shuffle: Whether every epoch has its own random order.
-            augment: Whether images are randomly cropped and flipped as `preprocessing` allows.
-            seed: Of order and augmentation, in [0, 2**63).
-            first_step: So many batches of the first epoch are left out, without computing them.
+            batch_size: examples in a batch; the last batch of each epoch has what is left.
+            epochs: numbers of the epochs, each 0 or more.
+            shuffle: whether every epoch has its own random order.
+            augment: whether images are randomly cropped and flipped as `preprocessing` allows.
+            seed: of order and augmentation, in [0, 2**63).
+            first_step: number of batches of the first epoch that are left out, without computing them.
 
         Raises:
-            ValueError: If the split is missing, a number is out of range, or augmentation is
+            ValueError: the split is missing, a number is out of range, or augmentation is
                 asked of a dataset that has none.
         """
         epochs = [_whole("an epoch", epoch) for epoch in epochs]
@@ -161,7 +161,7 @@ class Dataset:
         """A copy with other raw examples in one of its splits; this dataset stays as it is.
 
         Raises:
-            ValueError: If there is no such split, or the examples do not fit the dataset.
+            ValueError: there is no such split, or the examples do not fit the dataset.
         """
         self._examples(split)
         return dataclasses.replace(self, splits={**self.splits, split: examples})

@@ -31,14 +31,14 @@ def epoch_batches(
     augmentation one of (seed, epoch, step). So a run that was stopped goes on exactly where it was.
 
     Args:
-        examples: Of the split; their tensors are captured, never copied into the graph.
-        preprocessing: Normalisation, and the augmentation that `augment` asks for.
-        batch_size: Examples in a batch; the last batch of an epoch has what is left.
-        epochs: The numbers of the epochs.
-        shuffle: Whether an epoch has its own random order, instead of the stored one.
-        augment: Whether to crop and flip.
-        seed: In [0, 2**63).
-        first_step: Batches of the first epoch to leave out; they are not computed.
+        examples: of the split; their tensors are captured, never copied into the graph.
+        preprocessing: normalisation, and the augmentation that `augment` asks for.
+        batch_size: examples in a batch; the last batch of an epoch has what is left.
+        epochs: the numbers of the epochs.
+        shuffle: whether an epoch has its own random order, instead of the stored one.
+        augment: whether to crop and flip.
+        seed: in [0, 2**63).
+        first_step: batches of the first epoch to leave out; they are not computed.
     """
     import tensorflow as tf
 

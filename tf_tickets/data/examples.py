@@ -22,12 +22,12 @@ class Examples:
     """Raw images (or vectors) and their labels.
 
     Args:
-        images: Array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
+        images: array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
             stay on disk.
-        labels: Array `(n,)` of whole numbers; kept as int32.
+        labels: array `(n,)` of whole numbers; kept as int32.
 
     Raises:
-        ValueError: If there are none, or not as many labels as images.
+        ValueError: there are none, or not as many labels as images.
     """
 
     images: Any
@@ -77,7 +77,7 @@ class Examples:
         Args:
             indices: int tensor `(batch,)`.
             seed: int tensor `(2,)` of the augmentation; None leaves it out.
-            preprocessing: Says how images in memory are augmented; those on disk crop and flip themselves.
+            preprocessing: how images in memory are augmented; those on disk crop and flip themselves.
 
         Returns:
             A tensor `(batch, ...)`.
@@ -101,7 +101,7 @@ class Examples:
         """The same examples with images of `size`, `(height, width)`.
 
         Raises:
-            ValueError: If the examples are vectors.
+            ValueError: the examples are vectors.
         """
         images = self.images
         if images.ndim != 4:
@@ -121,8 +121,8 @@ class Examples:
         """Feeds a hash with what tells these raw examples from others.
 
         Args:
-            hasher: As of `hashlib`.
-            split: Name of the split.
+            hasher: one of `hashlib`.
+            split: name of the split.
         """
         for array in (self.images, self.labels):
             hasher.update(f"{split}{array.shape}{array.dtype}".encode())

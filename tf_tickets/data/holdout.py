@@ -11,16 +11,16 @@ def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, 
     """Splits examples in two, class by class; both parts keep the stored order.
 
     Args:
-        examples: The training split.
-        fraction: To hold out, in (0, 0.5].
-        seed: Of the draw, for `numpy.random.default_rng`.
+        examples: the training split.
+        fraction: part to hold out, in (0, 0.5].
+        seed: of the draw, for `numpy.random.default_rng`.
 
     Returns:
         (what remains, what is held out). Held out are `round(fraction * n)` examples, spread over
         the classes in proportion; every class keeps at least one.
 
     Raises:
-        ValueError: If that would hold out nothing.
+        ValueError: that would hold out nothing.
     """
     labels = examples.labels
     held_out = np.zeros(len(labels), bool)

@@ -26,8 +26,8 @@ def read(directory: str, data_dir: str | None, image_size: tuple[int, int] | Non
     and `t10k-labels-idx1-ubyte`, each possibly with `.gz`, and with `-` or `.` before `idx`.
 
     Raises:
-        FileNotFoundError: If the folder or a file is missing.
-        ValueError: If a file is damaged or of another format.
+        FileNotFoundError: the folder or a file is missing.
+        ValueError: a file is damaged or of another format.
     """
     folder = user_path(f"idx:{directory}", directory)
     if not folder.is_dir():
@@ -73,11 +73,11 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The uint8 array of one IDX file.
 
     Args:
-        path: Read through gzip if it ends in `.gz`.
-        dimensions: How many the array must have.
+        path: of the file, read through gzip if it ends in `.gz`.
+        dimensions: how many the array must have.
 
     Raises:
-        ValueError: If the file is not exactly what its header says; names what was expected.
+        ValueError: the file is not exactly what its header says; names what was expected.
     """
     packed, size = path.suffix == ".gz", path.stat().st_size
     try:

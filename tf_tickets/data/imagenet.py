@@ -20,12 +20,12 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
 
     Args:
         name: `"imagenet2012"`, or with a version.
-        data_dir: Folder of prepared datasets; None is TFDS's default.
+        data_dir: folder of prepared datasets; None is TFDS's default.
         image_size: (height, width) of what the model sees; None is 224x224.
 
     Raises:
-        ValueError: If the files are not what they should be.
-        ConnectionError: If the dataset is not prepared.
+        ValueError: the files are not what they should be.
+        ConnectionError: the dataset is not prepared.
     """
     return read_builder(tfds_builders.open_dataset(name, data_dir), image_size or SIZE)
 

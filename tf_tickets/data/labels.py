@@ -11,12 +11,12 @@ def count_classes(source: str, train_labels: np.ndarray, test_labels: np.ndarray
     """The number of classes where only the labels tell it: the largest training label plus one.
 
     Args:
-        source: Named in errors.
-        train_labels: Non-negative `(n,)`; must be 0 to K-1, each class at least once.
-        test_labels: Non-negative `(m,)`; must be among them.
+        source: name of the dataset, for errors.
+        train_labels: non-negative `(n,)`; must be 0 to K-1, each class at least once.
+        test_labels: non-negative `(m,)`; must be among them.
 
     Raises:
-        ValueError: If the labels are anything else, or there is only one class.
+        ValueError: the labels are anything else, or there is only one class.
     """
     present = np.unique(train_labels)
     num_classes = int(present[-1]) + 1

@@ -23,8 +23,8 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     of uint8 are taken for pixels, which share their scale; save a table of such as another type.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the arrays are not what is described above, or the file is damaged.
+        FileNotFoundError: there is no such file.
+        ValueError: the arrays are not what is described above, or the file is damaged.
     """
     path = user_path(f"npz:{file}", file)
     if not path.is_file():

@@ -17,12 +17,12 @@ class Preprocessing:
     first, so padded pixels become `-mean / std` and not zero, as in the authors' code.
 
     Args:
-        scale: What a raw value is multiplied by, for example 1/255.
-        mean: Of the scaled values, one for all or one for each entry of the last axis.
-        std: Likewise, each above 0.
-        pad: Black pixels on every side of an image before it is cropped back to its size.
-        crop: Whether augmentation crops at random.
-        flip: Whether augmentation mirrors every second image, left to right.
+        scale: what a raw value is multiplied by, for example 1/255.
+        mean: of the scaled values, one for all or one for each entry of the last axis.
+        std: likewise, each above 0.
+        pad: black pixels on every side of an image before it is cropped back to its size.
+        crop: whether augmentation crops at random.
+        flip: whether augmentation mirrors every second image, left to right.
     """
 
     scale: float
@@ -82,7 +82,7 @@ def mean_and_std(images: np.ndarray, scale: float) -> tuple[tuple[float, ...], t
         images: `(n, height, width, channels)` gives one pair for each channel, vectors
             `(n, features)` one for each feature; vectors of pixels (uint8) one for all, as the
             pixels of an image share their unit.
-        scale: Factor applied first.
+        scale: factor applied first.
 
     Returns:
         Two tuples of floats. A constant channel has a std of 1, so that it becomes zero.

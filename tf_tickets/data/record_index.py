@@ -25,15 +25,15 @@ class RecordIndex:
     """The records of some files, file after file.
 
     Args:
-        files: Their paths.
+        files: their paths.
         counts: int64 `(files,)`, the records in each.
         lengths: int64 `(n,)`, bytes of each record's payload.
         labels: int64 `(n,)`.
         hashes: int64 `(n,)`, of each payload.
 
     Raises:
-        ValueError: If the sizes of the files are not what the records add up to.
-        OSError: If a file is missing.
+        ValueError: the sizes of the files are not what the records add up to.
+        OSError: a file is missing.
     """
 
     files: tuple[str, ...]
@@ -72,7 +72,7 @@ def load_or_make(path: Path, files: Sequence[str], label_key: str) -> RecordInde
     """The index that is kept at `path`, if it fits the files; otherwise one pass over them makes it.
 
     Raises:
-        ValueError: If the files are not what they should be.
+        ValueError: the files are not what they should be.
     """
     index = _kept(path, files) or _make(files, label_key)
     with contextlib.suppress(OSError):  # of a folder that is read only every run makes its own

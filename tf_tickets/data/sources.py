@@ -41,14 +41,14 @@ class Source:
     Args:
         read: `(argument, data_dir, image_size) -> Splits`. The argument is what follows the colon, or
             the name itself.
-        about: One line for `--help`.
+        about: one line for `--help`.
         recipe: None chooses one by the shape of the examples.
         scale: None is the natural one, 1/255 for bytes.
-        mean: Of the scaled channels; None computes mean and std from the training split.
-        std: Likewise.
-        crop: Whether augmentation crops; None lets the size of the images decide.
-        flip: Whether augmentation mirrors; None lets the size of the images decide.
-        floats_as_given: Whether images of floats are left as they are. Features of a table, each of which
+        mean: of the scaled channels; None computes mean and std from the training split.
+        std: likewise.
+        crop: whether augmentation crops; None lets the size of the images decide.
+        flip: whether augmentation mirrors; None lets the size of the images decide.
+        floats_as_given: whether images of floats are left as they are. Features of a table, each of which
             has its own unit, are standardised always.
     """
 
@@ -147,22 +147,22 @@ def load(
     The training and test sets are those of the dataset's authors, whatever the seed.
 
     Args:
-        name: A key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
+        name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
             `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
-        data_dir: Folder where TensorFlow Datasets keeps datasets, and where an unpacked
+        data_dir: folder where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
-        seed: Draws the validation split. Default 0.
-        validation_fraction: Part of the training set to hold out, stratified, in [0, 0.5]. The
+        seed: of the validation split. Default 0.
+        validation_fraction: part of the training set to hold out, stratified, in [0, 0.5]. The
             test set is never touched. Default 0.0.
-        image_size: Pixels, one number or (height, width), to resize images to. Default None.
+        image_size: pixels, one number or (height, width), to resize images to. Default None.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: If an argument is out of range, or the data is not what it should be.
-        FileNotFoundError: If a file or folder is missing.
-        ConnectionError: If a dataset is not here and cannot be downloaded.
+        ValueError: an argument is out of range, or the data is not what it should be.
+        FileNotFoundError: a file or folder is missing.
+        ConnectionError: a dataset is not here and cannot be downloaded.
 
     Example:
 
@@ -195,7 +195,7 @@ def find(name: str) -> tuple[Source, str]:
     """The row of `SOURCES` that a name asks for, and the argument for its reader.
 
     Raises:
-        ValueError: If there is none; the message lists the rows.
+        ValueError: there is none; the message lists the rows.
     """
     if isinstance(name, str):
         prefix, colon, argument = name.partition(":")

@@ -12,9 +12,9 @@ class Splits:
     """Training and test examples as a source stores them.
 
     Args:
-        train: Of the shape and type of `test`.
-        test: Never used for anything but evaluation.
-        num_classes: At least 2.
+        train: of the shape and type of `test`.
+        test: examples that are never used for anything but evaluation.
+        num_classes: at least 2.
     """
 
     train: Examples

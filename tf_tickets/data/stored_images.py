@@ -24,10 +24,10 @@ class StoredImages:
     `images[rows]`, reads nothing.
 
     Args:
-        index: Of the files.
-        key: Name of the feature that holds the encoded image.
+        index: of the files.
+        key: name of the feature that holds the encoded image.
         size: (height, width) that they are seen in.
-        rows: The chosen records; None is all.
+        rows: the chosen records; None is all.
 
     Reference: crops as in [Szegedy et al., 2015](https://arxiv.org/abs/1409.4842), section 6, and
     the centres of the usual evaluation on ImageNet.

@@ -17,7 +17,7 @@ def open_dataset(name: str, data_dir: str | None) -> Any:
     """The builder of a dataset that TFDS knows, or that is prepared in `data_dir`.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: there is none of that name.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.registered import DatasetNotFoundError
@@ -52,9 +52,9 @@ def prepare(builder: Any) -> None:
     """Downloads and prepares the builder's dataset unless its folder is there already.
 
     Raises:
-        ConnectionError: If it has to be downloaded and cannot be.
-        OSError: If it cannot be written.
-        ValueError: If the archive is not what it should be.
+        ConnectionError: it has to be downloaded and cannot be.
+        OSError: it cannot be written.
+        ValueError: the archive is not what it should be.
     """
     if builder.data_path.exists():
         return

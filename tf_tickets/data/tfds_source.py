@@ -20,13 +20,13 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     """Reads a dataset that TensorFlow Datasets knows, downloading it if it has to.
 
     Args:
-        name: As TFDS spells it, `"mnist"` or `"emnist/letters"`.
-        data_dir: Folder of prepared datasets; None is TFDS's default.
-        image_size: Target (height, width); None keeps the stored size, which must then be one.
+        name: as TFDS spells it, `"mnist"` or `"emnist/letters"`.
+        data_dir: folder of prepared datasets; None is TFDS's default.
+        image_size: target (height, width); None keeps the stored size, which must then be one.
 
     Raises:
-        ValueError: If the name is unknown, or the dataset is not one of labelled images or vectors.
-        ConnectionError: If the dataset is not prepared and cannot be downloaded.
+        ValueError: the name is unknown, or the dataset is not one of labelled images or vectors.
+        ConnectionError: the dataset is not prepared and cannot be downloaded.
     """
     return read_builder(tfds_builders.open_dataset(name, data_dir), image_size)
 

@@ -27,9 +27,9 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     classes are numbered by their place in `wnids.txt`. Grey photographs become RGB.
 
     Raises:
-        FileNotFoundError: If a part of the folder is missing.
-        ValueError: If a file is damaged.
-        ConnectionError: If there is no folder, and the archive cannot be downloaded.
+        FileNotFoundError: a part of the folder is missing.
+        ValueError: a file is damaged.
+        ConnectionError: there is no folder, and the archive cannot be downloaded.
     """
     root = user_path("--data_dir", data_dir) if data_dir else tfds_builders.default_data_dir()
     if (root / FOLDER).is_dir():

@@ -9,7 +9,7 @@ def user_path(source: str, text: str) -> Path:
     """A path that the user wrote, `~` and all.
 
     Raises:
-        ValueError: If it cannot be one; names the source.
+        ValueError: it cannot be one; names the source.
     """
     try:
         path = Path(text).expanduser()

@@ -67,9 +67,11 @@ def sanity_check(
         ValueError: a value that is not accepted, before anything is trained.
 
     Example:
-        >>> findings = tt.sanity_check("snip", 0.98, checks=["corrupted", "rearrange"], model="resnet8")
-        >>> print(findings)
-        >>> findings.answer("rearrange")
+        Ten tickets, as many twins and the baselines are trained, too many networks for a test:
+
+        >>> findings = tt.sanity_check("snip", 0.98, checks=["rearrange"])  # doctest: +SKIP
+        >>> print(findings)  # doctest: +SKIP
+        >>> findings.answer("rearrange")  # doctest: +SKIP
         'insensitive'
     """
     given = dict(settings)

@@ -1,4 +1,4 @@
-"""Batch normalization whose second derivatives are right and whose training step is fast."""
+"""Batch normalisation whose second derivatives are right and whose training step is fast."""
 
 import contextlib
 import contextvars
@@ -29,7 +29,7 @@ def differentiated_twice() -> Iterator[None]:
 
 @keras.saving.register_keras_serializable(package="tf_tickets")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization as the pruning papers' code computes it.
+    """Batch normalisation as the pruning papers' code computes it.
 
     It differs from `keras.layers.BatchNormalization` in training mode and in its defaults;
     inference is Keras's own:
@@ -55,10 +55,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     variance, and second derivatives as Keras has them.
 
     Args:
-        axis: Integer, the axis of the channels. Defaults to `-1`.
-        momentum: Float, the fraction of a moving statistic that survives one batch. Defaults to `0.9`.
-        epsilon: Float, added to the variance. Defaults to `1e-5`.
-        **kwargs: The other arguments of `keras.layers.BatchNormalization`.
+        axis: integer, the axis of the channels. Defaults to `-1`.
+        momentum: float, the fraction of a moving statistic that survives one batch. Defaults to `0.9`.
+        epsilon: float, added to the variance. Defaults to `1e-5`.
+        **kwargs: the other arguments of `keras.layers.BatchNormalization`.
 
     Example:
 

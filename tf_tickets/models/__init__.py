@@ -28,13 +28,13 @@ def build(
 
     Args:
         name: one of `MODELS`:
-            `"vgg11"`, `"vgg13"`, `"vgg16"`, `"vgg19"`, with batch normalization;
+            `"vgg11"`, `"vgg13"`, `"vgg16"`, `"vgg19"`, with batch normalisation;
             `"resnet20"`, `"resnet32"` or any other depth 6n+2, with the pruning papers' doubled
             channels 32, 64, 128;
             `"resnet18_cifar"`, `"resnet34_cifar"`, `"resnet50_cifar"`, ImageNet's four stages of 64
             to 512 channels behind a 3x3 stem (`"resnet50"` is of depth 6n+2, and another network);
             `"lenet_300_100"`, or `"mlp_A_B_..."` for other hidden sizes, or `"mlp_bn_A_B_..."` with
-            batch normalization after every ReLU;
+            batch normalisation after every ReLU;
             `"keras:MobileNetV2"` or any other constructor in `keras.applications`.
         input_shape: shape of one example: `(height, width, channels)`, for the perceptrons any.
         num_classes: number of logits, at least 2.

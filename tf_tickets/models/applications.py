@@ -15,7 +15,7 @@ PREFIX = "keras:"
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
     """Builds `keras.applications.NAME` without pretrained weights and without softmax.
 
-    It takes images as our datasets give them, normalized: the model's own preprocessing of pixels
+    It takes images as our datasets give them, normalised: the model's own preprocessing of pixels
     from 0 to 255 is left out.
 
     Args:

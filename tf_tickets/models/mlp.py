@@ -18,7 +18,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
 
     Args:
         name: `"lenet_300_100"`, or `"mlp"` and the hidden sizes, such as `"mlp_512_256"`; with
-            `"mlp_bn"` batch normalization follows every ReLU.
+            `"mlp_bn"` batch normalisation follows every ReLU.
         input_shape: shape of one example; it is flattened.
         num_classes: number of logits.
         width: multiplies the hidden sizes.

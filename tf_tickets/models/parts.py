@@ -51,7 +51,7 @@ def convolution(
 
 
 def normalized_relu(x: keras.KerasTensor, prefix: str, suffix: str) -> keras.KerasTensor:
-    """Batch normalization and ReLU, named `{prefix}bn{suffix}` and `{prefix}relu{suffix}`."""
+    """Batch normalisation and ReLU, named `{prefix}bn{suffix}` and `{prefix}relu{suffix}`."""
     x = BatchNormalization(name=f"{prefix}bn{suffix}")(x)
     return keras.layers.ReLU(name=f"{prefix}relu{suffix}")(x)
 

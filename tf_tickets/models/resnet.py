@@ -16,7 +16,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     """Builds a ResNet as in the papers' code: a stem, three stages of n blocks, a linear layer.
 
     No convolution has a bias. Where a block changes the shape, its shortcut is a 1x1 convolution
-    with batch normalization. Weights are N(0, sqrt(2 / fan_out)), of the linear layer N(0, 0.01).
+    with batch normalisation. Weights are N(0, sqrt(2 / fan_out)), of the linear layer N(0, 0.01).
     Blocks are basic at every depth; the papers' code turns to bottlenecks from depth 54 on.
     So `"resnet50"` is the 6n+2 network of n = 8; the one of bottlenecks is `"resnet50_cifar"`.
 

@@ -18,7 +18,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     """Builds a ResNet of four stages with a 3x3 stem of stride 1 and no max pool.
 
     No convolution has a bias. Where a block changes the shape, its shortcut is a 1x1 convolution with batch
-    normalization, read after the block's own convolutions. A bottleneck has its stride in the 3x3 convolution
+    normalisation, read after the block's own convolutions. A bottleneck has its stride in the 3x3 convolution
     and four times the stage's channels at its end. All weights, the linear layer's too, are
     N(0, sqrt(2 / fan_in)).
 

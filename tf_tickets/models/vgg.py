@@ -1,4 +1,4 @@
-"""VGG with batch normalization, for small images: four pools and one linear layer."""
+"""VGG with batch normalisation, for small images: four pools and one linear layer."""
 
 import keras
 
@@ -18,7 +18,7 @@ CONVOLUTIONS = {
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
     """Builds a VGG as in the papers' code.
 
-    Every 3x3 convolution has a bias and is followed by batch normalization and ReLU. Weights are
+    Every 3x3 convolution has a bias and is followed by batch normalisation and ReLU. Weights are
     N(0, sqrt(2 / fan_in)), of the linear layer N(0, 0.01); biases are 0.
 
     Args:

@@ -4,20 +4,25 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late_names
 
-if TYPE_CHECKING:
-    from tf_tickets.pruning.budget import Budget, plan_budgets
-    from tf_tickets.pruning.counts import keep_counts, keep_densities
-    from tf_tickets.pruning.draw import draw_ticket
-    from tf_tickets.pruning.model_ticket import ticket_of
-    from tf_tickets.pruning.overlap import Overlap
-    from tf_tickets.pruning.paths import path_counts
-    from tf_tickets.pruning.quota import Quota
-    from tf_tickets.pruning.ratios import RATIOS
-    from tf_tickets.pruning.score_model import score
-    from tf_tickets.pruning.scores import SCORES, Score
-    from tf_tickets.pruning.sparsity import round_sparsities
-    from tf_tickets.pruning.ticket import Ticket, TicketLayer
-    from tf_tickets.pruning.within import Within, masks_of
+if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets.pruning.budget import Budget as Budget
+    from tf_tickets.pruning.budget import plan_budgets as plan_budgets
+    from tf_tickets.pruning.counts import keep_counts as keep_counts
+    from tf_tickets.pruning.counts import keep_densities as keep_densities
+    from tf_tickets.pruning.draw import draw_ticket as draw_ticket
+    from tf_tickets.pruning.model_ticket import ticket_of as ticket_of
+    from tf_tickets.pruning.overlap import Overlap as Overlap
+    from tf_tickets.pruning.paths import path_counts as path_counts
+    from tf_tickets.pruning.quota import Quota as Quota
+    from tf_tickets.pruning.ratios import RATIOS as RATIOS
+    from tf_tickets.pruning.score_model import score as score
+    from tf_tickets.pruning.scores import SCORES as SCORES
+    from tf_tickets.pruning.scores import Score as Score
+    from tf_tickets.pruning.sparsity import round_sparsities as round_sparsities
+    from tf_tickets.pruning.ticket import Ticket as Ticket
+    from tf_tickets.pruning.ticket import TicketLayer as TicketLayer
+    from tf_tickets.pruning.within import Within as Within
+    from tf_tickets.pruning.within import masks_of as masks_of
 
 # Public name -> where it is: tables and names to choose from are read without TensorFlow.
 _PUBLIC = {
@@ -41,25 +46,6 @@ _PUBLIC = {
     "ticket_of": "tf_tickets.pruning.model_ticket:ticket_of",
 }
 
-__all__ = [
-    "Budget",
-    "Overlap",
-    "Quota",
-    "RATIOS",
-    "SCORES",
-    "Score",
-    "Ticket",
-    "TicketLayer",
-    "Within",
-    "draw_ticket",
-    "keep_counts",
-    "keep_densities",
-    "masks_of",
-    "path_counts",
-    "plan_budgets",
-    "round_sparsities",
-    "score",
-    "ticket_of",
-]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)

@@ -47,7 +47,7 @@ def score(
         **score_options: options of the score, with their defaults: `loss=None` (the model's own) and
             `training=True` of SNIP, GraSP and OBD (there False); `temperature=200`, `halves=True` and
             `redraw_classifier=True` of GraSP; `curvature="gauss_newton"` and `probes=64` of OBD. See
-            `tf_tickets.pruning.gradient_scores`. Of a callable, its own.
+            `tf_tickets/pruning/gradient_scores.py`. Of a callable, its own.
 
     Returns:
         List of float arrays shaped like the weights, in forward order.

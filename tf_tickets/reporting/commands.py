@@ -29,7 +29,7 @@ def command(run: Run) -> str:
 
     Example:
         >>> command(run)
-        'python -m tf_tickets.run --method=snip --sparsity=0.98 --seed=3 --export= --threads=2'
+        'python -m tf_tickets.run --method=snip --sparsity=0.98 --seed=3 --dataset=digits ...'
     """
     words = [f"--{name}={_text(value)}" for name, value in flags(run)]
     return shlex.join(["python", "-m", "tf_tickets.run", *words])

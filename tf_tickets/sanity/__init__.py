@@ -4,11 +4,19 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late_names
 
-if TYPE_CHECKING:
-    from tf_tickets.sanity.attacks import rearrange, rearranged, reinitialize, shuffle_weights
-    from tf_tickets.sanity.checks import CHECKS, Check
-    from tf_tickets.sanity.corruptions import corrupted, half_dataset, random_labels, random_pixels
-    from tf_tickets.sanity.statistics import Comparison, compare
+if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets.sanity.attacks import rearrange as rearrange
+    from tf_tickets.sanity.attacks import rearranged as rearranged
+    from tf_tickets.sanity.attacks import reinitialize as reinitialize
+    from tf_tickets.sanity.attacks import shuffle_weights as shuffle_weights
+    from tf_tickets.sanity.checks import CHECKS as CHECKS
+    from tf_tickets.sanity.checks import Check as Check
+    from tf_tickets.sanity.corruptions import corrupted as corrupted
+    from tf_tickets.sanity.corruptions import half_dataset as half_dataset
+    from tf_tickets.sanity.corruptions import random_labels as random_labels
+    from tf_tickets.sanity.corruptions import random_pixels as random_pixels
+    from tf_tickets.sanity.statistics import Comparison as Comparison
+    from tf_tickets.sanity.statistics import compare as compare
 
 # Public name -> module; the statistics need no TensorFlow, and do not load it.
 _PUBLIC = {
@@ -26,19 +34,6 @@ _PUBLIC = {
     "shuffle_weights": "tf_tickets.sanity.attacks:shuffle_weights",
 }
 
-__all__ = [
-    "CHECKS",
-    "Check",
-    "Comparison",
-    "compare",
-    "corrupted",
-    "half_dataset",
-    "random_labels",
-    "random_pixels",
-    "rearrange",
-    "rearranged",
-    "reinitialize",
-    "shuffle_weights",
-]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)

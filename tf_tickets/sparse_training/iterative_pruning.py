@@ -60,8 +60,8 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             `(rounds + 1) * epochs_per_round`, or a target denser than the source.
 
     Example:
-        >>> imp = tt.callbacks.IterativeMagnitudePruning(0.95, rounds=5, epochs_per_round=10)
-        >>> model.fit(x, y, epochs=60, callbacks=[rates, imp])
+        >>> imp = tt.callbacks.IterativeMagnitudePruning(0.75, rounds=2, epochs_per_round=10)
+        >>> model.fit(x, y, epochs=30, callbacks=[rates, imp])
 
     Reference:
 

@@ -4,21 +4,20 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late_names
 
-if TYPE_CHECKING:
-    from tf_tickets.theory.embedding import Embedding, embed_target
-    from tf_tickets.theory.frequency import Frequency
-    from tf_tickets.theory.lower_bound import (
-        connected_frequency,
-        connected_probability,
-        lower_bound_width,
-    )
-    from tf_tickets.theory.subset_sums import (
-        SubsetSum,
-        base_set_sizes,
-        smallest_base_set,
-        subset_sum,
-    )
-    from tf_tickets.theory.widths import SourceWidths, er_widths, required_width_factor
+if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets.theory.embedding import Embedding as Embedding
+    from tf_tickets.theory.embedding import embed_target as embed_target
+    from tf_tickets.theory.frequency import Frequency as Frequency
+    from tf_tickets.theory.lower_bound import connected_frequency as connected_frequency
+    from tf_tickets.theory.lower_bound import connected_probability as connected_probability
+    from tf_tickets.theory.lower_bound import lower_bound_width as lower_bound_width
+    from tf_tickets.theory.subset_sums import SubsetSum as SubsetSum
+    from tf_tickets.theory.subset_sums import base_set_sizes as base_set_sizes
+    from tf_tickets.theory.subset_sums import smallest_base_set as smallest_base_set
+    from tf_tickets.theory.subset_sums import subset_sum as subset_sum
+    from tf_tickets.theory.widths import SourceWidths as SourceWidths
+    from tf_tickets.theory.widths import er_widths as er_widths
+    from tf_tickets.theory.widths import required_width_factor as required_width_factor
 
 # Public name -> module; only embeddings need Keras, and load it.
 _PUBLIC = {
@@ -37,20 +36,6 @@ _PUBLIC = {
     "subset_sum": "tf_tickets.theory.subset_sums:subset_sum",
 }
 
-__all__ = [
-    "Embedding",
-    "Frequency",
-    "SourceWidths",
-    "SubsetSum",
-    "base_set_sizes",
-    "connected_frequency",
-    "connected_probability",
-    "embed_target",
-    "er_widths",
-    "lower_bound_width",
-    "required_width_factor",
-    "smallest_base_set",
-    "subset_sum",
-]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)

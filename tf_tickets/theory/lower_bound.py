@@ -31,8 +31,8 @@ def lower_bound_width(density: float, inputs: int, delta: float) -> float:
         ValueError: an argument is out of its range; names it.
 
     Example:
-        >>> tt.theory.lower_bound_width(0.5, inputs=10, delta=0.1)
-        6.57611535988955
+        >>> round(tt.theory.lower_bound_width(0.5, inputs=10, delta=0.1), 9)
+        6.57611536
     """
     density, delta = check_density(density), check_chance(delta)
     alone = -math.expm1(math.log1p(-delta) / check_count(inputs, "inputs"))

@@ -4,15 +4,19 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late_names
 
-if TYPE_CHECKING:
-    from tf_tickets.training.checkpoints import Checkpoints
-    from tf_tickets.training.divergence import TrainingDiverged
-    from tf_tickets.training.interruption import Interrupted
-    from tf_tickets.training.optimizers import OPTIMIZERS, make_optimizer
-    from tf_tickets.training.sgd import SGD
-    from tf_tickets.training.strategies import STRATEGIES, count_replicas, make_strategy
-    from tf_tickets.training.team import Disagreement, Team
-    from tf_tickets.training.trainer import Trainer
+if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets.training.checkpoints import Checkpoints as Checkpoints
+    from tf_tickets.training.divergence import TrainingDiverged as TrainingDiverged
+    from tf_tickets.training.interruption import Interrupted as Interrupted
+    from tf_tickets.training.optimizers import OPTIMIZERS as OPTIMIZERS
+    from tf_tickets.training.optimizers import make_optimizer as make_optimizer
+    from tf_tickets.training.sgd import SGD as SGD
+    from tf_tickets.training.strategies import STRATEGIES as STRATEGIES
+    from tf_tickets.training.strategies import count_replicas as count_replicas
+    from tf_tickets.training.strategies import make_strategy as make_strategy
+    from tf_tickets.training.team import Disagreement as Disagreement
+    from tf_tickets.training.team import Team as Team
+    from tf_tickets.training.trainer import Trainer as Trainer
 
 # Public name -> where it is: tables are read without TensorFlow.
 _PUBLIC = {
@@ -30,19 +34,6 @@ _PUBLIC = {
     "make_strategy": "tf_tickets.training.strategies:make_strategy",
 }
 
-__all__ = [
-    "OPTIMIZERS",
-    "SGD",
-    "STRATEGIES",
-    "Checkpoints",
-    "Disagreement",
-    "Interrupted",
-    "Team",
-    "Trainer",
-    "TrainingDiverged",
-    "count_replicas",
-    "make_optimizer",
-    "make_strategy",
-]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)

@@ -97,7 +97,7 @@ class Recipe:
     changed one, checked again.
 
     Raises:
-        ValueError: If a value is out of range; the message names the field and the value.
+        ValueError: a value is out of range; the message names the field and the value.
 
     Example:
 
@@ -183,7 +183,7 @@ class Recipe:
             epoch: 0-based, non-negative. From the last epoch on, cosine stays at its floor.
 
         Raises:
-            ValueError: If `epoch` is negative or not whole.
+            ValueError: `epoch` is negative or not whole.
         """
         _require(number("[0, inf)").accepts(epoch) and epoch == int(epoch), "epoch", "0 or more", epoch)
         if epoch < self.warmup_epochs:

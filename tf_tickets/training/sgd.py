@@ -10,7 +10,7 @@ import tensorflow as tf
 class SGD(keras.optimizers.SGD):
     """Gradient descent with momentum and L2 weight decay, in PyTorch's form.
 
-    For every trainable variable `w`, biases and the parameters of batch normalization too:
+    For every trainable variable `w`, biases and the parameters of batch normalisation too:
 
     ```
     g = gradient + weight_decay * w
@@ -26,12 +26,12 @@ class SGD(keras.optimizers.SGD):
     the gradient before the decay is added.
 
     Args:
-        learning_rate: Float, `LearningRateSchedule` or callable. Defaults to `0.01`.
-        momentum: Float in `[0, 1]`. Defaults to `0.0`.
-        nesterov: Boolean. Defaults to `False`.
-        weight_decay: Float `>= 0`, or None for no decay. Defaults to `None`. It is kept as
+        learning_rate: float, `LearningRateSchedule` or callable. Defaults to `0.01`.
+        momentum: float in `[0, 1]`. Defaults to `0.0`.
+        nesterov: boolean. Defaults to `False`.
+        weight_decay: float `>= 0`, or None for no decay. Defaults to `None`. It is kept as
             `coupled_weight_decay`; the attribute `weight_decay`, Keras's decoupled one, is None.
-        **kwargs: The other arguments of `keras.optimizers.SGD`.
+        **kwargs: the other arguments of `keras.optimizers.SGD`.
 
     Raises:
         ValueError: `weight_decay` is negative, or as `keras.optimizers.SGD`.
@@ -39,7 +39,7 @@ class SGD(keras.optimizers.SGD):
     Example:
 
     >>> optimizer = SGD(0.1, momentum=0.9, weight_decay=1e-4)
-    >>> optimizer.apply(gradients, model.trainable_variables)
+    >>> model.compile(optimizer, "sparse_categorical_crossentropy")
 
     Reference:
 
