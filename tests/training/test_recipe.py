@@ -55,10 +55,9 @@ def test_warm_up_rises_linearly_to_the_rate(schedule):
 
 def test_label_smoothing_names_a_run_only_where_it_is_asked_for():
     """It came later, and earlier runs go on being found by their names."""
-    fields = dataclasses.asdict(recipe())
-    assert fields.pop("label_smoothing") == 0
-    assert recipe().identity == recipe(label_smoothing=0.0).identity == fields
-    assert recipe(label_smoothing=0.1).identity == {**fields, "label_smoothing": 0.1}
+    named = recipe().identity
+    assert "label_smoothing" not in named and recipe(label_smoothing=0.0).identity == named
+    assert recipe(label_smoothing=0.1).identity == {**named, "label_smoothing": 0.1}
 
 
 def test_it_survives_json():
