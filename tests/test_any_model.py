@@ -15,6 +15,8 @@ from tests.users_models import CASES, compiled, data
 from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning import path_counts
 
+pytestmark = pytest.mark.slow  # its trainings
+
 SCORES = ("snip", "grasp", "obd", "synflow")
 # What a model is told of the order of its weights, so that it is traced just once.
 REMEMBERED = {"_forward_order"}

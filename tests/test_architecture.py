@@ -81,6 +81,7 @@ def test_every_room_is_drawn_and_only_programs_are_outside():
     assert inside == set(LEVELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [module for module in MODULES if module not in FRONT])
 def test_arrows_go_one_way(module):
     wrong = {
@@ -91,6 +92,7 @@ def test_arrows_go_one_way(module):
     assert not wrong, f"{module} must not know of {wrong}"
 
 
+@pytest.mark.slow
 def test_no_circles_of_modules():
     """A package's front is apart from what is behind it: it may gather what its modules offer."""
     arrows = {module: imports(module) for module in MODULES if module not in FRONT}

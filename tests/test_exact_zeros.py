@@ -71,6 +71,7 @@ def by_trainer(model, optimizer, strategy):
 LOOPS = {"fit": by_fit, "trainer": by_trainer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "dtype", "loop", "replicas"), CASES)
 def test_what_is_hidden_never_contributes(optimizer, dtype, loop, replicas):
     strategy = two_replicas() if replicas == 2 else tf.distribute.get_strategy()
@@ -131,6 +132,7 @@ class TestFiles:
         model.fit(*nets.inputs_of(model), verbose=0)
         return model, ticket.kept + 36
 
+    @pytest.mark.slow
     def test_a_folded_model_is_written_with_what_is_kept_and_no_more(self, trained, tmp_path):
         model, kept = trained
         tt.fold(model)
@@ -141,6 +143,7 @@ class TestFiles:
         loaded = keras.saving.load_model(tmp_path / "folded.keras")
         assert sum(np.count_nonzero(v) for v in loaded.trainable_weights if v.shape.rank > 1) == kept
 
+    @pytest.mark.slow
     def test_a_masked_one_keeps_what_its_masks_hide(self, trained, tmp_path):
         model, _ = trained
         save_weights(model, tmp_path / "masked.weights.h5")

@@ -189,6 +189,7 @@ def chains():
                 yield pytest.param(page, chain, id=f"{page}:{chain[-1][0]}", marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "chain"), [*chains()])
 def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.

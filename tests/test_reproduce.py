@@ -21,6 +21,7 @@ def reproduce(folder, *arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [[], ["laptop/table9"]])
 def test_names_are_listed_where_none_fits(tmp_path, names):
     said = reproduce(tmp_path, *names)
@@ -30,6 +31,7 @@ def test_names_are_listed_where_none_fits(tmp_path, names):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_from_a_name_to_the_report(tmp_path):
     tiny = ["--model=mlp_8_8", "--width=1", "--epochs=1", "--seed=0", "--sparsity=0.9", "--jobs=1"]
     experiment = "laptop/table1_digits"
@@ -41,6 +43,7 @@ def test_from_a_name_to_the_report(tmp_path):
     assert "lt" in page.read_text()
 
 
+@pytest.mark.slow
 def test_the_papers_experiments_are_planned_without_their_data(tmp_path):
     said = reproduce(tmp_path, "paper/table1", "--dry_run")
     assert said.returncode == 0, said.stderr

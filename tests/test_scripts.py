@@ -305,6 +305,7 @@ def test_the_bench_measures_a_selection(benchmarks, case):
     assert found["memory"] > 1
 
 
+@pytest.mark.slow
 def test_the_bench_times_scores_that_were_traced_before(benchmarks, monkeypatch):
     contenders = benchmarks("contenders")
     made = []

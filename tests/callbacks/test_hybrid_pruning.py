@@ -2,6 +2,7 @@
 
 import keras  # before tensorflow_model_optimization, which would have its own way with tf.keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_tickets as tt
@@ -18,6 +19,7 @@ from tf_tickets.training import SGD, Trainer
 
 
 class TestHybridPruning:
+    @pytest.mark.slow
     @both_loops
     def test_one_fit_makes_the_hybrid_ticket(self, loop):
         """Trained for 2 epochs, pruned, trained for 2 from the top: by callbacks, and step by step."""

@@ -12,6 +12,7 @@ from tf_tickets.training import SGD
 
 
 class TestLearningRateRewinding:
+    @pytest.mark.slow
     @pytest.mark.parametrize("loop", [by_fit, by_trainer, by_hooks])
     def test_replays_what_a_scheduler_before_it_did(self, loop):
         scheduler = keras.callbacks.LearningRateScheduler(falling)
@@ -27,6 +28,7 @@ class TestLearningRateRewinding:
         found = rates(keras.optimizers.SGD(9.0), LearningRateRewinding(3, to=1, schedule=falling))
         assert found == [0.4, 0.3, 0.2, 0.3, 0.2, 0.1, 0.1]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("loop", [by_fit, by_hooks])
     def test_replays_the_schedule_of_the_optimizer_by_resetting_its_steps(self, loop):
         schedule = keras.optimizers.schedules.PiecewiseConstantDecay([5, 11], [0.3, 0.2, 0.1])
@@ -41,6 +43,7 @@ class TestLearningRateRewinding:
     def test_takes_a_rate_that_never_changed_for_what_it_is(self):
         assert rates(keras.optimizers.SGD(0.5), LearningRateRewinding(0), epochs=2) == [0.5, 0.5]
 
+    @pytest.mark.slow
     @both_loops
     def test_a_fit_that_starts_at_the_epoch_has_nothing_to_reset(self, loop):
         """In a first fit, Keras has not even built the optimizer by then."""
@@ -54,6 +57,7 @@ class TestLearningRateRewinding:
             found = rates(keras.optimizers.SGD(9.0), scheduler, rewinding, epochs=4)
             assert found == [0.4, 0.3, 0.4, 0.3]
 
+    @pytest.mark.slow
     @both_loops
     def test_starts_the_optimizer_afresh_and_leaves_the_weights(self, loop):
         watch, model = Watch(), nets.build("sequential")

@@ -13,6 +13,7 @@ from tf_tickets.callbacks import (
 
 
 class TestMagnitudePruning:
+    @pytest.mark.slow
     @both_loops
     def test_once(self, loop):
         watch, pruning = Watch(), MagnitudePruning(0.75, epoch=1)
@@ -30,6 +31,7 @@ class TestMagnitudePruning:
         (entry,) = tt.masked_weights(model)
         assert entry.layer is model.layers[0] and np.sum(entry.mask) == 24
 
+    @pytest.mark.slow
     @both_loops
     def test_over_a_schedule_of_steps(self, loop):
         asked = []
@@ -57,6 +59,7 @@ class TestMagnitudePruning:
         assert asked == list(range(11))
         assert pruning.ticket.kept == 36
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore")
     def test_follows_the_schedules_of_tfmot(self):
         from tensorflow_model_optimization.sparsity.keras import ConstantSparsity, PolynomialDecay

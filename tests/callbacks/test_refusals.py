@@ -38,6 +38,7 @@ class TestErrorsComeBeforeTraining:
             loop(model, keras.optimizers.SGD(0.1), 3, [callback])
         nets.assert_equal([np.asarray(w) for w in stock_weights(model)], before)
 
+    @pytest.mark.slow
     @both_loops
     @pytest.mark.parametrize(
         ("callback", "words"),

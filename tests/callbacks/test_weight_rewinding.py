@@ -2,6 +2,7 @@
 
 import keras  # before tensorflow_model_optimization, which would have its own way with tf.keras
 import numpy as np
+import pytest
 
 import tf_tickets as tt
 from tests import nets
@@ -13,6 +14,7 @@ from tf_tickets.callbacks import (
 
 
 class TestWeightRewinding:
+    @pytest.mark.slow
     @both_loops
     def test_takes_weights_statistics_and_rate_back_and_leaves_the_masks(self, loop):
         watch, model = Watch(), nets.build("functional")
@@ -32,6 +34,7 @@ class TestWeightRewinding:
         assert watch.steps == [0, 3, 6, 0, 3]
         assert watch.kept == [100, 100, 100, 50, 50]
 
+    @pytest.mark.slow
     def test_to_epoch_0_makes_the_lottery_ticket(self):
         """The same ticket, weights and rates as prune("lt") with the weights from before training."""
         lottery = [MagnitudePruning(0.5, epoch=2, classifier_keep=1.0), WeightRewinding(epoch=2)]

@@ -122,6 +122,7 @@ def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
         assert (planned.method, planned.sparsity) == ("hybrid", 0.98)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
     found = grid_of(name)
@@ -133,6 +134,7 @@ def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
     assert not found.silent, "no check is asked for in vain"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER_SWEEPS)
 def test_the_papers_sweeps_have_its_settings(name):
     """They are those of the datasets' own recipes, too."""
@@ -156,6 +158,7 @@ def check_papers_settings(dataset: str, recipe: Recipe) -> None:
     assert rates == pytest.approx([0.1] * half + [0.01] * quarter + [0.001] * quarter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model", "batch_size", "nesterov", "weight_decay", "rates"),
     [
@@ -192,6 +195,7 @@ def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
         assert planned_of(cell).recipe == recipe_by_name(cell)
 
 
+@pytest.mark.slow
 def test_table_3_trains_each_dense_network_once():
     """Not once for each of the 130 runs, which all start from one."""
     planned = [planned_of(cell) for cell in grid_of("paper/table3").cells]

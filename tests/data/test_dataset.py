@@ -24,6 +24,7 @@ def dataset():
     )
 
 
+@pytest.mark.slow
 def test_train_and_test_are_ready_for_keras(dataset):
     x, y = dataset.train
     assert (x.shape, x.dtype, y.shape, y.dtype) == ((10, 4, 4, 1), np.float32, (10,), np.int32)
@@ -70,6 +71,7 @@ def test_without_a_validation_split_the_error_says_how_to_get_one(dataset):
         _ = dataset.validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 10), (3, 4), (5, 2), (10, 1), (99, 1)])
 def test_steps_per_epoch_counts_the_partial_batch(dataset, batch_size, steps):
     assert dataset.steps_per_epoch("train", batch_size) == steps

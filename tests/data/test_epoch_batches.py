@@ -61,6 +61,7 @@ def test_without_augmentation_x_is_bit_for_bit_what_train_gives():
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_epoch_holds_every_example_exactly_once(shuffle):
     for epoch in range(3):
@@ -74,6 +75,7 @@ def test_the_number_of_batches_is_known():
 # ------------------------------------------------------------------ order and randomness
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**63 - 1),
     epochs=st.lists(st.integers(0, 10**6), min_size=1, max_size=2),
@@ -86,6 +88,7 @@ def test_batches_are_a_pure_function_of_seed_and_epoch(seed, epochs):
     assert_equal(together, [b for epoch in epochs for b in collect(epochs=[epoch], **options)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_size", "first_step"), [(4, 0), (4, 1), (4, 5), (4, 6), (5, 3)])
 def test_first_step_is_the_same_as_skipping(batch_size, first_step):
     options = {"batch_size": batch_size, "epochs": [3, 4], "shuffle": True, "augment": True}
@@ -99,6 +102,7 @@ def test_a_whole_epoch_may_be_skipped():
     assert list(skipped) == []
 
 
+@pytest.mark.slow
 def test_epochs_and_seeds_differ_in_order_and_augmentation():
     orders = [tuple(labels(shuffle=True, epochs=[e], seed=s)) for e in (0, 1) for s in (0, 1)]
     assert len(set(orders)) == 4
@@ -126,6 +130,7 @@ def test_order_and_crops_are_pinned_so_that_old_runs_can_be_repeated():
     assert x.sum(axis=(1, 2, 3)).tolist() == [11740, 18132, 10719, 8120]
 
 
+@pytest.mark.slow
 def test_the_global_seed_of_tensorflow_has_no_part_in_it():
     tf.random.set_seed(1)
     before = collect(shuffle=True, augment=True)
@@ -148,6 +153,7 @@ def crops_of(image, pad, flip):
                 yield (top, left, True), crop[:, ::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("crop", "flip"), [(True, True), (True, False), (False, True)])
 def test_each_image_is_one_of_its_padded_crops_drawn_evenly(crop, flip):
     preprocessing = Preprocessing(1 / 255, MEAN, STD, pad=2, crop=crop, flip=flip)
@@ -217,6 +223,7 @@ def test_no_epochs_are_no_batches():
 # ------------------------------------------------------------------ under tf.distribute
 
 
+@pytest.mark.slow
 def test_two_replicas_share_the_batches_of_one():
     strategy = two_replicas()
     batches = DATASET.batches("train", 4, shuffle=True, epochs=range(2))

@@ -97,6 +97,7 @@ def epoch(dataset, number=0, **options):
     return list(dataset.batches("train", 5, epochs=[number], **options).as_numpy_iterator())
 
 
+@pytest.mark.slow
 def test_every_example_comes_once_an_epoch_with_its_own_label(dataset):
     assert (dataset.input_shape, dataset.num_classes, len(dataset.splits["test"])) == ((16, 20, 3), 5, 7)
     for split, stored in (("train", "train"), ("test", "validation")):
@@ -107,6 +108,7 @@ def test_every_example_comes_once_an_epoch_with_its_own_label(dataset):
         assert sorted(pairs) == [(level(stored, i), i % 5) for i in range(COUNTS[stored])]
 
 
+@pytest.mark.slow
 def test_a_batch_is_a_function_of_seed_epoch_and_step(dataset):
     first, again = epoch(dataset), epoch(dataset)
     assert len(first) == 5
@@ -147,6 +149,7 @@ def test_random_crops_differ_and_are_mirrored_half_the_time(dataset):
     assert area.min() < 0.5 and area.max() > 0.9, "of small parts and of nearly all"
 
 
+@pytest.mark.slow
 def test_mirroring_is_a_coin_of_each_image(dataset, monkeypatch):
     """With crops of the whole image, which is black but for its left side."""
     monkeypatch.setattr("tf_tickets.data.stored_images.AREA", (0.999, 1.0))
@@ -177,6 +180,7 @@ def test_a_validation_split_is_held_out_of_it(dataset):
     assert sorted(both) == list(range(23))
 
 
+@pytest.mark.slow
 def test_a_run_scores_and_trains_on_it(folder, tmp_path, monkeypatch):
     """The pipeline on the small builder under the big one's name."""
     builder = SmallNet(data_dir=folder)

@@ -150,6 +150,7 @@ def test_a_bare_array_is_no_archive(tmp_path):
         data.load(f"npz:{tmp_path / 'bare.npy'}")
 
 
+@pytest.mark.slow
 @given(position=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=64))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_a_value_error_or_still_whole(tmp_path, position, junk):

@@ -22,6 +22,7 @@ def table(tmp_path_factory):
     return f"--dataset=npz:{path}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp_24_24_24", "mlp_bn_24_24_24"])
 def test_a_random_mask_trains_on_a_table(table, model, tmp_path):
     result, screen = run(

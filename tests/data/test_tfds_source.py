@@ -61,6 +61,7 @@ def assert_holds(dataset, train, test):
         assert as_pairs(found.images, found.labels) == as_pairs(images, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "builder", "url", "archive", "classes"),
     [
@@ -86,6 +87,7 @@ def test_cifar_is_read_from_its_archive_without_a_network(
     np.testing.assert_array_equal(again.train[1], dataset.train[1])
 
 
+@pytest.mark.slow
 def test_fashion_mnist_is_read_from_its_archives(tmp_path, hand_copied, no_network, monkeypatch):
     train, test = labelled_bytes(30, (28, 28), 10, 0), labelled_bytes(10, (28, 28), 10, 1)
     # The builder skips the headers and expects as many images as the real files hold.
@@ -178,6 +180,7 @@ def broken(split):
 define("my_broken", IMAGE, broken)
 
 
+@pytest.mark.slow
 def test_images_of_one_size_need_no_image_size(tmp_path):
     dataset = data.load("tfds:my_pictures", data_dir=str(tmp_path))
     assert (dataset.input_shape, dataset.num_classes) == ((20, 24, 3), 3)
@@ -189,6 +192,7 @@ def test_images_of_one_size_need_no_image_size(tmp_path):
     assert (recipe.model, recipe.epochs, recipe.augment) == ("resnet32", 60, True)
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes_ask_for_image_size(tmp_path):
     with pytest.raises(ValueError, match=r"\(20, 24\) and \(8, 9\).*image_size="):
         data.load("tfds:my_mixed", data_dir=str(tmp_path))
@@ -208,6 +212,7 @@ def test_vectors_are_found_by_the_supervised_keys_and_standardised(tmp_path):
     assert dataset.recipe.model == "lenet_300_100"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -226,11 +231,13 @@ def test_a_dataset_that_does_not_fit_is_refused(name, message, tmp_path):
         data.load(f"tfds:{name}", data_dir=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_an_unknown_name_lists_close_ones(tmp_path):
     with pytest.raises(ValueError, match=r"no dataset 'cifar1O'.*Close names:.*cifar10"):
         data.load("tfds:cifar1O", data_dir=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_damaged_records_are_named(tmp_path):
     data.load("tfds:my_pictures", data_dir=str(tmp_path))
     (file,) = tmp_path.glob("my_pictures/1.0.0/*train*.tfrecord*")
@@ -241,6 +248,7 @@ def test_damaged_records_are_named(tmp_path):
             data.load("tfds:my_pictures", data_dir=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_damaged_information_is_named(tmp_path):
     data.load("tfds:my_pictures", data_dir=str(tmp_path))
     (tmp_path / "my_pictures" / "1.0.0" / "dataset_info.json").write_text("{")

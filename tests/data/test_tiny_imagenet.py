@@ -37,6 +37,7 @@ def test_the_folder_holds_classes_in_the_order_of_wnids(unpacked):
     assert (train.images[1][..., 0] != train.images[1][..., 1]).any()
 
 
+@pytest.mark.slow
 def test_the_archive_gives_the_same_examples_in_the_same_order(
     files, unpacked, tmp_path_factory, hand_copied, no_network
 ):

@@ -51,6 +51,7 @@ def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
     assert all(row.file.endswith(row.suffix) for row in FORMATS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "name"),
     [
@@ -85,6 +86,7 @@ def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tm
 
 
 class TestWhatIsInside:
+    @pytest.mark.slow
     def test_of_a_saved_model_in_a_process_without_tf_tickets(self, tmp_path):
         model, ticket = pruned("functional")
         x, _ = nets.inputs_of(model)
@@ -98,6 +100,7 @@ class TestWhatIsInside:
         # Nothing else is inside: no mask, no slot of the optimizer.
         assert len(found.nonzeros) == len(model.weights) - len(ticket.masks)
 
+    @pytest.mark.slow
     def test_of_keras_files_in_a_process_without_tf_tickets(self, tmp_path):
         """Exported, although compiled with an optimizer of ours; folded and saved; and as weights alone."""
         model, ticket = pruned("nested")
@@ -132,6 +135,7 @@ check(folded)
         )
         assert done.returncode == 0, done.stderr[-2000:]
 
+    @pytest.mark.slow
     def test_a_sparse_litert_file_is_smaller_by_most_of_the_zeros(self, tmp_path):
         def wide():
             return keras.Sequential([keras.Input((64,)), keras.layers.Dense(512), keras.layers.Dense(64)])
@@ -156,6 +160,7 @@ check(folded)
 class TestLiteRTIsCompared:
     """With the SavedModel that it is made from, by the names of inputs and outputs."""
 
+    @pytest.mark.slow
     def test_for_models_of_several_inputs_and_outputs(self, tmp_path):
         ids, images = keras.Input((40,), dtype="int32", name="ids"), keras.Input((8, 8, 2), name="images")
         words = keras.layers.Flatten()(keras.layers.Embedding(2, 3)(ids))
@@ -165,11 +170,13 @@ class TestLiteRTIsCompared:
         model = keras.Model({"ids": ids, "images": images}, outputs)
         tt.export(nets.hide(model), tmp_path / "several.tflite", "litert")
 
+    @pytest.mark.slow
     def test_for_images_of_any_size(self, tmp_path):
         inputs = keras.Input((None, None, 2))
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
         tt.export(keras.Model(inputs, x), tmp_path / "any.tflite", "litert")
 
+    @pytest.mark.slow
     def test_one_that_differs_is_not_kept(self, tmp_path, monkeypatch):
         def net():
             return keras.Sequential([keras.Input((6,), name="rows"), keras.layers.Dense(3)])
@@ -190,6 +197,7 @@ class TestLiteRTIsCompared:
 
 
 class TestPaths:
+    @pytest.mark.slow
     @pytest.mark.parametrize("format", ["saved_model", "keras"])  # a folder, a file
     def test_what_exists_is_replaced_only_on_request(self, format, tmp_path):
         model = nets.hide(nets.build("sequential"))

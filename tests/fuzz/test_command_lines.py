@@ -81,6 +81,7 @@ def configured(values, dataset) -> Config:
     return config.make_config(values, dataset, 1)
 
 
+@pytest.mark.slow
 @fuzz(400)
 @given(method=METHODS, pairs=ARGUMENTS)
 def test_values_of_flags_are_refused_by_name_or_make_a_config(digits, method, pairs):
@@ -158,6 +159,7 @@ def exit_of(*arguments, capsys):
 FLAGFILE = b"# a comment\n--method=lt\n--sparsity=0.9\n\n--epochs=3\n--milestones=0.5,0.75\n--nonesterov\n"
 
 
+@pytest.mark.slow
 @fuzz(100)
 @given(content=st.one_of(damaged(FLAGFILE), st.binary(max_size=200), st.text(max_size=80).map(str.encode)))
 def test_a_flagfile_parses_or_is_refused(tmp_path_factory, capsys, content):

@@ -51,6 +51,7 @@ def test_a_header_is_not_believed(tmp_path_factory, sizes, compress):
     assert array is None or array.shape == tuple(sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "megabytes"), [((2, 2, 2), 4), ((2**20, 30, 1), 80), ((2**20, 2**20, 1), 4)]
 )

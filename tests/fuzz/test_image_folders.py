@@ -30,6 +30,7 @@ def unpacked(folder, files):
     return folder / FOLDER
 
 
+@pytest.mark.slow
 @fuzz(16)
 @given(changes=st.data())
 def test_a_damaged_folder_is_refused_by_name_or_read(files, tmp_path_factory, changes):
@@ -56,6 +57,7 @@ def test_a_class_leads_nowhere_else(files, tmp_path, name):
         tiny_imagenet.read_folder(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "../../../outside.JPEG"])
 def test_an_image_lies_nowhere_else(files, tmp_path, name):
     folder = unpacked(tmp_path, files)

@@ -125,6 +125,7 @@ def test_a_member_that_claims_a_hundred_gigabytes(tmp_path):
     assert checked(path, megabytes=4) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_that_inflates_far_beyond_its_array(tmp_path, method):
     path = archive(tmp_path / "mine.npz", method, x_train=claims((3,), data=bytes(60_000_000)))
@@ -132,6 +133,7 @@ def test_a_member_that_inflates_far_beyond_its_array(tmp_path, method):
     assert checked(path, megabytes=16) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_numpy_does_not_write_is_refused(tmp_path, method):
     # A block of it can inflate a million times, at once.

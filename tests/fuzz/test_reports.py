@@ -61,6 +61,7 @@ def everything(folder):
     return runs
 
 
+@pytest.mark.slow
 @fuzz(120)
 @given(changes=st.data())
 def test_a_run_with_other_values_is_read_or_broken(whole, tmp_path_factory, changes):
@@ -176,6 +177,7 @@ class Page(html.parser.HTMLParser):
     handle_startendtag = handle_starttag
 
 
+@pytest.mark.slow
 def test_names_in_the_page_are_texts(report):
     text = (report / "index.html").read_text()
     found = Page(text)

@@ -29,6 +29,7 @@ def text_of(draw, value) -> bytes:
     return draw(changed_json(value)).encode()
 
 
+@pytest.mark.slow
 @fuzz(150)
 @given(changes=st.data())
 def test_a_config_of_a_directory_is_its_own_or_refused(tmp_path_factory, changes):

@@ -49,6 +49,7 @@ def loaded(path):
     return ticket
 
 
+@pytest.mark.slow
 @fuzz(120)
 @given(changes=st.data())
 def test_a_header_with_other_values(tmp_path_factory, members, changes):
@@ -66,6 +67,7 @@ def test_a_damaged_member_in_a_whole_archive(tmp_path_factory, members, changes)
     loaded(written(tmp_path_factory.mktemp("t"), {**members, name: content}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_numpy_does_not_write_is_refused(tmp_path, members, method):
     with zipfile.ZipFile(tmp_path / "ticket.npz", "w", method) as archive:

@@ -38,6 +38,7 @@ def judged(score, runs, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_method_that_ignores_the_data_is_found_out(runs):
     findings = judged(users_scores.ignoring, runs)
     assert findings.answer("corrupted") == INSENSITIVE
@@ -47,6 +48,7 @@ def test_a_method_that_ignores_the_data_is_found_out(runs):
     assert "within the margin it does as well without: the data" in str(findings)
 
 
+@pytest.mark.slow
 def test_a_method_that_needs_the_data_is_believed(runs):
     findings = judged(users_scores.needing, runs)
     assert findings.answer("corrupted") == SENSITIVE
@@ -64,6 +66,7 @@ def test_arms_are_paired(runs):
     assert len(set.union(*by_seed.values())) == 5
 
 
+@pytest.mark.slow
 def test_baselines_stand_beside(runs):
     findings = tt.sanity_check(
         "lt",
@@ -108,6 +111,7 @@ def test_refused_before_any_work(tmp_path, changes, message):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_all_checks_that_fit_by_default(tmp_path):
     said = subprocess.run(
         [

@@ -12,6 +12,7 @@ from tf_tickets.layers import folded
 class TestFolded:
     """For the duration only."""
 
+    @pytest.mark.slow
     @some_nets
     def test_afterwards_the_model_is_what_it_was(self, name):
         model = nets.compiled(nets.poison(nets.hide(nets.build(name))))

@@ -70,6 +70,7 @@ def embedding():
 
 
 class TestTheTap:
+    @pytest.mark.slow
     @pytest.mark.parametrize("build", [nets.NETS[name][0] for name in ("sequential", "shared")] + [strided])
     def test_it_catches_the_gradient_of_the_masked_kernel_everywhere(self, build):
         model = nets.poison(nets.hide(build()), 100.0)
@@ -102,6 +103,7 @@ class TestTheTap:
         np.testing.assert_array_equal(reached, [True, True, True, False, False, True, False])
         assert np.abs(np.where(first.mask, 0, tap.total)).max() > 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jit_compile", [False, True])
     def test_in_a_users_fit_it_adds_up_what_passes(self, jit_compile):
         """Two batches of which the weights do not move: the sum of their gradients."""
@@ -137,6 +139,7 @@ class TestTheTap:
         tap.open()
         np.testing.assert_array_equal(passed(), once)
 
+    @pytest.mark.slow
     def test_replicas_add_up_their_shares(self):
         strategy = two_replicas()
         with strategy.scope():
@@ -176,6 +179,7 @@ class TestTheTap:
         tap._add(tf.constant(np.r_[np.inf, np.nan, 3.0, np.zeros(45)].reshape(6, 8), tf.float16))
         np.testing.assert_array_equal(np.ravel(tap.total)[:3], [0, 0, 3])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["sequential", "functional", "shared"])
     def test_a_closed_one_changes_not_a_bit(self, name):
         model, twin = (nets.hide(nets.build(name)) for _ in range(2))

@@ -27,6 +27,7 @@ def around(layer, shape):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "shape", "expected"),
     [
@@ -79,6 +80,7 @@ def test_of_attention_are_those_of_its_projections():
     assert uses(nets.build("attention")) == [5, 5, 5, 5, 1]
 
 
+@pytest.mark.slow
 def test_are_the_same_masked_and_not():
     model = nets.build("functional")
     before = uses(model)
@@ -86,6 +88,7 @@ def test_are_the_same_masked_and_not():
     assert uses(model) == macs_per_weight(model, tt.masked_weights(model)) == before == [36, 16, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "millions"), [("resnet32", 275.6), ("vgg19", 398.1)])
 def test_of_the_papers_networks_are_the_papers(name, millions):
     """At 32x32, dense (section 1.3 of the specification)."""
@@ -100,6 +103,7 @@ class TestWhereTheNumberIsOpen:
         assert uses(model) == [None, 1]
         assert uses(model, np.zeros((1, 8, 8, 2), "float32")) == [36, 1]
 
+    @pytest.mark.slow
     def test_sequences_of_any_length(self):
         inputs = keras.Input((None, 8, 8, 2))
         assert uses(keras.Model(inputs, L.TimeDistributed(L.Conv2D(4, 3))(inputs))) == [None]
@@ -139,6 +143,7 @@ class TestWhereTheNumberIsOpen:
         assert uses(keras.Model([x, y], layer([x, y]))) == [None]
 
 
+@pytest.mark.slow
 def test_layers_keep_their_call():
     model = nets.build("attention")
     attention = model.get_layer("attention")

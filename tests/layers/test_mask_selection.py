@@ -9,6 +9,7 @@ from tests.layers.every_net import shapes
 
 
 class TestIncludeAndExclude:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("selection", "expected"),
         [

@@ -75,6 +75,7 @@ class TestEveryKind:
         layer, x = by_hand(stock)
         np.testing.assert_array_equal(layer(x), zeroed(layer, x)(x))
 
+    @pytest.mark.slow
     def test_has_the_gradients_of_the_sparse_layer_and_none_for_what_is_hidden(self, stock):
         layer, x = by_hand(stock)
         twin = zeroed(layer, x)
@@ -86,6 +87,7 @@ class TestEveryKind:
             expected[place] = np.where(mask, expected[place], 0)
         nets.assert_equal(found, expected)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("garbage", [1e6, np.inf, np.nan])
     def test_never_looks_at_what_is_hidden(self, stock, garbage):
         layer, x = by_hand(stock)
@@ -133,6 +135,7 @@ def test_any_mask_is_obeyed_bit_by_bit(kept):
     np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_all_kinds_survive_a_keras_file(tmp_path):
     built = {stock.__name__: by_hand(stock) for stock in KINDS}
     inputs, ends = [], []

@@ -12,6 +12,7 @@ from tests.layers.every_net import every_net, rebuilt_by_parents, reloadable_net
 
 
 class TestFiles:
+    @pytest.mark.slow
     @reloadable_net
     def test_a_keras_file_of_a_masked_model_comes_back_masked(self, name, tmp_path):
         model = nets.poison(nets.hide(nets.build(name)))
@@ -22,6 +23,7 @@ class TestFiles:
         np.testing.assert_array_equal(nets.outputs(loaded, x), nets.outputs(model, x))
         nets.assert_equal(nets.kernels(loaded), nets.kernels(model))
 
+    @pytest.mark.slow
     def test_and_trains_on_with_its_optimizer_as_if_it_had_not_been_saved(self, tmp_path):
         model = nets.compiled(nets.hide(nets.build("functional")), keras.optimizers.Adam())
         x, y = nets.inputs_of(model)
@@ -63,6 +65,7 @@ class TestFiles:
             model.fit(*nets.inputs_of(model), verbose=0, callbacks=[checkpoint])
         assert (tmp_path / "m.keras").read_text() == "old"
 
+    @pytest.mark.slow
     @every_net
     def test_the_advice_of_that_error_works(self, name, tmp_path):
         model = nets.hide(nets.build(name))
@@ -78,6 +81,7 @@ class TestFiles:
 
 
 class TestCopies:
+    @pytest.mark.slow
     @reloadable_net
     def test_a_deep_copy_is_a_masked_model_of_its_own(self, name):
         model = nets.hide(nets.build(name))
@@ -103,6 +107,7 @@ class TestCopies:
         clone.set_weights(model.get_weights())
         nets.assert_equal(nets.kernels(clone), nets.kernels(model))
 
+    @pytest.mark.slow
     @every_net
     def test_a_ticket_fits_a_fresh_model_of_the_same_shapes(self, name):
         model = nets.build(name)

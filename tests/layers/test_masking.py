@@ -26,6 +26,7 @@ class TestInPlaceAndBack:
             assert any(entry.weight is variable for variable in entry.layer.trainable_variables)
             assert entry.name == entry.weight.path and entry.size == np.prod(entry.shape)
 
+    @pytest.mark.slow
     def test_changes_no_output_until_a_mask_does(self, name):
         model = nets.build(name)
         x, _ = nets.inputs_of(model)
@@ -35,6 +36,7 @@ class TestInPlaceAndBack:
         nets.hide(model)
         assert np.any(nets.outputs(model, x) != before)
 
+    @pytest.mark.slow
     def test_what_is_hidden_reaches_neither_outputs_nor_gradients(self, name):
         model = nets.hide(nets.build(name))
         x, _ = nets.inputs_of(model)
@@ -42,6 +44,7 @@ class TestInPlaceAndBack:
         nets.poison(model)
         nets.assert_equal([nets.outputs(model, x), *nets.gradients(model, x)], before)
 
+    @pytest.mark.slow
     def test_fold_bakes_the_zeros_in_and_gives_the_stock_layers_back(self, name):
         model = nets.build(name)
         stock, weights = classes(model), model.get_weights()
@@ -57,6 +60,7 @@ class TestInPlaceAndBack:
         assert [w.shape for w in model.get_weights()] == [w.shape for w in weights]
         assert "save" not in model.__dict__
 
+    @pytest.mark.slow
     def test_a_second_time_changes_nothing(self, name):
         model = nets.hide(nets.build(name))
         before = tt.masked_weights(model)
@@ -97,6 +101,7 @@ class TestTheReport:
         included = tt.mask_layers(model, include=(keras.layers.Embedding, model.get_layer("deep")))
         assert shapes(included.masked) == [(7, 4), (2, 4, 1)]
 
+    @pytest.mark.slow
     def test_says_why_quantized_and_adapted_layers_are_left_alone(self):
         model = keras.Sequential(
             [keras.Input((6,)), *(keras.layers.Dense(6, name=x) for x in ("plain", "lora", "int8"))]

@@ -28,6 +28,7 @@ def policy(request):
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_float64_outputs_are_the_models_own_but_for_rounding(name, masked):
@@ -44,6 +45,7 @@ def test_float64_outputs_are_the_models_own_but_for_rounding(name, masked):
     np.testing.assert_array_equal(called(model, x), own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("policy", MIXED, indirect=True)
 def test_none_computes_a_mixed_model_in_the_dtype_of_its_variables(name, policy):

@@ -13,6 +13,7 @@ from tf_tickets.layers import prunable_weights, value_of
 class TestAModelThatHasRun:
     """Keras keeps what it has traced; whoever changes the layers renews it."""
 
+    @pytest.mark.slow
     @some_nets
     def test_fit_evaluate_and_predict_obey_new_masks_without_compiling_again(self, name):
         model = nets.compiled(nets.build(name))
@@ -51,6 +52,7 @@ class TestAModelThatHasRun:
         nets.hide(model)
         np.testing.assert_allclose(inner.predict(x, verbose=0), nets.outputs(inner, x), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_fold_is_obeyed_too(self):
         model = nets.poison(nets.hide(nets.build("sequential")))
         x, _ = nets.inputs_of(model)
@@ -61,6 +63,7 @@ class TestAModelThatHasRun:
         first.weight.assign(2 * first.weight)
         assert np.any(model.predict(x, verbose=0) != expected)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("change", [nets.hide, tt.fold])
     def test_a_callback_may_change_the_layers_in_the_middle_of_a_fit(self, change):
         class Change(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import tf_tickets as tt
 from tests import nets
@@ -10,6 +11,7 @@ from tf_tickets.layers import restore_weights, save_weights, stock_weights
 
 
 class TestWeights:
+    @pytest.mark.slow
     @every_net
     def test_weights_saved_before_masking_can_be_restored_into_the_masked_model(self, name, tmp_path):
         model = nets.build(name)
@@ -28,6 +30,7 @@ class TestWeights:
             entry.mask.assign(np.ones(entry.shape, bool))
         np.testing.assert_array_equal(nets.outputs(model, x), expected)
 
+    @pytest.mark.slow
     @every_net
     def test_weights_are_written_as_if_there_were_no_masks(self, name, tmp_path):
         model = nets.compiled(nets.hide(nets.build(name)), keras.optimizers.Adam())

@@ -125,6 +125,7 @@ class TestColumns:
 
 
 class TestEveryMethod:
+    @pytest.mark.slow
     @every_ticket_row
     @every_net
     def test_prunes_a_fitted_model_in_place_to_the_unit(self, name, net, networks):
@@ -135,6 +136,7 @@ class TestEveryMethod:
         assert_same(nets.masks(network.model), list(ticket.masks))
         assert ticket.origin["method"] == name and ticket.origin["seed"] == 3
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_leaves_the_weights_where_retraining_begins(self, name, networks):
         network = networks["convolutional"].back()
@@ -142,6 +144,7 @@ class TestEveryMethod:
         start = network.trained if METHODS[name].start_from == TRAINED else network.init
         assert_same(nets.values(network.model), start)
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_scores_the_weights_that_its_row_says(self, name, networks):
         network = networks["functional"].back()
@@ -156,6 +159,7 @@ class TestEveryMethod:
         tt.prune(network.model, Method(**{**fields, "score": watching}), **arguments(name, network))
         assert_same(seen, network.init if row.scored_at == INIT else network.trained)
 
+    @pytest.mark.slow
     @every_pruning_row
     def test_predictions_and_training_follow_the_masks_without_compiling_again(self, name, networks):
         network = networks["functional"].back()
@@ -179,6 +183,7 @@ class TestEveryMethod:
             for old, new, mask in zip(before, nets.kernels(model), ticket.masks, strict=True)
         )
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_is_deterministic(self, name, networks):
         network = networks["functional"]
@@ -186,6 +191,7 @@ class TestEveryMethod:
         assert_same(first.masks, second.masks)
         assert first.origin == second.origin
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_prunes_again_from_all_the_weights(self, name, networks):
         network = networks["functional"]
@@ -195,6 +201,7 @@ class TestEveryMethod:
         again = tt.prune(network.model, name, **arguments(name, network))
         assert_same(again.masks, fresh.masks)
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_seeds_matter_to_scores_that_draw_alone(self, name, networks):
         network = networks["functional"]
@@ -205,6 +212,7 @@ class TestEveryMethod:
         same = all(np.array_equal(a, b) for a, b in zip(*(ticket.masks for ticket in tickets), strict=True))
         assert same == (METHODS[name].score not in ("random", "grasp", "obd"))
 
+    @pytest.mark.slow
     @every_ticket_row
     def test_needs_weights_to_rewind_to_if_it_rewinds(self, name, networks):
         network = networks["functional"].back()
@@ -217,6 +225,7 @@ class TestEveryMethod:
             tt.prune(network.model, name, target(name), data=(network.x, network.y))
             assert_same(nets.values(network.model), before["values"])
 
+    @pytest.mark.slow
     @every_ticket_row
     @pytest.mark.parametrize("where", ["score", "assign"])
     def test_an_error_leaves_the_model_as_it_was(self, name, where, networks, monkeypatch):
@@ -235,6 +244,7 @@ class TestEveryMethod:
             tt.prune(network.model, name, **arguments(name, network))
         assert_same(nets.state(network.model), before)
 
+    @pytest.mark.slow
     @every_pruning_row
     def test_reference_rounding_is_within_a_few_weights(self, name, networks):
         network, ratios = networks["functional"].back(), METHODS[name].ratios

@@ -159,6 +159,7 @@ class TestAnyModel:
         ticket = tt.prune(model, "random", 0.5)
         assert [mask.shape for mask in ticket.masks] == [(6, 7), (7, 3)]
 
+    @pytest.mark.slow
     def test_scores_see_the_network_without_its_old_masks(self, model):
         x, seen = np.ones((2, 6)), []
 
@@ -191,6 +192,7 @@ class TestAnyModel:
         ticket = tt.prune(model, "random", 0.5, data=OnAccess())
         assert_same(ticket.masks, tt.prune(nets.functional(seed=5), "random", 0.5).masks)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", [5, np.int64(5), np.uint16(5)])
     def test_seeds(self, model, seed):
         ticket = tt.prune(model, "random", 0.5, seed=seed)
@@ -228,6 +230,7 @@ class TestInitWeights:
         tt.prune(model, "hybrid", 0.5, init_weights=init)
         assert_same(nets.values(model), before)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("of_a_compiled_model", [False, True])
     @pytest.mark.parametrize("masked_before", [False, True])
     def test_from_a_weights_file(self, model, tmp_path, of_a_compiled_model, masked_before):
@@ -298,6 +301,7 @@ class TestOptions:
 class TestWhatIsRefused:
     """Before work starts, and the model is what it was, masked or not."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("case", sorted(REFUSED))
     def test_with_one_clear_error(self, unchanged, case):
         model, (changes, message) = unchanged, REFUSED[case]
@@ -317,6 +321,7 @@ class TestWhatIsRefused:
             tt.prune(model, "lt", 0.5, init_weights=tmp_path / "nowhere.weights.h5")
         assert_same(nets.state(model), before)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("masked", [False, True], ids=["fresh", "masked"])
     @pytest.mark.parametrize("content", ["other shapes", "other layers", "truncated", "text"])
     def test_a_file_that_does_not_fit(self, model, tmp_path, content, masked):

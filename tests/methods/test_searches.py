@@ -11,6 +11,8 @@ from tf_tickets.methods.table import METHODS
 from tf_tickets.pipeline.tickets import draw_source
 from tf_tickets.training import Checkpoints
 
+pytestmark = pytest.mark.slow  # its trainings
+
 SOURCE = ("--source_density=0.5", "--source_ratios=balanced")
 # So short a training moves its masks every five steps, and its thresholds from where they matter.
 OPTIONS = {
@@ -204,7 +206,7 @@ class TestErrorsBeforeWork:
             (["--sparsity=0.5", "--source_density=0.3"], "a target cannot be denser than its source"),
             (
                 ["--source_density=0"],
-                r"--source_density=0.0 is out of range: a fraction",
+                r"--source_density=0.0 is out of range: it is a number in",
             ),
             (["--source_density=1.5"], r"--source_density=1.5 is out of range"),
             (

@@ -45,6 +45,7 @@ def hwio(oihw):
     return tuple(oihw[axis] for axis in ((2, 3, 1, 0) if len(oihw) == 4 else (1, 0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes", "prunable", "trainable"), COUNTS)
 def test_parameters_are_as_many_as_in_the_papers_code(name, classes, prunable, trainable, published):
     model = published[name] if classes == 10 else models.build(name, (32, 32, 3), classes)
@@ -52,6 +53,7 @@ def test_parameters_are_as_many_as_in_the_papers_code(name, classes, prunable, t
     assert sum(math.prod(v.shape) for v in model.trainable_variables) == trainable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg19", "resnet32"])
 def test_kernels_are_read_in_the_order_of_the_papers_code(name, published):
     reference = SMART_RATIOS[name]["10"]
@@ -70,6 +72,7 @@ def test_the_shortcut_is_read_after_the_block(published):
     assert (order[0], order[-1]) == ("stem_conv", "classifier")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weighted_layers"), [("vgg11", 9), ("vgg13", 11), ("vgg16", 14), ("vgg19", 17)]
 )
@@ -81,6 +84,7 @@ def test_vgg_has_its_layers_and_four_pools(name, weighted_layers):
     assert model.get_layer("average").input.shape[1:3] == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "weighted_layers"), [(8, 10), (20, 22), (32, 34), (56, 58)])
 def test_resnet_has_its_layers(depth, weighted_layers):
     model = models.build(f"resnet{depth}", (8, 8, 1), 10, width=0.1)
@@ -112,6 +116,7 @@ def test_batch_normalization_is_the_papers(published):
             assert (layer.momentum, layer.epsilon) == (0.9, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fan_axes"), [("vgg19", (0, 1, 2)), ("resnet32", (0, 1, 3))])
 def test_convolutions_start_as_kaiming_normal(name, fan_axes, published):
     """Fan-in for VGG, fan-out for ResNet; not truncated, so some lie beyond three deviations."""
@@ -136,6 +141,7 @@ def test_biases_and_normalizations_start_neutral(published):
                 assert np.all(variable.numpy() == start[variable.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "channels"),
     [

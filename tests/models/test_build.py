@@ -41,6 +41,7 @@ def global_random_state():
     return random.getstate(), tuple(np.random.get_state()[1]), tuple(state.numpy())  # noqa: NPY002
 
 
+@pytest.mark.slow
 @each_example
 def test_a_model_gives_logits(name, shape, width):
     model = built(name, shape, width)
@@ -50,6 +51,7 @@ def test_a_model_gives_logits(name, shape, width):
     assert model.inputs and model.outputs, "the model is functional"
 
 
+@pytest.mark.slow
 @each_example
 def test_a_seed_gives_the_same_model_whatever_went_before(name, shape, width):
     first = built(name, shape, width)
@@ -61,6 +63,7 @@ def test_a_seed_gives_the_same_model_whatever_went_before(name, shape, width):
         assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
 
 
+@pytest.mark.slow
 @each_example
 def test_another_seed_gives_other_weights(name, shape, width):
     first, second = (kernels(built(name, shape, width, seed)) for seed in (0, 1))
@@ -76,6 +79,7 @@ def test_no_two_layers_draw_the_same_numbers(name, shape, width):
     assert len(set(np.round(ratios, 4))) == len(ratios)
 
 
+@pytest.mark.slow
 @each_example
 def test_building_leaves_the_global_random_state(name, shape, width):
     before = global_random_state()
@@ -83,6 +87,7 @@ def test_building_leaves_the_global_random_state(name, shape, width):
     assert global_random_state() == before
 
 
+@pytest.mark.slow
 @each_example
 def test_a_saved_model_loads(name, shape, width, tmp_path):
     model = built(name, shape, width)

@@ -55,6 +55,7 @@ def shapes(weights):
     return {name: [shape for _, shape in found] for name, found in weights.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_and_weights_are_as_many_as_in_the_official_code(name, shapes, published):
     trainable = sum(math.prod(variable.shape) for variable in published[name].trainable_variables)
@@ -182,6 +183,7 @@ def test_normalized_perceptrons_have_hidden_sizes(name):
         models.build(name, (4,), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("resnet18_cifar", (8, 8, 3)), ("resnet50_cifar", (8, 8, 3)), ("mlp_bn_12_7", (16,))],

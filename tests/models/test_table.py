@@ -8,6 +8,7 @@ from tf_tickets.models.table import MODELS, family_of, model_row
 from tf_tickets.pruning.choices import FAMILIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg11", "vgg19"])
 def test_the_family_of_our_vggs_is_known_by_the_name_that_they_are_built_with(name):
     model = models.build(name, (16, 16, 3), 7, 0.05)

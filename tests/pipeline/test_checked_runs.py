@@ -149,6 +149,7 @@ def examples(x, y):
 
 
 class TestEveryCheck:
+    @pytest.mark.slow
     @every_arm
     def test_runs_from_data_to_a_result_that_names_it(self, lab, method, check):
         arm, plain = lab.arm(method, check), lab.arm(method)
@@ -161,6 +162,7 @@ class TestEveryCheck:
         seen = " ".join(arm.screen.split())
         assert f"sanity check {check}: {CHECKS[check].about.split(' (')[0]}" in seen
 
+    @pytest.mark.slow
     @every_arm
     def test_is_retrained_on_clean_data_in_the_tickets_order(self, lab, method, check):
         attacked, plain = lab.arm(method, check).retraining, lab.arm(method).retraining
@@ -263,6 +265,7 @@ class TestChecksOfTheData:
         (batches,), (plain,) = lab.arm("snip", check).scored, lab.arm("snip").scored
         assert same(batches[0], plain[0])
 
+    @pytest.mark.slow
     def test_rounds_before_the_last_see_them_too(self, lab):
         plain = lab.arm("lt", None, "--rounds=2")
         arm = lab.arm("lt", "corrupted", "--rounds=2")
@@ -272,6 +275,7 @@ class TestChecksOfTheData:
         assert same(last.x, plain.retraining.x) and same(last.y, plain.retraining.y)
         assert "round 1 of 2" in arm.screen
 
+    @pytest.mark.slow
     def test_the_half_in_order_holds_for_rounds_too(self, lab):
         first, last = lab.arm("lt", "half_dataset_in_order", "--rounds=2").trainings[-2:]
         assert (first.steps, last.steps) == (STEPS // 2, STEPS)
@@ -303,6 +307,7 @@ class TestChecksOfTheTicket:
             spared = number == last and check == "shuffle_weights_but_classifier"
             assert np.array_equal(new, old) == spared
 
+    @pytest.mark.slow
     def test_shuffling_comes_after_training_where_the_method_keeps_trained_weights(self, lab):
         attacked, plain = lab.arm("lr_rewinding", "shuffle_weights"), lab.arm("lr_rewinding")
         for new, old, mask in zip(
@@ -325,6 +330,7 @@ class TestChecksOfTheTicket:
         assert same(both.masks, lab.arm("snip", "rearrange").retraining.masks)
         assert same(both.weights, lab.arm("snip", "reinitialize").retraining.weights)
 
+    @pytest.mark.slow
     def test_only_the_last_of_several_rounds_is_attacked(self, lab):
         plain = lab.arm("lt", None, "--rounds=2")
         arm = lab.arm("lt", "rearrange+reinitialize", "--rounds=2")
@@ -335,6 +341,7 @@ class TestChecksOfTheTicket:
         assert same(early.weights, plain_early.weights)
         assert not same(late.weights, plain_late.weights)
 
+    @pytest.mark.slow
     @arms_of("shuffle_weights")
     def test_a_ticket_from_a_file_is_attacked_like_the_run_that_found_it(self, lab, method, check, tmp_path):
         path = lab.arm(method).directory / "ticket.npz"
@@ -355,6 +362,7 @@ class TestInvertedScores:
         assert arm.result["kept"] == plain.result["kept"]
         assert arm.ticket.sha256 != plain.ticket.sha256
 
+    @pytest.mark.slow
     def test_of_ratios_of_layers_keep_the_worst_of_each_layer(self, lab):
         arm, plain = lab.arm("hybrid", "invert"), lab.arm("hybrid")
         assert arm.counts == plain.counts
@@ -367,6 +375,7 @@ class TestInvertedScores:
 
 
 class TestDenseTraining:
+    @pytest.mark.slow
     def test_is_one_for_each_corruption_whatever_the_method(self, lab):
         first = lab.arm("lt", "corrupted")
         second = lab.arm("lr_rewinding", "corrupted")

@@ -22,6 +22,8 @@ from tests.waiting import wait_until
 from tf_tickets import Ticket, pipeline, training
 from tf_tickets.support.console import Console
 
+pytestmark = pytest.mark.slow  # its trainings
+
 ROOT = pathlib.Path(__file__).parents[2]
 # Batches of 61: shares of 30 and 31, and a last one of 34.
 ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=4", "--batch_size=61")

@@ -49,7 +49,7 @@ class TestTwoProcessesInOneDirectory:
     def test_a_holder_that_was_killed_is_none(self, tmp_path):
         ours = Directory(tmp_path / "run", {"x": 1}, "run").claim()
         code = (
-            "import os, sys; from tf_tickets.storage.store import Directory\n"
+            "import os, sys; from tf_tickets.storage.directories import Directory\n"
             "ours = Directory(sys.argv[1], {'x': 1}, 'run')\n"
             "with ours.locked(): os.kill(os.getpid(), 9)"
         )
@@ -60,6 +60,7 @@ class TestTwoProcessesInOneDirectory:
 
 
 class TestDisks:
+    @pytest.mark.slow
     def test_a_full_one_is_one_line_and_the_last_checkpoint_stays(self, tmp_path):
         """Files of more than 60 KB cannot be written, as if there were no more room; the weights take 190."""
         arguments = ("--model=mlp_256", "--checkpoint_minutes=0", f"--run_dir={tmp_path / 'run'}")
@@ -110,6 +111,7 @@ class TestMemory:
 
 
 class TestClocks:
+    @pytest.mark.slow
     def test_that_jump_change_nothing(self, tmp_path, monkeypatch):
         """Back by decades, in the middle of everything."""
         expected, _ = run(tmp_path / "a" / "run", *ARGUMENTS, "--checkpoint_minutes=0")
@@ -119,6 +121,7 @@ class TestClocks:
         assert found["weights_sha256"] == expected["weights_sha256"]
         assert all(0 <= seconds < 600 for seconds in found["seconds"].values())
 
+    @pytest.mark.slow
     def test_files_from_the_future_are_no_newer(self, tmp_path):
         run(tmp_path / "run", *ARGUMENTS)
         for path in tmp_path.rglob("*"):
@@ -128,6 +131,7 @@ class TestClocks:
         assert (tmp_path / "run" / "final.weights.h5").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--mixed_precision=float16", "--mixed_precision=bfloat16", "--jit_compile"])
 def test_zeros_are_exact_in_every_precision(flag, tmp_path):
     result, screen = run(tmp_path / "run", *ARGUMENTS, flag, "--export=keras")

@@ -15,6 +15,8 @@ import pytest
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # its trainings
+
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
 SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0"

@@ -58,6 +58,7 @@ def together(tmp_path_factory):
     return tmp_path_factory.mktemp("together")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_from_data_to_result(method, together, tmp_path):
     # A dense training that lies beside a run is told of, also where the method has none.
@@ -82,6 +83,7 @@ def test_every_method_runs_from_data_to_result(method, together, tmp_path):
     assert f"{result['test_accuracy']:.4f}" in screen
 
 
+@pytest.mark.slow
 def test_methods_share_one_dense_training(tmp_path):
     first, _ = finished(tmp_path / "hybrid", "--method=hybrid")
     (dense,) = (tmp_path / "dense").iterdir()
@@ -96,6 +98,7 @@ def test_methods_share_one_dense_training(tmp_path):
     assert other["weights_sha256"] != first["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_redone(tmp_path):
     first, _ = run(tmp_path / "run", "--method=hybrid")
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.[hn][5p]*")}
@@ -104,11 +107,13 @@ def test_a_finished_run_is_not_redone(tmp_path):
     assert files == {path: path.stat().st_mtime_ns for path in files}
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bits(tmp_path):
     results = [make(tmp_path / make.__name__ / "run", "--method=hybrid")[0] for make in (finished, run)]
     assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["find_ticket", "retrain", "evaluate", "export", "report"])
 def test_an_interrupted_run_goes_on_to_the_same_result(stage, tmp_path, monkeypatch):
     whole, _ = finished(tmp_path / "whole", "--method=lt", "--sparsity=0.8")
@@ -121,6 +126,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(stage, tmp_path, monkeypa
     assert resumed["test_accuracy"] == whole["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_weight_rewinding_makes_its_epoch_again_where_nobody_kept_it(tmp_path):
     arguments = ("--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
     kept, _ = finished(tmp_path / "a" / "run", *arguments)
@@ -136,12 +142,14 @@ def test_weight_rewinding_trains_the_rest_of_the_schedule(tmp_path):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
 
 
+@pytest.mark.slow
 def test_finetuning_keeps_to_the_last_learning_rate(tmp_path):
     run(tmp_path / "run", "--method=finetune", "--sparsity=0.8")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["learning_rate"] for line in lines] == pytest.approx([0.001] * 3)
 
 
+@pytest.mark.slow
 def test_training_follows_the_schedule_and_logs_every_epoch(tmp_path):
     run(tmp_path / "run", "--method=random", "--epochs=4", "--milestones=2,3", "--validation_fraction=0.1")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -150,6 +158,7 @@ def test_training_follows_the_schedule_and_logs_every_epoch(tmp_path):
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
+@pytest.mark.slow
 def test_the_exported_model_has_the_tickets_zeros(tmp_path):
     result, screen = run(tmp_path / "run", "--method=random", "--export=saved_model,keras")
     import keras
@@ -164,12 +173,14 @@ def test_the_exported_model_has_the_tickets_zeros(tmp_path):
     assert str(tmp_path / "run" / "saved_model") in screen
 
 
+@pytest.mark.slow
 def test_a_format_can_be_exported_later(tmp_path):
     finished(tmp_path / "run", "--method=random")
     run(tmp_path / "run", "--method=random", "--export=keras")
     assert (tmp_path / "run" / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_directory_of_another_config_is_left_alone(tmp_path):
     finished(tmp_path / "run", "--method=random", "--sparsity=0.8")
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
@@ -193,18 +204,21 @@ def test_a_damaged_config_is_reported(damage, tmp_path):
         run(tmp_path / "run", "--method=random")
 
 
+@pytest.mark.slow
 def test_divergence_stops_the_run_at_once_and_leaves_no_result(tmp_path):
     with pytest.raises(TrainingDiverged, match="Lower the learning rate"):
         run(tmp_path / "run", "--method=random", "--learning_rate=1e20", "--model=resnet8", "--width=0.1")
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_a_collapsed_layer_is_a_warning_before_retraining(tmp_path):
     _, screen = run(tmp_path / "run", "--method=random", "--sparsity=0.999")
     assert "collapsed" in screen
     assert screen.index("collapsed") < screen.index("retrain")
 
 
+@pytest.mark.slow
 def test_the_test_set_decides_nothing(tmp_path, monkeypatch):
     """Other test labels, same final weights."""
     honest, _ = finished(tmp_path / "a" / "run", "--method=hybrid")
@@ -225,6 +239,7 @@ def _tiny():
     return TINY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["final.weights.h5", "ticket.npz", "model.keras"])
 def test_a_stage_whose_output_is_gone_is_done_again(lost, tmp_path):
     whole, _ = finished(tmp_path / "run", "--method=random", "--export=keras")
@@ -234,6 +249,7 @@ def test_a_stage_whose_output_is_gone_is_done_again(lost, tmp_path):
     assert again["weights_sha256"] == whole["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_another_ticket_in_the_directory_is_refused(tmp_path):
     finished(tmp_path / "run", "--method=random", "--sparsity=0.8")
     finished(tmp_path / "other", "--method=random", "--sparsity=0.5")
@@ -250,6 +266,7 @@ def test_a_damaged_file_is_named(damaged, tmp_path):
         run(tmp_path / "run", "--method=random", "--export=keras")
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
     first, _ = run(tmp_path / "run", "--method=hybrid")
     (dense,) = (tmp_path / "dense").iterdir()
@@ -258,6 +275,7 @@ def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
     assert again == first and not dense.exists()
 
 
+@pytest.mark.slow
 def test_a_lost_ticket_of_a_trained_network_brings_its_dense_training_back(tmp_path):
     first, _ = finished(tmp_path / "run", "--method=hybrid")
     (dense,) = (tmp_path / "dense").iterdir()
@@ -273,6 +291,7 @@ def test_a_budget_that_cannot_be_met_is_an_error_before_work_starts(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_work_in_one_directory(tmp_path):
     settings, _ = configure(f"--run_dir={tmp_path / 'run'}", *_tiny(), "--method=random")
     first = RunDirectory(settings.run_dir, settings.identity, "run").claim()
@@ -281,6 +300,7 @@ def test_two_processes_do_not_work_in_one_directory(tmp_path):
     run(tmp_path / "run", "--method=random")
 
 
+@pytest.mark.slow
 def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
     for directory in (tmp_path / "run", tmp_path / "dense"):
         directory.mkdir()
@@ -292,6 +312,7 @@ def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
 class TestRounds:
     """--rounds: prune, rewind, train, and again."""
 
+    @pytest.mark.slow
     def test_iterative_magnitude_pruning_trains_between_its_rounds(self, tmp_path):
         result, screen = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=3")
         tickets = [Ticket.load(tmp_path / "run" / x / "ticket.npz") for x in ("round_00", "round_01", ".")]
@@ -304,6 +325,7 @@ class TestRounds:
         assert Ticket.load(tmp_path / "once" / "ticket.npz").sha256 != tickets[-1].sha256
         assert once["seconds"]["dense"] == result["seconds"]["dense"], "one dense training for both"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("stage", ["round_00/final.weights.h5", "round_01/ticket.npz"])
     def test_goes_on_from_the_round_that_was_interrupted(self, stage, tmp_path, monkeypatch):
         arguments = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
@@ -316,6 +338,7 @@ class TestRounds:
         assert again["weights_sha256"] == whole["weights_sha256"]
         assert "dense training: done before" in screen
 
+    @pytest.mark.slow
     def test_share_what_was_traced(self, tmp_path, monkeypatch):
         """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
         step, traced = Steps._train_step, []
@@ -323,12 +346,14 @@ class TestRounds:
         run(tmp_path / "run", "--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
         assert len(traced) == 2
 
+    @pytest.mark.slow
     def test_a_finished_run_does_not_need_its_rounds(self, tmp_path):
         first, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
         shutil.rmtree(tmp_path / "run" / "round_00")
         again, _ = run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--rounds=2")
         assert {**again, "seconds": 0} == {**first, "seconds": 0}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["snip", "grasp"])
     def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path):
         result, _ = run(tmp_path / "run", f"--method={method}", "--sparsity=0.9", "--rounds=4")
@@ -337,6 +362,7 @@ class TestRounds:
 
 
 class TestScoringData:
+    @pytest.mark.slow
     def test_is_so_many_examples_of_each_class_sorted(self, tmp_path, monkeypatch):
         seen = watched_scores(monkeypatch)
         run(tmp_path / "run", "--method=snip", "--samples_per_class=3", "--scoring_batches=2")
@@ -347,6 +373,7 @@ class TestScoringData:
         known = {row.tobytes() for row in dataset.train[0]}
         assert all(row.tobytes() in known for row in first.numpy()), "examples of the training set"
 
+    @pytest.mark.slow
     def test_follows_the_seed(self, tmp_path, monkeypatch):
         seen = watched_scores(monkeypatch)
         for seed in (0, 0, 1):
@@ -363,6 +390,7 @@ class TestScoringData:
 
 
 class TestOwnScores:
+    @pytest.mark.slow
     def test_a_function_of_ones_own_is_a_flag(self, tmp_path):
         result, _ = run(tmp_path / "run", "--method=snip", "--score=tests.pruning.nets:magnitudes")
         assert result["config"]["score"] == "tests.pruning.nets:magnitudes"
@@ -370,6 +398,7 @@ class TestOwnScores:
         assert result["layers"] == named["layers"]
         assert result["weights_sha256"] == named["weights_sha256"]
 
+    @pytest.mark.slow
     def test_options_reach_the_score(self, tmp_path, monkeypatch):
         run(tmp_path / "one", "--method=grasp", "--score_options=temperature=1,halves=false")
         run(tmp_path / "other", "--method=grasp")
@@ -378,6 +407,7 @@ class TestOwnScores:
 
 
 class TestTicketsOfOnesOwn:
+    @pytest.mark.slow
     def test_a_ticket_is_retrained_as_its_method_would(self, tmp_path):
         first, _ = finished(tmp_path / "first", "--method=random", "--sparsity=0.9")
         path = tmp_path / "first" / "ticket.npz"
@@ -386,12 +416,14 @@ class TestTicketsOfOnesOwn:
         assert (again["method"], again["sparsity"]) == ("random", first["achieved_sparsity"])
         assert f"those of {path}" in "".join(screen.split("\n")) or "those of" in screen
 
+    @pytest.mark.slow
     def test_a_lottery_ticket_needs_no_dense_training(self, tmp_path):
         first, _ = run(tmp_path / "a" / "first", "--method=lt", "--sparsity=0.9")
         again, _ = run(tmp_path / "b" / "again", f"--ticket={tmp_path / 'a' / 'first' / 'ticket.npz'}")
         assert again["weights_sha256"] == first["weights_sha256"]
         assert not (tmp_path / "b" / "dense").exists()
 
+    @pytest.mark.slow
     def test_from_other_weights_where_the_method_says_so(self, tmp_path):
         finished(tmp_path / "first", "--method=random", "--sparsity=0.9")
         path = tmp_path / "first" / "ticket.npz"
@@ -404,6 +436,7 @@ class TestTicketsOfOnesOwn:
             run(tmp_path / "run", f"--ticket={tmp_path / 'first' / 'ticket.npz'}", "--model=mlp_20_16")
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.slow
     def test_ratios_of_a_ticket_make_random_masks(self, tmp_path):
         first, _ = run(tmp_path / "first", "--method=snip", "--sparsity=0.9")
         ratios = f"--ratios=ticket:{tmp_path / 'first' / 'ticket.npz'}"

@@ -19,6 +19,8 @@ from tests.runs import run
 from tf_tickets.reporting.report import MARKER, make_report
 from tf_tickets.results import load
 
+pytestmark = pytest.mark.slow  # its trainings
+
 ROOT = pathlib.Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Opens what is folded, then says how wide the page is and needs to be.

@@ -28,6 +28,7 @@ def command(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 def test_one_command_from_data_to_savedmodel(tmp_path):
     done = command("--model=resnet8", "--width=0.25", "--epochs=4", "--sparsity=0.9", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -52,6 +53,7 @@ def test_one_command_from_data_to_savedmodel(tmp_path):
     assert fresh.stdout.split("\n")[:2] == ["(2, 10)", str(result["kept"])], fresh.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -118,6 +120,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["run", "sweep", "report", "sanity.__main__"])
 def test_help_loads_nothing_heavy(program):
     """So that it is there in a blink: TensorFlow alone takes seconds."""

@@ -169,6 +169,7 @@ class TestExactRounding:
         keep = data.draw(st.integers(1, min(total, 3)))
         assert sum(keep_counts(shapes, 1 - keep / total, ratios, family)) == keep
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names, families)
     def test_pure(self, shapes, sparsity, ratios, family):
         wanted(shapes, sparsity)

@@ -63,6 +63,7 @@ class TestTheAuthorsMasks:
         )
         assert_same(ticket.masks, fixture_masks("hybrid_float32", f"{arch}/mask/{sparsity}"))
 
+    @pytest.mark.slow
     def test_through_prune(self, small):
         weights = nets.values(small)
         with pytest.warns(UserWarning, match="After pruning, the network has collapsed: no path is left"):
@@ -126,6 +127,7 @@ class TestRandomMasks:
         tickets = (draw_ticket(model, "random", ratios, sparsity, seed=seed) for seed in range(draws))
         return [np.stack(layers) for layers in zip(*(t.masks for t in tickets), strict=True)]
 
+    @pytest.mark.slow
     def test_every_choice_is_equally_likely(self):
         # 2 of 4 weights in the one layer: six choices.
         masks = self.drawn(nets.functional((2, 2)), 0.5, 3000)[0].reshape(3000, 4)
@@ -134,6 +136,7 @@ class TestRandomMasks:
         chi_square = np.sum((counts - 500) ** 2 / 500)
         assert chi_square < 20.5  # exceeded once in a thousand, at 5 degrees of freedom
 
+    @pytest.mark.slow
     def test_every_weight_is_equally_likely(self):
         for masks in self.drawn(nets.functional((6, 8, 5, 3)), 0.8, 1500, ratios="smart"):
             draws, (keep, size) = len(masks), (np.count_nonzero(masks[0]), masks[0].size)
@@ -143,6 +146,7 @@ class TestRandomMasks:
             chi_square *= (size - 1) / size
             assert abs(chi_square - (size - 1)) < 4 * np.sqrt(2 * (size - 1))
 
+    @pytest.mark.slow
     def test_layers_are_independent(self):
         first, second = self.drawn(nets.functional((3, 3, 3)), 0.5, 1500)
         pairs = np.corrcoef(first.reshape(1500, 9).T, second.reshape(1500, 9).T)[:9, 9:]

@@ -57,6 +57,7 @@ def weights_of(make, shape):
     return tt.mask_layers(model, include=model.layers[-1]).masked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_channels_of_a_layer(name):
     make, shape, channels, inputs, outputs = LAYERS[name]
@@ -142,6 +143,7 @@ def least(mask, channels):
 
 
 class TestPreserveFlow:
+    @pytest.mark.slow
     @given(networks())
     def test_no_channel_is_dead_and_no_more_is_added_than_was_dead(self, network):
         masks, _, axes = network
@@ -151,12 +153,14 @@ class TestPreserveFlow:
             assert dead(after, channels) == [0, 0]
             assert np.count_nonzero(after & ~before) <= sum(dead(before, channels))
 
+    @pytest.mark.slow
     @given(networks())
     def test_again_changes_nothing(self, network):
         _, scores, axes = network
         once = preserve_flow(*network)
         assert_same(preserve_flow(once, scores, axes), once)
 
+    @pytest.mark.slow
     @given(networks())
     def test_arguments_are_left_alone(self, network):
         copies = [[array.copy() for array in arrays] for arrays in network[:2]]
@@ -171,6 +175,7 @@ class TestPreserveFlow:
         (found,) = preserve_flow([mask], [scores], [((-2,), (-1,))])
         np.testing.assert_array_equal(found, np.array([[1, 0, 1], [0, 1, 0]], bool))
 
+    @pytest.mark.slow
     def test_random_scores_add_a_random_weight(self):
         rng = np.random.default_rng(0)
         # The second input is dead; any of its three weights may come.
@@ -182,6 +187,7 @@ class TestPreserveFlow:
 
 
 class TestKeep:
+    @pytest.mark.slow
     @given(networks(), st.data())
     def test_counts_are_met_layer_by_layer(self, network, data):
         masks, scores, axes = network
@@ -196,6 +202,7 @@ class TestKeep:
             assert np.all(after <= before)
             assert dead(after, channels) == [0, 0]
 
+    @pytest.mark.slow
     @given(networks(), st.data())
     def test_one_count_is_met_by_all_layers_together(self, network, data):
         masks, scores, axes = network
@@ -207,6 +214,7 @@ class TestKeep:
         assert sum(np.count_nonzero(mask) for mask in found) == count
         assert all(dead(mask, channels) == [0, 0] for mask, channels in zip(found, axes, strict=True))
 
+    @pytest.mark.slow
     @given(networks())
     def test_masks_without_dead_channels_that_meet_the_count_stay(self, network):
         _, scores, axes = network
@@ -215,6 +223,7 @@ class TestKeep:
         assert_same(preserve_flow(full, scores, axes, keep=counts), full)
         assert_same(preserve_flow(full, scores, axes, keep=sum(counts)), full)
 
+    @pytest.mark.slow
     @settings(max_examples=50)
     @given(networks(), st.data())
     def test_the_lowest_that_can_go_go(self, network, data):

@@ -58,6 +58,7 @@ def errors(found, expected):
 
 
 class TestTheAuthorsNumbers:
+    @pytest.mark.slow
     @pytest.mark.parametrize("normalization", NORMALIZATIONS)
     @pytest.mark.parametrize("fixture", GOLDEN)
     def test_scores(self, fixture, normalization):
@@ -65,16 +66,19 @@ class TestTheAuthorsNumbers:
         assert all(array.dtype == "float64" for array in arrays)
         assert max(errors(arrays, golden(fixture))) < 1e-9
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fixture", IN_TRAINING)
     def test_scores_in_float32(self, fixture):
         arrays = scored(fixture, dtype="float32")
         assert all(array.dtype == "float32" for array in arrays)
         assert max(errors(arrays, golden(fixture))) < 2e-5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fixture", ["snip", "grasp"])
     def test_of_predicting_networks_are_not_the_default(self, fixture):
         assert min(errors(scored(f"{fixture}_float64"), golden(f"{fixture}_evalmode_float64"))) > 0.1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sparsity", SPARSITIES)
     @pytest.mark.parametrize("normalization", NORMALIZATIONS)
     @pytest.mark.parametrize("fixture", IN_TRAINING)
@@ -97,6 +101,7 @@ class TestTheAuthorsNumbers:
         assert shared[0] == 178
         assert shared[1] / 178 == pytest.approx(0.43, abs=0.01)
 
+    @pytest.mark.slow
     def test_a_folded_model_scores_alike(self):
         folded = tt.fold(smallnet.build("float64"))
         assert type(folded.get_layer("bn1")) is keras.layers.BatchNormalization
@@ -113,6 +118,7 @@ def network(request):
 
 
 class TestCountsOfThePublishedNetworks:
+    @pytest.mark.slow
     @pytest.mark.parametrize("sparsity", ["0.9", "0.95", "0.98"])
     def test_under_the_authors_rounding(self, network, sparsity):
         name, model = network
@@ -205,6 +211,7 @@ class TestGrasp:
         arrays = tt.score(model, "grasp", data=(x, y), **{**PLAIN, "halves": halves})
         assert max(errors(arrays, expected)) < 1e-7
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "layer",
         [
@@ -228,12 +235,14 @@ class TestGrasp:
         # Stock Keras, left as it is, is off by 4 % behind batch normalisation, and by more behind the others.
         assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-6
 
+    @pytest.mark.slow
     def test_sums_to_the_squared_gradient_norm_before_batch_normalisation(self):
         squares = [np.sum(g**2) for g in golden("grasp_float64", "g")]
         ratios = [array.sum() / s for array, s in zip(scored("grasp_float64"), squares, strict=True)]
         assert ratios[0] == pytest.approx(1.0000008, abs=1e-7)
         assert ratios[1] == pytest.approx(0.99995, abs=1e-5)
 
+    @pytest.mark.slow
     def test_several_batches_are_one_but_for_a_factor(self):
         model = curved()
         x, y = nets.examples(model, 8)
@@ -258,6 +267,7 @@ class TestGrasp:
         arrays = tt.score(model, "grasp", data=(x, y), **{**PLAIN, "temperature": 5})
         assert max(errors(arrays, [-(w * h) for w, h in zip(values, product, strict=True)])) < 1e-7
 
+    @pytest.mark.slow
     def test_the_classifier_is_drawn_anew_from_the_seed(self):
         model = curved(sizes=(4, 50, 60))
         before = nets.values(model)
@@ -270,6 +280,7 @@ class TestGrasp:
         other = tt.score(model, "grasp", data=nets.examples(model, 60), seed=4)
         assert min(errors(other, arrays)) > 0
 
+    @pytest.mark.slow
     def test_a_classifier_that_is_no_matrix_stays(self):
         inputs = keras.Input((4, 4, 2))
         x = keras.layers.Conv2D(3, 3, kernel_initializer=nets.drawn(0))(inputs)
@@ -302,6 +313,7 @@ class TestObd:
         w = np.concatenate([kernel.ravel() for kernel in nets.kernels(model)])
         return 2 * np.concatenate([a.ravel() for a in tt.score(model, "obd", data=data, **options)]) / w**2
 
+    @pytest.mark.slow
     def test_is_the_true_diagonal_of_a_relu_network(self):
         model, probes = self.relu_net(), 400
         data = nets.examples(model, 9)
@@ -312,6 +324,7 @@ class TestObd:
         assert np.abs(estimate[~seen]).max(initial=0) == 0, "of dead units"
         assert (estimate >= 0).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "head",
         [
@@ -328,6 +341,7 @@ class TestObd:
         model.compile(loss=head["loss"])
         assert max(errors(tt.score(model, "obd", data=data, probes=3), expected)) < 1e-9
 
+    @pytest.mark.slow
     def test_of_several_batches_is_that_of_one(self):
         model, probes = self.relu_net(), 400
         x, y = nets.examples(model, 12)
@@ -346,6 +360,7 @@ class TestObd:
         (array,) = tt.score(model, "obd", data=(x, y), probes=1)
         np.testing.assert_allclose(array, w**2 / 5, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_hutchinsons_is_the_true_diagonal_but_for_noise_of_a_known_size(self):
         model = curved(sizes=(3, 4, 3))
         data, probes = nets.examples(model, 9), 400
@@ -381,6 +396,7 @@ class TestObd:
         with pytest.raises(ValueError, match=r"at most 4,096 numbers an example.*curvature='hessian'"):
             tt.score(model, "obd", data=nets.examples(model))
 
+    @pytest.mark.slow
     def test_scores_the_predicting_network_by_default(self):
         model = nets.convolutional()
         data = nets.examples(model)

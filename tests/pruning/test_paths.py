@@ -240,6 +240,7 @@ def drawn(entries, density, seed=0):
     return [rng.random(entry.shape) < density for entry in entries]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 def test_finds_what_a_search_finds(name):
     make, search = SEARCHES[name]
@@ -253,6 +254,7 @@ def test_finds_what_a_search_finds(name):
     assert sum(int(mask.sum()) for mask in expected) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16"])
 def test_in_every_precision(policy):
     before = keras.config.dtype_policy()
@@ -344,6 +346,7 @@ class TestTransformer:
 
 
 # Layer normalisation, by the mean it takes off, mixes channels. Here it only scales.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in nets.NETS if name != "attention"])
 def test_what_is_off_path_can_be_removed_for_nothing(name):
     model = nets.hide(nets.build(name), keep=0.25)
@@ -363,6 +366,7 @@ def test_what_is_off_path_can_be_removed_for_nothing(name):
 
 
 class TestAnyModel:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "activation", [tf.nn.relu6, keras.activations.hard_tanh, lambda x: keras.ops.relu(x) ** 2]
     )
@@ -398,6 +402,7 @@ class TestAnyModel:
         x = layers.LSTM(5, stateful=True)(inputs)
         self.all_on_path(keras.Model(inputs, layers.Dense(2)(x)))
 
+    @pytest.mark.slow
     def test_a_hundred_layers(self):
         model = keras.Sequential([keras.Input((40,)), *(layers.Dense(40, "relu") for _ in range(100))])
         self.all_on_path(model)

@@ -162,6 +162,7 @@ class TestByHand:
 
 
 class TestRules:
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, proportional)
     def test_densities_are_proportional_to_the_score_below_the_cap(self, shapes, sparsity, ratios):
         budget_of(shapes, sparsity)
@@ -362,6 +363,7 @@ class TestGivenRatios:
         # Twice as many would be 100, 50 and 200: what the last cannot hold, the others share.
         assert keep_counts([(10, 10)] * 3, 1 - 2.5 / 3, OWN) == [100, 50, 100]
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, st.data())
     def test_meet_the_total_as_every_rule_does(self, shapes, sparsity, data):
         total, sizes = budget_of(shapes, sparsity), sizes_of(shapes)

@@ -44,6 +44,7 @@ class TestRounds:
         densities = 1 - np.array([0, *found])
         np.testing.assert_allclose(densities[1:] / densities[:-1], (1 - sparsity) ** (1 / rounds), rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("score", ["snip", "grasp", "synflow", "obd"])
     def test_the_target_is_met_to_the_unit(self, score):
         model = nets.convolutional()
@@ -71,6 +72,7 @@ class TestRounds:
         ticket = ticket_of(model, score, [1, 0, 1], 0.8, data=data, rounds=5, paths=False)
         assert (ticket.kept, ticket.layers[1].kept) == (21, 0)
 
+    @pytest.mark.slow
     def test_rounds_make_a_difference_to_scores_that_see_masks(self):
         model = nets.convolutional()
         data = nets.examples(model, 12)
@@ -91,6 +93,7 @@ class TestRounds:
         assert all(a >= b for one, two in itertools.pairwise(counts) for a, b in zip(one, two, strict=True))
         assert sum(budgets[-1].counts or [budgets[-1].ranked]) == round(1784 * (1 - sparsity))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("masked", [False, True])
     def test_leave_the_model_as_it_was(self, masked):
         model = nets.convolutional()
@@ -115,6 +118,7 @@ class TestRounds:
             tt.prune(model, "snip", 0.9, score=failing, rounds=4)
         assert_same(nets.state(model), before)
 
+    @pytest.mark.slow
     def test_synflow_takes_a_hundred_rounds_by_itself(self):
         model = nets.functional()
         ticket = tt.prune(model, "synflow", 0.9)
@@ -134,6 +138,7 @@ class TestRounds:
         ):
             tt.prune(model, method, 0.9, rounds=3)
 
+    @pytest.mark.slow
     def test_one_of_the_rounds_at_a_time_ends_as_all_at_once(self):
         model = nets.convolutional()
         data = nets.examples(model)
@@ -147,6 +152,7 @@ class TestRounds:
 
 
 class TestScoresInRounds:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["synflow", "snip", "grasp"])
     def test_rank_as_the_ticket_does(self, name):
         model = nets.convolutional()
@@ -184,6 +190,7 @@ class TestWithin:
         ticket = ticket_of(model, watching, sparsity=0.875, rounds=2, within=source, paths=False)
         assert seen == [52, round(52 * (13 / 52) ** 0.5)] and ticket.kept == 13
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ratios", ["uniform", "smart", "pyramidal", "balanced", [1, 1, 0.1]])
     def test_layers_share_what_the_source_cannot_hold(self, ratios):
         model = nets.functional((20, 30, 20, 10))
@@ -203,6 +210,7 @@ class TestWithin:
         assert found.kept == round(0.3 * found.total) and contained(found, source)
         assert found.layers[-1].kept == source.layers[-1].kept
 
+    @pytest.mark.slow
     def test_iterative_magnitude_pruning_by_hand(self):
         """What the command line does with --rounds, in three lines of the user's own."""
         model = nets.functional()
@@ -263,6 +271,7 @@ class TestBernoulli:
 
 
 class TestLayersStayAlive:
+    @pytest.mark.slow
     @pytest.mark.parametrize("score", ["random", "magnitude"])
     @pytest.mark.parametrize("ratios", ["global", "smart", "erk", "pyramidal", "balanced"])
     def test_no_channel_is_dead_and_the_total_is_met(self, score, ratios):
@@ -354,6 +363,7 @@ class TestRatiosOfAnotherTicket:
         magnitudes = ticket_of(model, "magnitude", sparsity=0.8)
         assert ticket_of(model, "random", magnitudes, sparsity=0.95).kept == 89
 
+    @pytest.mark.slow
     def test_by_name_and_by_position_alike(self):
         model = shared()
         by_name = {"conv1": 0.5, "conv2": 0.05, "conv3": 0.2, "fc": 0.3}

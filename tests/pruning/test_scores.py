@@ -48,12 +48,14 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 @pytest.mark.parametrize("name", sorted(SCORES))
 class TestEveryScore:
+    @pytest.mark.slow
     def test_is_shaped_like_the_weights_in_forward_order(self, name):
         model = nets.convolutional()
         arrays = tt.score(model, name, data=nets.examples(model))
         assert [array.shape for array in arrays] == [(3, 3, 2, 4), (2, 2, 4, 6), (6, 3)]
         assert all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays)
 
+    @pytest.mark.slow
     def test_changes_nothing_of_the_model(self, name):
         model = nets.convolutional()
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9), LOSS)
@@ -67,6 +69,7 @@ class TestEveryScore:
         tt.score(model, name, data=data)
         assert_same(nets.state(model), before)
 
+    @pytest.mark.slow
     def test_is_deterministic_in_its_seed(self, name):
         model = shared()
         data = nets.examples(model)

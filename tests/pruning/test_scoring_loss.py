@@ -12,6 +12,8 @@ from tf_tickets.pruning.exact_moments import exact_moments
 from tf_tickets.pruning.score_call import checked_scores
 from tf_tickets.pruning.trace_cache import keeping_traces
 
+pytestmark = pytest.mark.slow  # its trainings
+
 FROM_LOGITS = {"from_logits": True}
 PLAIN = {"halves": False, "redraw_classifier": False}
 

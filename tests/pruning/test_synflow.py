@@ -17,6 +17,7 @@ class TestSynflow:
         for found, array in zip(tt.score(model, "synflow"), expected, strict=True):
             assert np.abs(found - array).max() / np.abs(array).max() < 1e-14
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "gelu", None])
     def test_activations_let_the_flow_pass(self, activation):
         assert_same(
@@ -48,6 +49,7 @@ class TestSynflow:
             variable.assign(np.abs(variable))
         assert_same(tt.score(model, "synflow"), scores)
 
+    @pytest.mark.slow
     def test_does_not_overflow_float32(self):
         model = nets.functional((9,) * 30, use_bias=False)
         for variable in model.trainable_variables:
@@ -55,6 +57,7 @@ class TestSynflow:
         scores = tt.score(model, "synflow")
         np.testing.assert_allclose([array.sum() for array in scores], 9 * 90.0**29, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_overflow_of_float64_is_an_error(self):
         model = nets.functional((9,) * 30, use_bias=False)
         for variable in model.trainable_variables:
@@ -62,6 +65,7 @@ class TestSynflow:
         with pytest.raises(ValueError, match="beyond float64: activations grow too fast"):
             tt.score(model, "synflow")
 
+    @pytest.mark.slow
     def test_many_rounds_keep_every_layer_where_one_does_not(self):
         # The wide layer has most of the weights, and each of little flow.
         model = nets.functional((20, 300, 300, 3), activation="relu", use_bias=False)

@@ -186,6 +186,7 @@ class TestComparison:
 
 
 class TestRoundTrip:
+    @pytest.mark.slow
     @given(ticket=tickets())
     @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_gives_the_same_ticket_bit_for_bit(self, ticket, tmp_path):
@@ -284,6 +285,7 @@ def refused(path, message=""):
 class TestDamagedFiles:
     """One error for whatever is wrong: a ValueError that names the file."""
 
+    @pytest.mark.slow
     @given(data=st.data())
     @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_a_flipped_bit_is_noticed_or_harmless(self, data, saved):
@@ -492,6 +494,7 @@ class TestApplying:
         assert_same(nets.masks(model), list(ticket.masks))
         assert not isinstance(model.layers[-1], Masked)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("sizes", "message"),
         [

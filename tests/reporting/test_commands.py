@@ -51,6 +51,7 @@ def configured(*arguments):
     return Run(pathlib.Path("run"), FINISHED, config.to_json(), {"layers": layers})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", FLAGS)
 def test_a_runs_command_parses_to_its_identity(method):
     found = configured(f"--method={method}", *FLAGS[method])
@@ -60,6 +61,7 @@ def test_a_runs_command_parses_to_its_identity(method):
     assert not any(word.startswith(("--run_dir", "--dense_dir")) for word in words(found))
 
 
+@pytest.mark.slow
 def test_a_real_runs_command_parses_to_its_identity(tmp_path):
     run(tmp_path / "run", "--method=snip", "--sparsity=0.9", "--samples_per_class=3", "--seed=2")
     (found,) = load([tmp_path / "run"])

@@ -21,6 +21,8 @@ from tf_tickets.results import (
     verdicts,
 )
 
+pytestmark = pytest.mark.slow  # its trainings
+
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):

@@ -73,6 +73,7 @@ class TestEveryAttack:
         attack(model, 7)
         assert drawn == [(7, "check", attack.__name__)]
 
+    @pytest.mark.slow
     @every_attack
     def test_is_a_function_of_its_seed(self, attack):
         def after(seed):
@@ -94,6 +95,7 @@ class TestEveryAttack:
         found = keras.random.uniform((2,)), random.random(), np.random.random()  # noqa: NPY002
         assert same(found, untouched)
 
+    @pytest.mark.slow
     @every_attack
     def test_reaches_a_model_that_has_been_traced_already(self, attack):
         model = nets.compiled(dense(sizes=(40, 30, 3)))
@@ -105,6 +107,7 @@ class TestEveryAttack:
         assert not np.allclose(before, after, atol=1e-2)
         np.testing.assert_allclose(after, nets.outputs(tt.fold(model), x), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     @every_attack
     def test_leaves_the_optimizer_the_metrics_and_random_generators_alone(self, attack):
         layers = [keras.layers.Dense(5), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
@@ -171,6 +174,7 @@ class TestRearrange:
         nets.assert_equal(layers, before)
         nets.assert_equal(rearranged(layers, seed), found)
 
+    @pytest.mark.slow
     @given(masks_of_layers, masks_of_layers, seeds)
     def test_draws_layers_in_forward_order_so_that_later_ones_change_nothing(self, layers, later, seed):
         nets.assert_equal(rearranged(layers + later, seed)[: len(layers)], rearranged(layers, seed))
@@ -193,6 +197,7 @@ class TestRearrange:
         with pytest.raises(ValueError, match=r"Masks are bool arrays. Received: \['"):
             rearranged([mask])
 
+    @pytest.mark.slow
     @every_net
     def test_changes_the_masks_of_a_model_and_nothing_else(self, name):
         model = nets.hide(nets.build(name))
@@ -202,6 +207,7 @@ class TestRearrange:
         assert not same(masks(model), before)
         nets.assert_equal(weights(model), values)
 
+    @pytest.mark.slow
     @every_net
     def test_returns_the_ticket_that_the_model_carries(self, name, tmp_path):
         model = nets.hide(nets.build(name))
@@ -213,6 +219,7 @@ class TestRearrange:
         ticket.save(tmp_path / "ticket.npz")
         assert tt.Ticket.load(tmp_path / "ticket.npz").origin == ticket.origin
 
+    @pytest.mark.slow
     def test_keeps_other_weights_of_a_pruned_model_as_many_in_every_layer(self):
         model = tt.models.build("resnet8", (8, 8, 1), 10, width=0.5)
         ticket = tt.prune(model, "finetune", 0.8)
@@ -223,6 +230,7 @@ class TestRearrange:
 
 
 class TestShuffleWeights:
+    @pytest.mark.slow
     @every_net
     def test_moves_kept_weights_to_other_kept_places_and_changes_nothing_else(self, name):
         model = nets.poison(nets.hide(nets.build(name)))
@@ -235,6 +243,7 @@ class TestShuffleWeights:
             np.testing.assert_array_equal(np.sort(new[mask]), np.sort(old[mask]))
             assert not np.array_equal(new[mask], old[mask])
 
+    @pytest.mark.slow
     @every_net
     def test_spares_the_classifier_if_asked_and_shuffles_the_others_as_without(self, name):
         spared, shuffled = nets.hide(nets.build(name)), nets.hide(nets.build(name))
@@ -244,6 +253,7 @@ class TestShuffleWeights:
         np.testing.assert_array_equal(kernels(spared)[-1], before[-1])
         nets.assert_equal(kernels(spared)[:-1], kernels(shuffled)[:-1])
 
+    @pytest.mark.slow
     def test_puts_every_kept_weight_at_any_kept_place_alike(self):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
         tt.mask_layers(model)
@@ -420,6 +430,7 @@ def assert_drawn_alike(model, *fresh):
 
 
 class TestReinitialize:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "shape"), [("resnet8", (8, 8, 3)), ("vgg11", (16, 16, 3)), ("lenet_300_100", (8, 8, 1))]
     )
@@ -428,6 +439,7 @@ class TestReinitialize:
         reinitialize(disturb(model))
         assert_drawn_alike(model, *fresh)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", LAYERS)
     def test_draws_the_weights_of_every_layer_as_a_new_layer_does(self, name):
         model, *fresh = (network(name, seed) for seed in (0, 0, 1))
@@ -445,6 +457,7 @@ class TestReinitialize:
         np.testing.assert_array_equal(bias[20:40], 1)
         assert bias[:20].min() > 2 and bias[40:].min() > 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", [name for name in users_models.CASES if name != "own layer"])
     def test_draws_users_models(self, name):
         case = users_models.CASES[name]
@@ -458,6 +471,7 @@ class TestReinitialize:
             if np.ptp(new) > 0:
                 assert not np.array_equal(values, new)
 
+    @pytest.mark.slow
     def test_draws_keras_applications(self):
         model, *fresh = (
             tt.models.build("keras:MobileNetV2", (32, 32, 3), 10, width=0.35, seed=seed) for seed in (0, 0, 1)
@@ -471,6 +485,7 @@ class TestReinitialize:
         model = disturb(keras.Sequential([keras.Input((6,)), layer]))
         np.testing.assert_array_equal(weights(reinitialize(model)), [np.full(6, 0.25)])
 
+    @pytest.mark.slow
     @every_net
     def test_keeps_the_masks_and_gives_the_weights_of_the_model_without_masks(self, name):
         masked, stock = nets.hide(nets.build(name)), nets.build(name)
@@ -520,6 +535,7 @@ class TestReinitialize:
         nets.assert_equal(weights(learnt), before[0])
         assert not same(weights(model.layers[-1]), before[1])
 
+    @pytest.mark.slow
     def test_refuses_quantized_layers(self):
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         model.quantize("int8")

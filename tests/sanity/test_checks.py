@@ -73,6 +73,7 @@ class TestEveryRow:
         with parsed() as values:
             assert name in values["sanity_check"].help
 
+    @pytest.mark.slow
     @every_check
     def test_names_its_run_and_nothing_else_does(self, name, tmp_path):
         checked, _ = configure("--method=lt", f"--sanity_check={name}")
@@ -163,6 +164,7 @@ class TestWhatIsAsked:
 class TestDenseTraining:
     """A corruption of the data is one of the dense training, too; no other check is."""
 
+    @pytest.mark.slow
     @every_check
     @pytest.mark.parametrize("method", ["lt", "lr_rewinding", "hybrid", "weight_rewinding", "obd"])
     def test_of_a_checked_method(self, method, name):
@@ -171,6 +173,7 @@ class TestDenseTraining:
         assert (checked.dense_dir == plain.dense_dir) == (name not in DATA)
         assert checked.pretrains_on_other_data == (name in DATA)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", DATA)
     def test_on_other_data_is_shared_by_methods_and_sparsities(self, name):
         dense = {

@@ -64,6 +64,7 @@ pairs = st.builds(
 
 
 class TestEveryCorruption:
+    @pytest.mark.slow
     @pytest.mark.parametrize("corruption", CORRUPTIONS)
     @given(data=pairs, seed=seeds)
     def test_is_a_function_of_its_seed_that_leaves_the_original_alone(self, corruption, data, seed):

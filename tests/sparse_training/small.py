@@ -86,7 +86,7 @@ class Watch(keras.callbacks.Callback):
                 int(np.asarray(self.model.optimizer.iterations)),
                 masks(self.model),
                 weights(self.model),
-                [value_of(entry.layer.bias) for entry in entries],
+                [None if entry.layer.bias is None else value_of(entry.layer.bias) for entry in entries],
                 [[value_of(slot.variable) for slot in own] for own in self.slots],
             )
         )

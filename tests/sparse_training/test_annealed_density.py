@@ -3,10 +3,10 @@
 import keras
 import pytest
 
-import tf_tickets as tt
 from tests.sparse_training.searches import parametrizations, searching, selected_counts
 from tests.sparse_training.small import fit, masks, perceptron
 from tf_tickets.pruning import ticket_of
+from tf_tickets.pruning.counts import counts_inside
 from tf_tickets.sparse_training import AnnealedDensity, annealed_densities
 
 
@@ -22,6 +22,7 @@ class Selected(keras.callbacks.Callback):
 
 
 class TestAnnealedDensity:
+    @pytest.mark.slow
     def test_levels_go_down_to_the_target_inside_the_mask(self):
         model, x, y = searching()
         watch = Selected()
@@ -39,7 +40,7 @@ class TestAnnealedDensity:
                 found.append(selected_counts(model))
 
         fit(model, x, y, AnnealedDensity(0.4, levels=2), Look(), epochs=2, steps=1)
-        dense = tt.pruning.ratios.counts_inside(
+        dense = counts_inside(
             model, 1 - annealed_densities(0.4, 14 / 72, 2, 0.5)[0], [0.1, 0.5], masks(model)
         )
         assert found == [dense, [parametrization.target for parametrization in parametrizations(model)]]
@@ -59,6 +60,7 @@ class TestAnnealedDensity:
         with pytest.raises(ValueError, match=r"start=0\.1 is below the density .* 0\.194444"):
             fit(model, x, y, AnnealedDensity(0.1))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("levels, epochs", [(1, 2), (5, 3), (5, 1), (4, 6)])
     def test_the_last_epoch_has_the_target_whatever_the_levels(self, levels, epochs):
         model, x, y = searching()
@@ -79,6 +81,7 @@ class TestAnnealedDensity:
         fit(model, x, y, AnnealedDensity(0.5), epochs=2, steps=1)
         assert ticket_of(model, {}).kept == 14
 
+    @pytest.mark.slow
     def test_one_callback_serves_one_model_after_another(self):
         callback = AnnealedDensity(0.5, levels=2)
         for sparsity, kept in ((0.8, 14), (0.9, 7)):

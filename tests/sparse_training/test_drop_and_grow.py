@@ -68,6 +68,7 @@ def test_an_update_of_rigl_is_the_authors(fraction):
 
 @pytest.mark.usefixtures("untraced")
 class TestAnUpdate:
+    @pytest.mark.slow
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_of_rigl_drops_the_smallest_and_grows_the_steepest(self, optimizer):
         model, x, y = perceptron(OPTIMIZERS[optimizer]())
@@ -91,6 +92,7 @@ class TestAnUpdate:
             assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
         nets.assert_equal(*found)
 
+    @pytest.mark.slow
     def test_of_set_drops_the_smallest_and_grows_anywhere(self):
         found = []
         for seed in (0, 1):

@@ -67,6 +67,7 @@ class TestTheSearch:
             (expected,) = global_masks([np.abs(score)], parametrization.target, within=[mask])
             np.testing.assert_array_equal(selected, expected)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("weights", ["own", "signed_constant", "kaiming_normal"])
     def test_weights_are_the_same_bits_after_training_and_after_fold(self, weights):
         model, x, y = searching(weights=weights)
@@ -106,6 +107,7 @@ class TestTheSearch:
         assert (value_of(normal.moving_mean) != before).all()
         np.testing.assert_array_equal(normal.gamma, gamma)
 
+    @pytest.mark.slow
     def test_a_mask_that_hides_nothing_is_plain_edge_popup(self):
         found = []
         for mask in (False, True):
@@ -117,6 +119,7 @@ class TestTheSearch:
             found.append([*scores(model), *ticket_of(model, {}).masks])
         nets.assert_equal(*found)
 
+    @pytest.mark.slow
     def test_two_replicas_select_what_one_device_does(self):
         found = []
         for scope in (tf.distribute.get_strategy(), two_replicas()):
@@ -203,6 +206,7 @@ class TestTheStart:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_weights_files_keep_scores_and_counts_and_keras_files_are_refused(self, tmp_path):
         model, x, y = searching()
         fit(model, x, y)

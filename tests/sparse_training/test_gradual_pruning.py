@@ -15,6 +15,7 @@ from tf_tickets.sparse_training.density_schedules import cubic_density
 
 @pytest.mark.usefixtures("untraced")
 class TestAnUpdate:
+    @pytest.mark.slow
     def test_of_gradual_pruning_takes_the_smallest_of_all_layers(self):
         model, x, y = perceptron(OPTIMIZERS["momentum"]())
         before, after = Watch(), Watch()
@@ -43,6 +44,7 @@ class TestWhen:
         expected = [round(72 * cubic_density(0.5, 0.2, step / 8)) for step in (2, 4, 6, 8)]
         assert [sum(counts(seen.masks)) for seen in watch.seen[1::2]] == expected
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["gmp", "granet"])
     def test_two_parts_with_the_first_sparsity_are_one_training(self, method):
         found = []
@@ -56,6 +58,7 @@ class TestWhen:
         nets.assert_equal(*found)
         assert found[0][-1].sum() + found[0][-2].sum() == round(72 * 0.2)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("begin, moves", [(4, [6, 7]), (None, [2, 4, 6])])
     def test_by_default_three_quarters_of_what_is_left_from_its_beginning(self, begin, moves):
         model, x, y = perceptron()
@@ -64,6 +67,7 @@ class TestWhen:
         assert watch.moves == moves
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["gmp", "granet"])
     def test_a_target_that_a_short_training_misses_is_told(self, name):
         class Stop(keras.callbacks.Callback):
@@ -80,6 +84,7 @@ class TestWhen:
         fit(model, x, y, METHODS["gmp"](frequency=100, end_step=3), steps=6)
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
+    @pytest.mark.slow
     def test_a_schedule_of_tensorflow_model_optimization_is_followed(self):
         sparsity = pytest.importorskip("tensorflow_model_optimization").sparsity.keras
         schedule = sparsity.PolynomialDecay(0.5, 0.9, begin_step=2, end_step=6, frequency=2)

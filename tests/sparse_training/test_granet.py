@@ -13,6 +13,7 @@ from tf_tickets.sparse_training.drop_fractions import granet_drop_fraction
 
 @pytest.mark.usefixtures("untraced")
 class TestAnUpdate:
+    @pytest.mark.slow
     def test_of_granet_prunes_all_layers_together_and_then_exchanges_within_each(self):
         model, x, y = perceptron(OPTIMIZERS["adam"]())
         before, after = Watch(), Watch()
@@ -28,6 +29,7 @@ class TestAnUpdate:
 
 @pytest.mark.usefixtures("untraced")
 class TestWhen:
+    @pytest.mark.slow
     def test_granet_exchanges_on_when_it_has_pruned(self):
         model, x, y = perceptron(OPTIMIZERS["momentum"]())
         callback, watch = METHODS["granet"](frequency=2, end_step=2), Watch()

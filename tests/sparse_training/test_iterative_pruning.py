@@ -41,6 +41,7 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.slow
 def test_rounds_are_nested_and_end_exactly_at_the_target():
     imp, watch = trained()
     total = imp.tickets[0].total
@@ -55,18 +56,21 @@ def test_rounds_are_nested_and_end_exactly_at_the_target():
         assert same(masks, imp.tickets[part - 1].masks) if part else all(mask.all() for mask in masks)
 
 
+@pytest.mark.slow
 def test_weights_go_back_to_the_initialisation_bit_for_bit():
     _, watch = trained()
     assert same(watch.weights[3], watch.weights[0]) and same(watch.weights[6], watch.weights[0])
     assert not same(watch.weights[4], watch.weights[1]), "what is pruned is missing"
 
 
+@pytest.mark.slow
 def test_or_to_those_of_an_epoch_with_its_rates():
     _, watch = trained(rewind=1)
     assert same(watch.weights[3], watch.weights[1]) and same(watch.weights[6], watch.weights[1])
     assert watch.rates == pytest.approx([0.1, 0.05, 0.1 / 3, *2 * [0.05, 0.1 / 3, 0.1 / 3]])
 
 
+@pytest.mark.slow
 def test_or_stay_while_the_learning_rate_goes_back():
     _, watch = trained(rewind="none")
     assert not same(watch.weights[3], watch.weights[0])
@@ -74,6 +78,7 @@ def test_or_stay_while_the_learning_rate_goes_back():
     assert watch.iterations == 3 * [0, 2, 4], "the optimizer starts afresh"
 
 
+@pytest.mark.slow
 def test_stays_inside_a_source():
     model = nets.functional((6, 12, 8, 3))
     source = tt.prune(model, "erk", 0.5, seed=3)
@@ -83,6 +88,7 @@ def test_stays_inside_a_source():
     assert 1 - imp.tickets[0].sparsity == pytest.approx((0.5 * 0.2) ** 0.5, abs=0.01)
 
 
+@pytest.mark.slow
 def test_stays_inside_the_models_own_masks_where_no_source_is_given():
     model = nets.functional((6, 12, 8, 3))
     own = tt.prune(model, "erk", 0.5, seed=3)
@@ -91,6 +97,7 @@ def test_stays_inside_the_models_own_masks_where_no_source_is_given():
     assert all((a <= b).all() for a, b in zip(imp.tickets[-1].masks, own.masks, strict=True))
 
 
+@pytest.mark.slow
 def test_a_source_that_is_given_comes_before_the_models_masks():
     model = nets.functional((6, 12, 8, 3))
     source = tt.prune(model, "erk", 0.5, seed=3)

@@ -14,6 +14,7 @@ from tf_tickets.sparse_training.density_schedules import cubic_density
 
 
 class TestWhateverTheModel:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "name, method",
         [("sequential", "gmp"), ("subclassed", "rigl"), ("functional", "granet"), ("nested", "set")],
@@ -47,6 +48,7 @@ class TestWhateverTheModel:
         np.testing.assert_allclose(logs["density"], by_epoch, rtol=1e-12)
         assert not any(entry.layer.parametrizations for entry in tt.masked_weights(model))
 
+    @pytest.mark.slow
     def test_two_replicas_move_alike_and_as_one_device(self):
         """One after another: by gradient, at random, and all layers together; the fourth is made of these."""
         found, strategy = [], two_replicas()
@@ -70,6 +72,7 @@ class TestWhateverTheModel:
                 copies = strategy.experimental_local_results(variable.value)
                 np.testing.assert_array_equal(*map(np.asarray, copies))
 
+    @pytest.mark.slow
     def test_an_optimizer_that_gathers_gradients_counts_its_own_steps(self):
         """Two batches a step: ten steps, of which the last update comes after the seventh."""
         model, x, y = perceptron(keras.optimizers.SGD(0.2, momentum=0.9, gradient_accumulation_steps=2))
@@ -78,6 +81,7 @@ class TestWhateverTheModel:
         assert watch.seen[-1].step == 10 and watch.moves == [5, 8]
         assert sum(counts(masks(model))) == round(72 * 0.2)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("untraced")
     def test_gathered_gradients_are_all_in_the_sum_that_growth_follows(self):
         """Halves of a batch, gathered, grow what the whole batch does."""
@@ -101,6 +105,7 @@ class TestWhateverTheModel:
 
 @pytest.mark.usefixtures("untraced")
 class TestWhen:
+    @pytest.mark.slow
     def test_at_multiples_of_the_frequency_before_three_quarters_of_the_training(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=2), Watch()
@@ -110,6 +115,7 @@ class TestWhen:
         fit(model, x, y, callback, watch, steps=7, size=6)
         assert watch.moves == [2, 4, 9, 11]
 
+    @pytest.mark.slow
     def test_from_a_first_step_on_across_several_fits(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=3, begin_step=2, end_step=7), Watch()
@@ -136,6 +142,7 @@ class TestWhen:
         fit(model, x, y, callback, watch, steps=2, epochs=6, initial_epoch=2)
         assert watch.moves == [2]  # the sixth of twelve; the ninth is the end
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["set", "rigl"])
     def test_several_steps_in_one_call_move_the_masks_at_its_end(self, method):
         """Calls end after steps 4, 6, 10, 12, ...: an epoch has six."""

@@ -53,6 +53,7 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match=message):
             make()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "callback, model, message",
         [
@@ -114,6 +115,7 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match="compile it first"):
             hooks.on_train_begin()
 
+    @pytest.mark.slow
     def test_data_without_a_length_unless_the_end_is_said(self):
         model, x, y = perceptron()
         data = tf.data.Dataset.from_tensors((x, y)).repeat(4).filter(lambda x, y: True)
@@ -123,6 +125,7 @@ class TestWhatIsRefused:
         model.fit(data, verbose=0, callbacks=[METHODS["set"](frequency=2, end_step=3), watch])
         assert watch.moves == [2]
 
+    @pytest.mark.slow
     def test_the_same_sparsity_as_the_model_has_is_not_denser(self):
         """Seven of 72 weights are less than a tenth of them, for a count is a whole number."""
         model, x, y = perceptron(sparsity=0.9)

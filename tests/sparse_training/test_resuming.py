@@ -59,6 +59,7 @@ def train(name, folder, *extra, steps_per_call=1):
     return history, [value_of(variable) for variable in [*model.variables, *trainer.optimizer.variables]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", SEARCHES)
 def test_it_goes_on_to_the_same_bits_and_at_any_pace(name, tmp_path):

@@ -31,6 +31,7 @@ SLOTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOTS)
 def test_each_slot_is_found_by_weight_with_its_fresh_value(name):
     make, expected = SLOTS[name]

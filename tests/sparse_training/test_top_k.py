@@ -1,6 +1,7 @@
 """The largest of many values inside a traced function: what the arrays' ranking says, to the bit."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ def flat(rows, dtype):
     return [tf.constant(np.array(row, dtype)) for row in [*rows, [], [], []][:3]]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(LAYERS, st.data())
 def test_it_keeps_what_the_ranking_of_arrays_keeps(layers, data):

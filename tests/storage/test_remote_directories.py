@@ -19,6 +19,7 @@ from tf_tickets.storage.stores import Store
 
 
 class TestARun:
+    @pytest.mark.slow
     def test_is_the_same_as_in_a_local_directory(self, tmp_path, place, url):
         local, _ = run(tmp_path / "local", "--method=weight_rewinding", "--sparsity=0.8", "--rewind_epoch=1")
         far, screen = run(url, "--method=weight_rewinding", "--sparsity=0.8", "--rewind_epoch=1")
@@ -46,6 +47,7 @@ class TestARun:
         with pytest.raises(NotOurs, match=f"{url} belongs to another config"):
             run_directory(url, {"method": "snip"}).check()
 
+    @pytest.mark.slow
     def test_is_found_by_the_report(self, url):
         far, _ = run(url, "--method=snip", "--sparsity=0.8")
         (found,) = results.load(url.removesuffix("/run"))

@@ -13,6 +13,7 @@ from tf_tickets.sweeps.grid import read_grid
 
 
 class TestCells:
+    @pytest.mark.slow
     def test_are_the_product_of_the_axes_the_first_varying_slowest(self):
         axes = (
             ("dataset", "digits", "cifar10"),

@@ -22,6 +22,8 @@ from tf_tickets.support.console import SweepProgress
 from tf_tickets.sweeps.running import run_plan
 from tf_tickets.sweeps.showing import show_plan, show_table
 
+pytestmark = pytest.mark.slow  # its trainings
+
 SMALL = ("--model=mlp_24_16", "--epochs=2", "--sparsity=0.8")
 # 8 runs, of which 6 share 4 dense networks: 2 seeds, clean data and corrupted.
 GRID = (*SMALL, "--method=lt,hybrid,snip", "--sanity_check=none,lt:corrupted", "--seed=0-1", "--jobs=2")
@@ -239,7 +241,7 @@ import signal
 import tensorflow as tf
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.support.streams import stream
+from tf_tickets.support.random_streams import stream
 
 FIRST = pathlib.Path("killed")
 

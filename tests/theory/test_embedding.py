@@ -87,6 +87,7 @@ def difference(model, other, inputs):
     return np.abs(np.array(model(inputs)) - np.array(other(inputs))).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_embedded_network_has_the_targets_output(name, dtype):
@@ -119,6 +120,7 @@ def test_masks_lie_within_the_random_ones_and_carry_the_targets_weights(name):
         np.testing.assert_array_equal(np.asarray(entry.mask), mask)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=2, max_size=4),
@@ -159,6 +161,7 @@ def test_forgetting_that_the_edge_into_a_copy_is_random_makes_the_widths_too_sma
     assert not any(found)
 
 
+@pytest.mark.slow
 def test_a_trained_target_is_embedded():
     keras.utils.set_random_seed(0)
     target = dense()

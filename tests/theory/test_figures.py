@@ -17,6 +17,7 @@ def program(monkeypatch):
     return importlib.import_module("theory")
 
 
+@pytest.mark.slow
 def test_figures_and_numbers_are_written(program, monkeypatch, tmp_path):
     few = {
         "DENSITIES": (0.5, 0.9),

@@ -38,6 +38,7 @@ def test_random_masks_agree_with_the_exact_probability(row):
     assert found.standard_error == pytest.approx(math.sqrt(exact * (1 - exact) / 2000), rel=0.3)
 
 
+@pytest.mark.slow
 @given(densities, inputs_counts, deltas)
 def test_below_the_bound_failure_is_likelier_than_delta_and_from_it_on_not(density, inputs, delta):
     bound = theory.lower_bound_width(density, inputs, delta)

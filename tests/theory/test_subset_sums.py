@@ -66,6 +66,7 @@ def test_success_by_size_in_a_dense_set_is_the_published_one():
         assert abs((sizes <= size).mean() - published) <= 4 * error + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED["subset_sum"]["rows"], ids=lambda row: str(row["p"]))
 def test_the_smallest_base_set_is_about_the_published_one(row):
     found = theory.smallest_base_set(row["p"], eps=0.01, delta=0.05, trials=1000)

@@ -69,6 +69,7 @@ def test_the_union_bound_of_the_proof_holds_for_the_rounded_widths(arch, density
     assert failure <= delta * (1 + 1e-9)
 
 
+@pytest.mark.slow
 @given(archs, deltas)
 def test_a_dense_source_needs_one_copy(arch, delta):
     assert set(theory.er_widths(arch, 1.0, delta).factors) == {1}

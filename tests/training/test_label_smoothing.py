@@ -32,6 +32,7 @@ def keras_loss(smoothing):
     return float(loss(np.eye(3)[LABELS], LOGITS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smoothing", [0.1, 0.5])
 def test_the_loss_is_that_of_keras(smoothing):
     training, plain, _ = one_step(smoothing)

@@ -109,6 +109,7 @@ def stopped(training, *calls, **arguments):
     return training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_it_goes_on_to_the_same_bits(optimizer, undisturbed, tmp_path):
     """Stopped within the first epoch, at its end, within the second."""
@@ -116,6 +117,7 @@ def test_it_goes_on_to_the_same_bits(optimizer, undisturbed, tmp_path):
     assert_same_bits(cut.run(), undisturbed(optimizer))
 
 
+@pytest.mark.slow
 def test_so_do_two_replicas_each_with_statistics_of_its_own(undisturbed, tmp_path):
     arguments = ("momentum", two_replicas())
     cut = stopped(Training(tmp_path, *arguments), 3, 3)
@@ -130,6 +132,7 @@ def kept_checkpoints(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_so_does_one_whose_last_checkpoint_is_damaged(undisturbed, tmp_path):
     cut, said = stopped(Training(tmp_path), 7), []
     last = max(tmp_path.iterdir())
@@ -166,6 +169,7 @@ LIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", LIES)
 def test_a_checkpoint_that_cannot_be_true_is_passed_over(lie, undisturbed, kept_checkpoints, tmp_path):
     shutil.copytree(kept_checkpoints, tmp_path / "cut")
@@ -176,12 +180,14 @@ def test_a_checkpoint_that_cannot_be_true_is_passed_over(lie, undisturbed, kept_
     assert len(said) == 1 and str(last) in said[0]
 
 
+@pytest.mark.slow
 def test_a_finished_one_is_not_trained_again(tmp_path):
     whole = Training(tmp_path / "whole")
     first = whole.run()
     assert_same_bits(whole.run(StopAfter(1)), first)
 
 
+@pytest.mark.slow
 def test_without_minutes_to_wait_there_is_one_after_every_step_and_else_after_every_epoch(tmp_path):
     for minutes, stop, names in ((0.0, 6, [(1, 0), (1, 1)]), (60.0, 11, [(1, 0), (2, 0)])):
         folder = tmp_path / str(minutes)
@@ -191,6 +197,7 @@ def test_without_minutes_to_wait_there_is_one_after_every_step_and_else_after_ev
         ]
 
 
+@pytest.mark.slow
 def test_callbacks_are_told_what_was_done_before(tmp_path):
     class Listener(keras.callbacks.Callback):
         told = None
@@ -217,6 +224,7 @@ def listening():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_a_polite_kill_save_first(number, listening, undisturbed, tmp_path):
     class Signal(keras.callbacks.Callback):
@@ -233,6 +241,7 @@ def test_ctrl_c_and_a_polite_kill_save_first(number, listening, undisturbed, tmp
     assert_same_bits(cut.run(), undisturbed("momentum"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_after_the_last_step_is_not_lost(listening, undisturbed, tmp_path):
     class Signal(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -256,6 +265,7 @@ def test_a_second_ctrl_c_is_obeyed_at_once(listening, tmp_path):
     assert not isinstance(raised.value, Interrupted)
 
 
+@pytest.mark.slow
 def test_signals_that_are_ignored_stay_so(tmp_path):
     class Signal(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
@@ -269,6 +279,7 @@ def test_signals_that_are_ignored_stay_so(tmp_path):
     assert len(history) == EPOCHS
 
 
+@pytest.mark.slow
 def test_threads_other_than_the_main_one_train_too(undisturbed, tmp_path):
     found = []
     thread = threading.Thread(target=lambda: found.append(Training(tmp_path).run()))
@@ -277,6 +288,7 @@ def test_threads_other_than_the_main_one_train_too(undisturbed, tmp_path):
     assert_same_bits(found[0], undisturbed("momentum"))
 
 
+@pytest.mark.slow
 def test_divergence_leaves_the_last_good_state(undisturbed, tmp_path):
     class Poison(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):

@@ -49,6 +49,7 @@ def apply_all(optimizer, variable, gradients):
     return variable.numpy()
 
 
+@pytest.mark.slow
 def test_follows_the_papers_code_over_a_drop_of_the_rate(float64_rate):
     model, (x, y) = smallnet.build("float64"), smallnet.batch("float64")
     reference = smallnet.fixture("masked_sgd_trajectory")
@@ -189,6 +190,7 @@ class TestAsInKeras:
         # The velocity, 1 then 1.9 then 2.71, knows nothing of the rate.
         np.testing.assert_allclose(variable, 1 - 0.1 - 0.19 - 0.0271, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_trains_in_fit(self):
         x, y = smallnet.batch()
         model = smallnet.build()
@@ -209,6 +211,7 @@ class TestConfig:
     def test_keras_own_decay_stays_off(self):
         assert SGD(weight_decay=0.3).weight_decay is None
 
+    @pytest.mark.slow
     def test_survives_saving_with_its_velocities(self, tmp_path):
         x, y = smallnet.batch()
         model = smallnet.build()
@@ -228,6 +231,7 @@ class TestConfig:
             SGD(weight_decay=decay)
 
 
+@pytest.mark.slow
 def test_two_replicas_agree_with_one_device():
     """Each has half of the batch, and no batch normalization tells half a batch from a whole."""
     x, y = smallnet.batch()

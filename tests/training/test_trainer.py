@@ -50,6 +50,7 @@ def float64_rate():
 class TestAgainstFit:
     """Keras's own loop, with a Keras optimizer, without augmentation, in the same order."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [4, 64])  # 22 examples: the last of 4 is half a batch
     def test_weights_and_losses_are_those_of_fit(self, size):
         model, x, y = perceptron()
@@ -75,6 +76,7 @@ class TestAgainstFit:
         twin.fit(x, y, batch_size=12, epochs=3, shuffle=False, verbose=0)
         nets.assert_equal(weights(model), weights(twin), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_averages_of_the_weights_are_put_in_at_the_end(self):
         def adam():
             return keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5)
@@ -89,6 +91,7 @@ class TestAgainstFit:
 class TestThePapersTrajectory:
     """Eight masked steps of the reference code, the rate dropped before the sixth, through real masks."""
 
+    @pytest.mark.slow
     def test_kept_kernels_statistics_losses_and_logits(self, float64_rate):
         model, (x, y) = smallnet.build("float64"), smallnet.batch("float64")
         masks = smallnet.masks("snip_float64", 0.5)
@@ -123,6 +126,7 @@ class TestThePapersTrajectory:
 class TestTwoReplicas:
     """Each computes its share of the same global batch."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [7, 22])  # 7: shares of 3 and 4, and a last batch of 1
     def test_agree_with_one_device(self, size):
         model, x, y = perceptron()
@@ -141,6 +145,7 @@ class TestTwoReplicas:
             np.testing.assert_allclose([e[name] for e in found[0]], [e[name] for e in expected[0]], rtol=1e-5)
             assert found[1][name] == pytest.approx(expected[1][name], rel=1e-5)
 
+    @pytest.mark.slow
     def test_skip_a_step_together_where_half_precision_overflows_on_one(self):
         policy, strategy = keras.config.dtype_policy(), two_replicas()
         keras.config.set_dtype_policy("mixed_float16")
@@ -165,6 +170,7 @@ class TestTwoReplicas:
             copies = strategy.experimental_local_results(variable.value)
             np.testing.assert_array_equal(*map(np.asarray, copies))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
     def test_agree_with_one_device_where_xla_compiles(self, policy):
         before, found = keras.config.dtype_policy(), []
@@ -180,6 +186,7 @@ class TestTwoReplicas:
             found.append([row["loss"] for row in history])
         assert found[1] == pytest.approx(found[0], rel=1e-2)
 
+    @pytest.mark.slow
     def test_a_penalty_on_the_weights_counts_once(self):
         def net():
             return keras.Sequential(
@@ -229,6 +236,7 @@ class TestTheLoop:
             Trainer(model, SGD(0.1)).fit(lambda epochs, _: batches(x, y, 4)([0]), range(3), 6)
         nets.assert_equal(weights(model), before)
 
+    @pytest.mark.slow
     def test_the_number_of_steps_in_a_call_changes_nothing(self):
         found = []
         for steps_per_call in (1, 4):
@@ -237,6 +245,7 @@ class TestTheLoop:
             found.append([*weights(model), [row["loss"] for row in history]])
         nets.assert_equal(*found)
 
+    @pytest.mark.slow
     def test_batch_hooks_see_every_batch_and_others_any_pace(self):
         class Hooks(keras.callbacks.Callback):
             def __init__(self):
@@ -364,6 +373,7 @@ class TestTracing:
                 pass
         assert len(traces) == 1
 
+    @pytest.mark.slow
     def test_is_done_again_where_the_layers_have_changed(self):
         """By a callback, or between two fits; to layers that look the same, with other masks."""
         model, x, y = perceptron()

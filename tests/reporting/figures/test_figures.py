@@ -32,6 +32,7 @@ def searches(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_every_panel_is_a_picture_of_its_own_in_the_pages_colours(experiment, searches):
     for make, shown in (
         *((make, experiment) for make in (figures.bars, figures.curves, figures.ratios)),
@@ -49,6 +50,7 @@ def test_every_panel_is_a_picture_of_its_own_in_the_pages_colours(experiment, se
             assert used == set(re.findall(r' id="([^"]+)"', panel.svg))
 
 
+@pytest.mark.slow
 def test_the_whole_is_a_file_in_fixed_colours_with_its_legend(experiment):
     figure = figures.bars(experiment, "name")
     ElementTree.fromstring(figure.whole)
@@ -58,6 +60,7 @@ def test_the_whole_is_a_file_in_fixed_colours_with_its_legend(experiment):
     assert figures.bars(experiment, "name") == figure  # the same bytes again
 
 
+@pytest.mark.slow
 def test_bars_say_where_their_axis_starts(experiment, tmp_path):
     figure = figures.bars(experiment, "name")
     start = float(re.search(r"Axes start at (\d+) %, not at 0", figure.caption)[1])
@@ -120,6 +123,7 @@ def test_one_density_has_an_axis_with_a_tick(tmp_path):
         assert re.search(r">[25] %<", panel.svg)
 
 
+@pytest.mark.slow
 def test_names_are_texts_in_figures_too(tmp_path):
     for sparsity in (0.9, 0.98):
         for check in (None, "rearrange"):

@@ -146,6 +146,7 @@ class TestAnswer:
 
 
 class TestPValues:
+    @pytest.mark.slow
     @settings(max_examples=50, deadline=None)
     @given(seed=st.integers(0, 2**32 - 1), seeds=st.integers(3, 25), checks=st.integers(1, 9))
     def test_are_those_of_scipy_and_statsmodels(self, seed, seeds, checks):
@@ -198,6 +199,7 @@ class TestDegenerateCases:
         assert found.interval == (found.difference, found.difference) == (shift, shift)
         assert "the same difference at all 8 seeds: see whether the runs differ by their seeds" in found.notes
 
+    @pytest.mark.slow
     @settings(max_examples=200, deadline=None)
     @given(data=st.data(), chance=st.one_of(st.none(), st.floats(0, 1)))
     def test_no_input_makes_warnings_or_nan(self, data, chance):
@@ -332,6 +334,7 @@ class TestErrors:
 class TestWrongAnswers:
     """No more often than alpha, in families at the border of what would be right."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("checks", [1, 4, 9])
     @pytest.mark.parametrize("seeds", [3, 5, 10, 20])
     @pytest.mark.parametrize("deviation", [0.005, 0.013, 0.025])
@@ -368,6 +371,7 @@ class TestWrongAnswers:
         case = alarms.Case(1, 10, 0.003, noise="only twins collapse, 1 time in 10")
         assert alarms.wrongly_insensitive(case, FAMILIES) == pytest.approx(0.9**10, abs=0.03)
 
+    @pytest.mark.slow
     def test_are_counted_as_compare_answers(self, alarms):
         case = alarms.Case(4, 5, 0.008, drop=0.01)
         found = alarms.answers(case, 50)
@@ -418,6 +422,7 @@ class TestSeedsNeeded:
         exact = TTestPower().solve_power(effect_size=0.5, alpha=ALPHA, power=0.8)
         assert seeds_to_plan(0.06, difference=-0.03) == math.ceil(exact)
 
+    @pytest.mark.slow
     @settings(max_examples=40, deadline=None)
     @given(
         deviation=st.floats(0, 1),
@@ -446,6 +451,7 @@ class TestSeedsNeeded:
 
 
 class TestSimulation:
+    @pytest.mark.slow
     def test_prints_its_tables(self):
         program = ROOT / "scripts" / "benchmarks" / "alarms.py"
         done = subprocess.run(

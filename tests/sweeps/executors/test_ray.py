@@ -198,6 +198,7 @@ class TestAddresses:
             ray_cluster.check_reachable(address)
 
 
+@pytest.mark.slow
 def test_a_node_with_other_data_is_no_place_for_a_run(tmp_path):
     arguments = ("--model=mlp_24_16", "--epochs=1", "--method=random", f"--run_dir={tmp_path}", "--threads=1")
     outcome = worker.run_task(Task("cell", arguments, WHOLE, 1, name="digits-planned-elsewhere"))

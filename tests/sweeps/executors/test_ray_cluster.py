@@ -13,6 +13,8 @@ from tests.processes import read_until
 from tests.sweeps.executors.nodes import Nodes, sweep
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # its trainings
+
 SMALL = ("--model=mlp_24_16", "--epochs=20", "--sparsity=0.8")
 # 4 runs that share 2 dense networks.
 GRID = (*SMALL, "--method=lt,hybrid", "--seed=0-1")
