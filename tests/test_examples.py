@@ -156,6 +156,7 @@ def test_docstrings(module, name, text):
     run(text, given(code_of(text), names), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "text"), [*docstrings()])
 def test_what_is_skipped_says_why(module, name, text):
     lines = text.splitlines()

@@ -237,6 +237,7 @@ def test_a_python_without_venv_is_one_line_with_the_package_to_install(checkout)
     assert "apt-get install python3-venv" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pip_says", "words"),
     [
@@ -326,6 +327,7 @@ def test_the_bench_compares_contenders_that_take_turns(benchmarks):
         assert named <= set(comparison.contenders) <= known
 
 
+@pytest.mark.slow
 def test_the_bench_says_what_it_can_measure():
     bench = ROOT / "scripts" / "benchmarks" / "main.py"
     asked = subprocess.run([sys.executable, bench, "--what=speed"], capture_output=True, text=True)

@@ -36,6 +36,7 @@ class TestHybridPruning:
         loop(twin, SGD(0.1, 0.9), 2, [scheduler])
         nets.assert_equal(nets.kernels(model), nets.kernels(twin), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_also_on_two_replicas(self):
         strategy = two_replicas()
         with strategy.scope():

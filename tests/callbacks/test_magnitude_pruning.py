@@ -50,6 +50,7 @@ class TestMagnitudePruning:
         assert asked == list(range(13))  # before the first batch, and after each of 12
         assert watch.kept == [100, 100, 75, 50]
 
+    @pytest.mark.slow
     def test_several_steps_in_one_execution_count_each(self):
         asked = []
         model = nets.compiled(nets.build("sequential"), steps_per_execution=2)

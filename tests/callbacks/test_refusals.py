@@ -18,6 +18,7 @@ from tf_tickets.training import SGD
 
 
 class TestErrorsComeBeforeTraining:
+    @pytest.mark.slow
     @both_loops
     @pytest.mark.parametrize(
         "callback",

@@ -159,6 +159,7 @@ def test_changed_data_is_another_config():
     assert changed.fingerprint != dataset.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -46,6 +46,7 @@ def test_changing_what_train_returned_changes_nothing_else(dataset):
         dataset.splits["train"].images[:] = 0
 
 
+@pytest.mark.slow
 def test_replace_exchanges_one_split_of_a_copy(dataset):
     before = dataset.splits["train"]
     noise = Examples(255 - before.images, 1 - before.labels)

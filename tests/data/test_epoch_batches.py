@@ -44,6 +44,7 @@ def assert_equal(left, right):
 # ------------------------------------------------------------------ what a batch is
 
 
+@pytest.mark.slow
 def test_batches_are_float32_and_int32_and_the_last_one_has_the_rest():
     found = collect(shuffle=True, augment=True)
     assert [len(y) for _, y in found] == [4, 4, 4, 4, 4, 3]
@@ -118,12 +119,14 @@ def test_batches_of_an_epoch_are_augmented_differently():
     assert len({x.tobytes() for x in images}) > N // 2
 
 
+@pytest.mark.slow
 def test_the_order_does_not_depend_on_the_augmentation_nor_the_batch_size():
     expected = labels(shuffle=True, seed=7)
     np.testing.assert_array_equal(expected, labels(shuffle=True, seed=7, augment=True))
     np.testing.assert_array_equal(expected, labels(shuffle=True, seed=7, batch_size=5))
 
 
+@pytest.mark.slow
 def test_order_and_crops_are_pinned_so_that_old_runs_can_be_repeated():
     assert labels(shuffle=True)[:8].tolist() == [15, 18, 14, 0, 4, 3, 13, 17]
     x, _ = collect(make(Preprocessing(1.0, (0.0,), (1.0,), crop=True, flip=True)), augment=True)[0]
@@ -176,6 +179,7 @@ def test_each_image_is_one_of_its_padded_crops_drawn_evenly(crop, flip):
     assert (0.35 < flips.mean() < 0.65) if flip else not flips.any()
 
 
+@pytest.mark.slow
 def test_padded_pixels_are_black_before_normalisation():
     white = Examples(np.full((N, 9, 7, 3), 255, np.uint8), np.arange(N))
     x = np.concatenate([x for x, _ in collect(DATASET.replace("train", white), augment=True)])

@@ -122,6 +122,7 @@ def test_a_batch_is_a_function_of_seed_epoch_and_step(dataset):
         assert not np.array_equal(other[0][0], first[0][0])
 
 
+@pytest.mark.slow
 def test_crops_of_one_image_differ_from_step_to_step(dataset):
     same = Examples(dataset.splits["train"].images[np.zeros(10, int)], np.zeros(10, int))
     first, second = (x for x, _ in epoch(dataset.replace("train", same)))
@@ -140,6 +141,7 @@ def test_evaluation_sees_seven_eighths_of_the_shorter_side(dataset):
     assert columns[0] + columns[-1] == pytest.approx(19, abs=1)
 
 
+@pytest.mark.slow
 def test_random_crops_differ_and_are_mirrored_half_the_time(dataset):
     images, seed = dataset.splits["train"].images, tf.constant([1, 2], tf.int64)
     crops = images.batch(np.zeros(64, int), seed).numpy()
@@ -206,6 +208,7 @@ def test_what_needs_all_pixels_at_once_is_refused(dataset):
     assert len(half) == 11 and isinstance(half.images, StoredImages)
 
 
+@pytest.mark.slow
 def test_the_index_is_kept_and_made_anew_for_other_files(folder):
     kept = folder / "small_net" / "1.0.0" / "tf_tickets_index_train.npz"
     first = read(folder).train

@@ -91,6 +91,7 @@ def test_computed_statistics_know_nothing_of_the_validation_split(tmp_path):
     np.testing.assert_allclose((x.mean(), x.std()), (0, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "shape"), [(16, (16, 16, 1)), ((12, 10), (12, 10, 1))])
 def test_image_size_resizes_both_splits(size, shape):
     dataset = data.load("digits", image_size=size)
@@ -157,6 +158,7 @@ def test_options_out_of_range_are_refused_before_anything_is_read(options, monke
 # ------------------------------------------------------------------ cost
 
 
+@pytest.mark.slow
 def test_importing_the_table_imports_none_of_the_big_libraries():
     code = (
         "import sys, tf_tickets.data.sources; "

@@ -203,6 +203,7 @@ def test_images_of_several_sizes_ask_for_image_size(tmp_path):
     assert not dataset.preprocessing.augments
 
 
+@pytest.mark.slow
 def test_vectors_are_found_by_the_supervised_keys_and_standardised(tmp_path):
     dataset = data.load("tfds:my_vectors", data_dir=str(tmp_path))
     assert (dataset.input_shape, dataset.num_classes) == ((2,), 2)

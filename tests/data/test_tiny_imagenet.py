@@ -59,6 +59,7 @@ def test_without_folder_and_network_the_error_says_where_the_archive_goes(tmp_pa
         data.load("tiny_imagenet", data_dir=str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content", "error", "message"),
     [

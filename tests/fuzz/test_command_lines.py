@@ -104,6 +104,7 @@ def test_a_validation_fraction_is_refused_before_data_are_read(fraction):
         config.check_flags(parse([f"--validation_fraction={fraction}"]))
 
 
+@pytest.mark.slow
 @fuzz(60)
 @given(pairs=ARGUMENTS, controls=st.booleans())
 def test_grids_are_refused_or_have_cells(pairs, controls):
@@ -191,6 +192,7 @@ def test_a_flagfile_that_cannot_be_opened_is_named(tmp_path, capsys, place):
     assert said is not None and str(tmp_path) in said
 
 
+@pytest.mark.slow
 def test_flagfiles_that_name_each_other_without_end(tmp_path, capsys):
     for number in range(3000):
         (tmp_path / f"{number}.cfg").write_text(f"--flagfile={tmp_path}/{number + 1}.cfg\n")

@@ -20,6 +20,7 @@ NAMES = [
 WHOLE = dict(zip(NAMES, map(idx_bytes, (*TRAIN, *TEST)), strict=True))
 
 
+@pytest.mark.slow
 @fuzz(120)
 @given(changes=st.data(), name=st.sampled_from(NAMES), compress=st.booleans())
 def test_a_damaged_folder_is_refused_by_name_or_a_dataset(tmp_path_factory, changes, name, compress):

@@ -69,6 +69,7 @@ def test_an_image_lies_nowhere_else(files, tmp_path, name):
         tiny_imagenet.read_folder(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [65, 1000, 65500])
 def test_an_image_that_says_it_is_huge_is_not_decoded(files, tmp_path, side):
     path = f"{FOLDER}/val/images/val_0.JPEG"
@@ -80,6 +81,7 @@ def test_an_image_that_says_it_is_huge_is_not_decoded(files, tmp_path, side):
         tiny_imagenet.read_folder(folder)
 
 
+@pytest.mark.slow
 def test_the_archive_is_unpacked_where_it_belongs(files, tmp_path, hand_copied, no_network):
     from tf_tickets.data.tiny_imagenet_builder import URL, TinyImagenet
 

@@ -59,6 +59,7 @@ def checked(path, megabytes=64):
     return dataset
 
 
+@pytest.mark.slow
 @fuzz(80)
 @given(changes=st.data(), key=st.sampled_from(KEYS))
 def test_a_damaged_array_in_a_whole_archive(tmp_path_factory, changes, key):
@@ -94,6 +95,7 @@ DTYPES = [
 ]
 
 
+@pytest.mark.slow
 @fuzz(100)
 @given(
     key=st.sampled_from(KEYS),

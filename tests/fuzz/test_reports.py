@@ -76,6 +76,7 @@ def test_a_run_with_other_values_is_read_or_broken(whole, tmp_path_factory, chan
     assert sum(run.status == results.FINISHED for run in runs) >= 2
 
 
+@pytest.mark.slow
 @fuzz(60)
 @given(changes=st.data())
 def test_the_same_change_in_both_files(whole, tmp_path_factory, changes):

@@ -39,6 +39,7 @@ def test_a_config_of_a_directory_is_its_own_or_refused(tmp_path_factory, changes
     read_or_refused(directory.check, str(path))
 
 
+@pytest.mark.slow
 @fuzz(150)
 @given(changes=st.data())
 def test_stages_are_read_or_refused(tmp_path_factory, changes):

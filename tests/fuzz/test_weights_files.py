@@ -56,6 +56,7 @@ def kernel_of(file):
     return found[0]
 
 
+@pytest.mark.slow
 @fuzz(80)
 @given(changes=st.data())
 def test_a_damaged_file_is_read_or_refused_by_name(model, whole, tmp_path_factory, changes):

@@ -112,6 +112,7 @@ class TestTraining:
         assert actual.dtype == dtype
         assert relative_error(actual.numpy().astype("float64"), expected) < 4 * PRECISION[dtype]
 
+    @pytest.mark.slow
     def test_runs_the_fused_kernel_on_images(self):
         for policy in ("float32", "mixed_float16", "mixed_bfloat16"):
             x = tf.cast(images(), keras.DTypePolicy(policy).compute_dtype)
@@ -265,6 +266,7 @@ def test_survives_saving(tmp_path):
     np.testing.assert_array_equal(loaded(x), model(x))
 
 
+@pytest.mark.slow
 def test_each_replica_keeps_the_statistics_of_its_own_examples():
     strategy = two_replicas()
     with strategy.scope():
@@ -303,6 +305,7 @@ class TestDifferentiatedTwice:
             )
         return [part.numpy() for part in outer.gradient(product, watched)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("directions", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])
     def test_is_that_of_plain_moments(self, directions):
         x = images((16, 5, 4, 3))

@@ -33,6 +33,7 @@ class TestFolded:
         np.testing.assert_allclose(model.predict(x, verbose=0), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
         model.fit(x, y, verbose=0)
 
+    @pytest.mark.slow
     def test_what_was_traced_before_is_not_traced_again(self):
         model = nets.compiled(nets.hide(nets.build("sequential")))
         x, y = nets.inputs_of(model)

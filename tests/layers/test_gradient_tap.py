@@ -153,6 +153,7 @@ class TestTheTap:
             [keras.ops.convert_to_numpy(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6
         )
 
+    @pytest.mark.slow
     def test_half_precision_with_loss_scaling_gives_finite_numbers_in_the_same_order(self):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("mixed_float16")

@@ -75,6 +75,7 @@ def test_a_shared_layer_works_once_for_every_call():
     assert uses(nets.build("shared")) == [2, 1]
 
 
+@pytest.mark.slow
 def test_of_attention_are_those_of_its_projections():
     """Queries, keys and values at 5 positions each, the output at 5, the classifier once."""
     assert uses(nets.build("attention")) == [5, 5, 5, 5, 1]
@@ -108,6 +109,7 @@ class TestWhereTheNumberIsOpen:
         inputs = keras.Input((None, 8, 8, 2))
         assert uses(keras.Model(inputs, L.TimeDistributed(L.Conv2D(4, 3))(inputs))) == [None]
 
+    @pytest.mark.slow
     def test_the_steps_of_a_loop(self):
         class Cell(L.Layer):
             def __init__(self):

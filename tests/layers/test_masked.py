@@ -71,6 +71,7 @@ def test_every_maskable_layer_of_keras_is_tested_here():
 
 @pytest.mark.parametrize("stock", KINDS, ids=lambda cls: cls.__name__)
 class TestEveryKind:
+    @pytest.mark.slow
     def test_computes_with_zeros_where_the_mask_is_false(self, stock):
         layer, x = by_hand(stock)
         np.testing.assert_array_equal(layer(x), zeroed(layer, x)(x))
@@ -98,6 +99,7 @@ class TestEveryKind:
             weight.assign(np.where(mask, weight, garbage))
         nets.assert_equal([np.asarray(layer(x)), *gradient(layer, x, variables)], before)
 
+    @pytest.mark.slow
     def test_starts_as_the_stock_layer(self, stock):
         positional, x, names = KINDS[stock]
         masked, plain = masked_class(stock)(*positional, name="same"), stock(*positional, name="same")
@@ -114,6 +116,7 @@ class TestEveryKind:
         for name in layer.masks:
             assert isinstance(getattr(layer, name.lstrip("_")), keras.Variable)
 
+    @pytest.mark.slow
     def test_works_in_half_precision(self, stock):
         layer, x = by_hand(stock, dtype="mixed_float16")
         for name, mask in layer.masks.items():
@@ -126,6 +129,7 @@ class TestEveryKind:
         )
 
 
+@pytest.mark.slow
 @given(kept=st.lists(st.booleans(), min_size=12, max_size=12))
 @settings(max_examples=25, deadline=None)
 def test_any_mask_is_obeyed_bit_by_bit(kept):

@@ -34,6 +34,7 @@ class TestFiles:
             part.fit(x, y, verbose=0, shuffle=False)
         nets.assert_equal(nets.kernels(loaded), nets.kernels(model), rtol=1e-6, atol=1e-7)
 
+    @pytest.mark.slow
     @rebuilt_by_parents
     def test_where_a_parent_rebuilds_its_layers_saving_refuses_before_it_touches_the_file(
         self, name, tmp_path
@@ -49,6 +50,7 @@ class TestFiles:
         loaded = keras.saving.load_model(path)
         nets.assert_equal(loaded.get_weights(), model.get_weights())
 
+    @pytest.mark.slow
     def test_also_of_a_part_and_through_a_checkpoint_callback(self, tmp_path):
         inputs = keras.Input((6,))
         model = keras.Model(inputs, keras.layers.Dense(3)(nets.build("subclassed")(inputs)))
@@ -98,6 +100,7 @@ class TestCopies:
         with pytest.raises(ValueError, match=r"A .keras file or a copy of this model would lack masks"):
             copy.deepcopy(nets.hide(nets.build(name)))
 
+    @pytest.mark.slow
     @reloadable_net
     def test_clone_model_gives_fresh_masked_layers_that_take_the_weights(self, name):
         model = nets.hide(nets.build(name))

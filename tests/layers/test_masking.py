@@ -14,6 +14,7 @@ from tf_tickets.layers import prunable_weights
 
 @every_net
 class TestInPlaceAndBack:
+    @pytest.mark.slow
     def test_masks_every_kernel_in_forward_order(self, name):
         model, expected = nets.build(name), nets.NETS[name][1]
         assert shapes(prunable_weights(model)) == expected
@@ -70,6 +71,7 @@ class TestInPlaceAndBack:
         tt.fold(tt.fold(model))
         assert np.all(tt.mask_layers(model).masked[0].mask)
 
+    @pytest.mark.slow
     def test_get_and_set_weights_carry_the_masks(self, name):
         model = nets.hide(nets.build(name))
         weights = model.get_weights()
@@ -217,6 +219,7 @@ class HandBuilt(keras.Model):
         return self.head(self.body(inputs))
 
 
+@pytest.mark.slow
 def test_masks_are_mirrored_where_their_weights_are():
     strategy = two_replicas()
     with strategy.scope():

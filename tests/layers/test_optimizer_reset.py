@@ -20,6 +20,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_reset_optimizer_is_a_fresh_one_but_for_its_rate(name):
     """Not every slot starts at zero: the product in Nadam is one at first, and so are others."""

@@ -121,6 +121,7 @@ class TestParametrizations:
         with tt.layers.folded(model):
             keras.models.clone_model(model)
 
+    @pytest.mark.slow
     def test_a_folded_model_is_trained_on_by_a_fresh_optimizer_where_it_has_other_variables(self):
         x, y = nets.inputs_of(nets.build("sequential"))
         for parametrization, renewed in ((Halved, True), (None, False)):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_tickets as tt
@@ -31,6 +32,7 @@ class TestRegularizersAndConstraints:
             tape.gradient(loss, entry.weight.value), 0.02 * nets.kernels(model)[0], rtol=1e-5
         )
 
+    @pytest.mark.slow
     def test_a_constraint_holds_of_the_sparse_weight_and_spares_what_is_hidden(self):
         model = nets.compiled(nets.poison(nets.hide(self.net())))
         (entry,) = tt.masked_weights(model)

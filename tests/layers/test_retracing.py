@@ -35,6 +35,7 @@ class TestAModelThatHasRun:
             np.testing.assert_array_equal(entry.weight.numpy()[hidden], old[hidden])
         assert any(np.any(a != b) for a, b in zip(before, nets.kernels(model), strict=True))
 
+    @pytest.mark.slow
     def test_a_change_of_masks_alone_needs_no_new_trace(self):
         model = nets.compiled(nets.hide(nets.build("sequential")))
         x, y = nets.inputs_of(model)

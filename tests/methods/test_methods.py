@@ -278,6 +278,7 @@ class TestSearchingMethods:
 class TestDense:
     """The baseline keeps every weight."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("rounding", ["exact", "reference"])
     def test_keeps_all(self, rounding):
         ticket = tt.prune(nets.functional(), "dense", 0, rounding=rounding)

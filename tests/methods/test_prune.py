@@ -144,6 +144,7 @@ class Subclassed(keras.Model):
 
 
 class TestAnyModel:
+    @pytest.mark.slow
     def test_layers_become_masked_and_nothing_else_changes(self, model):
         before = nets.state(compiled(model))
         ticket = tt.prune(model, "hybrid", 0.5)
@@ -207,6 +208,7 @@ class TestInitWeights:
     def init(self):
         return nets.functional(seed=40).get_weights()
 
+    @pytest.mark.slow
     def test_lottery_ticket_scores_the_trained_and_goes_back(self, model, init):
         trained = nets.kernels(model)
         ticket = tt.prune(model, "lt", 0.5, init_weights=init)
@@ -219,6 +221,7 @@ class TestInitWeights:
         )
         assert smallest_kept > largest_pruned
 
+    @pytest.mark.slow
     def test_methods_at_the_initialisation_load_it_first(self, model, init):
         at_init = method(scored_at="init", start_from="init")
         ticket = tt.prune(model, at_init, 0.5, init_weights=init)
@@ -266,6 +269,7 @@ class TestOptions:
             assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
             assert parameters[name].default == {**fields, **own}[name]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["lr_rewinding", "hybrid", "random"])
     def test_of_the_methods_own_may_be_written_out(self, model, name):
         written = tt.prune(model, name, 0.5, ratios=None, classifier_keep="method")

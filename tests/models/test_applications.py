@@ -48,6 +48,7 @@ def test_mobilenet_v2_is_a_function_of_the_seed():
     assert not all(map(np.array_equal, weights[0], weights[2]))
 
 
+@pytest.mark.slow
 def test_one_channel_is_enough():
     assert models.build("keras:MobileNet", (32, 32, 1), 5, width=0.25).input_shape == (
         None,

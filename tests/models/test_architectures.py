@@ -61,6 +61,7 @@ def test_kernels_are_read_in_the_order_of_the_papers_code(name, published):
     assert [tuple(kernel.shape) for _, kernel in in_forward_order(published[name])] == expected
 
 
+@pytest.mark.slow
 def test_the_shortcut_is_read_after_the_block(published):
     order = [name for name, _ in in_forward_order(published["resnet32"])]
     assert order[11:14] == [

@@ -97,6 +97,7 @@ def test_a_saved_model_loads(name, shape, width, tmp_path):
     np.testing.assert_array_equal(loaded(x), model(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg11", "resnet8", "lenet_300_100"])
 def test_logits_keep_full_precision_under_mixed_precision(name):
     keras.config.set_dtype_policy("mixed_float16")

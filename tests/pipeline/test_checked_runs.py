@@ -184,6 +184,7 @@ class TestEveryCheck:
         changed = CHECKS[check].place != "ticket" or CHECKS[check].masks is not None
         assert same(arm.ticket.masks, plain.ticket.masks) != changed
 
+    @pytest.mark.slow
     @every_arm
     def test_is_measured_on_clean_test_data(self, lab, method, check):
         arm = lab.arm(method, check)
@@ -250,6 +251,7 @@ class TestChecksOfTheData:
             np.testing.assert_array_equal(checked.x[epoch], x[: 11 * BATCH])
             np.testing.assert_array_equal(checked.y[epoch], y[: 11 * BATCH])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", [check for method, check in ARMS if method == "snip" and check in DATA])
     def test_a_score_sees_them(self, lab, check):
         clean = data.load("digits")
@@ -398,6 +400,7 @@ class TestDenseTraining:
         assert lab.arm("lt").result["dense_test_accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_arms_differ_in_their_directories_names():
     names = {configure("--method=lt", f"--sanity_check={check}")[0].run_dir for check in CHECKS}
     assert len({*names, configure("--method=lt")[0].run_dir}) == len(CHECKS) + 1

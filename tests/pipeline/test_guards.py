@@ -84,6 +84,7 @@ class TestDisks:
 
 
 class TestMemory:
+    @pytest.mark.slow
     def test_what_to_lower_is_said(self, tmp_path, monkeypatch):
         """A model whose batch takes 4 PiB: the allocation really fails."""
 
@@ -101,6 +102,7 @@ class TestMemory:
         with pytest.raises(RuntimeError, match=r"Out of memory at --batch_size=64\. Lower that"):
             run(tmp_path / "run", *ARGUMENTS)
 
+    @pytest.mark.slow
     def test_of_scoring_too(self, tmp_path, monkeypatch):
         def greedy(*_, **__):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")

@@ -258,6 +258,7 @@ def test_another_ticket_in_the_directory_is_refused(tmp_path):
         run(tmp_path / "run", "--method=random", "--sparsity=0.8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["stages.json", "ticket.npz", "final.weights.h5"])
 def test_a_damaged_file_is_named(damaged, tmp_path):
     finished(tmp_path / "run", "--method=random")

@@ -100,6 +100,7 @@ def test_so_is_what_is_found_later(argument, message, tmp_path, monkeypatch, cap
     assert [path.name for path in tmp_path.iterdir()] == ["bad.npz"]
 
 
+@pytest.mark.slow
 def test_help_groups_the_flags(tmp_path):
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -118,6 +118,7 @@ class TestReferenceRounding:
         counts = keep_counts(published("resnet32"), 0.9, "smart_ascending", rounding="reference")
         assert counts[0] == 0
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, reference_names, families)
     def test_counts_fit_their_layers_or_the_budget_is_refused(self, shapes, sparsity, ratios, family):
         try:
@@ -137,6 +138,7 @@ class TestReferenceRounding:
 
 
 class TestExactRounding:
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names, families)
     @example([(3, 3), (1,)], 0.5, "smart", "vgg")
     @example([(1,)] * 9, 0.9, "smart_cubic", "vgg")
@@ -147,6 +149,7 @@ class TestExactRounding:
         assert all(type(count) is int for count in counts)
         assert all(0 <= count <= size for count, size in zip(counts, sizes_of(shapes), strict=True))
 
+    @pytest.mark.slow
     @given(big_shapes_lists, sparsities, rule_names, families)
     def test_also_for_big_layers(self, shapes, sparsity, ratios, family):
         total = wanted(shapes, sparsity)
@@ -154,15 +157,18 @@ class TestExactRounding:
         assert sum(counts) == total
         assert all(0 <= count <= size for count, size in zip(counts, sizes_of(shapes), strict=True))
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, st.floats(0.01, 1), st.sampled_from(SMART))
     def test_also_for_other_shares_of_the_classifier(self, shapes, sparsity, classifier_keep, ratios):
         total = wanted(shapes, sparsity)
         assert sum(keep_counts(shapes, sparsity, ratios, classifier_keep=classifier_keep)) == total
 
+    @pytest.mark.slow
     @given(shapes_lists, rule_names, families)
     def test_no_sparsity_keeps_everything(self, shapes, ratios, family):
         assert keep_counts(shapes, 0, ratios, family) == sizes_of(shapes)
 
+    @pytest.mark.slow
     @given(shapes_lists, rule_names, families, st.data())
     def test_one_weight_is_the_least(self, shapes, ratios, family, data):
         total = sum(sizes_of(shapes))
@@ -224,6 +230,7 @@ class TestSmartRatios:
         densities = np.divide(keep_counts(shapes, sparsity), sizes_of(shapes))[:-1]
         assert np.all(np.diff(densities) < 1 / min(sizes_of(shapes)))
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, families)
     def test_less_sparsity_keeps_as_many_or_more_in_each_layer(self, shapes, sparsity, family):
         wanted(shapes, sparsity)
@@ -254,6 +261,7 @@ class TestOverflow:
         densities, sizes = np.array([8.0, 1.0, 1.0]), np.array([10, 30, 60])
         np.testing.assert_allclose(pours.water_fill(densities, sizes, 55), [10, 15, 30])
 
+    @pytest.mark.slow
     @given(
         st.lists(st.tuples(st.floats(1e-3, 1e3), st.integers(1, 1000)), min_size=1, max_size=12),
         st.floats(0.001, 1),
@@ -280,6 +288,7 @@ class TestOverflow:
         if full.size and not carried_past_the_end:
             np.testing.assert_allclose(counts[: full[0]], shares[: full[0]])
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names, families)
     def test_redistribute_false_leaves_the_total_short_instead(self, shapes, sparsity, ratios, family):
         total = wanted(shapes, sparsity)
@@ -319,6 +328,7 @@ class TestRounding:
     def test_full_layers_stay_full(self):
         assert pours.round_to_total(np.array([3 + 1e-12, 0.7, 0.3]), np.array([3, 9, 9]), 4) == [3, 1, 0]
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities)
     def test_no_layer_is_off_by_a_whole_weight(self, shapes, sparsity):
         total = wanted(shapes, sparsity)
@@ -344,6 +354,7 @@ class TestClassifier:
         assert sum(counts) == round(total * 0.02)
         assert counts[-1] == sum(counts) // 2
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, st.sampled_from(SMART))
     def test_never_more_than_half_unless_the_others_are_full(self, shapes, sparsity, ratios):
         total = wanted(shapes, sparsity)
@@ -373,6 +384,7 @@ class TestFamily:
         assert keep_counts(LENET, 0.9) == keep_counts(LENET, 0.9, family="resnet")
         assert keep_counts(LENET, 0.9) != keep_counts(LENET, 0.9, family="vgg")
 
+    @pytest.mark.slow
     def test_of_our_vgg_model(self):
         model = tt.models.build("vgg11", (16, 16, 3), 10, width=0.1)
         assert keep_counts(model, 0.9) == keep_counts(model, 0.9, family="vgg")

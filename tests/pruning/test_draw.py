@@ -76,6 +76,7 @@ class TestTheAuthorsMasks:
 
 
 class TestCounts:
+    @pytest.mark.slow
     @pytest.mark.parametrize("ratios", EVERY_RATIOS)
     @pytest.mark.parametrize("score", ["random", "magnitude"])
     @pytest.mark.parametrize("sparsity", [0, 0.3, 0.9, 0.99])

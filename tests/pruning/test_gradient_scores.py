@@ -91,6 +91,7 @@ class TestTheAuthorsNumbers:
         )
         assert_same(ticket.masks, [mask.astype(bool) for mask in golden(fixture, f"mask/{sparsity}")])
 
+    @pytest.mark.slow
     def test_masks_of_predicting_networks_are_others(self):
         train, predict = (golden(f"snip{mode}_float64", "mask/0.9") for mode in ("", "_evalmode"))
         ticket = tt.prune(smallnet.build("float64"), "snip", 0.9, data=smallnet.batch("float64"))
@@ -167,6 +168,7 @@ class TestSnip:
         ]
         assert max(errors(tt.score(model, "snip", data=(x, y)), expected)) < 1e-12
 
+    @pytest.mark.slow
     def test_of_several_batches_sums_before_the_absolute_value(self):
         model = curved()
         x, y = nets.examples(model, 8)
@@ -202,6 +204,7 @@ class TestGrasp:
         )
         return values, [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("halves", [False, True])
     def test_is_minus_the_weight_times_the_hessian_times_the_gradient(self, halves):
         model = curved()
@@ -252,6 +255,7 @@ class TestGrasp:
             arrays = tt.score(model, "grasp", data=parts, **PLAIN)
             assert max(errors(arrays, [len(parts) ** 2 * array for array in whole])) < 1e-12
 
+    @pytest.mark.slow
     def test_halves_are_batches_where_examples_do_not_see_each_other(self):
         model = curved()
         x, y = nets.examples(model, 6)
@@ -404,6 +408,7 @@ class TestObd:
         assert_same(tt.score(model, "obd", data=data, probes=2, training=False), own)
         assert min(errors(tt.score(model, "obd", data=data, probes=2, training=True), own)) > 0.01
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("probes", [0, -1, 1.5, True, np.True_, "3", None])
     def test_probes(self, probes):
         model = curved()

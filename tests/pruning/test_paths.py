@@ -269,6 +269,7 @@ def test_in_every_precision(policy):
     assert_same(on_path(model, entries, masks), graph.on_path(*search_residual(graph)))
 
 
+@pytest.mark.slow
 def test_a_dead_branch_is_dead_and_the_other_is_not():
     model = residual()
     entries = prunable_weights(model)
@@ -308,11 +309,13 @@ class TestTransformer:
     def found(self, model, entries, masks):
         return dict(zip(entries, on_path(model, list(entries.values()), list(masks.values())), strict=True))
 
+    @pytest.mark.slow
     def test_everything_of_the_dense_one_is_on_a_path(self):
         model, entries, masks = self.build()
         assert {name for name in entries if name in ("query", "key", "value", "attention_output")}
         assert all(mask.all() for mask in self.found(model, entries, masks).values())
 
+    @pytest.mark.slow
     def test_a_head_without_values_is_dead(self):
         model, entries, masks = self.build()
         masks["value"][:, 0] = False
@@ -321,6 +324,7 @@ class TestTransformer:
             assert not found[name][:, 0].any() and found[name][:, 1].all()
         assert not found["attention_output"][0].any() and found["attention_output"][1].all()
 
+    @pytest.mark.slow
     def test_a_query_asks_for_nothing_without_its_key(self):
         model, entries, masks = self.build()
         masks["key"][:, 1, 2] = False
@@ -330,6 +334,7 @@ class TestTransformer:
         assert not found["query"][:, dead].any() and found["query"][:, ~dead].all()
         assert found["value"].all()
 
+    @pytest.mark.slow
     def test_a_dead_output_leaves_the_residual_stream(self):
         model, entries, masks = self.build()
         masks["attention_output"][:] = False
@@ -337,6 +342,7 @@ class TestTransformer:
         alive = {name for name, mask in found.items() if mask.all()}
         assert set(entries) - alive == {"query", "key", "value", "attention_output"}
 
+    @pytest.mark.slow
     def test_rows_of_an_embedding_are_inputs(self):
         model, entries, masks = self.build()
         (table,) = (name for name in entries if name.startswith("embedding"))
@@ -488,6 +494,7 @@ class TestAnyModel:
 
 
 class TestNoTrace:
+    @pytest.mark.slow
     def test_weights_masks_seeds_statistics_losses_and_layers(self):
         inputs = keras.Input((6, 6, 2))
         x = layers.Conv2D(4, 3, activation="relu", activity_regularizer="l2")(

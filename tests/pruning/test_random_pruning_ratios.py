@@ -174,6 +174,7 @@ class TestRules:
             # A full layer's score asks for as much as it has, or more.
             assert np.all(epsilon[~below] <= epsilon[below].max() * (1 + 1e-9))
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities)
     def test_pyramidal_is_a_power_of_the_depth(self, shapes, sparsity):
         budget_of(shapes, sparsity)
@@ -187,6 +188,7 @@ class TestRules:
             counts = keep_counts(shapes, 0.9, "pyramidal")
             assert sum(counts) == round(sizes_of(shapes).sum() * (1 - 0.9))
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities)
     def test_the_first_layer_is_dense_and_the_others_share_one_density(self, shapes, sparsity):
         total = budget_of(shapes, sparsity, "uniform_dense_first")
@@ -212,6 +214,7 @@ class TestRules:
         assert small[0] / small[1] == pytest.approx(large[0] / large[1])
         assert small[0] / small[1] == pytest.approx((8 + 16) / (8 * 16) / (128 / 4096))
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, proportional, st.randoms(use_true_random=False))
     def test_what_has_no_depth_in_it_does_not_care_for_the_order(self, shapes, sparsity, ratios, random):
         budget_of(shapes, sparsity)
@@ -230,6 +233,7 @@ class TestRules:
 
 
 class TestDensities:
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names, st.sampled_from(["resnet", "vgg"]))
     def test_meet_the_budget_as_real_numbers(self, shapes, sparsity, ratios, family):
         budget_of(shapes, sparsity, ratios)
@@ -240,6 +244,7 @@ class TestDensities:
         budget = sizes_of(shapes).sum() * (1 - sparsity)
         assert np.dot(densities, sizes_of(shapes)) == pytest.approx(budget, rel=1e-9, abs=slack)
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names)
     def test_counts_are_the_densities_in_whole_weights(self, shapes, sparsity, ratios):
         total = budget_of(shapes, sparsity, ratios)
@@ -271,6 +276,7 @@ class TestDensities:
 class TestFloors:
     """min_keep: every layer keeps at least so many, and the total stays what it was."""
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names, st.data())
     def test_are_honoured_under_every_rule(self, shapes, sparsity, ratios, data):
         total, sizes = budget_of(shapes, sparsity, ratios), sizes_of(shapes)
@@ -291,6 +297,7 @@ class TestFloors:
         densities = keep_densities(shapes, sparsity, ratios, min_keep=floors)
         assert np.all(densities * sizes >= least - 1e-9)
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities, rule_names)
     def test_that_are_met_anyway_change_nothing(self, shapes, sparsity, ratios):
         budget_of(shapes, sparsity, ratios)
@@ -484,6 +491,7 @@ class TestRatiosOfATicket:
         ticket = ticket_of(counts, HAND)
         assert keep_counts(HAND, ticket.sparsity, ticket) == counts
 
+    @pytest.mark.slow
     @given(shapes_lists, sparsities)
     def test_whatever_the_ticket(self, shapes, sparsity):
         budget_of(shapes, sparsity)

@@ -35,6 +35,7 @@ def test_a_global_ranking_is_no_rule():
     assert ranks_all("global") and named_rule("global") is None
 
 
+@pytest.mark.slow
 def test_tables_are_read_and_checked_without_tensorflow():
     program = (
         "import sys, tf_tickets as tt\n"

@@ -65,6 +65,7 @@ class TestRounds:
         # Magnitudes of what is left are what they were, so rounds end where one round does.
         assert_same(ticket.masks, ticket_of(model, nets.magnitudes, sparsity=0.9, paths=False).masks)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("score", ["snip", "synflow"])
     def test_of_ratios_that_leave_layers_empty(self, score):
         model = nets.functional()
@@ -80,6 +81,7 @@ class TestRounds:
         often = ticket_of(model, "snip", sparsity=0.8, data=data, rounds=10, paths=False)
         assert once.sha256 != often.sha256
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ratios", ["global", "smart", "erk", "uniform"])
     @given(st.floats(0.3, 0.99), st.integers(2, 12), st.integers(0, 3))
     @settings(deadline=None, max_examples=20)
@@ -171,6 +173,7 @@ class TestScoresInRounds:
 
 
 class TestWithin:
+    @pytest.mark.slow
     def test_keeps_only_what_is_kept_there(self):
         model = nets.functional()
         source = ticket_of(model, "random", "erk", sparsity=0.5, seed=4)
@@ -291,6 +294,7 @@ class TestLayersStayAlive:
         ticket = ticket_of(shared(), "random", "pyramidal", 0.9, sampling="bernoulli", preserve_flow=True)
         assert ticket.on_path == tuple(layer.kept for layer in ticket.layers)
 
+    @pytest.mark.slow
     def test_in_every_round(self):
         model = nets.convolutional()
         ticket = ticket_of(
@@ -299,6 +303,7 @@ class TestLayersStayAlive:
         assert ticket.kept == round(ticket.total * 0.3)
         assert sum(ticket.on_path) == ticket.kept
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["magnitude", "lt"])
     def test_with_min_keep_and_a_classifier_apart(self, method):
         model = smallnet.build()
@@ -332,6 +337,7 @@ class TestLayersStayAlive:
         with pytest.raises(ValueError, match="masks given as within= have channels without any weight"):
             ticket_of(model, "magnitude", sparsity=0.5, within=masks, preserve_flow=True)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ratios", ["global", "smart", "uniform", [1, 0, 0, 1]])
     def test_min_keep_of_every_layer(self, ratios):
         ticket = ticket_of(shared(), "magnitude", ratios, 0.95, min_keep=12)
@@ -350,6 +356,7 @@ class TestLayersStayAlive:
 
 
 class TestRatiosOfAnotherTicket:
+    @pytest.mark.slow
     def test_are_taken_as_they_are(self):
         model = shared()
         magnitudes = ticket_of(model, "magnitude", sparsity=0.8)

@@ -91,6 +91,7 @@ class TestMagnitude:
         tt.prune(model, "random", 0.9)
         assert_same(tt.score(model, "magnitude"), scores)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "mixed_bfloat16"])
     def test_in_every_precision(self, dtype):
         model = nets.functional(dtype=dtype)
@@ -147,6 +148,7 @@ class TestCallables:
         assert seen == [model, stream(4, "score").random(), 1, -1]
         assert_same(arrays, [-kernel for kernel in nets.kernels(model)])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "convert",
         [
@@ -242,6 +244,7 @@ class TestCallables:
         model = shared()
         assert_same(tt.score(model, Counted()), tt.score(model, functools.partial(scaled, 1.0)))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("value", [0, 1.0, np.inf, -np.inf])
     def test_one_number_for_all_weights_ranks_nothing(self, value):
         tied = returning(lambda kernels: [np.full(kernel.shape, value) for kernel in kernels])

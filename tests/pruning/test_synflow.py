@@ -40,6 +40,7 @@ class TestSynflow:
         sums = [array.sum() for array in tt.score(model, "synflow")]
         np.testing.assert_allclose(sums, sums[0], rtol=1e-14)
 
+    @pytest.mark.slow
     def test_takes_the_absolute_value_of_every_parameter(self):
         model = nets.convolutional()
         for variable in model.variables:
@@ -76,6 +77,7 @@ class TestSynflow:
         assert ticket.kept == round(0.001 * ticket.total)
         assert ticket.effective_sparsity == ticket.sparsity
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
     def test_leaves_out_the_activation_at_the_end(self, activation):
         logits = nets.functional((4, 5, 3))

@@ -70,6 +70,7 @@ class TestCounts:
         assert (first.name, first.shape, first.kept, first.total) == ("a", (3, 3), 3, 9)
         assert (first.keep_ratio, second.keep_ratio) == (1 / 3, 0)
 
+    @pytest.mark.slow
     @given(tickets())
     @settings(deadline=None, max_examples=30)
     def test_add_up(self, ticket):
@@ -215,6 +216,7 @@ class TestRoundTrip:
         example().save(tmp_path / "ticket")
         assert [path.name for path in tmp_path.iterdir()] == ["ticket"]
 
+    @pytest.mark.slow
     def test_vgg19_is_small_and_fast(self, tmp_path):
         rng = np.random.default_rng(0)
         ticket = Ticket(tuple(rng.random((3, 3, 512, 512)) < 0.02 for _ in range(8)), tuple("abcdefgh"))
@@ -301,6 +303,7 @@ class TestDamagedFiles:
         else:
             assert_equal(ticket, example())
 
+    @pytest.mark.slow
     @given(data=st.data())
     @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_so_are_many_bytes_overwritten(self, data, saved):
@@ -474,6 +477,7 @@ class TestApplying:
         ticket = tt.prune(nets.functional(), "random", 0.5, seed=2)
         assert_same(nets.masks(ticket.apply(model)), list(ticket.masks))
 
+    @pytest.mark.slow
     def test_from_a_file(self, tmp_path):
         model = nets.functional()
         ticket = tt.prune(model, "hybrid", 0.7)

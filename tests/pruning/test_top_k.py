@@ -48,6 +48,7 @@ class TestTopK:
         few, more = sorted(data.draw(st.lists(st.integers(0, scores.size), min_size=2, max_size=2)))
         assert np.all(top_k(scores, few) <= top_k(scores, more))
 
+    @pytest.mark.slow
     @given(score_vectors())
     def test_scores_are_left_alone(self, scores):
         before = scores.copy()
@@ -117,6 +118,7 @@ class TestLayers:
         np.testing.assert_array_equal(masks[0], [[True, False], [True, True]])
         assert not masks[2].any()
 
+    @pytest.mark.slow
     @given(
         st.lists(
             hnp.arrays(np.float32, hnp.array_shapes(max_side=4), elements=st.sampled_from(TYING)),
@@ -134,6 +136,7 @@ class TestLayers:
             assert sum(np.count_nonzero(mask) for mask in masks) == sum(counts)
         assert [np.count_nonzero(mask) for mask in layerwise] == counts
 
+    @pytest.mark.slow
     @given(score_vectors(), st.data())
     def test_one_layer_is_the_same_either_way(self, scores, data):
         assume(scores.size)

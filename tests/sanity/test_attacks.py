@@ -66,6 +66,7 @@ def dense(dtype="float32", sizes=(40, 30, 20), seed=0, **options):
 
 
 class TestEveryAttack:
+    @pytest.mark.slow
     @every_attack
     def test_draws_from_a_stream_of_its_own(self, attack, monkeypatch):
         model, drawn, stream = dense(), [], attacks.stream
@@ -85,6 +86,7 @@ class TestEveryAttack:
         assert same(after(1), first)
         assert not same(after(2), first)
 
+    @pytest.mark.slow
     @every_attack
     def test_neither_uses_nor_changes_global_random_states(self, attack):
         model = dense()
@@ -126,6 +128,7 @@ class TestEveryAttack:
         attack(model)
         nets.assert_equal([keras.ops.convert_to_numpy(variable) for variable in rest], before)
 
+    @pytest.mark.slow
     @every_attack
     def test_reaches_every_replica(self, attack):
         strategy = two_replicas()
@@ -153,6 +156,7 @@ class TestEveryAttack:
         with pytest.raises(ValueError, match=message):
             attack(model)
 
+    @pytest.mark.slow
     @every_attack
     @pytest.mark.parametrize("seed", [-1, 0.5, None])
     def test_takes_a_seed(self, attack, seed):
@@ -164,6 +168,7 @@ class TestEveryAttack:
 
 
 class TestRearrange:
+    @pytest.mark.slow
     @given(masks_of_layers, seeds)
     def test_keeps_as_many_weights_of_every_layer(self, layers, seed):
         before = [mask.copy() for mask in layers]
@@ -270,6 +275,7 @@ class TestShuffleWeights:
         statistic = ((counts - 100) ** 2 / 100).sum() * (6 - 1) / 6
         assert scipy.stats.chi2.sf(statistic, (6 - 1) ** 2) > LEVEL
 
+    @pytest.mark.slow
     @precisions
     def test_keeps_weights_to_the_bit_in_every_precision(self, dtype):
         model = dense(dtype)
@@ -495,6 +501,7 @@ class TestReinitialize:
         nets.assert_equal(masks(masked), before)
         nets.assert_equal(weights(masked), weights(stock))
 
+    @pytest.mark.slow
     @precisions
     def test_draws_in_every_precision(self, dtype):
         model = reinitialize(dense(dtype))

@@ -103,6 +103,7 @@ def test_the_table_is_what_is_told_of_here():
     assert list(CHECKS) == [*DATA, *TICKET, "invert"]
 
 
+@pytest.mark.slow
 def test_reading_the_table_loads_no_tensorflow():
     program = "import sys; import tf_tickets.sanity.checks; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
@@ -183,6 +184,7 @@ class TestDenseTraining:
         }
         assert len(dense) == 1
 
+    @pytest.mark.slow
     def test_differs_from_one_corruption_to_the_other_and_from_seed_to_seed(self):
         arguments = [f"--sanity_check={name}" for name in DATA]
         dense = [configure("--method=lt", argument)[0].dense_dir for argument in arguments]

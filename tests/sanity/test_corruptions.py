@@ -206,6 +206,7 @@ class TestRandomPixels:
         x, y = pair()
         assert random_pixels((x, y))[1] is y
 
+    @pytest.mark.slow
     @given(
         arrays.arrays(dtypes, st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))),
         seeds,

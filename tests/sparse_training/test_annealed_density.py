@@ -31,6 +31,7 @@ class TestAnnealedDensity:
         assert watch.kept == [kept for kept in expected for _ in range(2)]
         assert expected[-1] == 14 and expected[0] <= 36
 
+    @pytest.mark.slow
     def test_levels_have_the_ratios_of_the_search(self):
         model, x, y = searching(ratios=[0.1, 0.5])
         found = []
@@ -45,6 +46,7 @@ class TestAnnealedDensity:
         )
         assert found == [dense, [parametrization.target for parametrization in parametrizations(model)]]
 
+    @pytest.mark.slow
     def test_a_target_that_a_short_training_misses_is_told(self):
         class Stop(keras.callbacks.Callback):
             def on_epoch_end(self, epoch, logs=None):
@@ -69,6 +71,7 @@ class TestAnnealedDensity:
         assert watch.kept[-1] == 14 and watch.kept == sorted(watch.kept, reverse=True)
         assert len(set(watch.kept)) == min(levels, epochs)
 
+    @pytest.mark.slow
     def test_a_search_that_was_broken_off_has_the_same_target_in_the_next_fit(self):
         class Break(keras.callbacks.Callback):
             def on_epoch_end(self, epoch, logs=None):

@@ -37,6 +37,7 @@ def test_nothing_grows_where_it_is_not_allowed():
     np.testing.assert_array_equal(new, [True, False, True, False, False])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.2, 0.3, 0.5])
 def test_an_update_of_rigl_is_the_authors(fraction):
     """Masks, weights and momentum after the update of a layer whose tap has caught their gradient."""
@@ -83,6 +84,7 @@ class TestAnUpdate:
         expected = exchanged(second.weights, second.masks, slopes, parts)
         assert_moved(second, after.seen[1], expected, FRESH.get(optimizer, 0.0))
 
+    @pytest.mark.slow
     def test_of_rigl_is_the_same_beside_another_that_watches_the_gradient(self):
         found = []
         for others in ([], [METHODS["granet"](begin_step=100, end_step=100, initial_sparsity=0.5)]):

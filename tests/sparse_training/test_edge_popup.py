@@ -45,6 +45,7 @@ def test_masks_and_score_gradients_are_the_authors(row):
 
 
 class TestTheSearch:
+    @pytest.mark.slow
     def test_scores_of_the_whole_mask_have_gradients_and_others_have_none(self):
         model, x, _ = searching()
         with tf.GradientTape() as tape:
@@ -55,6 +56,7 @@ class TestTheSearch:
             assert not np.asarray(slope)[~mask].any()
             assert np.asarray(slope)[mask & ~selected].any()
 
+    @pytest.mark.slow
     def test_the_largest_scores_inside_the_mask_are_selected_after_any_training(self):
         model, x, y = searching()
         first = ticket_of(model, {})
@@ -87,6 +89,7 @@ class TestTheSearch:
         fit(model, x, y, steps=1)
         assert all((a != b).any() for a, b in zip(model.get_weights(), chosen, strict=True))
 
+    @pytest.mark.slow
     def test_a_fold_for_the_duration_does_not_thaw_the_weights(self):
         model, x, y = searching()
         before = stock(model)
@@ -96,6 +99,7 @@ class TestTheSearch:
         fit(model, x, y)
         nets.assert_equal(stock(model), before)
 
+    @pytest.mark.slow
     def test_normalisation_is_frozen_but_its_statistics_go_on(self):
         model = nets.build("functional")
         edge_popup(nets.compiled(model), 0.5)
@@ -133,6 +137,7 @@ class TestTheSearch:
         nets.assert_equal(found[0][0], found[1][0])
         nets.assert_equal(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
 
+    @pytest.mark.slow
     def test_the_optimizer_is_renewed_with_its_settings(self):
         model, x, y = perceptron(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.03)))
         fit(model, x, y, steps=1)
@@ -161,6 +166,7 @@ class TestTheStart:
         ):
             np.testing.assert_allclose(b / a, np.sqrt(size / parametrization.target), rtol=1e-6)
 
+    @pytest.mark.slow
     def test_seeds_draw_weights_and_scores(self):
         nets_ = [searching(weights="kaiming_normal", seed=seed)[0] for seed in (3, 3, 4)]
         nets.assert_equal(stock(nets_[0]), stock(nets_[1]))
@@ -180,6 +186,7 @@ class TestTheStart:
         assert [parametrization.target for parametrization in parametrizations(model)] == [4, 14]
         assert counts(ticket_of(model, {}).masks) == [4, 14]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "arguments, message",
         [

@@ -30,6 +30,7 @@ class TestAnUpdate:
 
 @pytest.mark.usefixtures("untraced")
 class TestWhen:
+    @pytest.mark.slow
     def test_a_schedule_of_densities_goes_on_in_the_next_fit(self):
         model, x, y = perceptron()
         watch = Watch()
@@ -79,6 +80,7 @@ class TestWhen:
             fit(model, x, y, METHODS[name](frequency=1), Stop(), epochs=4, steps=2)
         assert sum(counts(masks(model))) > round(72 * 0.2)
 
+    @pytest.mark.slow
     def test_gradual_pruning_meets_its_target_in_the_middle_of_a_call(self):
         model, x, y = perceptron(steps_per_execution=4)
         fit(model, x, y, METHODS["gmp"](frequency=100, end_step=3), steps=6)
@@ -98,6 +100,7 @@ class TestWhen:
         assert [sum(counts(seen.masks)) for seen in watch.seen] == [*expected, 7]
         assert asked == pytest.approx([0.5, 0.85, 0.9])
 
+    @pytest.mark.slow
     def test_a_schedule_counts_from_the_first_step(self):
         model, x, y = perceptron(sparsity=0)
         watch = Watch()

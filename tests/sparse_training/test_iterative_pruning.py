@@ -105,6 +105,7 @@ def test_a_source_that_is_given_comes_before_the_models_masks():
     assert same(trained(model=model, source=source)[1].masks[0], source.masks)
 
 
+@pytest.mark.slow
 def test_rounds_that_did_not_take_place_are_told():
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

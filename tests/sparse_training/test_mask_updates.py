@@ -123,6 +123,7 @@ class TestWhen:
             fit(model, x, y, callback, watch)
         assert watch.moves == [5, 8]
 
+    @pytest.mark.slow
     def test_a_loop_without_epochs_counts_from_its_first_batch(self):
         model, x, y = perceptron()
         callback = METHODS["set"](frequency=2)
@@ -136,6 +137,7 @@ class TestWhen:
         hooks.on_train_end()
         assert moves == [2, 4]
 
+    @pytest.mark.slow
     def test_a_fit_that_starts_at_a_later_epoch_counts_from_the_first(self):
         model, x, y = perceptron()
         callback, watch = METHODS["set"](frequency=3), Watch()

@@ -46,6 +46,7 @@ def test_what_the_mask_hides_has_no_value_and_no_gradient():
     np.testing.assert_array_equal(tape.gradient(loss, weight.value), [6.0, 0.0])
 
 
+@pytest.mark.slow
 def test_a_users_fit_trains_a_threshold_for_each_layer():
     model, x, y, thresholds = searching()
     first = ticket_of(model, {})
@@ -65,6 +66,7 @@ def test_what_lies_outside_of_the_mask_is_never_seen():
     np.testing.assert_array_equal(nets.outputs(nets.poison(model), x), before)
 
 
+@pytest.mark.slow
 def test_fold_leaves_a_plain_network_of_the_thresholded_weights():
     model, x, y, _ = searching()
     fit(model, x, y)
@@ -126,6 +128,7 @@ def test_a_used_optimizer_is_renewed_with_its_settings_and_one_that_is_not_stays
     assert all(id(s) in known for s in thresholds)
 
 
+@pytest.mark.slow
 def test_weights_files_keep_the_thresholds_and_keras_files_are_refused(tmp_path):
     model, x, y, _ = searching()
     fit(model, x, y)

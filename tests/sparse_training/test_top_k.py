@@ -44,6 +44,7 @@ def test_tensors_of_any_rank_are_read_row_by_row():
     np.testing.assert_array_equal(mask, [[True, True, True], [True, False, False]])
 
 
+@pytest.mark.slow
 def test_the_same_after_xla():
     scores = [tf.constant([3.0, 1.0, 2.0]), tf.constant([2.0, 2.0])]
     candidates = [tf.constant([True, True, True]), tf.constant([True, True])]

@@ -27,6 +27,7 @@ class TestControls:
             [("dense", None, "0"), ("dense", None, "1"), *sparse]
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("arguments", "epochs"),
         [

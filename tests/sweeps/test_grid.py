@@ -93,6 +93,7 @@ class TestCells:
 
 
 class TestDenseCells:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -198,6 +199,7 @@ class TestFlagsOfSomeMethods:
 
 
 class TestErrors:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

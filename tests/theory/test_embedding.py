@@ -101,6 +101,7 @@ def test_the_embedded_network_has_the_targets_output(name, dtype):
     assert difference(target, tt.fold(model), inputs_of(target)) < TOLERANCE[dtype]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_masks_lie_within_the_random_ones_and_carry_the_targets_weights(name):
     target = drawn(TARGETS[name]())
@@ -205,6 +206,7 @@ def test_the_weights_are_those_that_the_target_computes_with():
     assert difference(target, embedding.build(), inputs_of(target)) < 1e-5
 
 
+@pytest.mark.slow
 def test_copies_that_lack_edges_are_passed_over_behind_a_flattening_too():
     layers = keras.layers
     target = drawn(
@@ -311,6 +313,7 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"keras.Model. Received: ndarray"):
             theory.embed_target(np.ones(3), 0.5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("make", "words"),
         [
@@ -339,6 +342,7 @@ class TestErrors:
         with pytest.raises(ValueError, match=words):
             theory.embed_target(make(), 0.5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

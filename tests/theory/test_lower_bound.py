@@ -30,6 +30,7 @@ def test_the_formulas_are_the_published_ones(row):
         assert theory.connected_probability(row["p"], row["d"], width) == pytest.approx(row[key], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in PUBLISHED if row["p"] >= 0.1], ids=name)
 def test_random_masks_agree_with_the_exact_probability(row):
     exact = row["P_at_ceil"]

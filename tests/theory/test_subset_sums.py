@@ -58,6 +58,7 @@ def test_nothing_available_leaves_the_empty_sum():
     assert (found.total, found.error, found.chosen.any()) == (0.0, 0.3, False)
 
 
+@pytest.mark.slow
 def test_success_by_size_in_a_dense_set_is_the_published_one():
     sizes = theory.base_set_sizes(1.0, eps=0.01, trials=2000)
     for size, published in PUBLISHED["subset_sum_dense_curve"]:
@@ -73,6 +74,7 @@ def test_the_smallest_base_set_is_about_the_published_one(row):
     assert found == pytest.approx(row["n_min"], rel=0.15)
 
 
+@pytest.mark.slow
 def test_the_smallest_base_set_times_log_of_the_inverse_sparsity_is_about_constant():
     products = [
         theory.smallest_base_set(density, trials=1000) * -math.log1p(-density)

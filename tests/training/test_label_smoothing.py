@@ -41,6 +41,7 @@ def test_the_loss_is_that_of_keras(smoothing):
     assert training != pytest.approx(plain, rel=1e-2)
 
 
+@pytest.mark.slow
 def test_gradients_draw_logits_towards_the_smoothed_labels():
     softmax = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
     wanted = 0.9 * np.eye(3)[LABELS] + 0.1 / 3
@@ -48,10 +49,12 @@ def test_gradients_draw_logits_towards_the_smoothed_labels():
     np.testing.assert_allclose(bias, (wanted - softmax).mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_sums_are_those_of_float32_under_mixed_precision():
     assert one_step(0.1, "mixed_float16")[0] == pytest.approx(keras_loss(0.1), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_none_is_the_plain_cross_entropy():
     training, plain, _ = one_step(0.0)
     assert training == plain

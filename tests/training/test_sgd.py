@@ -80,6 +80,7 @@ def test_follows_the_papers_code_over_a_drop_of_the_rate(float64_rate):
 
 
 class TestUpdate:
+    @pytest.mark.slow
     @pytest.mark.parametrize("nesterov", [False, True])
     @pytest.mark.parametrize("decay", [0.0, 0.3])
     @pytest.mark.parametrize("momentum", [0.0, 0.9])

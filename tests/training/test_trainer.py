@@ -63,6 +63,7 @@ class TestAgainstFit:
         for name in ("loss", "accuracy"):
             np.testing.assert_allclose([epoch[name] for epoch in ours], theirs[name], rtol=1e-5)
 
+    @pytest.mark.slow
     def test_penalties_count_once(self):
         def net():
             layer = keras.layers.Dense(
@@ -203,6 +204,7 @@ class TestTwoReplicas:
 
 
 class TestTheLoop:
+    @pytest.mark.slow
     def test_logs_name_the_epoch_the_rate_and_what_evaluate_returned(self):
         model, x, y = perceptron()
         trainer = Trainer(model, keras.optimizers.SGD(0.25))
@@ -270,6 +272,7 @@ class TestTheLoop:
         train(two_each, x, y, epochs=1, callbacks=[every])
         assert [batch for batch, _ in every.seen] == [3, 5]
 
+    @pytest.mark.slow
     def test_hooks_come_in_keras_order(self):
         class Order(keras.callbacks.Callback):
             def __init__(self):
@@ -292,6 +295,7 @@ class TestTheLoop:
         assert ours.seen == theirs.seen
         assert ours.params == {"epochs": 2, "steps": 2, "verbose": 0}
 
+    @pytest.mark.slow
     def test_stops_where_a_callback_says_so(self):
         model, x, y = perceptron()
         stop = keras.callbacks.LambdaCallback(
@@ -308,6 +312,7 @@ class TestTheLoop:
         assert len(history) == 2
         assert float(model.optimizer.learning_rate) == 0.25
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_a_loss_that_is_no_number_ends_it(self, value):
         model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
@@ -326,6 +331,7 @@ class TestTheLoop:
         ):
             train(Trainer(model, keras.optimizers.SGD(0.1)), x, y)
 
+    @pytest.mark.slow
     def test_half_precision_trains_under_a_scaled_loss(self):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("mixed_float16")
@@ -348,6 +354,7 @@ class TestTracing:
         trainer.steps._train_step = lambda *arguments: (traces.append(1), step(*arguments))[1]
         return traces
 
+    @pytest.mark.slow
     def test_is_done_once_for_all_epochs_and_fits(self):
         model, x, y = perceptron()
         trainer = Trainer(model, SGD(0.1, momentum=0.9))
@@ -362,6 +369,7 @@ class TestTracing:
         train(trainer, x, y, size=4, epochs=2)
         assert len(traces) == 1
 
+    @pytest.mark.slow
     def test_is_not_done_again_for_an_export_in_between(self):
         model, x, y = perceptron()
         nets.hide(model)

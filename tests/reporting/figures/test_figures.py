@@ -115,6 +115,7 @@ def test_reports_of_tickets_at_their_sparsity_get_no_figure_of_true_densities(ex
     assert figures.densities(experiment, "name") is None
 
 
+@pytest.mark.slow
 def test_one_density_has_an_axis_with_a_tick(tmp_path):
     for seed in range(2):
         write(tmp_path / f"{seed}", 0.9 + seed / 50, method="str", density=0.0367, seed=seed)
@@ -140,6 +141,7 @@ def test_names_are_texts_in_figures_too(tmp_path):
         assert "a<b>&$x_1^{2$:mine" in "".join(root.itertext()).replace("\n", "")
 
 
+@pytest.mark.slow
 def test_a_collapsed_layer_is_a_cross_and_the_users_settings_do_not_matter(tmp_path, experiment):
     write(tmp_path / "run", collapsed=("classifier/kernel",))
     (found,) = experiments(load([tmp_path]))

@@ -223,6 +223,7 @@ def test_keep_ratios_are_means_of_every_layer(tmp_path):
     assert heats == sorted(heats, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_verdict_has_its_numbers_and_its_notes(tmp_path):
     synthetic.paper(tmp_path, seeds=5, methods=("snip",), sparsities=(0.98,))
     write(tmp_path / "one more", method="snip", check="shuffle_weights", seed=0)

@@ -272,6 +272,7 @@ class TestPairsFarFromTheOthers:
         nearly = [*TICKET[:7], TICKET[7] - 0.009]
         assert not [note for note in compare(TICKET, {"check": nearly})["check"].notes if "far" in note]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("seeds", "most"), [(5, 0.04), (10, 0.005)])
     def test_are_rare_where_differences_are_normal(self, seeds, most):
         rng = np.random.default_rng(0)
@@ -343,6 +344,7 @@ class TestWrongAnswers:
         assert alarms.wrongly_insensitive(case, FAMILIES) <= ALPHA + TOLERANCE
         assert alarms.wrongly_sensitive(case, FAMILIES) <= ALPHA + TOLERANCE
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seeds", [5, 20])
     @pytest.mark.parametrize("noise", ["t with 3 degrees of freedom", "a test set of 360 images"])
     def test_are_rare_under_heavy_tails_and_in_whole_images(self, alarms, noise, seeds):
@@ -460,6 +462,7 @@ class TestSimulation:
         assert done.stderr == ""
         assert done.stdout.count("\n|---|") == 4
 
+    @pytest.mark.slow
     def test_plans_the_seeds_that_the_docs_name(self, alarms):
         page = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
         for row in alarms.plan_table():
