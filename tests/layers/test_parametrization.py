@@ -97,6 +97,15 @@ class TestParametrizations:
         np.testing.assert_array_equal(nets.outputs(twin, x), nets.outputs(model, x))
         assert float(twin.layers[0].parametrizations["_kernel"].variables["factor"]) == 3.0
 
+    def test_files_name_its_variables_as_the_first_ones_did(self):
+        """So that they go on to be read."""
+        model = nets.hide(nets.build("sequential"))
+        first = tt.masked_weights(model)[0]
+        attach_parametrization(first.layer, first.attribute, Halved())
+        stored = {}
+        first.layer.save_own_variables(stored)
+        assert "kernel_reading_factor" in stored
+
     def test_a_keras_file_that_could_not_give_them_back_is_refused(self, tmp_path):
         model = nets.hide(nets.build("sequential"))
         model.save(tmp_path / "x.keras")

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import pickle
 
 import keras
 import numpy as np
@@ -292,6 +293,21 @@ class TestDense:
         ):
             tt.prune(model, "dense", 0.5)
         assert_same(nets.state(model), before)
+
+
+class TestRows:
+    """A row is a value: it can be put into sets, and sent to other processes."""
+
+    @pytest.mark.parametrize("name", sorted(METHODS))
+    def test_can_be_hashed_and_sent(self, name):
+        row = METHODS[name]
+        assert hash(row) == hash(dataclasses.replace(row))
+        assert pickle.loads(pickle.dumps(row)) == row
+
+    @pytest.mark.parametrize("search", ["rigl", 3, {}])
+    def test_a_search_is_no_name(self, search):
+        with pytest.raises(ValueError, match=r"A method's search is a Search, or None. Received: "):
+            dataclasses.replace(METHODS["er"], search=search)
 
 
 class TestRowOf:

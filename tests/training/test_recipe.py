@@ -60,6 +60,16 @@ def test_label_smoothing_names_a_run_only_where_it_is_asked_for():
     assert recipe(label_smoothing=0.1).identity == {**named, "label_smoothing": 0.1}
 
 
+@pytest.mark.parametrize("field", ["width", "learning_rate", "weight_decay"])
+def test_a_whole_number_of_any_length_is_refused(field):
+    with pytest.raises(ValueError, match=f"The recipe's {field} must be a number"):
+        recipe(**{field: 10**400})
+
+
+def test_numbers_of_numpy_are_floats():
+    assert recipe(learning_rate=np.float64(0.1)) == recipe(learning_rate=0.1)
+
+
 def test_it_survives_json():
     stored = json.loads(json.dumps(dataclasses.asdict(recipe())))
     assert Recipe(**stored) == recipe()
@@ -74,6 +84,9 @@ def test_it_survives_json():
         ("epochs", True),
         ("width", 0.0),
         ("width", float("nan")),
+        ("width", 2**31),
+        ("optimizer", ""),
+        ("schedule", None),
         ("batch_size", 0),
         ("optimizer", None),
         ("learning_rate", 0.0),
