@@ -103,7 +103,6 @@ def test_a_whole_epoch_may_be_skipped():
     assert list(skipped) == []
 
 
-@pytest.mark.slow
 def test_epochs_and_seeds_differ_in_order_and_augmentation():
     orders = [tuple(labels(shuffle=True, epochs=[e], seed=s)) for e in (0, 1) for s in (0, 1)]
     assert len(set(orders)) == 4

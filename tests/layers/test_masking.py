@@ -45,7 +45,6 @@ class TestInPlaceAndBack:
         nets.poison(model)
         nets.assert_equal([nets.outputs(model, x), *nets.gradients(model, x)], before)
 
-    @pytest.mark.slow
     def test_fold_bakes_the_zeros_in_and_gives_the_stock_layers_back(self, name):
         model = nets.build(name)
         stock, weights = classes(model), model.get_weights()
