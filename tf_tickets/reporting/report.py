@@ -52,6 +52,7 @@ def make_report(
 def make(
     runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float, alpha: float
 ) -> tuple[pathlib.Path, Document]:
+    """Does what `make_report` says; returns the page, and the document that it shows."""
     for name, value, limit in (("margin", margin, 1), ("alpha", alpha, 0.5)):
         if not 0 < value < limit:
             raise ValueError(f"{name}={value} is out of range: it lies between 0 and {limit}, both excluded.")

@@ -9,6 +9,7 @@ Flags, `--help`, checks, records of files and command lines are made of that dec
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import typing
@@ -201,6 +202,7 @@ def option(
     return dataclasses.field(default=own, metadata={"option": row})
 
 
+@functools.cache
 def options_of(owner: type) -> tuple[Option, ...]:
     """The options that the fields of a dataclass hold, in their order."""
     hints = typing.get_type_hints(owner)

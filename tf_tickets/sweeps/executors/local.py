@@ -19,6 +19,7 @@ from tf_tickets.sweeps.executors.executor import FindOutcome
 from tf_tickets.sweeps.executors.resources import Resources
 from tf_tickets.sweeps.executors.task_queue import TaskQueue
 from tf_tickets.sweeps.task import Outcome, Task
+from tf_tickets.training import strategies
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import SweepProgress
@@ -143,9 +144,7 @@ def count_replicas(strategy: str, gpus: int) -> int:
         strategy: its name.
         gpus: not used.
     """
-    from tf_tickets import training
-
-    return training.count_replicas(strategy)
+    return strategies.count_replicas(strategy)
 
 
 def _start_processes(jobs: int, threads: int) -> concurrent.futures.ProcessPoolExecutor:
