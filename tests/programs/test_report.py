@@ -16,7 +16,7 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
 from tests.runs import run
-from tf_tickets.reporting.report import MARKER, make_report
+from tf_tickets.reporting.report_directory import MARKER, make_report
 from tf_tickets.results import load
 
 pytestmark = pytest.mark.slow  # its trainings
@@ -325,7 +325,7 @@ def test_help_shows_the_flags(tmp_path):
 def test_no_tensorflow_is_loaded(tmp_path):
     synthetic.paper(tmp_path / "runs", seeds=3, methods=("snip",), sparsities=(0.98, 0.99))
     program = (
-        "import sys\nfrom tf_tickets.reporting.report import make_report\n"
+        "import sys\nfrom tf_tickets.reporting.report_directory import make_report\n"
         "assert 'matplotlib' not in sys.modules and 'jinja2' not in sys.modules\n"
         "make_report('runs', 'report')\n"
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)"

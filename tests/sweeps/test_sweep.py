@@ -19,8 +19,8 @@ from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
 from tf_tickets import Ticket
 from tf_tickets.support.console import SweepProgress
+from tf_tickets.sweeps.overview import show_plan, show_table
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_plan, show_table
 
 pytestmark = pytest.mark.slow  # its trainings
 

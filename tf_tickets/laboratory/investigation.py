@@ -14,14 +14,14 @@ from absl import flags
 
 from tf_tickets import results
 from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
+from tf_tickets.laboratory.design import ALPHA, MARGIN, define_flags, make_plan
 from tf_tickets.laboratory.findings import Findings
-from tf_tickets.laboratory.plan import ALPHA, MARGIN, define_flags, make_plan
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
+from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_plan
 
 
 def sanity_check(

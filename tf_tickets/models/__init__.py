@@ -6,7 +6,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.models.table import MODELS, Architecture, model_row
+from tf_tickets.models.architectures import MODELS, Architecture, model_row
 
 if TYPE_CHECKING:
     import keras

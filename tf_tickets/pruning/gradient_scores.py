@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, prunable_weights
-from tf_tickets.pruning.examples import Batch
 from tf_tickets.pruning.model_loss import Loss
+from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.scoring_loss import ScoringLoss
 from tf_tickets.pruning.trace_cache import kept_trace
 from tf_tickets.support.numbers import is_whole

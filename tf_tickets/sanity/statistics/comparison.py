@@ -14,8 +14,8 @@ from tf_tickets.sanity.statistics.answer import (
     UNDECIDED,
     answers,
 )
-from tf_tickets.sanity.statistics.arguments import check_accuracies, check_settings, check_twin
 from tf_tickets.sanity.statistics.notes import notes_on
+from tf_tickets.sanity.statistics.paired_accuracies import check_accuracies, check_settings, check_twin
 from tf_tickets.sanity.statistics.paired_tests import holm, intervals, moments, p_values
 from tf_tickets.sanity.statistics.phrases import counted, needed, p_value, points
 from tf_tickets.sanity.statistics.planning import seeds_needed

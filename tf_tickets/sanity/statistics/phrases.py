@@ -1,6 +1,6 @@
 """Phrases of numbers, as the statistics say them."""
 
-from tf_tickets.sanity.statistics.arguments import MOST_SEEDS
+from tf_tickets.sanity.statistics.paired_accuracies import MOST_SEEDS
 
 
 def points(value: float, decimals: int = 2) -> str:
