@@ -14,11 +14,6 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def counted(number: int | str, noun: str) -> str:
-    """`1 seed`, `2.5 points`."""
-    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
-
-
 def needed(seeds: int | None) -> str:
     """So many seeds; nothing where none are needed."""
     return f"more than {MOST_SEEDS:,}" if seeds == MOST_SEEDS else f"about {seeds:,}" if seeds else ""
