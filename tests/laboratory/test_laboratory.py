@@ -56,6 +56,7 @@ def test_a_method_that_needs_the_data_is_believed(runs):
     assert "it does worse without: the data" in str(findings)
 
 
+@pytest.mark.slow
 def test_arms_are_paired(runs):
     """Same initial weights and order of the data: what ignores the check ends with the same weights."""
     findings = judged(users_scores.ignoring, runs)
