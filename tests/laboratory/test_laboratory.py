@@ -71,7 +71,6 @@ def test_arms_are_paired(runs):
     assert len(set.union(*by_seed.values())) == SEEDS
 
 
-@pytest.mark.slow
 def test_baselines_stand_beside(tmp_path, monkeypatch):
     """Of runs with made-up numbers."""
 

@@ -413,7 +413,6 @@ class TestDenseTraining:
         assert lab.arm("lt").result["dense_test_accuracy"] > 0.8
 
 
-@pytest.mark.slow
 def test_arms_differ_in_their_directories_names():
     names = {configure("--method=lt", f"--sanity_check={check}")[0].run_dir for check in CHECKS}
     assert len({*names, configure("--method=lt")[0].run_dir}) == len(CHECKS) + 1

@@ -98,6 +98,7 @@ def test_methods_share_one_dense_training(tmp_path):
     assert len(dense_dirs) == 2, "one for each seed"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_redone(tmp_path):
     first, _ = finished(tmp_path / "run", "--method=hybrid")
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.[hn][5p]*")}
@@ -186,6 +187,7 @@ def test_the_exported_model_has_the_tickets_zeros(exported):
     assert str(folder / "model.keras") in screen
 
 
+@pytest.mark.slow
 def test_a_format_can_be_exported_later(tmp_path):
     finished(tmp_path / "run", "--method=random")
     run(tmp_path / "run", "--method=random", "--export=keras")
@@ -216,7 +218,6 @@ def test_a_damaged_config_is_reported(damage, tmp_path):
         run(tmp_path / "run", "--method=random")
 
 
-@pytest.mark.slow
 def test_divergence_stops_the_run_at_once_and_leaves_no_result(tmp_path):
     with pytest.raises(TrainingDiverged, match="Lower the learning rate"):
         run(tmp_path / "run", "--method=random", "--learning_rate=1e20")
@@ -278,6 +279,7 @@ def test_a_damaged_file_is_named(damaged, tmp_path):
         run(tmp_path / "run", "--method=random", "--export=keras")
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_not_need_its_dense_training(tmp_path):
     first, _ = finished(tmp_path / "run", "--method=hybrid")
     (dense,) = (tmp_path / "dense").iterdir()
@@ -320,6 +322,19 @@ def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
     assert not (tmp_path / "run" / ".config.json.abcd1234").exists()
 
 
+THREE_ROUNDS = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
+
+
+@pytest.fixture(scope="module")
+def three_rounds(tmp_path_factory):
+    """A finished run: its folder, its result, how often a step of training was traced for it."""
+    folder, step, traced = tmp_path_factory.mktemp("rounds"), Steps._train_step, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Steps, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1])
+        result, _ = run(folder / "run", *THREE_ROUNDS)
+    return folder, result, len(traced)
+
+
 class TestRounds:
     """--rounds: prune, rewind, train, and again."""
 
@@ -336,45 +351,34 @@ class TestRounds:
         assert Ticket.load(tmp_path / "once" / "ticket.npz").sha256 != tickets[-1].sha256
         assert once["seconds"]["dense"] == result["seconds"]["dense"], "one dense training for both"
 
-    @pytest.fixture(scope="class")
-    def whole(self, tmp_path_factory):
-        """A run of three rounds: its folder, its result, how often a step of training was traced for it."""
-        folder, step, traced = tmp_path_factory.mktemp("rounds"), Steps._train_step, []
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Steps, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1])
-            result, _ = run(folder / "run", *self.ARGUMENTS)
-        return folder, result, len(traced)
-
-    ARGUMENTS = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
-
     @pytest.mark.slow
-    def test_share_what_was_traced(self, whole):
+    def test_share_what_was_traced(self, three_rounds):
         """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
-        _, _, traced = whole
+        _, _, traced = three_rounds
         assert traced == 2
 
     @pytest.mark.slow
     @pytest.mark.parametrize("stage", ["round_00/final.weights.h5", "round_01/ticket.npz"])
-    def test_goes_on_from_the_round_that_was_interrupted(self, stage, whole, tmp_path):
-        folder, result, _ = whole
+    def test_goes_on_from_the_round_that_was_interrupted(self, stage, three_rounds, tmp_path):
+        folder, result, _ = three_rounds
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
         (tmp_path / "run" / stage).unlink()
         for later in ("ticket.npz", "final.weights.h5"):
             (tmp_path / "run" / later).unlink()
         (tmp_path / "run" / "stages.json").unlink()
-        again, screen = run(tmp_path / "run", *self.ARGUMENTS)
+        again, screen = run(tmp_path / "run", *THREE_ROUNDS)
         assert again["weights_sha256"] == result["weights_sha256"]
         assert "dense training: done before" in screen
 
-    def test_are_not_needed_by_a_finished_run(self, whole, tmp_path):
-        folder, result, _ = whole
+    @pytest.mark.slow
+    def test_are_not_needed_by_a_finished_run(self, three_rounds, tmp_path):
+        folder, result, _ = three_rounds
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
         for number in (0, 1):
             shutil.rmtree(tmp_path / "run" / f"round_0{number}")
-        again, _ = run(tmp_path / "run", *self.ARGUMENTS)
+        again, _ = run(tmp_path / "run", *THREE_ROUNDS)
         assert elsewhere({**again, "seconds": 0}) == elsewhere({**result, "seconds": 0})
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["snip", "grasp"])
     def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path, monkeypatch):
         ticket = ticket_of(
@@ -385,7 +389,6 @@ class TestRounds:
 
 
 class TestScoringData:
-    @pytest.mark.slow
     def test_is_so_many_examples_of_each_class_sorted(self, tmp_path, monkeypatch):
         seen = watched_scores(monkeypatch)
         flags = ("--samples_per_class=3", "--scoring_batches=2")
@@ -460,7 +463,6 @@ class TestTicketsOfOnesOwn:
             run(tmp_path / "run", f"--ticket={tmp_path / 'first' / 'ticket.npz'}", "--model=mlp_20_16")
         assert not (tmp_path / "run").exists()
 
-    @pytest.mark.slow
     def test_ratios_of_a_ticket_make_random_masks(self, tmp_path, monkeypatch):
         first = ticket_of(tmp_path / "first", monkeypatch, "--method=snip", "--sparsity=0.9")
         ratios = f"--ratios=ticket:{tmp_path / 'first' / 'ticket.npz'}"
