@@ -30,6 +30,13 @@ GOLDEN = {
     "grasp_evalmode_float64": ("grasp", {"redraw_classifier": False, "training": False}),
 }
 IN_TRAINING = [name for name in GOLDEN if "evalmode" not in name]
+# Another classifier is another model alone, so that one normalization is enough for it.
+PAIRS = [
+    (fixture, normalization)
+    for fixture in GOLDEN
+    for normalization in NORMALIZATIONS
+    if "reinit" not in fixture or normalization == "ours"
+]
 
 
 @functools.cache
@@ -60,15 +67,14 @@ def errors(found, expected):
 
 class TestTheAuthorsNumbers:
     @pytest.mark.slow
-    @pytest.mark.parametrize("normalization", NORMALIZATIONS)
-    @pytest.mark.parametrize("fixture", GOLDEN)
+    @pytest.mark.parametrize(("fixture", "normalization"), PAIRS)
     def test_scores(self, fixture, normalization):
         arrays = scored(fixture, normalization=normalization)
         assert all(array.dtype == "float64" for array in arrays)
         assert max(errors(arrays, golden(fixture))) < 1e-9
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("fixture", IN_TRAINING)
+    @pytest.mark.parametrize("fixture", ["snip_float64", "grasp_float64"])
     def test_scores_in_float32(self, fixture):
         arrays = scored(fixture, dtype="float32")
         assert all(array.dtype == "float32" for array in arrays)
@@ -93,8 +99,7 @@ class TestTheAuthorsNumbers:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("sparsity", SPARSITIES)
-    @pytest.mark.parametrize("normalization", NORMALIZATIONS)
-    @pytest.mark.parametrize("fixture", IN_TRAINING)
+    @pytest.mark.parametrize(("fixture", "normalization"), [pair for pair in PAIRS if pair[0] in IN_TRAINING])
     def test_masks_of_every_golden_score(self, fixture, normalization, sparsity, monkeypatch):
         """Also bit for bit, without taking the scores once more for each sparsity."""
         method, _ = GOLDEN[fixture]
@@ -120,8 +125,8 @@ class TestTheAuthorsNumbers:
     def test_a_folded_model_scores_alike(self):
         folded = tt.fold(smallnet.build("float64"))
         assert type(folded.get_layer("bn1")) is keras.layers.BatchNormalization
-        arrays = tt.score(folded, "grasp", data=smallnet.batch("float64"), redraw_classifier=False)
-        assert max(errors(arrays, golden("grasp_float64"))) < 1e-9
+        arrays = tt.score(folded, "snip", data=smallnet.batch("float64"))
+        assert max(errors(arrays, golden("snip_float64"))) < 1e-9
 
 
 @pytest.fixture(scope="module", params=["resnet32", "vgg19"])

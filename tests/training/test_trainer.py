@@ -331,7 +331,6 @@ class TestTheLoop:
         with pytest.raises(TrainingDiverged, match=words):
             Trainer(model, keras.optimizers.SGD(0.1), steps_per_call=3).fit(batches(x, y, 4), [2], 3)
 
-    @pytest.mark.usefixtures("untraced")
     def test_so_does_a_weight_that_hides_behind_a_finite_loss(self):
         """The fused ReLU of NaN is 0."""
         model, x, y = perceptron()
