@@ -6,6 +6,7 @@ And names the tests that should be marked slow: `./scripts/test --quick` is quic
 import resource
 
 import pytest
+import tensorflow as tf
 from hypothesis import settings
 
 import tests.replicas  # noqa: F401
@@ -24,6 +25,14 @@ def cpu_seconds():
     """Of this process and of those of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+@pytest.fixture
+def untraced():
+    """Runs all functions eagerly: for a few steps of a tiny network, tracing takes longer than the steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -142,6 +142,7 @@ def assert_equal(found, expected, **tolerance):
 
 
 def compiled(model, optimizer=None, **arguments):
+    """Without XLA, unless asked for: for a few steps, its compiler takes longest."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer or keras.optimizers.SGD(0.1), loss, **arguments)
+    model.compile(optimizer or keras.optimizers.SGD(0.1), loss, **{"jit_compile": False, **arguments})
     return model

@@ -1,17 +1,21 @@
 """Scoring, masking and pruning on models as users write them: right on each, and without a trace."""
 
 import dataclasses
+import functools
 import random
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.applications.convnext import ConvNeXt
+from keras.src.applications.densenet import DenseNet
+from keras.src.applications.efficientnet_v2 import EfficientNetV2
 
 import tf_tickets as tt
 from tests.pruning.nets import assert_same
 from tests.replicas import two_replicas
-from tests.users_models import CASES, compiled, data
+from tests.users_models import CASES, CLASSES, AddsLoss, Case, compiled, data, vectors
 from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning import path_counts
 
@@ -32,11 +36,14 @@ def scored(model, case, score, batch=None, **more):
     return tt.score(model, score, data=batch, **options(score, case), **more)
 
 
-def fitted(case):
+def fitted(case, eagerly=False):
     """A compiled model that has run fit and predict: the same every time, global random states too."""
     keras.utils.set_random_seed(0)
-    model = compiled(case, keras.optimizers.Adam(0.01), metrics=None)
+    # Tracing a step of training takes longer than two steps, and than all else; XLA longer than that.
+    quick = {"jit_compile": False, "run_eagerly": eagerly}
+    model = compiled(case, keras.optimizers.Adam(0.01), metrics=None, **quick)
     model.fit(*data(case), batch_size=3, verbose=0)
+    model.run_eagerly = False
     model.predict(data(case)[0], verbose=0)
     return model
 
@@ -45,7 +52,7 @@ def fitted(case):
 def network(request):
     """A case, and its model after fit and predict. Tests may mask and prune it."""
     case = CASES[request.param]
-    return case, fitted(case)
+    return case, fitted(case, eagerly=True)
 
 
 def outputs(model, case):
@@ -102,12 +109,45 @@ def assert_state(model, before):
             assert_same(now[name], value)
 
 
+def of_everything():
+    """Moving statistics, seeds, and losses of layers."""
+    hidden = keras.layers.Dense(8, "tanh", activity_regularizer="l2", kernel_regularizer="l2")
+    noise = [keras.layers.Dropout(0.5), keras.layers.GaussianNoise(0.1)]
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            hidden,
+            keras.layers.BatchNormalization(),
+            *noise,
+            AddsLoss(),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def afterwards():
+    """Of a model that was not scored, and of its twin that was: random numbers, and a training."""
+    case, found = Case(of_everything, vectors, 2), []
+    for scores in ((), SCORES):
+        model = fitted(case)
+        keras.utils.set_random_seed(1)
+        for score in scores:
+            scored(model, case, score)
+        drawn = (random.random(), np.random.random(), float(tf.random.uniform([])))  # noqa: NPY002
+        history = model.fit(*data(case), batch_size=3, epochs=2, verbose=0, shuffle=True).history
+        training = (history, model.get_weights(), model.predict(data(case)[0], verbose=0))
+        found.append((drawn, training))
+    return found
+
+
 class TestNoTrace:
     def test_everything_is_what_it_was(self, network):
         case, model = network
         before = state(model)
-        # SNIP's gradient is a part of GraSP's; it prunes each of these models below.
-        for score in ("grasp", "synflow"):
+        # SNIP's gradient is a part of GraSP's. It prunes each of these models below, where GraSP, which takes
+        # longest, is asked of all that are left out here.
+        for score in ("snip" if case in IN_HALF_PRECISION else "grasp", "synflow"):
             arrays = scored(model, case, score)
             assert all(array.any() for array in arrays) or (score, case) == ("synflow", CASES["transformer"])
             assert_state(model, before)
@@ -115,26 +155,11 @@ class TestNoTrace:
         assert path_counts(model, whole) is not None
         assert_state(model, before)
 
-    @pytest.mark.parametrize("case", [CASES["dropout"], CASES["functional"], CASES["losses of layers"]])
-    def test_training_goes_on_as_if_nothing_had_been(self, case):
-        results = []
-        for scores in ((), SCORES):
-            model = fitted(case)
-            for score in scores:
-                scored(model, case, score)
-            history = model.fit(*data(case), batch_size=3, epochs=2, verbose=0, shuffle=True).history
-            results.append((history, model.get_weights(), model.predict(data(case)[0], verbose=0)))
-        assert_same(results[1], results[0])
+    def test_training_goes_on_as_if_nothing_had_been(self, afterwards):
+        assert_same(afterwards[1][1], afterwards[0][1])
 
-    def test_global_random_states(self):
-        model = CASES["dropout"].build()
-        expected = []
-        for scores in ((), SCORES):
-            keras.utils.set_random_seed(1)
-            for score in scores:
-                scored(model, CASES["dropout"], score)
-            expected.append((random.random(), np.random.random(), float(tf.random.uniform([]))))  # noqa: NPY002
-        assert expected[0] == expected[1]
+    def test_global_random_states(self, afterwards):
+        assert afterwards[1][0] == afterwards[0][0]
 
 
 class TestPruning:
@@ -244,6 +269,18 @@ MIXED = [
     ("own layer", "mixed_float16"),
     ("softmax", "mixed_float16"),
 ]
+# Those of them that are scored by gradients there.
+IN_HALF_PRECISION = [CASES[name] for name, _ in MIXED if name != "transformer"]
+
+
+@functools.cache
+def single(name):
+    """Weights of the case's float32 model, and its scores."""
+    keras.utils.set_random_seed(0)
+    model = compiled(CASES[name])
+    # The transformer's dropout has a seed of its own in every model that is built.
+    scores = ("synflow",) if name == "transformer" else ("snip", "grasp", "synflow")
+    return model.get_weights(), {score: scored(model, CASES[name], score) for score in scores}
 
 
 class TestDtypes:
@@ -256,17 +293,15 @@ class TestDtypes:
     @pytest.mark.parametrize(("name", "mixed"), MIXED)
     def test_mixed_models_score_as_float32_models(self, name, mixed, policy):
         case = CASES[name]
-        keras.utils.set_random_seed(0)
-        single = compiled(case)
+        weights, scores = single(name)
         policy(mixed)
         model = case.build()
         policy("float32")
         model.compile("sgd", **case.compile)
-        model.set_weights(single.get_weights())
-        # The transformer's dropout has a seed of its own in every model that is built.
-        for score in ("synflow",) if name == "transformer" else ("snip", "grasp", "synflow"):
-            for found, expected in zip(scored(model, case, score), scored(single, case, score), strict=True):
-                assert found.dtype == expected.dtype
+        model.set_weights(weights)
+        for score, arrays in scores.items():
+            for found, expected in zip(scored(model, case, score), arrays, strict=True):
+                assert found.dtype == expected.dtype and (found.any() or name == "transformer")
                 np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
         ticket = tt.prune(model, "snip", 0.5, data=data(case))
         sparse = outputs(model, case)
@@ -277,8 +312,11 @@ class TestDtypes:
         )
         assert ticket.effective_sparsity is not None
 
-    @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
-    def test_weights_of_every_dtype(self, dtype, policy):
+    @pytest.mark.parametrize(
+        ("dtype", "scores"),
+        [("float64", ("snip", "grasp", "obd")), ("float16", ("grasp",)), ("bfloat16", ("obd",))],
+    )
+    def test_weights_of_every_dtype(self, dtype, scores, policy):
         case = CASES["nested"]
         keras.utils.set_random_seed(0)
         single = compiled(case)
@@ -288,7 +326,7 @@ class TestDtypes:
         model.compile("sgd", **case.compile)
         model.set_weights(single.get_weights())
         single.set_weights([np.asarray(x).astype("float32") for x in model.get_weights()])
-        for score in ("snip", "grasp", "obd"):
+        for score in scores:
             arrays = scored(model, case, score)
             assert {array.dtype.name for array in arrays} == {"float64" if dtype == "float64" else "float32"}
             for found, expected in zip(arrays, scored(single, case, score), strict=True):
@@ -299,7 +337,20 @@ class TestDtypes:
         )
 
 
-ALONE = {name: case for name, case in CASES.items() if case.alone and name != "recurrent"}
+# Each kind of data, labels, loss and call.
+ALONE = {
+    name: CASES[name]
+    for name in (
+        "sequential",
+        "decorated by tf.function",
+        "dicts in and out",
+        "dict in, list out",
+        "normalizations",
+        "uint8 pixels",
+        "losses of layers",
+        "softmax",
+    )
+}
 
 
 class TestBatches:
@@ -322,8 +373,10 @@ class TestBatches:
 class TestReplicas:
     """Scores are of one whole batch, however many replicas the model lives on."""
 
-    @pytest.mark.parametrize("name", ["functional", "softmax"])
-    def test_two_are_as_one(self, name):
+    @pytest.mark.parametrize(
+        ("name", "scores"), [("functional", ("grasp", "synflow")), ("softmax", ("snip",))]
+    )
+    def test_two_are_as_one(self, name, scores):
         # XLA knows of no variables on two devices.
         case = dataclasses.replace(CASES[name], compile={**CASES[name].compile, "jit_compile": False})
         keras.utils.set_random_seed(0)
@@ -331,7 +384,7 @@ class TestReplicas:
         with two_replicas().scope():
             mirrored = compiled(case)
         mirrored.set_weights(single.get_weights())
-        for score in ("snip", "grasp", "synflow"):
+        for score in scores:
             expected = scored(single, case, score)
             assert_same(scored(mirrored, case, score), expected)
             with two_replicas().scope():
@@ -344,24 +397,23 @@ class TestReplicas:
         assert_same([np.asarray(entry.mask) for entry in tt.masked_weights(mirrored)], before)
 
 
-# Name -> arguments, and scores to take: the gradient of a hundred layers takes long to trace.
+# Name -> builder as Keras has it, in its smallest size, and scores to take: the gradient of fifty layers
+# takes long to trace.
 APPLICATIONS = {
-    "MobileNetV2": ({"alpha": 0.35}, ("snip", "synflow")),
-    "EfficientNetV2B0": ({}, ()),
-    "ConvNeXtTiny": ({}, ()),
-    "DenseNet121": ({}, ()),
+    "MobileNetV2": (functools.partial(keras.applications.MobileNetV2, alpha=0.35), ()),
+    "EfficientNetV2": (functools.partial(EfficientNetV2, 0.5, 0.1, 32, name="efficientnetv2-b0"), ("snip",)),
+    "ConvNeXt": (functools.partial(ConvNeXt, (1, 1, 1, 1), (16, 24, 32, 48)), ("snip",)),
+    "DenseNet": (functools.partial(DenseNet, [2, 2, 2, 2]), ("synflow",)),
 }
 
 
 class TestApplications:
-    """Networks as they are shipped, with a softmax at the end."""
+    """Networks of the kinds that are shipped, with a softmax at the end."""
 
     @pytest.mark.parametrize("name", APPLICATIONS)
     def test_are_scored_and_pruned(self, name):
-        arguments, scores = APPLICATIONS[name]
-        model = getattr(keras.applications, name)(
-            weights=None, input_shape=(32, 32, 3), classes=4, **arguments
-        )
+        build, scores = APPLICATIONS[name]
+        model = build(weights=None, input_shape=(32, 32, 3), classes=4)
         rng = np.random.default_rng(0)
         x, y = rng.uniform(0, 255, (4, 32, 32, 3)).astype("float32"), np.arange(4)
         weights = model.get_weights()

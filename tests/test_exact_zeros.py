@@ -56,7 +56,7 @@ def policy(name):
 
 
 def by_fit(model, optimizer, strategy):
-    nets.compiled(model, optimizer)
+    nets.compiled(model, optimizer, jit_compile="auto")
     x, y = nets.inputs_of(model, count=22)
     return lambda: model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
 
@@ -128,7 +128,7 @@ class TestFiles:
     def trained(self):
         model = nets.build("functional")
         ticket = tt.prune(model, "random", 0.7)
-        nets.compiled(nets.poison(model), OPTIMIZERS["adam, averaged"]())
+        nets.compiled(nets.poison(model), OPTIMIZERS["adam, averaged"](), run_eagerly=True)
         model.fit(*nets.inputs_of(model), verbose=0)
         return model, ticket.kept + 36
 

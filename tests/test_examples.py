@@ -7,6 +7,7 @@ of the docstring that says why.
 
 import ast
 import copy
+import dataclasses
 import doctest
 import functools
 import importlib
@@ -79,9 +80,21 @@ def run(source, names, where, line=0):
     assert not failed, "".join(said)
 
 
+load = tt.data.load
+
+
 @functools.cache
 def digits():
-    return tt.data.load("digits")
+    return load("digits")
+
+
+def few(dataset):
+    """The dataset, cut to its first examples."""
+    splits = {
+        name: dataclasses.replace(split, images=split.images[:FEW], labels=split.labels[:FEW])
+        for name, split in dataset.splits.items()
+    }
+    return dataclasses.replace(dataset, splits=splits)
 
 
 def small_model():
@@ -196,14 +209,15 @@ def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), 0.01, 0.05)
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
+    # A block that loads data trains on a few of them, and without XLA, which takes longest of all.
+    monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     names = {"__name__": "__main__"}
     for line, code in chain:
         if code.startswith(">>>"):
             run(code, given(code_of(code), names), page, line)
         else:
             exec(compile("\n" * line + code, ROOT / page, "exec"), given(code, names))
-        # The first block of a page may train on all that it loads; once is enough.
-        names.update({name: names[name][:FEW] for name in "xy" if name in names})
 
 
 def define_report(values):

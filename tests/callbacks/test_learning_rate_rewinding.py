@@ -11,6 +11,7 @@ from tf_tickets.callbacks import (
 from tf_tickets.training import SGD
 
 
+@pytest.mark.usefixtures("untraced")
 class TestLearningRateRewinding:
     @pytest.mark.slow
     @pytest.mark.parametrize("loop", [by_fit, by_trainer, by_hooks])

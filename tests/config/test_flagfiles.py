@@ -4,6 +4,7 @@ All of it without any data on disk.
 """
 
 import dataclasses
+import functools
 import pathlib
 
 import pytest
@@ -100,6 +101,13 @@ def grid_of(name):
     return read_grid(values, values.controls)
 
 
+@functools.cache
+def plan_of(name):
+    """The grid of a sweep, and what is planned for each of its cells."""
+    grid = grid_of(name)
+    return grid, [planned_of(cell) for cell in grid.cells]
+
+
 def test_every_flagfile_is_told_of_here():
     assert sorted([*RUNS, *SWEEPS]) == NAMES
 
@@ -125,8 +133,7 @@ def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
-    found = grid_of(name)
-    planned = [planned_of(cell) for cell in found.cells]
+    found, planned = plan_of(name)
     dense = {str(x.dense_identity): x.recipe.epochs for x in planned if x.pretrains}
     sparse = sum(len(x.retraining_epochs) * x.trained_rounds for x in planned)
     assert (len(planned), len(dense), sparse + sum(dense.values())) == SWEEPS[name]
@@ -138,12 +145,13 @@ def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
 @pytest.mark.parametrize("name", PAPER_SWEEPS)
 def test_the_papers_sweeps_have_its_settings(name):
     """They are those of the datasets' own recipes, too."""
-    for cell in grid_of(name).cells:
-        planned = planned_of(cell)
-        check_papers_settings(planned.dataset, planned.recipe)
-        own = recipe_by_name(cell)
-        assert planned.recipe == dataclasses.replace(own, model=planned.recipe.model)
-        assert planned.recipe.model in ("vgg19", "resnet32")
+    grid, runs = plan_of(name)
+    recipes = {(x.dataset, x.recipe): cell for x, cell in zip(runs, grid.cells, strict=True)}
+    for (dataset, recipe), cell in recipes.items():
+        check_papers_settings(dataset, recipe)
+        assert recipe == dataclasses.replace(recipe_by_name(cell), model=recipe.model)
+        assert recipe.model in ("vgg19", "resnet32")
+    for planned in runs:
         assert planned.sparsity in ((0,) if planned.method == "dense" else (0.9, 0.95, 0.98))
 
 
@@ -179,7 +187,7 @@ def check_papers_settings(dataset: str, recipe: Recipe) -> None:
 def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
     name, model, batch_size, nesterov, weight_decay, rates
 ):
-    cells = [planned_of(cell) for cell in grid_of(f"start_sparse/paper_{name}").cells]
+    _, cells = plan_of(f"start_sparse/paper_{name}")
     (recipe,) = {planned.recipe for planned in cells}
     assert (recipe.model, recipe.width, recipe.epochs, recipe.augment) == (model, 1.0, 160, True)
     assert (recipe.batch_size, recipe.optimizer, recipe.momentum) == (batch_size, "sgd", 0.9)
@@ -191,14 +199,15 @@ def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
 
 
 def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
-    for cell in grid_of("start_sparse/paper_resnet50_imagenet").cells:
-        assert planned_of(cell).recipe == recipe_by_name(cell)
+    grid, runs = plan_of("start_sparse/paper_resnet50_imagenet")
+    for cell, planned in zip(grid.cells, runs, strict=True):
+        assert planned.recipe == recipe_by_name(cell)
 
 
 @pytest.mark.slow
 def test_table_3_trains_each_dense_network_once():
     """Not once for each of the 130 runs, which all start from one."""
-    planned = [planned_of(cell) for cell in grid_of("paper/table3").cells]
+    _, planned = plan_of("paper/table3")
     assert sum(x.pretrains for x in planned) == 130
     clean, shuffled, halved = (
         {str(x.dense_identity) for x in planned if x.sanity_check == check}

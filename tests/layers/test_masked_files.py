@@ -25,7 +25,7 @@ class TestFiles:
 
     @pytest.mark.slow
     def test_and_trains_on_with_its_optimizer_as_if_it_had_not_been_saved(self, tmp_path):
-        model = nets.compiled(nets.hide(nets.build("functional")), keras.optimizers.Adam())
+        model = nets.compiled(nets.hide(nets.build("functional")), keras.optimizers.Adam(), run_eagerly=True)
         x, y = nets.inputs_of(model)
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "masked.keras")

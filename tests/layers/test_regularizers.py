@@ -34,7 +34,7 @@ class TestRegularizersAndConstraints:
 
     @pytest.mark.slow
     def test_a_constraint_holds_of_the_sparse_weight_and_spares_what_is_hidden(self):
-        model = nets.compiled(nets.poison(nets.hide(self.net())))
+        model = nets.compiled(nets.poison(nets.hide(self.net())), run_eagerly=True)
         (entry,) = tt.masked_weights(model)
         entry.weight.assign(np.where(entry.mask, 3.0, nets.POISON))
         x, y = nets.inputs_of(model)

@@ -20,11 +20,21 @@ NETS = {"functional": nets.functional, "sequential": nets.sequential, "convoluti
 every_row = pytest.mark.parametrize("name", sorted(METHODS))
 # Rows whose ticket `prune` draws; the others find theirs while the model trains, see test_searches.py.
 every_ticket_row = pytest.mark.parametrize("name", sorted(x for x in METHODS if METHODS[x].search is None))
-every_pruning_row = pytest.mark.parametrize(
-    "name", [x for x in sorted(METHODS) if METHODS[x].prunes and METHODS[x].search is None]
-)
 SEARCHES = sorted(name for name, row in METHODS.items() if row.search is not None)
-every_net = pytest.mark.parametrize("net", sorted(NETS))
+
+
+def one_of_each(*columns):
+    """A row for each combination of these columns that rows which prune have."""
+    rows = {
+        tuple(getattr(row, column) for column in columns): name
+        for name, row in METHODS.items()
+        if row.prunes and row.search is None
+    }
+    return pytest.mark.parametrize("name", sorted(rows.values()))
+
+
+# What a model goes through beside scoring depends on these alone.
+every_way = one_of_each("scored_at", "start_from")
 
 
 class Trained:
@@ -34,7 +44,7 @@ class Trained:
         self.model = NETS[net]()
         self.init = self.model.get_weights()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
+        self.model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss, jit_compile=False)
         self.x, self.y = nets.examples(self.model, 8)
         self.fit()
         self.model.predict(self.x, verbose=0)
@@ -125,25 +135,28 @@ class TestColumns:
             assert not any(f'== "{name}"' in source for name in METHODS)
 
 
+def assert_in_place_to_the_unit(name, network):
+    ticket = tt.prune(network.model, name, **arguments(name, network))
+    total = sum(kernel.size for kernel in nets.kernels(network.model))
+    assert (ticket.kept, ticket.total) == (round(total * (1 - target(name))), total)
+    assert_same(nets.masks(network.model), list(ticket.masks))
+    assert ticket.origin["method"] == name and ticket.origin["seed"] == 3
+    start = network.trained if METHODS[name].start_from == TRAINED else network.init
+    # Where retraining begins.
+    assert_same(nets.values(network.model), start)
+
+
 class TestEveryMethod:
     @pytest.mark.slow
     @every_ticket_row
-    @every_net
+    @pytest.mark.parametrize("net", ["functional", "convolutional"])
     def test_prunes_a_fitted_model_in_place_to_the_unit(self, name, net, networks):
-        network = networks[net].back()
-        ticket = tt.prune(network.model, name, **arguments(name, network))
-        total = sum(kernel.size for kernel in nets.kernels(network.model))
-        assert (ticket.kept, ticket.total) == (round(total * (1 - target(name))), total)
-        assert_same(nets.masks(network.model), list(ticket.masks))
-        assert ticket.origin["method"] == name and ticket.origin["seed"] == 3
+        assert_in_place_to_the_unit(name, networks[net].back())
 
     @pytest.mark.slow
-    @every_ticket_row
-    def test_leaves_the_weights_where_retraining_begins(self, name, networks):
-        network = networks["convolutional"].back()
-        tt.prune(network.model, name, **arguments(name, network))
-        start = network.trained if METHODS[name].start_from == TRAINED else network.init
-        assert_same(nets.values(network.model), start)
+    @every_way
+    def test_and_a_sequential_one(self, name, networks):
+        assert_in_place_to_the_unit(name, networks["sequential"].back())
 
     @pytest.mark.slow
     @every_ticket_row
@@ -161,7 +174,7 @@ class TestEveryMethod:
         assert_same(seen, network.init if row.scored_at == INIT else network.trained)
 
     @pytest.mark.slow
-    @every_pruning_row
+    @every_way
     def test_predictions_and_training_follow_the_masks_without_compiling_again(self, name, networks):
         network = networks["functional"].back()
         model = network.model
@@ -186,31 +199,16 @@ class TestEveryMethod:
 
     @pytest.mark.slow
     @every_ticket_row
-    def test_is_deterministic(self, name, networks):
-        network = networks["functional"]
-        first, second = (tt.prune(network.back().model, name, **arguments(name, network)) for _ in range(2))
-        assert_same(first.masks, second.masks)
-        assert first.origin == second.origin
-
-    @pytest.mark.slow
-    @every_ticket_row
-    def test_prunes_again_from_all_the_weights(self, name, networks):
+    def test_the_ticket_is_that_of_all_the_weights_and_of_the_seed(self, name, networks):
         network = networks["functional"]
         fresh = tt.prune(network.back().model, name, **arguments(name, network))
         network.back()
         tt.prune(network.model, "random", 0.95, seed=8)
         again = tt.prune(network.model, name, **arguments(name, network))
         assert_same(again.masks, fresh.masks)
-
-    @pytest.mark.slow
-    @every_ticket_row
-    def test_seeds_matter_to_scores_that_draw_alone(self, name, networks):
-        network = networks["functional"]
-        tickets = [
-            tt.prune(network.back().model, name, **{**arguments(name, network), "seed": seed})
-            for seed in (0, 1)
-        ]
-        same = all(np.array_equal(a, b) for a, b in zip(*(ticket.masks for ticket in tickets), strict=True))
+        assert again.origin == fresh.origin
+        other = tt.prune(network.back().model, name, **{**arguments(name, network), "seed": 1})
+        same = all(np.array_equal(a, b) for a, b in zip(other.masks, fresh.masks, strict=True))
         assert same == (METHODS[name].score not in ("random", "grasp", "obd"))
 
     @pytest.mark.slow
@@ -227,7 +225,7 @@ class TestEveryMethod:
             assert_same(nets.values(network.model), before["values"])
 
     @pytest.mark.slow
-    @every_ticket_row
+    @every_way
     @pytest.mark.parametrize("where", ["score", "assign"])
     def test_an_error_leaves_the_model_as_it_was(self, name, where, networks, monkeypatch):
         network = networks["functional"].back()
@@ -246,7 +244,7 @@ class TestEveryMethod:
         assert_same(nets.state(network.model), before)
 
     @pytest.mark.slow
-    @every_pruning_row
+    @one_of_each("score", "ratios", "classifier_keep")
     def test_reference_rounding_is_within_a_few_weights(self, name, networks):
         network, ratios = networks["functional"].back(), METHODS[name].ratios
         if ratios != "global" and RATIOS[ratios].reference is None:

@@ -117,7 +117,9 @@ class TestInsideASource:
         assert result["weights_sha256"] == found[name].result["weights_sha256"]
         assert "retraining: done before" in screen
 
-    @every_search
+    # That each search goes on to the same bits is held in tests/sparse_training/test_resuming.py. Here it is
+    # a run: one that begins with a ticket, one with all of the source, one whose layers are others.
+    @pytest.mark.parametrize("name", ["rigl", "granet", "edge_popup"])
     def test_a_killed_run_comes_to_the_same_bits(self, name, found, tmp_path, monkeypatch):
         class Kill(Exception):
             pass

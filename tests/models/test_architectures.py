@@ -15,10 +15,8 @@ SMART_RATIOS = json.loads((FIXTURES / "smart_ratios.json").read_text())
 # Prunable weights and all trainable parameters.
 COUNTS = [
     ("vgg19", 10, 20_024_000, 20_040_522),
-    ("vgg19", 100, 20_070_080, 20_086_692),
     ("vgg19", 200, 20_121_280, 20_137_992),
     ("resnet32", 10, 1_855_584, 1_860_522),
-    ("resnet32", 100, 1_867_104, 1_872_132),
     ("resnet32", 200, 1_879_904, 1_885_032),
 ]
 
@@ -86,7 +84,7 @@ def test_vgg_has_its_layers_and_four_pools(name, weighted_layers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("depth", "weighted_layers"), [(8, 10), (20, 22), (32, 34), (56, 58)])
+@pytest.mark.parametrize(("depth", "weighted_layers"), [(8, 10), (20, 22), (56, 58)])
 def test_resnet_has_its_layers(depth, weighted_layers):
     model = models.build(f"resnet{depth}", (8, 8, 1), 10, width=0.1)
     assert len(kernels(model)) == weighted_layers

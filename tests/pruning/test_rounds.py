@@ -160,9 +160,9 @@ class TestScoresInRounds:
         model = nets.convolutional()
         options = {"data": nets.examples(model), **({"redraw_classifier": False} if name == "grasp" else {})}
         before = nets.state(model)
-        arrays = tt.score(model, name, rounds=4, sparsity=0.8, **options)
+        arrays = tt.score(model, name, rounds=3, sparsity=0.8, **options)
         assert_same(nets.state(model), before)
-        ticket = tt.prune(model, name, 0.8, rounds=4, **options)
+        ticket = tt.prune(model, name, 0.8, rounds=3, **options)
         ranked = np.concatenate([array.ravel() for array in arrays]) * (-1 if name == "grasp" else 1)
         assert_same(top_k(ranked, ticket.kept), np.concatenate([mask.ravel() for mask in ticket.masks]))
 

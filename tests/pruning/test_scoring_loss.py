@@ -39,15 +39,17 @@ def mean_of(loss):
     return lambda y, outputs: tf.reduce_mean(loss(tf.cast(y, outputs.dtype), outputs))
 
 
+@pytest.fixture(scope="module")
+def data():
+    return nets.examples(net())
+
+
+@pytest.fixture(scope="module")
+def expected(data):
+    return {name: tt.score(net(), name, data=data) for name in ("snip", "grasp")}
+
+
 class TestWhichLoss:
-    @pytest.fixture
-    def data(self):
-        return nets.examples(net())
-
-    @pytest.fixture
-    def expected(self, data):
-        return {name: tt.score(net(), name, data=data) for name in ("snip", "grasp")}
-
     @pytest.mark.parametrize(
         ("activation", "loss", "labels"),
         [

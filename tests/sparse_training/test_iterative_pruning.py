@@ -1,5 +1,7 @@
 """Iterative magnitude pruning in one `fit`."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -28,7 +30,8 @@ class Watch(keras.callbacks.Callback):
 
 def trained(epochs=EPOCHS * (ROUNDS + 1), model=None, **arguments):
     model = model or nets.functional((6, 12, 8, 3))
-    model.compile(keras.optimizers.Adam(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.1), loss, run_eagerly=True)
     imp = tt.callbacks.IterativeMagnitudePruning(0.8, ROUNDS, EPOCHS, **arguments)
     rates = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))
     watch = Watch()
@@ -37,13 +40,19 @@ def trained(epochs=EPOCHS * (ROUNDS + 1), model=None, **arguments):
     return imp, watch
 
 
+@functools.cache
+def by_default():
+    """One training for the tests that only look at it."""
+    return trained()
+
+
 def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.slow
 def test_rounds_are_nested_and_end_exactly_at_the_target():
-    imp, watch = trained()
+    imp, watch = by_default()
     total = imp.tickets[0].total
     assert [x.kept for x in imp.tickets] == [round(total * (1 - s)) for s in round_sparsities(0.8, ROUNDS)]
     assert imp.tickets[-1].kept == round(0.2 * total)
@@ -58,7 +67,7 @@ def test_rounds_are_nested_and_end_exactly_at_the_target():
 
 @pytest.mark.slow
 def test_weights_go_back_to_the_initialisation_bit_for_bit():
-    _, watch = trained()
+    _, watch = by_default()
     assert same(watch.weights[3], watch.weights[0]) and same(watch.weights[6], watch.weights[0])
     assert not same(watch.weights[4], watch.weights[1]), "what is pruned is missing"
 

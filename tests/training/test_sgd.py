@@ -196,7 +196,7 @@ class TestAsInKeras:
         x, y = smallnet.batch()
         model = smallnet.build()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(SGD(0.05, 0.9, weight_decay=1e-4), loss)
+        model.compile(SGD(0.05, 0.9, weight_decay=1e-4), loss, jit_compile=False)
         losses = model.fit(x, y, epochs=5, batch_size=16, verbose=0).history["loss"]
         assert losses[-1] < losses[0]
 
@@ -217,7 +217,7 @@ class TestConfig:
         x, y = smallnet.batch()
         model = smallnet.build()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(SGD(0.05, 0.9, weight_decay=1e-4), loss)
+        model.compile(SGD(0.05, 0.9, weight_decay=1e-4), loss, run_eagerly=True)
         model.fit(x, y, batch_size=20, verbose=0)
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")

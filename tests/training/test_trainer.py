@@ -57,13 +57,14 @@ class TestAgainstFit:
         ours = train(Trainer(model, keras.optimizers.SGD(0.2, momentum=0.9)), x, y, size)
 
         twin = nets.compiled(nets.build("sequential"), keras.optimizers.SGD(0.2, momentum=0.9))
-        twin.compile(twin.optimizer, twin.loss, metrics=["accuracy"])
+        twin.compile(twin.optimizer, twin.loss, metrics=["accuracy"], jit_compile=False)
         theirs = twin.fit(x, y, batch_size=size, epochs=3, shuffle=False, verbose=0).history
         nets.assert_equal(weights(model), weights(twin), rtol=1e-5, atol=1e-6)
         for name in ("loss", "accuracy"):
             np.testing.assert_allclose([epoch[name] for epoch in ours], theirs[name], rtol=1e-5)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_penalties_count_once(self):
         def net():
             layer = keras.layers.Dense(
@@ -78,6 +79,7 @@ class TestAgainstFit:
         nets.assert_equal(weights(model), weights(twin), rtol=1e-5, atol=1e-6)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_averages_of_the_weights_are_put_in_at_the_end(self):
         def adam():
             return keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5)
@@ -205,6 +207,7 @@ class TestTwoReplicas:
 
 class TestTheLoop:
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_logs_name_the_epoch_the_rate_and_what_evaluate_returned(self):
         model, x, y = perceptron()
         trainer = Trainer(model, keras.optimizers.SGD(0.25))
@@ -220,6 +223,7 @@ class TestTheLoop:
         assert [row["epoch"] for row in history] == [3, 4]
         assert [row["learning_rate"] for row in history] == [0.25, 0.25]
 
+    @pytest.mark.usefixtures("untraced")
     def test_evaluate_is_the_mean_over_the_examples(self):
         model, x, y = perceptron()
         found = Trainer(model, keras.optimizers.SGD()).evaluate(batches(x, y, 5)([0]), 5)
@@ -231,6 +235,7 @@ class TestTheLoop:
     def test_no_epochs_are_no_work(self):
         assert Trainer(nets.build("sequential"), keras.optimizers.SGD()).fit(None, [], 5) == []
 
+    @pytest.mark.usefixtures("untraced")
     def test_too_few_batches_are_noticed_before_the_first_step(self):
         model, x, y = perceptron()
         before = weights(model)
@@ -248,6 +253,7 @@ class TestTheLoop:
         nets.assert_equal(*found)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_batch_hooks_see_every_batch_and_others_any_pace(self):
         class Hooks(keras.callbacks.Callback):
             def __init__(self):
@@ -273,6 +279,7 @@ class TestTheLoop:
         assert [batch for batch, _ in every.seen] == [3, 5]
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_hooks_come_in_keras_order(self):
         class Order(keras.callbacks.Callback):
             def __init__(self):
@@ -296,6 +303,7 @@ class TestTheLoop:
         assert ours.params == {"epochs": 2, "steps": 2, "verbose": 0}
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("untraced")
     def test_stops_where_a_callback_says_so(self):
         model, x, y = perceptron()
         stop = keras.callbacks.LambdaCallback(
@@ -304,6 +312,7 @@ class TestTheLoop:
         history = train(Trainer(model, keras.optimizers.SGD()), x, y, epochs=5, callbacks=[stop])
         assert [row["epoch"] for row in history] == [0, 1]
 
+    @pytest.mark.usefixtures("untraced")
     def test_keras_callbacks_work(self):
         model, x, y = perceptron()
         early = keras.callbacks.EarlyStopping("loss", min_delta=1e9, patience=1, restore_best_weights=True)

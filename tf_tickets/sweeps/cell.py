@@ -96,8 +96,8 @@ def planned(cell: Cell, recipe_of: RecipeOf = recipe_by_name) -> Config:
 
 
 def fitting(cell: Cell) -> Cell:
-    """The cell without the flags that mean nothing to its method."""
-    row = METHODS.get(cell.values.method)
+    """The cell without the flags that mean nothing to its method; itself, if it has none of them."""
+    asked, row = cell, METHODS.get(cell.values.method)
     if row is not None and not row.prunes:
         cell = cell.having(**dict.fromkeys(OF_PRUNED_NETWORKS))
     cell = cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
@@ -105,7 +105,8 @@ def fitting(cell: Cell) -> Cell:
         known = row.search.options
         pairs = [pair for pair in cell.values.search_options if pair.partition("=")[0] in known]
         cell = cell.having(search_options=",".join(pairs) or None)
-    return without_unused_source(cell)
+    cell = without_unused_source(cell)
+    return asked if cell == asked else cell
 
 
 def without_unused_source(cell: Cell) -> Cell:

@@ -20,15 +20,18 @@ def controls_of(cells: Sequence[Cell], recipe_of: RecipeOf) -> Iterator[Cell]:
         cells: what is asked for.
         recipe_of: the recipe of a cell's dataset.
     """
+    same: dict[Cell, Cell] = {}  # of equal cells the first, whose flags are parsed
     for cell in cells:
         plain = cell.having(**dict.fromkeys(OF_THE_METHOD))
+        plain = same.setdefault(plain, plain)
         if plain.values.classifier_keep == RANKED:
             # which random tickets have no ranking for
             plain = plain.having(classifier_keep=None)
         yield plain.having(method="dense")
         for method in baseline_methods():
             yield plain.having(method=method)
-        config = planned(fitting(cell.having(sanity_check=None)), recipe_of)
+        unchecked = cell.having(sanity_check=None)
+        config = planned(fitting(same.setdefault(unchecked, unchecked)), recipe_of)
         if config.budget > config.recipe.epochs:
             yield plain.having(method="dense", epochs=str(config.budget), **_stretched(config.recipe))
 

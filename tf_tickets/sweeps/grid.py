@@ -81,12 +81,13 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
     asked = [without_unused_source(cell) for cell in asked]
     asked = [checked for cell in asked if (checked := _with_check(cell, axes["method"])) is not None]
     # What only the controls would use is no flag of what is asked for.
-    used = {name for cell in asked for name, _ in fitting(cell).flags}
+    fitted = {cell: fitting(cell) for cell in asked}
+    used = {name for cell in fitted.values() for name, _ in cell.flags}
     if controls:
         asked = list(dict.fromkeys([*controls_of(asked, recipe_of), *asked]))
     cells: dict[Cell, None] = {}
     silent: dict[str, str] = {}
-    for cell in map(fitting, asked):
+    for cell in (fitted.get(cell) or fitting(cell) for cell in asked):
         reason = configuration.says_nothing(cell.values) if cell.values.sanity_check else None
         if reason is not None:
             silent[cell.having(seed=None).label()] = reason
