@@ -103,7 +103,7 @@ def hide(model, keep=0.5, seed=0):
     rng = np.random.default_rng(seed)
     tt.mask_layers(model)
     for entry in tt.masked_weights(model):
-        entry.mask.assign(rng.random(entry.shape) < keep)
+        entry.mask.set(rng.random(entry.shape) < keep)
     return model
 
 

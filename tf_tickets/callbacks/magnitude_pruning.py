@@ -9,7 +9,7 @@ import keras
 
 from tf_tickets.callbacks.epochs import check_epoch, check_within
 from tf_tickets.layers import mask_layers, masked_weights, value_of
-from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
+from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.sparsity import check_sparsity
 
@@ -29,7 +29,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
     Attributes:
-        ticket: the Ticket that the model carries now, or None before the first pruning.
+        ticket: the Ticket that the model carries now, whoever set its masks; None before the first pruning.
 
     Raises:
         ValueError: a value out of range; or, at the start of training, an epoch beyond it or a model with
@@ -66,7 +66,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         self.epoch = check_epoch("epoch", epoch)
         self.schedule = schedule
         self.any_pace = schedule is None
-        self.ticket: Ticket | None = None
+        self._ticket: Ticket | None = None
         self._selection: dict[str, Any] = {"include": include, "exclude": exclude}
         self._ratios: dict[str, Any] = {
             "ratios": ratios,
@@ -102,19 +102,38 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._follow_schedule(range(self._steps + 1, done + 1))
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        if self.ticket is not None and self.ticket.on_path is None:
-            self.ticket = dataclasses.replace(self.ticket, on_path=path_counts(self.model, self.ticket.masks))
+        if self._ticket is None:
+            return
+        if self._ticket.on_path is None:
+            counts = path_counts(self.model, self._ticket.masks)
+            self._ticket = dataclasses.replace(self._ticket, on_path=counts)
+        now = self.ticket
+        if now is not self._ticket and now is not None:
+            warnings.warn(
+                f"{type(self).__name__} left {self._ticket.kept:,} weights, and the training ended with "
+                f"{now.kept:,}: somebody has set other masks since, as EarlyStopping and ModelCheckpoint do by "
+                "weights of an earlier epoch. Monitor from the last pruning on.",
+                stacklevel=2,
+            )
+
+    @property
+    def ticket(self) -> Ticket | None:
+        return carried(self._ticket, self.model)
 
     def prune(self, sparsity: float) -> None:
         """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
         # Of a whole schedule paths are counted once, at the end: that is a forward pass of its own.
         once = self.schedule is None
-        self.ticket = draw_ticket(
+        self._ticket = draw_ticket(
             self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=once
         )
-        if self.ticket.collapsed:
-            warnings.warn(f"After pruning, {self.ticket.collapsed}.", stacklevel=2)
-        self.ticket.apply(self.model)
+        if self._ticket.collapsed:
+            warnings.warn(f"After pruning, {self._ticket.collapsed}.", stacklevel=2)
+        self._ticket.apply(self.model)
+        for entry in masked_weights(self.model) if not once else ():
+            # What a later step of the schedule shows again has learned nothing since.
+            assert entry.mask is not None
+            entry.mask.forget()
 
     def _follow_schedule(self, steps: range) -> None:
         if self.schedule is None:

@@ -5,6 +5,7 @@ from tf_tickets.layers.folding import borrowed_masks, fold, folded
 from tf_tickets.layers.forward_order import forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
+from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.maskable import why_not_maskable
 from tf_tickets.layers.masked import (
     Masked,
@@ -27,6 +28,7 @@ from tf_tickets.layers.masked import (
 )
 from tf_tickets.layers.masked_weight import (
     MaskedWeight,
+    cover,
     effective_mask,
     masked_weights,
     prunable_weights,
@@ -34,6 +36,7 @@ from tf_tickets.layers.masked_weight import (
 )
 from tf_tickets.layers.masking import MaskReport, mask_layers
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
+from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
     Parametrization,
     attach_parametrization,
@@ -43,7 +46,13 @@ from tf_tickets.layers.parametrization import (
 )
 from tf_tickets.layers.precision import computing_in
 from tf_tickets.layers.retracing import forget_traces, fresh_functions
-from tf_tickets.layers.saved_weights import restore_weights, save_weights, stock_weights
+from tf_tickets.layers.saved_weights import (
+    hide_again,
+    restore_weights,
+    save_weights,
+    stock_values,
+    stock_weights,
+)
 from tf_tickets.layers.symbolic_call import (
     call_arguments,
     check_built,
@@ -80,20 +89,26 @@ __all__ = [
     "folded",
     "mask_layers",
     # its weights
+    "Mask",
     "MaskedWeight",
+    "cover",
     "effective_mask",
     "effective_value",
     "forward_order",
+    "hide_again",
     "macs_per_weight",
     "masked_value",
     "masked_weights",
     "prunable_weights",
+    "put_masks",
     "restore_weights",
     "save_weights",
     "set_masks",
+    "stock_values",
     "stock_weights",
     # other ways to compute with them
     "GradientTap",
+    "Slot",
     "Parametrization",
     "attach_parametrization",
     "detach_parametrization",
@@ -110,6 +125,8 @@ __all__ = [
     "kept_losses",
     "replace_optimizer",
     "reset_optimizer",
+    "slot_lists",
+    "slots_of",
     "scope_of",
     "value_of",
     "wrapped_calls",

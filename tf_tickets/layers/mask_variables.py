@@ -2,6 +2,7 @@
 
 import keras
 
+from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.maskable import mask_name
 from tf_tickets.layers.parametrization import detach_parametrization, effective_value
 from tf_tickets.layers.regularizers import unwrap_regularizers, wrap_regularizers
@@ -21,7 +22,7 @@ def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
                 initializer="ones",
                 trainable=False,
             )
-        attach_mask(layer, attribute, mask)
+        attach_mask(layer, attribute, Mask.of(mask, weight))
 
 
 def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> None:

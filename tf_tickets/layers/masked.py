@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import keras
 
+from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_variables import add_masks
 from tf_tickets.layers.maskable import MASKABLE, Maskable, mask_name, maskable, why_not_maskable
 from tf_tickets.layers.masked_read import MaskedRead, computing
@@ -29,7 +30,7 @@ class Masked(keras.Layer):
     maskable: Maskable
 
     @property
-    def masks(self) -> dict[str, keras.Variable]:
+    def masks(self) -> dict[str, Mask]:
         """Mask variables (bool, shaped like the weight) by weight attribute."""
         found = ((name, self.__dict__.get(mask_name(name))) for name in self.maskable.attributes)
         return {name: mask for name, mask in found if mask is not None}
@@ -104,6 +105,8 @@ class Masked(keras.Layer):
         added = self.added_variables
         with self._added_untracked():
             super().load_own_variables({key: value for key, value in stored.items() if key not in added})
+        for mask in self.masks.values():
+            mask.hidden = None
         for key in added.keys() & stored.keys():
             added[key].assign(stored[key])
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.variables import value_of
@@ -21,7 +22,7 @@ class MaskedWeight:
         layer: the layer that owns it.
         attribute: the layer's attribute that holds it.
         name: label for people (the variable's path); the position in forward order is the key.
-        weight: the variable, with every value that was ever in it, masked or not.
+        weight: the variable; zero where the mask is false, unless somebody has put other values there.
         mask: bool variable of the same shape; None on a model that is not masked yet.
     """
 
@@ -29,7 +30,7 @@ class MaskedWeight:
     attribute: str
     name: str
     weight: keras.Variable
-    mask: keras.Variable | None
+    mask: Mask | None
 
     def __eq__(self, other: object) -> bool:
         # Comparing variables would compare their values.
@@ -83,10 +84,17 @@ def effective_mask(entry: MaskedWeight) -> np.ndarray:
 
 
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
-    """Assigns bool arrays to the masks of weights that have masks."""
+    """Sets the masks of weights that have masks; what they hide is taken out of the weights."""
     for entry, mask in zip(entries, masks, strict=True):
         assert entry.mask is not None
-        entry.mask.assign(mask)
+        entry.mask.set(mask)
+
+
+def cover(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
+    """Sets the masks of `borrowed_masks`, where the weights stay whole under them."""
+    for entry, mask in zip(entries, masks, strict=True):
+        assert entry.mask is not None
+        entry.mask.cover(mask)
 
 
 def entry_of(layer: keras.Layer, attribute: str) -> MaskedWeight:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tf_tickets.layers import masked_weights, restore_weights
-from tf_tickets.methods.start_weights import start_weights, weight_values
+from tf_tickets.layers import masked_weights, restore_weights, set_masks, stock_values, value_of
+from tf_tickets.methods.start_weights import start_weights
 from tf_tickets.methods.table import INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.choices import ROUNDINGS, check_choice
 from tf_tickets.pruning.draw import draw_ticket
@@ -50,8 +50,8 @@ def prune(
 
     Every call draws its ticket from all the weights, whatever the masks hid before. A model that has masks
     already keeps its choice of layers, so `mask_layers(model, exclude=...)` before says what is left alone.
-    What a mask hides contributes nothing to the model, but is still there (weight decay may shrink it) until
-    `fold` makes it zero.
+    What a mask hides is zero in the weight, and contributes nothing to the model; its values are kept beside
+    it, so that they are back when the model is pruned anew, until `fold` forgets them.
 
     Args:
         model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the
@@ -149,12 +149,11 @@ def prune(
         )
     weights_to_score(model)
     start = None if init_weights is None else start_weights(model, init_weights)
-    own_values = [] if start is None else weight_values(model)
-    variables = [entry.mask for entry in masked_weights(model) if entry.mask is not None]
-    masks = [(variable, variable.numpy()) for variable in variables]
+    own_values = [] if start is None else stock_values(model)
+    masked = masked_weights(model)
+    masks = [value_of(entry.mask) for entry in masked]
     try:
-        for mask, _ in masks:
-            mask.assign(np.ones(mask.shape, bool))
+        set_masks(masked, [np.ones_like(mask) for mask in masks])
         if row.scored_at == INIT and start is not None:
             restore_weights(model, start)
         ticket = draw_ticket(
@@ -173,8 +172,7 @@ def prune(
         ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
         ticket.apply(model)
     except BaseException:
-        for mask, value in masks:
-            mask.assign(value)
+        set_masks(masked, masks)
         if start is not None:
             restore_weights(model, own_values)
         raise

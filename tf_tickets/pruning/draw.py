@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, borrowed_masks, set_masks
+from tf_tickets.layers import MaskedWeight, borrowed_masks, cover
 from tf_tickets.pruning.budget import Budget, plan_budgets
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.flow_preservation import preserve_flow
@@ -83,7 +83,7 @@ def draw_ticket(
         for budget in chosen:
             later = allowed is not None
             if allowed is not None:
-                set_masks(entries, allowed)
+                cover(entries, allowed)
             arrays = checked_scores(model, score, batches, rng, score_options, may_tie=later)
             if (row.keeps == "smallest") != inverted:
                 arrays = [-array for array in arrays]

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import borrowed_masks, set_masks
+from tf_tickets.layers import borrowed_masks, cover
 from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.draw import draw_ticket
@@ -77,7 +77,7 @@ def score(
     )
     ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **score_options)
     with borrowed_masks(model) as masked:
-        set_masks(masked, ticket.masks)
+        cover(masked, ticket.masks)
         arrays = checked_scores(model, score, batches, rng, score_options, may_tie=True)
     removed = -np.inf if row.keeps == "largest" else np.inf
     return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, masked_weights, set_masks
+from tf_tickets.layers import MaskedWeight, hide_again, masked_weights, put_masks
 from tf_tickets.layers.symbolic_call import check_built
 from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
@@ -83,7 +83,7 @@ def rearrange(model: keras.Model, seed: int = 0) -> Ticket:
         origin={"sanity_check": "rearrange", "seed": int(seed)},
         on_path=path_counts(model, masks),
     )
-    set_masks(entries, masks)
+    put_masks(model, entries, masks)
     return ticket
 
 
@@ -170,6 +170,7 @@ def reinitialize(model: keras.Model, seed: int = 0) -> keras.Model:
     ]
     for weight, values in drawn:
         weight.assign(values)
+    hide_again(model)
     return model
 
 

@@ -13,7 +13,7 @@ from tf_tickets.layers import (
     masked_weights,
     reset_optimizer,
     restore_weights,
-    stock_weights,
+    stock_values,
     value_of,
 )
 from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
@@ -139,7 +139,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         if part == 0:
             self._rates.append(float(value_of(optimizer.learning_rate)))
             if epoch == self._to and self.rewind != "none":
-                self._weights = [value_of(weight) for weight in stock_weights(self.model)]
+                self._weights = stock_values(self.model)
             return
         if place == 0:
             self._prune(part - 1)
