@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_tickets as tt
+from tf_tickets.layers import value_of
 
 POISON = 1e6
 
@@ -112,6 +113,10 @@ def poison(model, value=POISON):
     for entry in tt.masked_weights(model):
         entry.weight.assign(np.where(entry.mask, entry.weight, value))
     return model
+
+
+def masks(model):
+    return [value_of(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def kernels(model):

@@ -111,8 +111,8 @@ class MagnitudePruning(keras.callbacks.Callback):
         if now is not self._ticket and now is not None:
             warnings.warn(
                 f"{type(self).__name__} left {self._ticket.kept:,} weights, and the training ended with "
-                f"{now.kept:,}: somebody has set other masks since, as EarlyStopping and ModelCheckpoint do by "
-                "weights of an earlier epoch. Monitor from the last pruning on.",
+                f"{now.kept:,}: somebody has set other masks since, as EarlyStopping and ModelCheckpoint do "
+                "by weights of an earlier epoch. Monitor from the last pruning on.",
                 stacklevel=2,
             )
 

@@ -91,4 +91,3 @@ class Mask(keras.Variable):
         """What the mask hides is zero from now on, also when it is shown again."""
         self.set_full_value(value_of(self.weight))
         self.hidden = None
-

@@ -3,8 +3,8 @@
 A masked layer is its stock layer in every respect but one: while its `call` runs, reading a maskable
 weight gives the weight where the mask is true and zero elsewhere. Outside `call` the attribute is the
 plain variable. Gradients, momentum, clipping and averages are therefore those of the sparse network,
-under any optimizer and any training loop. What a mask hides contributes nothing and learns nothing, but is
-still there (weight decay may shrink it) until `fold` makes it zero.
+under any optimizer and any training loop. What a mask hides contributes nothing and learns nothing; it is
+zero in the variable, and its values wait beside it (`tf_tickets.layers.mask`).
 """
 
 import contextlib

@@ -49,8 +49,8 @@ def mask_layers(
 
     Args:
         model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
-            its optimizer and need not be compiled again; functions that Keras traced for it are renewed
-            (another model that shares its layers must be compiled again).
+            its optimizer and need not be compiled again: every function that was traced with its weights is
+            traced again, also of another model that shares its layers.
         include: which layers to mask instead of the default: a layer (with all that it contains), a layer
             class, a predicate `layer -> bool`, or an iterable of these.
         exclude: which layers to leave alone; same forms.

@@ -35,8 +35,8 @@ def slots_of(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Vari
     for weight in weights:
         index = where.get(id(weight))
         slots = []
-        for name, values in slot_lists(inner).items() if index is not None else ():
-            variable = values[index]
+        for name, values in slot_lists(inner).items():
+            variable = None if index is None else values[index]
             if variable is not None and variable.shape.num_elements() > 1:
                 slots.append(Slot(variable, float(value_of(getattr(fresh, name)[index]).ravel()[0])))
         found.append(slots)
@@ -57,9 +57,13 @@ def put_masks(model: keras.Model, entries: Sequence[MaskedWeight], masks: Sequen
     """Sets the masks of a model's weights; its optimizer forgets what it has learned of what they hide.
 
     Its momentum would go on moving weights that are hidden, and count in norms of whole variables.
+
+    Raises:
+        ValueError: the optimizer is Adafactor, and a mask hides a whole row or column of a weight.
     """
-    set_masks(entries, masks)
     optimizer = getattr(model, "optimizer", None)
+    _check_channels(optimizer, entries, masks)
+    set_masks(entries, masks)
     if optimizer is None or not optimizer.built or not int(value_of(optimizer.iterations)):
         return
     slots = slots_of(optimizer, [entry.weight for entry in entries])
@@ -69,6 +73,23 @@ def put_masks(model: keras.Model, entries: Sequence[MaskedWeight], masks: Sequen
                 with scope_of(slot.variable):
                     value = slot.variable.value
                     slot.variable.assign(tf.where(mask, value, tf.cast(slot.fresh, value.dtype)))
+
+
+def _check_channels(
+    optimizer: keras.optimizers.Optimizer | None,
+    entries: Sequence[MaskedWeight],
+    masks: Sequence[np.ndarray],
+) -> None:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(inner, keras.optimizers.Adafactor):
+        return
+    for entry, mask in zip(entries, masks, strict=True):
+        if mask.ndim > 1 and not (mask.any(-1).all() and mask.any(-2).all()):
+            raise ValueError(
+                "Adafactor divides by averages over rows and columns, which are 0 / 0 for a channel of which "
+                f"nothing is left, as in {entry.name}: the training would end in NaN. Keep one weight of "
+                "each (preserve_flow=True), or compile with an optimizer such as SGD, Adam, Lamb or Lion."
+            )
 
 
 def _is_of_each(value: object, count: int) -> bool:

@@ -96,9 +96,7 @@ def models_in(model: keras.Model) -> list[keras.Model]:
 
 def _parts(variables: Sequence[keras.Variable]) -> list[tf.Variable]:
     """The variables of TensorFlow, one for each replica."""
-    return [
-        part for variable in variables for part in getattr(variable._value, "values", (variable._value,))
-    ]
+    return [part for variable in variables for part in getattr(variable._value, "values", (variable._value,))]
 
 
 def _captured(variables: Sequence[keras.Variable]) -> bool:
@@ -134,7 +132,7 @@ def _alive(kind: type) -> list[Any]:
 
 
 def _held(handles: set[int], renewed: set[int]) -> list[str]:
-    """Names of concrete functions that have captured one of the handles, but of those renewed and inner ones."""
+    """Names of concrete functions that have captured one of the handles, but for renewed and inner ones."""
     return [
         function.graph.name
         for function in _alive(ConcreteFunction)

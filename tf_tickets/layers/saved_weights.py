@@ -25,7 +25,7 @@ def stock_weights(model: keras.Model) -> list[keras.Variable]:
 
 
 def stock_values(model: keras.Model) -> list[np.ndarray]:
-    """Copies of the weights without the masks, with the values that masks hide: what `restore_weights` takes."""
+    """Copies of the weights without masks, with what those hide: what `restore_weights` takes."""
     masks = {id(mask.weight): mask for mask in _masks(model)}
     return [
         masks[id(weight)].full_value() if id(weight) in masks else value_of(weight)
