@@ -50,7 +50,31 @@ def test_warm_up_rises_linearly_to_the_rate(schedule):
     warm = recipe(schedule=schedule, warmup_epochs=4)
     rates = [warm.learning_rate_at(epoch) for epoch in range(4)]
     np.testing.assert_allclose(rates, [0.025, 0.05, 0.075, 0.1])
-    assert warm.learning_rate_at(4) == recipe(schedule=schedule).learning_rate_at(4)
+    assert warm.learning_rate_at(4) == 0.1
+
+
+def test_cosine_falls_over_the_epochs_after_the_warm_up():
+    """As the code of Soft Threshold Reparameterization: 0.13857 at epoch 50 of 100, 5 of them warm-up."""
+    rates = recipe(schedule="cosine", epochs=100, learning_rate=0.256, warmup_epochs=5).learning_rate_at
+    assert [rates(4), rates(5)] == [0.256, 0.256]
+    assert rates(50) == pytest.approx(0.256 / 2 * (1 + np.cos(np.pi * 45 / 95)))
+    assert rates(50) == pytest.approx(0.13857, abs=5e-6)
+    assert rates(100) == rates(101) == 0
+
+
+def test_a_training_that_is_all_warm_up_ends_at_the_floor():
+    warm = recipe(schedule="cosine", epochs=2, warmup_epochs=2, min_learning_rate=0.01)
+    assert [warm.learning_rate_at(epoch) for epoch in (1, 2)] == [0.1, 0.01]
+
+
+def test_milestones_are_epochs_of_the_whole_training():
+    """Warm-up included, as in Goyal et al., 2017; one within it is met at its end."""
+    warm, cold = recipe(warmup_epochs=5), recipe()
+    assert [warm.learning_rate_at(epoch) for epoch in range(5, 160)] == [
+        cold.learning_rate_at(epoch) for epoch in range(5, 160)
+    ]
+    early = recipe(warmup_epochs=5, milestones=(3,))
+    assert [early.learning_rate_at(epoch) for epoch in (4, 5)] == pytest.approx([0.1, 0.01])
 
 
 def test_label_smoothing_names_a_run_only_where_it_is_asked_for():

@@ -34,7 +34,8 @@ def _milestone_rate(recipe: Recipe, epoch: int) -> float:
 
 
 def _cosine_rate(recipe: Recipe, epoch: int) -> float:
-    progress = min(epoch / recipe.epochs, 1.0)
+    length = recipe.epochs - recipe.warmup_epochs
+    progress = min((epoch - recipe.warmup_epochs) / length, 1.0) if length else 1.0
     amplitude = recipe.learning_rate - recipe.min_learning_rate
     return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * amplitude
 
@@ -44,7 +45,7 @@ class Schedule:
     """How a learning rate changes: one row of the table.
 
     Attributes:
-        rate: (recipe, 0-based epoch after the warm-up) -> the rate.
+        rate: (recipe, 0-based epoch of the training, not of the warm-up) -> the rate.
         uses: fields of the recipe that mean something to it alone.
     """
 
@@ -178,6 +179,12 @@ class Recipe:
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
+
+        A warm-up of n epochs goes up in equal steps, from 1 / n of the rate to the rate itself in its last
+        epoch. Then cosine falls over the epochs that are left, from the rate on, as in the code of Soft
+        Threshold Reparameterization. Milestones are epochs of the whole training, warm-up included, as in
+        "Accurate, Large Minibatch SGD" (Goyal et al., 2017): a drop that falls into the warm-up is made when
+        that ends.
 
         Args:
             epoch: 0-based, non-negative. From the last epoch on, cosine stays at its floor.
