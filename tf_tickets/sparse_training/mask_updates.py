@@ -215,16 +215,22 @@ class MaskUpdates(keras.callbacks.Callback):
     def _update_masks(self, settings: dict[str, tf.Tensor]) -> None:
         before = [tf.convert_to_tensor(mask.value) for mask in self._masks]
         after = self.updated_masks(before, settings)
-        for entry, slots, mask, old, new in zip(
-            self._entries, self._slots, self._masks, before, after, strict=True
-        ):
-            # What is hidden is zero, and so is what grows; the optimizer forgets what it learned of both.
-            moved = new ^ old
-            entry.weight.assign(tf.where(moved, tf.zeros_like(entry.weight.value), entry.weight.value))
+        # What is hidden is zero, and so is what grows; the optimizer forgets what it learned of both.
+        self.start_afresh([new ^ old for old, new in zip(before, after, strict=True)])
+        for mask, new in zip(self._masks, after, strict=True):
+            mask.assign(new)
+
+    def start_afresh(self, places: Sequence[tf.Tensor]) -> None:
+        """Makes weights zero, and what the optimizer keeps for them fresh: a part of the traced update.
+
+        Args:
+            places: bool tensors in forward order, where.
+        """
+        for entry, slots, place in zip(self._entries, self._slots, places, strict=True):
+            entry.weight.assign(tf.where(place, tf.zeros_like(entry.weight.value), entry.weight.value))
             for slot in slots:
                 value = slot.variable.value
-                slot.variable.assign(tf.where(moved, tf.cast(slot.fresh, value.dtype), value))
-            mask.assign(new)
+                slot.variable.assign(tf.where(place, tf.cast(slot.fresh, value.dtype), value))
 
     def _check_source(self, masks: list[np.ndarray]) -> list[tf.Tensor]:
         if self.source is None:
