@@ -20,13 +20,27 @@ class MagnitudePruning(keras.callbacks.Callback):
     Args:
         sparsity: fraction to remove, in [0, 1), at the start of epoch `epoch`. Not with `schedule`.
         epoch: 0-based epoch. Defaults to 0: before training.
-        schedule: `step -> (prune now?, sparsity)`, called with the number of steps done: 0 before the first
-            batch, then after every batch. The PruningSchedule objects of tensorflow-model-optimization are
-            such callables.
+        schedule: `step -> (prune now?, sparsity)`, called before every batch with the number of its step, 1
+            for the first. The PruningSchedule objects of tensorflow-model-optimization are such callables;
+            what is as there, and what is not, is said below. The count goes on in the next `fit` of the same
+            callback and model, and in one that starts at a later epoch.
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         family: form of the smart ratios.
         classifier_keep: fraction of the last layer that is kept apart from the rest.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
+
+    A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b, counted
+    from 0, it is asked for step b + 1, and what it says is done before that batch is computed. So no schedule
+    prunes the untrained network but one that says so for step 1, one of `begin_step=0` prunes for the first
+    time at step `frequency`, and nothing is pruned after the last batch. With `steps_per_execution` it is
+    done before the call that the step is in. Two things differ:
+
+    - There, hidden weights are zero for the forward pass, but have a gradient and keep their momentum, so
+      that one step of the optimizer may bring a weight back at the next update. Here a mask hides the
+      gradient too, and the optimizer forgets what it hides: what is pruned stays pruned, unless the schedule
+      lowers the sparsity; then it comes back as zero. A ticket is to be what was trained.
+    - There the weights of every layer are ranked by themselves; here all together, unless
+      `ratios="uniform"` says otherwise.
 
     Attributes:
         ticket: the Ticket that the model carries now, whoever set its masks; None before the first pruning.
@@ -74,8 +88,9 @@ class MagnitudePruning(keras.callbacks.Callback):
             "classifier_keep": classifier_keep,
         }
         self._first: int | None = None
-        self._steps = 0
-        self._last_batch = -1
+        self._counted: keras.Model | None = None
+        # Steps of the schedule: made before this epoch, made so far, asked for.
+        self._before = self._done = self._asked = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self.sparsity is not None:
@@ -83,23 +98,28 @@ class MagnitudePruning(keras.callbacks.Callback):
         if not mask_layers(self.model, **self._selection).masked:
             raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
         self._first = None
-        self._follow_schedule(range(1))
+        if self._counted is not self.model:
+            self._counted, self._done, self._asked = self.model, 0, 0
+        self._before = self._done
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._last_batch = -1
         if self._first is None:
             self._first = epoch
             self._check_start(epoch)
+            self._done = max(self._done, epoch * (self.params.get("steps") or 0))
+            self._asked = max(self._asked, self._done)
+        self._before = self._done
         if self.sparsity is not None and epoch == self.epoch:
             self.prune(self.sparsity)
 
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        # One call stands for several steps where the model has steps_per_execution; what is due within it
+        # cannot wait for the next one, which may not come.
+        steps = int(getattr(self.model, "steps_per_execution", None) or 1)
+        self._follow_schedule(self._before + self._within_epoch(batch + steps - 1) + 1)
+
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # One call stands for several steps where the model has steps_per_execution; Keras numbers those of an
-        # epoch's last call as if it were full.
-        batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
-        done = self._steps + batch - self._last_batch
-        self._last_batch = batch
-        self._follow_schedule(range(self._steps + 1, done + 1))
+        self._done = self._before + self._within_epoch(batch) + 1
 
     def on_train_end(self, logs: dict | None = None) -> None:
         if self._ticket is None:
@@ -135,14 +155,19 @@ class MagnitudePruning(keras.callbacks.Callback):
             assert entry.mask is not None
             entry.mask.forget()
 
-    def _follow_schedule(self, steps: range) -> None:
+    def _within_epoch(self, batch: int) -> int:
+        """A batch's number; Keras numbers those of an epoch's last call as if it were full."""
+        return min(batch, (self.params.get("steps") or batch + 1) - 1)
+
+    def _follow_schedule(self, last: int) -> None:
+        """Prunes as the schedule asks for, up to a step that is about to be made."""
         if self.schedule is None:
             return
         asked = None
-        for step in steps:
+        for step in range(self._asked + 1, last + 1):
             now, sparsity = self.schedule(step)
             asked = float(sparsity) if bool(now) else asked
-        self._steps = steps[-1]
+        self._asked = max(self._asked, last)
         if asked is not None:
             self.prune(asked)
 

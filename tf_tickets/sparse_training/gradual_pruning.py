@@ -22,8 +22,10 @@ class GradualMagnitudePruning(MaskUpdates):
     Args:
         sparsity: fraction of the prunable weights that is removed at the end, in [0, 1).
         schedule: `step -> (prune now?, sparsity)` instead of the cubic schedule, such as a PruningSchedule of
-            tensorflow-model-optimization; steps count from 1 here. Not with `sparsity`, `end_step` or
-            `initial_sparsity`.
+            tensorflow-model-optimization; not with `sparsity`, `end_step` or `initial_sparsity`. As all
+            updates are made after a step, what it says for step t, 1 or more, is done after the t-th step of
+            the optimizer, the last included: one step later than tensorflow-model-optimization does it.
+            `tf_tickets.callbacks.MagnitudePruning(schedule=)` follows that to the step.
         initial_sparsity: where the cubic schedule begins. None: at the sparsity that the masks have when this
             training begins. Say it, with `begin_step` and `end_step`, where one schedule is cut into several
             trainings: each with a callback of its own, or one that goes on from masks that were put back

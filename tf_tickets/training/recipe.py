@@ -26,10 +26,15 @@ from tf_tickets.support.options import (
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 
+def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
+    """The 0-based epochs of milestones; a part of a training is one epoch at least, so that none begins low."""
+    return [
+        int(place if place >= 1 or not place else max(1, round(place * epochs))) for place in milestones
+    ]
+
+
 def _milestone_rate(recipe: Recipe, epoch: int) -> float:
-    starts = (
-        round(milestone * recipe.epochs) if milestone < 1 else milestone for milestone in recipe.milestones
-    )
+    starts = milestone_epochs(recipe.milestones, recipe.epochs)
     return recipe.learning_rate * recipe.lr_decay ** sum(start <= epoch for start in starts)
 
 
@@ -151,6 +156,12 @@ class Recipe:
         "Part of every training label that is spread over all classes, in [0, 1).",
         default=0.0,
     )
+    cycles: int = _field(
+        whole(1),
+        TRAINING,
+        "How many times the schedule is run through, warm-up and milestones with it, in the epochs.",
+        default=1,
+    )
 
     def __post_init__(self) -> None:
         _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
@@ -164,12 +175,23 @@ class Recipe:
             self.min_learning_rate,
         )
         _require(
-            self.warmup_epochs <= self.epochs,
+            self.epochs % self.cycles == 0,
+            "cycles",
+            f"a divisor of the epochs, {self.epochs}",
+            self.cycles,
+        )
+        _require(
+            self.warmup_epochs <= self.cycle_epochs,
             "warmup_epochs",
-            f"at most the epochs, {self.epochs}",
+            f"at most the epochs{' of a cycle' if self.cycles > 1 else ''}, {self.cycle_epochs}",
             self.warmup_epochs,
         )
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON reads a list
+
+    @property
+    def cycle_epochs(self) -> int:
+        """Epochs of one run through the schedule."""
+        return self.epochs // self.cycles
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -193,6 +215,10 @@ class Recipe:
             ValueError: `epoch` is negative or not whole.
         """
         _require(number("[0, inf)").accepts(epoch) and epoch == int(epoch), "epoch", "0 or more", epoch)
+        if self.cycles > 1:
+            begun = min(epoch // self.cycle_epochs, self.cycles - 1) * self.cycle_epochs
+            one = dataclasses.replace(self, epochs=self.cycle_epochs, cycles=1)
+            return one.learning_rate_at(epoch - begun)
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
         return SCHEDULES[self.schedule].rate(self, epoch)
