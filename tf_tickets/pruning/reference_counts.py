@@ -65,6 +65,11 @@ def grasp_count(total: int, sparsity: float) -> int:
     return total - int(total * (1 - (1 - sparsity))) + 1
 
 
+def synflow_count(total: int, sparsity: float) -> int:
+    """What SynFlow's ranking keeps: the fraction removed is truncated, and all above its last weight stay."""
+    return total - int((1 - (1 - sparsity)) * total)
+
+
 def _budget(shapes: Sequence[Shape], sparsity: float, classifier_keep: float) -> tuple[int, int]:
     """What the classifier keeps, and what is left for the other layers."""
     if len(shapes) == 1:
