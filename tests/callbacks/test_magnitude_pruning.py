@@ -136,7 +136,9 @@ def test_masks_and_losses_are_those_of_tfmot_step_by_step():
         ours["masks"].append(np.array(tt.masked_weights(here)[0].mask.value))
 
     pruning = MagnitudePruning(schedule=schedule)
-    here.fit(x, y, callbacks=[pruning, keras.callbacks.LambdaCallback(on_train_batch_end=seen_here)], **fitting)
+    here.fit(
+        x, y, callbacks=[pruning, keras.callbacks.LambdaCallback(on_train_batch_end=seen_here)], **fitting
+    )
 
     kept = [int(mask.sum()) for mask in theirs["masks"]]
     assert kept[1] == 1000 and kept[2] < 1000 and kept[-1] == 100  # steps 3, 6, 9 and 12

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import tf_tickets as tt
-
 from tests.sparse_training.small import Watch, counts, dense_gradients, fit, moved, perceptron
 from tests.sparse_training.updates import METHODS, OPTIMIZERS, assert_moved, exchanged
 from tf_tickets.layers import value_of

@@ -47,9 +47,7 @@ def assert_moved(before, after, expected, fresh=0.0, again=None):
     moved = [a ^ b for a, b in zip(before.masks, expected, strict=True)]
     if again is not None:
         moved = [mask | more for mask, more in zip(moved, again, strict=True)]
-    nets.assert_equal(
-        after.weights, [np.where(m, 0, w) for m, w in zip(moved, before.weights, strict=True)]
-    )
+    nets.assert_equal(after.weights, [np.where(m, 0, w) for m, w in zip(moved, before.weights, strict=True)])
     for m, slots, own in zip(moved, after.slots, before.slots, strict=True):
         assert slots
         nets.assert_equal(slots, [np.where(m, np.float32(fresh), slot) for slot in own])

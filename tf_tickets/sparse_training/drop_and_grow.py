@@ -83,9 +83,9 @@ class RigL(DropAndGrow):
     comes back, which keeps both.
 
     The authors' code makes the update instead of an optimizer step; here the step is made too, as in the code
-    of GraNet and of in-time over-parameterization (RigL-ITOP). As there, the first update is `frequency` steps
-    after `begin_step`; the authors' code makes one at `begin_step` already, by default that of an untrained
-    network at the first step. Their cosine counts from step 0, ours from `begin_step`.
+    of GraNet and of in-time over-parameterization (RigL-ITOP). As there, the first update is `frequency`
+    steps after `begin_step`; the authors' code makes one at `begin_step` already, by default that of an
+    untrained network at the first step. Their cosine counts from step 0, ours from `begin_step`.
 
     Args:
         drop_fraction, drop_schedule: see `DropAndGrow`; alpha and f_decay of the paper.

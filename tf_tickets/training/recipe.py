@@ -27,10 +27,8 @@ from tf_tickets.training.optimizers import OPTIMIZERS
 
 
 def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
-    """The 0-based epochs of milestones; a part of a training is one epoch at least, so that none begins low."""
-    return [
-        int(place if place >= 1 or not place else max(1, round(place * epochs))) for place in milestones
-    ]
+    """The 0-based epochs of milestones; a part of a training is an epoch at least, so that none begins low."""
+    return [int(x) if x >= 1 or not x else max(1, round(x * epochs)) for x in milestones]
 
 
 def _milestone_rate(recipe: Recipe, epoch: int) -> float:
