@@ -16,7 +16,7 @@ from tf_tickets.layers import (
     stock_values,
     value_of,
 )
-from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
+from tf_tickets.pruning import Quota, Ticket, Within, carried, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.choices import GLOBAL, check_choice
 from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.ratios import RATIOS
@@ -154,6 +154,15 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 f"IterativeMagnitudePruning did not reach its target: the training ended after "
                 f"{len(self.tickets)} of {self.rounds} rounds at a density of {density:.6g}, and "
                 f"{1 - self.sparsity:.6g} was asked for. The masks are left as they are.",
+                stacklevel=2,
+            )
+            return
+        now = carried(self.tickets[-1], self.model)
+        if now is not self.tickets[-1] and now is not None:
+            warnings.warn(
+                f"IterativeMagnitudePruning left {self.tickets[-1].kept:,} weights, and the training ended "
+                f"with {now.kept:,}: somebody has set other masks since, as by restoring weights of an "
+                "earlier epoch.",
                 stacklevel=2,
             )
 
