@@ -126,6 +126,16 @@ def test_two_halves_know_nothing_of_each_other(name):
             assert not [x for x in imports(module) if x not in FRONT and room(x) == other]
 
 
+def test_no_two_rooms_share_a_noun():
+    """But for a program at the top and the file that does its work."""
+    modules = {}
+    for module, path in MODULES.items():
+        if path.stem not in ("__init__", "__main__") and room(module) != "programs":
+            modules.setdefault(path.stem, []).append(module)
+    shared = [names for names in modules.values() if len({room(name) for name in names}) > 1]
+    assert not shared
+
+
 def test_files_are_read_in_one_sitting():
     """One noun a file; as a rule under 400 lines."""
     long = {m: n for m, p in MODULES.items() if (n := len(p.read_text().splitlines())) > 400}

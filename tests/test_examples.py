@@ -26,7 +26,7 @@ from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
 from tf_tickets.laboratory import investigation
 from tf_tickets.programs import report
-from tf_tickets.sweeps import flags as sweep_flags
+from tf_tickets.sweeps import sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARSER = doctest.DocTestParser()

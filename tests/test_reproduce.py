@@ -1,5 +1,6 @@
 """scripts/reproduce: an experiment by its name, down to its report."""
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -7,46 +8,56 @@ import sys
 
 import pytest
 
+from tests.sweeps.here import stay_here
+
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = ROOT / "scripts" / "experiments" / "reproduce.py"
 
 
-def reproduce(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def reproduce():
+    """The program, as a module."""
+    found = importlib.util.spec_from_file_location("reproduce", PROGRAM)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("names", [[], ["laptop/table9"]])
-def test_names_are_listed_where_none_fits(tmp_path, names):
-    said = reproduce(tmp_path, *names)
-    assert said.returncode == 1
-    assert "laptop/table1_digits" in said.stderr and "paper/table3" in said.stderr
-    assert len(said.stderr.splitlines()) == 1
+def test_names_are_listed_where_none_fits(reproduce, tmp_path, monkeypatch, capsys, names):
+    monkeypatch.chdir(tmp_path)
+    assert reproduce.main(["reproduce", *names]) == 1
+    said = capsys.readouterr().err
+    assert "laptop/table1_digits" in said and "paper/table3" in said
+    assert len(said.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_from_a_name_to_the_report(tmp_path):
+def test_from_a_name_to_the_report(reproduce, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    stay_here(monkeypatch)
     tiny = ["--model=mlp_8_8", "--width=1", "--epochs=1", "--seed=0", "--sparsity=0.9", "--jobs=1"]
     experiment = "laptop/table1_digits"
-    said = reproduce(tmp_path, experiment, *tiny, "--method=random,lt", "--nocontrols")
-    assert said.returncode == 0, said.stderr
+    flagfile = reproduce.experiments()[experiment]
+    assert reproduce.reproduce(experiment, flagfile, [*tiny, "--method=random,lt", "--nocontrols"]) == 0
     page = tmp_path / "reports" / experiment / "index.html"
-    assert "report of 2 runs" in said.stdout
+    assert "report of 2 runs" in capsys.readouterr().out
     assert "Table 1&#39;s question" in page.read_text() or "Table 1's question" in page.read_text()
     assert "lt" in page.read_text()
 
 
 @pytest.mark.slow
 def test_the_papers_experiments_are_planned_without_their_data(tmp_path):
-    said = reproduce(tmp_path, "paper/table1", "--dry_run")
+    """By the program, as a user starts it: flags after a name override those of its file."""
+    said = subprocess.run(
+        [sys.executable, str(PROGRAM), "paper/table1", "--seed=0-1", "--dry_run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert said.returncode == 0, said.stderr
-    assert "260, of which 0 are done" in said.stdout
-    assert "20 networks, shared by 80 runs" in said.stdout
+    assert "104, of which 0 are done" in said.stdout
+    assert "8 networks, shared by 32 runs" in said.stdout
     assert not list(tmp_path.iterdir())

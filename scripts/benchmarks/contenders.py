@@ -176,8 +176,8 @@ def score(model_name: str, size: int, threads: int, name: str) -> Steps:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     import tf_tickets as tt
-    from tf_tickets.pruning.examples import read_batches
     from tf_tickets.pruning.score_call import checked_scores
+    from tf_tickets.pruning.scoring_examples import read_batches
     from tf_tickets.pruning.trace_cache import keeping_traces
 
     model = tt.models.build(model_name, SHAPE, CLASSES)

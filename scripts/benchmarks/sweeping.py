@@ -13,8 +13,8 @@ import time
 from absl import flags
 
 from tf_tickets.sweeps import worker
-from tf_tickets.sweeps.flags import define_flags
 from tf_tickets.sweeps.plan import plan_sweep
+from tf_tickets.sweeps.sweep_flags import define_flags
 from tf_tickets.sweeps.task import DENSE, WHOLE, Task
 
 FLAGFILE = pathlib.Path(__file__).resolve().parents[2] / "flags" / "paper" / "table3.cfg"

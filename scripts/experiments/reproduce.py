@@ -17,12 +17,12 @@ from absl import app, flags
 from tf_tickets import laboratory
 from tf_tickets.programs.guard import fail, guarded
 from tf_tickets.programs.help import parse_flags
-from tf_tickets.reporting import report
+from tf_tickets.reporting import report_directory
 from tf_tickets.support.words import plural
-from tf_tickets.sweeps.flags import GROUPS, SWEEP
+from tf_tickets.sweeps.overview import show_failures, show_plan, show_table
 from tf_tickets.sweeps.plan import plan_sweep
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_failures, show_plan, show_table
+from tf_tickets.sweeps.sweep_flags import GROUPS, SWEEP
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "flags"
 
@@ -74,7 +74,7 @@ def reproduce(name: str, flagfile: pathlib.Path, given: Sequence[str]) -> int:
     show_table(plan, show)
     done = [run.config.run_dir for run in plan.runs if run.fresh_result is not None]
     if done:
-        page = report.make_report(
+        page = report_directory.make_report(
             done,
             pathlib.Path(values.reports_dir) / name,
             title=_title(flagfile),

@@ -3,17 +3,36 @@
 import keras  # before tensorflow_model_optimization, which would have its own way with tf.keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
-from tests.callbacks.loops import Watch, both_loops, by_fit
+from tests.callbacks.loops import Watch, both_loops, by_fit, by_hooks, falling
 from tf_tickets.callbacks import (
     MagnitudePruning,
     WeightRewinding,
 )
+from tf_tickets.layers import stock_weights
+
+
+class Drift(keras.callbacks.Callback):
+    """Moves all weights in every epoch, as a training would."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        for weight in stock_weights(self.model):
+            weight.assign_add(tf.ones_like(weight))
 
 
 class TestWeightRewinding:
+    def test_puts_back_what_the_weights_were(self):
+        watch, model = Watch(), nets.build("sequential")
+        rewinding = WeightRewinding(epoch=3, to=1, schedule=falling)
+        by_hooks(model, keras.optimizers.SGD(9.0), 5, [rewinding, watch, Drift()])
+        nets.assert_equal(watch.weights[3], watch.weights[1])
+        nets.assert_equal(watch.weights[4], watch.weights[2])
+        assert all(np.all(a != b) for a, b in zip(watch.weights[2], watch.weights[1], strict=True))
+        assert watch.rates == [0.4, 0.3, 0.2, 0.3, 0.2]
+
     @pytest.mark.slow
     @both_loops
     def test_takes_weights_statistics_and_rate_back_and_leaves_the_masks(self, loop):

@@ -16,8 +16,8 @@ from tf_tickets.data.sources import find, generic_recipe
 from tf_tickets.pruning import Ticket
 from tf_tickets.sweeps.cell import planned as planned_of
 from tf_tickets.sweeps.cell import recipe_by_name
-from tf_tickets.sweeps.flags import define_flags
 from tf_tickets.sweeps.grid import read_grid
+from tf_tickets.sweeps.sweep_flags import define_flags
 from tf_tickets.training.recipe import Recipe
 
 FOLDER = pathlib.Path(__file__).parents[2] / "flags"

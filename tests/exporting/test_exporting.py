@@ -1,7 +1,9 @@
 """Exports: plain files with the same outputs and the zeros in them, of a model that stays as it was."""
 
+import dataclasses
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
-from tf_tickets.exporting import FORMATS, verify_saved_model
+from tf_tickets.exporting import FORMATS, verification, verify_saved_model
 from tf_tickets.layers import save_weights
 
 SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
@@ -157,8 +159,43 @@ check(folded)
         assert [type(layer) for layer in model._flatten_layers()] == classes
 
 
+def test_a_saved_model_whose_outputs_differ_is_an_error(tmp_path, monkeypatch):
+    found = verification.Verification(largest_difference=2e-5, nonzeros=[((6, 3), 9), ((3,), 0)])
+    monkeypatch.setattr(verification, "verify_saved_model", lambda model, path, x: found)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    facts = verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
+    assert facts == {"largest_difference": 2e-5, "nonzeros": 9}
+    found = dataclasses.replace(found, largest_difference=2e-4)
+    with pytest.raises(RuntimeError, match=r"outputs differ by 0.0002"):
+        verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
+
+
 class TestLiteRTIsCompared:
     """With the SavedModel that it is made from, by the names of inputs and outputs."""
+
+    @pytest.mark.parametrize("error", [1e-4, 1e-2, np.nan])
+    def test_number_by_number(self, error, tmp_path, monkeypatch):
+        """The comparison alone, of two functions that stand for the files."""
+        spec = tf.TensorSpec((None, 6), tf.float32, "rows")
+
+        def signature(rows):
+            return {"label": tf.constant(rows[:, :3])}
+
+        class Interpreter:
+            def __init__(self, model_path):
+                assert model_path == str(tmp_path)
+
+            def get_signature_runner(self, name):
+                return lambda rows: {"label": rows[:, :3] + np.float32(error)}
+
+        signature.structured_input_signature = ((), {"rows": spec})
+        saved = types.SimpleNamespace(signatures={"serving_default": signature})
+        monkeypatch.setattr(tf.lite, "Interpreter", Interpreter)
+        if error == 1e-4:
+            verification.check_litert(saved, tmp_path)
+        else:
+            with pytest.raises(ValueError, match=r"outputs differ from the model's by up to .*not kept"):
+                verification.check_litert(saved, tmp_path)
 
     @pytest.mark.slow
     def test_for_models_of_several_inputs_and_outputs(self, tmp_path):

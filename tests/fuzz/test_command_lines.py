@@ -16,8 +16,8 @@ from tf_tickets.config import Config
 from tf_tickets.programs import help, run
 from tf_tickets.sweeps.axes import seeds_of
 from tf_tickets.sweeps.cell import parse, planned
-from tf_tickets.sweeps.flags import define_flags
 from tf_tickets.sweeps.grid import read_grid
+from tf_tickets.sweeps.sweep_flags import define_flags
 
 HUGE = ("9" * 30, "9" * 400, "9" * 5000, "-1", "0", "1e400", "nan", "inf", "-0.0", "1e-320")
 ODD = (

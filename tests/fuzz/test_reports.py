@@ -17,7 +17,7 @@ from tests.reporting.synthetic import write
 from tf_tickets import results
 from tf_tickets.reporting import csv_files
 from tf_tickets.reporting.commands import command
-from tf_tickets.reporting.report import make_report
+from tf_tickets.reporting.report_directory import make_report
 
 FILES = ("result.json", "config.json", "stages.json")
 

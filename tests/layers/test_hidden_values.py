@@ -214,6 +214,21 @@ class TestTracesOfBefore:
         for entry in tt.masked_weights(base):
             assert not np.any(value_of(entry.weight)[~value_of(entry.mask)])
 
+    @pytest.mark.slow
+    def test_the_model_around_it_on_two_replicas(self):
+        x, y = data()
+        with two_replicas().scope():
+            base = perceptron(name="base")
+            model = keras.Sequential([keras.Input((6,)), base, keras.layers.Dense(4)])
+            model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, y, verbose=0)
+        ticket = tt.prune(base, "magnitude", 0.9)
+        model.fit(x, y, verbose=0)
+        np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)
+        for entry, mask in zip(tt.masked_weights(base), ticket.masks, strict=True):
+            for part in entry.weight._value.values:
+                assert not np.any(part.numpy()[~mask])
+
     def test_a_model_beside_it_that_shares_layers(self):
         model, (x, _) = perceptron(), data()
         sibling = keras.Model(model.inputs, model.layers[0].output)

@@ -69,6 +69,13 @@ def test_every_maskable_layer_of_keras_is_tested_here():
     assert {cls for cls in MASKABLE if cls.__module__.startswith("keras.")} == set(KINDS)
 
 
+def test_what_is_hidden_learns_nothing():
+    """Of one kind, for a quick look; below of all."""
+    layer, x = by_hand(keras.layers.Dense)
+    (found,) = gradient(layer, x, [layer.__dict__["_kernel"]])
+    np.testing.assert_array_equal(found != 0, layer.masks["_kernel"])
+
+
 @pytest.mark.parametrize("stock", KINDS, ids=lambda cls: cls.__name__)
 class TestEveryKind:
     @pytest.mark.slow

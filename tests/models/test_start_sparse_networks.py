@@ -10,7 +10,7 @@ import pytest
 from tests.smallnet import FIXTURES
 from tf_tickets import models
 from tf_tickets.layers import BatchNormalization, prunable_weights
-from tf_tickets.models.table import model_row
+from tf_tickets.models.architectures import model_row
 from tf_tickets.pruning.counts import keep_densities
 from tf_tickets.training import SGD
 

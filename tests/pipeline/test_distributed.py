@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Batches of 61: shares of 30 and 31, and a last one of 34.
-ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=4", "--batch_size=61")
+ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=3", "--batch_size=61")
 
 
 def run(directory, strategy, *arguments):
@@ -69,9 +69,13 @@ def test_two_replicas_find_the_ticket_of_one_device_and_retrain_it_alike(alone, 
 
 
 class Cluster:
-    """Two processes on this machine that train together; each in a folder of its own."""
+    """Two processes on this machine that train together; each in a folder of its own.
 
-    def __init__(self, folder, *arguments, environments=({}, {})):
+    Args:
+        program: arguments of Python before the flags of the run.
+    """
+
+    def __init__(self, folder, *arguments, program=("-m", "tf_tickets.run")):
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
             for each in sockets:
@@ -87,8 +91,7 @@ class Cluster:
                 subprocess.Popen(
                     [
                         sys.executable,
-                        "-m",
-                        "tf_tickets.run",
+                        *program,
                         "--strategy=multi_worker",
                         "--run_dir=run",
                         *arguments,
@@ -99,7 +102,6 @@ class Cluster:
                         "CUDA_VISIBLE_DEVICES": "",
                         "PYTHONPATH": f"{ROOT}",
                         "TF_CONFIG": json.dumps(task),
-                        **environments[index],
                     },
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -117,9 +119,44 @@ class Cluster:
         return [(process.returncode, *text) for process, text in zip(self.processes, texts, strict=True)]
 
 
+OWN_SCORE = """
+import tf_tickets as tt
+
+def score(model, batches, rng):
+    return [entry.weight.numpy() ** POWER for entry in tt.masked_weights(model)]
+"""
+OURS = {"own_score.py", "__pycache__", "other.stderr", "other.code"}
+# The command of its arguments; after that, in the same cluster, one in which each has a score of its own.
+# How that ended is written into a file.
+AND_THEN_ANOTHER = """
+import contextlib, json, os, sys
+from absl import flags
+from tf_tickets import config
+from tf_tickets.programs import run
+
+def main(*arguments):
+    flags.FLAGS.unparse_flags()
+    flags.FLAGS(["run", *arguments])
+    return run.main(["run"])
+
+config.define_flags()
+code = main(*sys.argv[2:])
+run.load_tensorflow = lambda threads: None  # which is at work already
+with open("other.stderr", "w") as file, contextlib.redirect_stderr(file):
+    sys.path.insert(0, os.getcwd())
+    other = main(*sys.argv[2:], "--method=snip", "--score=own_score:score", "--run_dir=other")
+with open("other.code", "w") as file:
+    file.write(str(other))
+sys.exit(code)
+"""
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """A cluster whose worker is killed in the retraining, and the same command once more."""
+    """A cluster whose worker is killed in the retraining, and the same command once more.
+
+    To which the workers are then told different things.
+    """
     folder = tmp_path_factory.mktemp("cluster")
     first = Cluster(folder, *ARGUMENTS, "--checkpoint_minutes=0")
     checkpoints = folder / "chief" / "run" / "checkpoints"
@@ -132,7 +169,11 @@ def story(tmp_path_factory):
     first.processes[1].send_signal(signal.SIGKILL)
     wait_until(lambda: first.processes[0].poll() is not None, "the chief, whose worker is gone")
     left = sorted(path.name for path in checkpoints.iterdir())
-    return folder, first.ended(), left, Cluster(folder, *ARGUMENTS).ended()
+    died = first.ended()
+    for name, power in (("chief", "2"), ("worker", "4")):
+        (folder / name / "own_score.py").write_text(OWN_SCORE.replace("POWER", power))
+    again = Cluster(folder, *ARGUMENTS, program=("-c", AND_THEN_ANOTHER, "run"))
+    return folder, died, left, again.ended()
 
 
 def test_a_worker_that_dies_ends_the_run_in_seconds(story):
@@ -158,33 +199,21 @@ def test_the_chief_alone_writes_and_speaks(story):
     assert "result" in ended[0][1]
     assert ended[1][1].startswith("waiting for the 2 workers of the cluster, ")
     assert ended[1][1].count("\n") == 1 and ended[1][2] == ""
-    assert list((folder / "worker").iterdir()) == []
+    assert {path.name for path in (folder / "worker").iterdir()} <= OURS
     assert not list((folder / "chief").rglob("checkpoints"))
 
 
-OWN_SCORE = """
-import tf_tickets as tt
-
-def score(model, batches, rng):
-    return [entry.weight.numpy() ** 2 for entry in tt.masked_weights(model)]
-"""
-
-
-def test_workers_that_are_told_different_things_do_not_start(tmp_path):
-    environments = []
-    for name, text in (("one", OWN_SCORE), ("other", OWN_SCORE.replace("2", "4"))):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "own_score.py").write_text(text)
-        environments.append({"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path / name)])})
-    arguments = (*TINY, "--method=snip", "--sparsity=0.8", "--score=own_score:score")
-    ended = Cluster(tmp_path, *arguments, environments=environments).ended()
-    for code, _, errors in ended:
-        assert code == 1
-        assert "The workers of the cluster do not agree on what to run" in errors
-        assert errors.count("\n") == 1
-    assert "another one says in what it differs" in ended[0][2]
-    assert "here, at worker 1: score_code='" in ended[1][2]
-    assert not (tmp_path / "chief" / "run").exists()
+def test_workers_that_are_told_different_things_do_not_start(story):
+    folder, *_ = story
+    said = []
+    for name in ("chief", "worker"):
+        assert (folder / name / "other.code").read_text() == "1"
+        said.append((folder / name / "other.stderr").read_text())
+        assert "The workers of the cluster do not agree on what to run" in said[-1]
+        assert said[-1].count("\n") == 1
+        assert not (folder / name / "other").exists()
+    assert "another one says in what it differs" in said[0]
+    assert "here, at worker 1: score_code='" in said[1]
 
 
 def test_ctrl_c_ends_the_wait_for_workers_that_do_not_come(tmp_path):

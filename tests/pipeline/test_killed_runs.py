@@ -13,20 +13,16 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.runs import parsed
 from tests.waiting import wait_until
+from tf_tickets import training
+from tf_tickets.programs import run as command_line
 
 pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0"
-
-# Where pytest runs in the background, Ctrl-C is ignored, also by what it starts.
-LISTENING = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, sys.argv[1:])
-"""
+SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0 --export=keras"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +30,7 @@ def soak(tmp_path_factory):
     """The soak script, short: its exit code, its screen, its folder."""
     folder = tmp_path_factory.mktemp("soak")
     command = [sys.executable, ROOT / "scripts" / "soaking" / "kills.py", "--kills=1", "--cells=1"]
-    command += [f"--run={SMALL} --epochs=4", f"--folder={folder / 'runs'}"]
+    command += [f"--run={SMALL} --epochs=2", f"--folder={folder / 'runs'}"]
     ended = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     return ended, folder / "runs"
 
@@ -86,16 +82,21 @@ def test_the_soak_would_see_a_difference(difference, outcomes, soak, tmp_path):
     assert outcomes.compare(whole, killed) == [difference]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on(number, tmp_path):
+def assert_says_how_to_go_on(errors, checkpoints):
+    assert re.fullmatch(
+        r"tf_tickets: interrupted \(stopped in epoch \d+, after step \d+ of 23, which is saved\); "
+        r"finished work is kept, the same command goes on\n",
+        errors,
+    )
+    saved = max(path.name for path in checkpoints.glob("*/checkpoints/*.npz"))
+    epoch = int(re.search(r"in epoch (\d+)", errors)[1])
+    assert saved.startswith(f"epoch_{epoch:06d}")
+
+
+def test_a_run_that_is_told_to_end_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "tf_tickets.run", *SMALL.split(), "--epochs=100", "--run_dir=run"]
     process = subprocess.Popen(
-        [sys.executable, "-c", LISTENING, *command],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     checkpoints = tmp_path / "dense"
 
@@ -105,16 +106,32 @@ def test_an_interrupted_run_says_how_to_go_on(number, tmp_path):
 
     try:
         wait_until(in_the_third_epoch, "a checkpoint of the third epoch", seconds=240)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 128 + number
-    assert re.fullmatch(
-        r"tf_tickets: interrupted \(stopped in epoch \d+, after step \d+ of 23, which is saved\); "
-        r"finished work is kept, the same command goes on\n",
-        errors,
-    )
-    saved = max(path.name for path in checkpoints.glob("*/checkpoints/*.npz"))
-    epoch = int(re.search(r"in epoch (\d+)", errors)[1])
-    assert saved.startswith(f"epoch_{epoch:06d}")
+    assert process.returncode == 128 + signal.SIGTERM
+    assert_says_how_to_go_on(errors, checkpoints)
+
+
+def test_ctrl_c_does_too(tmp_path, monkeypatch, capsys):
+    """In this process, whose handler of Ctrl-C is Python's own, as in a terminal."""
+    evaluate, done = training.Trainer.evaluate, []
+
+    def interrupted(trainer, *arguments):
+        done.append(arguments)
+        if len(done) == 2:  # at the end of the second epoch
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(trainer, *arguments)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command_line, "load_tensorflow", lambda threads: None)
+    monkeypatch.setattr(training.Trainer, "evaluate", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with parsed(*SMALL.split(), "--epochs=100", "--run_dir=run"):
+            code = command_line.main(["run"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 128 + signal.SIGINT
+    assert_says_how_to_go_on(capsys.readouterr().err, tmp_path / "dense")

@@ -7,6 +7,8 @@ import pytest
 import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
+from tf_tickets.pruning.quota import checked_rounds
+from tf_tickets.pruning.scores import SCORES
 
 
 class TestSynflow:
@@ -65,6 +67,9 @@ class TestSynflow:
             variable.assign(np.full(variable.shape, 1e12))
         with pytest.raises(ValueError, match="beyond float64: activations grow too fast"):
             tt.score(model, "synflow")
+
+    def test_takes_the_papers_hundred_rounds(self):
+        assert checked_rounds(None, "synflow", SCORES["synflow"], trains_between=False) == 100
 
     @pytest.mark.slow
     def test_many_rounds_keep_every_layer_where_one_does_not(self):

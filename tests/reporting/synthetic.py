@@ -57,13 +57,15 @@ def config(method="snip", sparsity=0.98, seed=0, check=None, recipe=(), **fields
     )
 
 
-def write(directory, accuracy=0.97, *, result=(), collapsed=(), decay=0.55, density=None, **choices):
-    """Writes a finished run.
+def write(
+    directory, accuracy=0.97, *, settings=None, result=(), collapsed=(), decay=0.55, density=None, **choices
+):
+    """Writes a finished run of `settings`, by default those of the `choices`.
 
     `result` overrides fields, `collapsed` names layers of which nothing is kept, and `density` is the one
     that is reached where that is not the one asked for.
     """
-    settings = config(**choices)
+    settings = settings or config(**choices)
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True)
     layers = _layers(settings, collapsed, decay, 1 - settings.sparsity if density is None else density)

@@ -37,7 +37,7 @@ def test_nothing_grows_where_it_is_not_allowed():
     np.testing.assert_array_equal(new, [True, False, True, False, False])
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("fraction", [0.2, 0.3, 0.5])
 def test_an_update_of_rigl_is_the_authors(fraction):
     """Masks, weights and momentum after the update of a layer whose tap has caught their gradient."""

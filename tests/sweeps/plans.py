@@ -6,9 +6,9 @@ import rich.console
 from absl import flags
 
 from tf_tickets.support.console import Console
-from tf_tickets.sweeps.flags import define_flags
 from tf_tickets.sweeps.grid import read_grid
 from tf_tickets.sweeps.plan import plan_sweep
+from tf_tickets.sweeps.sweep_flags import define_flags
 
 
 def values_of(*arguments):

@@ -7,8 +7,8 @@ from tests.sweeps.plans import plan_of, shown
 from tf_tickets.storage.errors import NotOurs
 from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads
+from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_plan
 
 SMALL = ("--model=mlp_24_16", "--epochs=2", "--sparsity=0.8")
 # 8 runs, of which 6 share 4 dense networks: 2 seeds, clean data and corrupted.

@@ -10,8 +10,8 @@ from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
 from tf_tickets.config.loading import load_data
 from tf_tickets.config.making import make_config, plan_config, unused_fields
 from tf_tickets.config.names import run_name
-from tf_tickets.config.options import DEFAULT_SPARSITY
 from tf_tickets.config.refusals import check_flags, says_nothing, useless_flags
+from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.support.options import GROUPS
 
 __all__ = [

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tf_tickets.config.options import Options
+from tf_tickets.config.run_options import Options
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, METHODS, Method
 from tf_tickets.sanity.checks import CHECKS, NO_CHECK, Check

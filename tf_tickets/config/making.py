@@ -23,7 +23,7 @@ from tf_tickets.config.derived import (
 )
 from tf_tickets.config.flags import RECIPE_OPTIONS
 from tf_tickets.config.names import run_name
-from tf_tickets.config.options import DEFAULT_SPARSITY
+from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.data import Dataset
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url

@@ -8,7 +8,7 @@ from absl import flags
 
 from tf_tickets.config.derived import choice_of, classifier_keep_of, load_ticket, method_of, source_of
 from tf_tickets.config.flags import FLAGS, given
-from tf_tickets.config.options import DEFAULT_SPARSITY
+from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.data.sources import find
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options

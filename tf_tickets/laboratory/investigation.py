@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import numbers
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
 from tf_tickets import results
 from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
+from tf_tickets.laboratory.design import ALPHA, MARGIN, define_flags, make_plan
 from tf_tickets.laboratory.findings import Findings
-from tf_tickets.laboratory.plan import ALPHA, MARGIN, define_flags, make_plan
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
+from tf_tickets.support.options import written
+from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_plan
 
 
 def sanity_check(
@@ -83,13 +82,13 @@ def sanity_check(
     if checks is not None and not len(checks):
         raise ValueError("checks= is empty. None stands for all that can say something about the method.")
     asked = {
-        "method": _listed(method),
-        "sparsity": _listed(sparsity),
-        "seed": _listed(range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds),
-        **({} if checks is None else {"sanity_check": _listed(checks)}),
+        "method": written(method),
+        "sparsity": written(sparsity),
+        "seed": written(range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds),
+        **({} if checks is None else {"sanity_check": written(checks)}),
         **({} if jobs is None else {"jobs": jobs}),
         "runs_dir": runs_dir,
-        **{name: _listed(value) for name, value in given.items() if value is not None},
+        **{name: written(_as_pairs(value)) for name, value in given.items() if value is not None},
     }
     values = flags.FlagValues()
     define_flags(values)
@@ -151,16 +150,9 @@ def _importable(score: Callable) -> str:
     return f"{module}:{name}"
 
 
-def _listed(value: Any) -> str:
-    """A value as a command line has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return str(value)
-    parts = (f"{name}={x}" for name, x in value.items()) if isinstance(value, Mapping) else map(str, value)
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(parts)
-    return line.getvalue()
+def _as_pairs(value: Any) -> Any:
+    """A mapping as `name=value` texts, of which one that reads as a number is one; other values as given."""
+    return [f"{name}={inner}" for name, inner in value.items()] if isinstance(value, Mapping) else value
 
 
 def _names(values: flags.FlagValues) -> str:

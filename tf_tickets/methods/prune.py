@@ -17,10 +17,10 @@ from tf_tickets.pruning.draw import draw_ticket
 from tf_tickets.pruning.given_ratios import Ratios
 from tf_tickets.pruning.quota import OPTIONS, Quota
 from tf_tickets.pruning.ratios import named_rule, ranks_all
+from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
 from tf_tickets.pruning.sparsity import check_sparsity
 from tf_tickets.pruning.ticket import Ticket
-from tf_tickets.pruning.weights import weights_to_score
 from tf_tickets.pruning.within import Within
 
 

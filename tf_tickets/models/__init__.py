@@ -6,7 +6,8 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from tf_tickets.models.table import MODELS, Architecture, model_row
+from tf_tickets.models.architectures import MODELS, Architecture, model_row
+from tf_tickets.support.numbers import is_whole
 
 if TYPE_CHECKING:
     import keras
@@ -82,13 +83,9 @@ def _checked_shape(input_shape: Any) -> tuple[int, ...]:
 
 
 def _checked_integer(argument: str, value: Any, at_least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < at_least:
+    if not is_whole(value, at_least):
         raise ValueError(f"{argument} must be an integer >= {at_least}. Received: {value!r}")
-    return number
+    return int(value)
 
 
 def _checked_width(width: Any) -> float:

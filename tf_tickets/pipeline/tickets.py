@@ -20,7 +20,7 @@ from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import train_ticket
-from tf_tickets.pruning.examples import first_of_each_class
+from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.atomic_files import read_json
 from tf_tickets.storage.directories import Directory, TicketDirectory
 from tf_tickets.support.random_streams import stream_seed

@@ -9,7 +9,7 @@ from absl import app, flags
 
 from tf_tickets.programs.guard import fail, guarded
 from tf_tickets.programs.help import parse_flags
-from tf_tickets.reporting import report
+from tf_tickets.reporting import report_directory
 from tf_tickets.reporting.document import Document, printable
 from tf_tickets.support.words import plural
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
-    page, document = report.make(runs, values.output, values.title, values.margin, values.alpha)
+    page, document = report_directory.make(runs, values.output, values.title, values.margin, values.alpha)
     for warning in _warnings(document):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     print(f"{page}: {dict(document.facts)['runs']}, {plural(len(document.sections), 'setting')}")
@@ -42,7 +42,7 @@ def define_flags() -> None:
     if "output" in flags.FLAGS:
         return
     flags.DEFINE_string("output", "report", "Directory for the report.", module_name=GROUP)
-    flags.DEFINE_string("title", report.TITLE, "On top of the page.", module_name=GROUP)
+    flags.DEFINE_string("title", report_directory.TITLE, "On top of the page.", module_name=GROUP)
     flags.DEFINE_float("margin", 0.01, "Of equivalence, in accuracy: 0.01 is one point.", module_name=GROUP)
     flags.DEFINE_float("alpha", 0.05, "Chance of a false answer in a family of checks.", module_name=GROUP)
 

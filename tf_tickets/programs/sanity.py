@@ -10,8 +10,8 @@ from tf_tickets import laboratory
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import parse_flags
 from tf_tickets.support.console import Console
-from tf_tickets.sweeps.flags import GROUPS
-from tf_tickets.sweeps.showing import show_plan
+from tf_tickets.sweeps.overview import show_plan
+from tf_tickets.sweeps.sweep_flags import GROUPS
 
 ABOUT = """\
 Trains a method's ticket and its attacked twins over paired seeds, and says for each sanity check whether the

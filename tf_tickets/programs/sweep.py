@@ -9,10 +9,10 @@ from absl import app, flags
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import parse_flags
 from tf_tickets.support.console import Console
-from tf_tickets.sweeps.flags import GROUPS, define_flags
+from tf_tickets.sweeps.overview import show_failures, show_plan, show_table
 from tf_tickets.sweeps.plan import plan_sweep
 from tf_tickets.sweeps.running import run_plan
-from tf_tickets.sweeps.showing import show_failures, show_plan, show_table
+from tf_tickets.sweeps.sweep_flags import GROUPS, define_flags
 
 ABOUT = """\
 Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.

@@ -14,9 +14,9 @@ from tf_tickets.pruning.counts import keep_counts, keep_densities
 from tf_tickets.pruning.flow_preservation import least_to_flow
 from tf_tickets.pruning.quota import Quota, check_quota, checked_rounds
 from tf_tickets.pruning.ratios import named_rule
+from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
-from tf_tickets.pruning.weights import weights_to_score
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.models.table import family_of
+from tf_tickets.models.architectures import family_of
 from tf_tickets.pruning.choices import DEFAULT_FAMILY, FAMILIES, check_choice
 from tf_tickets.pruning.classifier import check_classifier_keep, classifier_count
 from tf_tickets.pruning.given_ratios import Ratios, items, rule_of

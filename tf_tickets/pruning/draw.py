@@ -14,12 +14,12 @@ from tf_tickets.pruning.flow_preservation import preserve_flow
 from tf_tickets.pruning.paths import path_counts
 from tf_tickets.pruning.quota import Quota, as_json, quota_facts
 from tf_tickets.pruning.score_call import batches_for, checked_scores
+from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_data, check_options, name_of, score_row
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.pruning.ticket_file import masks_sha256
 from tf_tickets.pruning.top_k import global_masks, layerwise_masks
 from tf_tickets.pruning.trace_cache import keeping_traces
-from tf_tickets.pruning.weights import weights_to_score
 from tf_tickets.pruning.within import Within, masks_of
 from tf_tickets.support.random_streams import stream
 

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, prunable_weights
-from tf_tickets.pruning.examples import Batch
 from tf_tickets.pruning.model_loss import Loss
+from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.scoring_loss import ScoringLoss
 from tf_tickets.pruning.trace_cache import kept_trace
-from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.numbers import check_whole
 
 Arrays = list[np.ndarray]
 
@@ -116,8 +116,7 @@ def obd(
 
     Reference: LeCun et al., 1989, "Optimal brain damage", eq. 5.
     """
-    if not is_whole(probes, 1):
-        raise ValueError(f"probes is a whole number, 1 or more. Received: {probes!r}")
+    probes = check_whole("probes", probes, 1)
     if curvature not in CURVATURES:
         raise ValueError(f"curvature={curvature!r} is unknown. Choose one of: {', '.join(CURVATURES)}.")
     weights = prunable_weights(model)

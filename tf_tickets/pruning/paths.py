@@ -18,7 +18,7 @@ from tf_tickets.layers import (
 )
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.path_layers import LEVEL, positive, smoothed
-from tf_tickets.pruning.weights import weights_to_score
+from tf_tickets.pruning.scored_weights import weights_to_score
 
 # Double precision keeps products of hundreds of layers apart from zero. A call that insists on its own
 # dtypes is evaluated in those.

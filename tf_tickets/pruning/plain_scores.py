@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import prunable_weights
-from tf_tickets.pruning.examples import Batch
+from tf_tickets.pruning.scoring_examples import Batch
 
 
 def random(model: keras.Model, batches: Sequence[Batch] | None, rng: np.random.Generator) -> list[np.ndarray]:

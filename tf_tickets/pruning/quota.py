@@ -10,7 +10,7 @@ from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.given_ratios import Ratios, ratios_as_json
 from tf_tickets.pruning.ratios import RATIOS, named_rule, ranks_all
 from tf_tickets.pruning.scores import Score, ScoreFunction, name_of
-from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.numbers import check_whole, is_whole
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,7 @@ def checked_rounds(rounds: int | None, score: str | ScoreFunction, row: Score, t
     """
     if rounds is None:
         return row.rounds
-    if not is_whole(rounds, 1):
-        raise ValueError(f"rounds is a whole number, 1 or more. Received: {rounds!r}")
+    rounds = check_whole("rounds", rounds, 1)
     if rounds > 1 and not row.sees_masks and not trains_between:
         raise ValueError(
             f"rounds={rounds}: {name_of(score)} scores do not depend on what is pruned, so that "

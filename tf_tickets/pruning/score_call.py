@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import MaskedWeight, prunable_weights
-from tf_tickets.pruning.examples import Batch, num_classes_of, read_batches
 from tf_tickets.pruning.scores import SCORES, Score, ScoreFunction, name_of, score_row
+from tf_tickets.pruning.scoring_examples import Batch, num_classes_of, read_batches
 
 
 def checked_scores(

@@ -11,9 +11,9 @@ from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.draw import draw_ticket
 from tf_tickets.pruning.quota import Quota
 from tf_tickets.pruning.score_call import batches_for, checked_scores
+from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_data, check_options, score_row
 from tf_tickets.pruning.sparsity import check_sparsity, round_sparsities
-from tf_tickets.pruning.weights import weights_to_score
 from tf_tickets.support.random_streams import stream
 
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tf_tickets.layers import MaskedWeight, call_arguments, differentiated_twice
 from tf_tickets.pruning.exact_moments import exact_moments
-from tf_tickets.pruning.examples import Batch
 from tf_tickets.pruning.logits import flat_logits, logits_of
 from tf_tickets.pruning.model_loss import Loss, loss_of
+from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.stateless import Values, in_graphs, precision_of, stateless_in
 from tf_tickets.support.numbers import is_number
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +12,7 @@ from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import RANKED
 from tf_tickets.results import Run
 from tf_tickets.results.arms import own_options
-from tf_tickets.support.options import DERIVED, DRAWING, SOURCE
+from tf_tickets.support.options import DERIVED, DRAWING, SOURCE, written
 
 # Options that have a line of their own in `flags`.
 APART = ("method", "sparsity", "seed", "dataset", "samples_per_class", "scoring_batches", "threads")
@@ -31,7 +28,7 @@ def command(run: Run) -> str:
         >>> command(run)
         'python -m tf_tickets.run --method=snip --sparsity=0.98 --seed=3 --dataset=digits ...'
     """
-    words = [f"--{name}={_text(value)}" for name, value in flags(run)]
+    words = [f"--{name}={written(value)}" for name, value in flags(run)]
     return shlex.join(["python", "-m", "tf_tickets.run", *words])
 
 
@@ -87,23 +84,3 @@ def _recipe(config: Config) -> Iterator[tuple[str, Any]]:
             default = 1.0  # of a model that a flag names
         if value != default and name not in unused:
             yield name, value
-
-
-def _text(value: Any) -> str:
-    """A flag's value as it is written on the command line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return _csv([f"{name}={json.dumps(inner)}" for name, inner in value.items()])
-    if isinstance(value, (list, tuple)):
-        return _csv([str(part) for part in value])
-    return str(value)
-
-
-def _csv(parts: list[str]) -> str:
-    """What absl's list flags read: commas, and quotes where they are needed."""
-    if not parts:
-        return ""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(parts)
-    return text.getvalue()

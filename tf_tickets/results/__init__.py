@@ -10,8 +10,8 @@ which are baselines made for the comparison; contrasts of two arms; families of 
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
 from tf_tickets.results.experiment import Experiment, experiments
+from tf_tickets.results.loaded_run import Run, load
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
-from tf_tickets.results.run import Run, load
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.source_contrast import SourceContrast, source_contrasts
 from tf_tickets.results.variant import Variant

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tf_tickets.methods.table import METHODS, baseline_methods
 from tf_tickets.results.experiment import Experiment
-from tf_tickets.results.run import Run
+from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.variant import Variant
 from tf_tickets.results.verdict import Verdict, judge
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tf_tickets.methods.table import METHODS, baseline_methods
 from tf_tickets.results.arms import Arm, check_order
 from tf_tickets.results.fields import Frozen, differing, frozen, grouped
+from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.reading import FINISHED
-from tf_tickets.results.run import Run
 from tf_tickets.results.setting import Setting, setting_order, titles
 from tf_tickets.results.variant import Variant, labels, variant_order
 from tf_tickets.support.words import plural

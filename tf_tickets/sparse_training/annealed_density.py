@@ -8,8 +8,7 @@ from tf_tickets.layers import masked_weights, value_of
 from tf_tickets.pruning.counts import counts_inside
 from tf_tickets.sparse_training.density_schedules import annealed_densities
 from tf_tickets.sparse_training.edge_popup import EdgePopup
-from tf_tickets.sparse_training.whole_numbers import check_whole_number
-from tf_tickets.support.numbers import is_number
+from tf_tickets.support.numbers import check_whole, is_number
 
 
 class AnnealedDensity(keras.callbacks.Callback):
@@ -33,7 +32,7 @@ class AnnealedDensity(keras.callbacks.Callback):
         if not is_number(start) or not 0 < start <= 1:
             raise ValueError(f"start= is a density in (0, 1]. Received: {start!r}")
         self.start = float(start)
-        self.levels = check_whole_number("levels", levels, 1)
+        self.levels = check_whole("levels=", levels, 1)
         self._parametrizations: list[EdgePopup] = []
         self._counts: list[list[int]] = []
 

@@ -9,7 +9,7 @@ from tf_tickets.layers import value_of
 from tf_tickets.pruning.choices import check_choice
 from tf_tickets.sparse_training.drop_fractions import DROP_SCHEDULES, check_drop_fraction, exchanged_count
 from tf_tickets.sparse_training.mask_updates import MaskUpdates
-from tf_tickets.sparse_training.top_k import top_k_masks
+from tf_tickets.sparse_training.traced_ranking import top_k_masks
 
 
 class DropAndGrow(MaskUpdates):

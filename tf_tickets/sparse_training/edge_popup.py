@@ -21,7 +21,7 @@ from tf_tickets.pruning.choices import check_choice
 from tf_tickets.pruning.counts import counts_inside
 from tf_tickets.pruning.given_ratios import Ratios
 from tf_tickets.pruning.sparsity import check_sparsity
-from tf_tickets.sparse_training.top_k import top_k_masks
+from tf_tickets.sparse_training.traced_ranking import top_k_masks
 from tf_tickets.sparse_training.unparametrized import unparametrized_weights
 from tf_tickets.support.random_streams import stream
 

@@ -11,7 +11,7 @@ from tf_tickets.layers import mask_layers, masked_weights
 from tf_tickets.pruning.sparsity import check_sparsity, total_to_keep
 from tf_tickets.sparse_training.density_schedules import cubic_density
 from tf_tickets.sparse_training.mask_updates import MaskUpdates
-from tf_tickets.sparse_training.top_k import top_k_masks
+from tf_tickets.sparse_training.traced_ranking import top_k_masks
 
 
 class GradualMagnitudePruning(MaskUpdates):

@@ -16,13 +16,12 @@ from tf_tickets.layers import (
     stock_values,
     value_of,
 )
-from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
+from tf_tickets.pruning import Quota, Ticket, Within, carried, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.choices import GLOBAL, check_choice
 from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity
-from tf_tickets.sparse_training.whole_numbers import check_whole_number
-from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.numbers import check_whole, is_whole
 
 REWINDS = ("init", "none")
 
@@ -84,8 +83,8 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         check_choice("ratios", ratios, (GLOBAL, *RATIOS))
         if classifier_keep is not None:
             check_classifier_keep(classifier_keep)
-        self.rounds = check_whole_number("rounds", rounds, 1)
-        self.epochs_per_round = check_whole_number("epochs_per_round", epochs_per_round, 1)
+        self.rounds = check_whole("rounds=", rounds, 1)
+        self.epochs_per_round = check_whole("epochs_per_round=", epochs_per_round, 1)
         if not (rewind in REWINDS or is_whole(rewind, 0, epochs_per_round - 1)):
             raise ValueError(
                 f"rewind= is one of {', '.join(REWINDS)}, or an epoch of the first part, 0 to "
@@ -155,6 +154,15 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 f"IterativeMagnitudePruning did not reach its target: the training ended after "
                 f"{len(self.tickets)} of {self.rounds} rounds at a density of {density:.6g}, and "
                 f"{1 - self.sparsity:.6g} was asked for. The masks are left as they are.",
+                stacklevel=2,
+            )
+            return
+        now = carried(self.tickets[-1], self.model)
+        if now is not self.tickets[-1] and now is not None:
+            warnings.warn(
+                f"IterativeMagnitudePruning left {self.tickets[-1].kept:,} weights, and the training ended "
+                f"with {now.kept:,}: somebody has set other masks since, as by restoring weights of an "
+                "earlier epoch.",
                 stacklevel=2,
             )
 

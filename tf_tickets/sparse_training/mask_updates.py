@@ -18,7 +18,7 @@ from tf_tickets.layers import Mask, MaskedWeight, masked_weights, scope_of, valu
 from tf_tickets.pruning import Ticket, Within, carried, masks_of, ticket_of
 from tf_tickets.sparse_training.gradient_taps import GradientTaps
 from tf_tickets.sparse_training.slots import moving_slots
-from tf_tickets.sparse_training.whole_numbers import check_whole_number
+from tf_tickets.support.numbers import check_whole
 
 UPDATED_PART = 0.75  # of a training in which masks move, where nothing else is said (RigL, section 3)
 
@@ -63,11 +63,11 @@ class MaskUpdates(keras.callbacks.Callback):
         seed: int = 0,
     ):
         super().__init__()
-        self.frequency = check_whole_number("frequency", frequency, 1)
-        self.begin_step = None if begin_step is None else check_whole_number("begin_step", begin_step, 0)
-        self.end_step = None if end_step is None else check_whole_number("end_step", end_step, 1)
+        self.frequency = check_whole("frequency=", frequency, 1)
+        self.begin_step = None if begin_step is None else check_whole("begin_step=", begin_step, 0)
+        self.end_step = None if end_step is None else check_whole("end_step=", end_step, 1)
         self.source = source
-        self.seed = check_whole_number("seed", seed, 0)
+        self.seed = check_whole("seed=", seed, 0)
         self._ticket: Ticket | None = None
         self._entries: list[MaskedWeight] = []
         self._taps = GradientTaps()

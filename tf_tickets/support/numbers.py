@@ -26,6 +26,17 @@ def is_whole(value: Any, least: float = -math.inf, most: float = math.inf) -> bo
     return whole and least <= int(value) <= most
 
 
+def check_whole(name: str, value: Any, least: int) -> int:
+    """The value as an int.
+
+    Raises:
+        ValueError: it is no whole number, or less than `least`; `name` is what people know it by.
+    """
+    if not is_whole(value, least):
+        raise ValueError(f"{name} is a whole number, {least} or more. Received: {value!r}")
+    return int(value)
+
+
 def is_written_number(text: str) -> bool:
     """Whether a text is that of a finite number."""
     try:

@@ -8,12 +8,14 @@ Flags, `--help`, checks, records of files and command lines are made of that dec
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import functools
+import io
 import json
 import math
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_tickets.support.numbers import is_finite, is_whole
@@ -294,18 +296,32 @@ def read_pairs(name: str, parts: Sequence[str] | None) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for pair in parts or ():
-        key, equals, written = pair.partition("=")
+        key, equals, text = pair.partition("=")
         if key in found:
             raise ValueError(f"--{name} gives {key} twice.")
         if not key or not equals:
             raise ValueError(f"--{name} takes name=value. Received: {pair!r}")
         try:
-            found[key] = json.loads(written)
+            found[key] = json.loads(text)
         except json.JSONDecodeError:
-            found[key] = {"True": True, "False": False, "None": None}.get(written, written)
+            found[key] = {"True": True, "False": False, "None": None}.get(text, text)
         except (ValueError, RecursionError) as error:  # a number too long, lists too deep
             raise ValueError(f"--{name}: {key} is no value: {error}.") from None
     return found
+
+
+def written(value: Any) -> str:
+    """A flag's value as a command line has it; of a mapping, what `read_pairs` reads."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    if isinstance(value, Mapping):
+        value = [f"{name}={json.dumps(inner)}" for name, inner in value.items()]
+    # What absl's flags of lists read: commas, and quotes where they are needed.
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([str(part) for part in value])
+    return line.getvalue()
 
 
 def mapping() -> Kind:

@@ -1,9 +1,16 @@
 """Numbers in words, for people."""
 
 
-def plural(count: int, noun: str, several: str | None = None) -> str:
-    """`1 epoch`, `2 epochs`; of a noun that has a plural of its own, `several` is that."""
-    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+def plural(count: int | str, noun: str, several: str | None = None) -> str:
+    """`1 epoch`, `2 epochs`, `2.5 points`.
+
+    Args:
+        count: how many; a text where it is written already.
+        noun: in the singular.
+        several: its plural, where that has more than an s.
+    """
+    number = count if isinstance(count, str) else f"{count:,}"
+    return f"{number} {noun if number == '1' else several or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -7,12 +7,13 @@ import functools
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 
-from absl.flags import Flag, FlagValues
+from absl.flags import FlagValues
 
 from tf_tickets import config as configuration
 from tf_tickets.config import FLAGS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.sanity.checks import check_row
+from tf_tickets.support.options import written
 from tf_tickets.sweeps.axes import AXES, NONE, values_along
 from tf_tickets.sweeps.cell import (
     OF_A_SOURCE,
@@ -99,7 +100,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
 def _common_flags(values: FlagValues) -> dict[str, str]:
     """The flags of one run that are given and no axis: they hold for every cell."""
     common = {
-        name: _as_text(values[name])
+        name: written(values[name].value)
         for group in configuration.GROUPS
         for name in (flag.name for flag in values.flags_by_module_dict()[group])
         if name not in AXES and not values[name].using_default_value
@@ -117,7 +118,7 @@ def _check_used(values: FlagValues, axes: Mapping[str, Sequence[str | None]], us
     for name, what in needed.items():
         if name not in used and not values[name].using_default_value and axes.get(name) != [NONE]:
             raise ValueError(
-                f"--{name}={_as_text(values[name])} is only for a method that {what}; none here does."
+                f"--{name}={written(values[name].value)} is only for a method that {what}; none here does."
             )
 
 
@@ -150,9 +151,3 @@ def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     if method not in methods:
         raise ValueError(f"--sanity_check={check} is for a method that is not in this sweep.")
     return cell.having(sanity_check=name) if dict(cell.flags).get("method") == method else None
-
-
-def _as_text(flag: Flag) -> str:
-    if isinstance(flag.value, bool):
-        return str(flag.value).lower()
-    return flag.serialize().partition("=")[2]

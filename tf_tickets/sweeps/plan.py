@@ -19,8 +19,8 @@ from tf_tickets.support.startup import default_threads, load_tensorflow
 from tf_tickets.sweeps.cell import Cell, planned
 from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.executors.executor import Executor
+from tf_tickets.sweeps.executors.registry import EXECUTORS
 from tf_tickets.sweeps.executors.resources import Resources
-from tf_tickets.sweeps.executors.table import EXECUTORS
 from tf_tickets.sweeps.grid import Grid, read_grid
 from tf_tickets.sweeps.planned_run import PlannedRun
 from tf_tickets.training.recipe import Recipe

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tf_tickets.support.numbers import is_finite, is_number, is_whole
+from tf_tickets.support.numbers import check_whole, is_finite, is_number
 
 
 def check_density(density: Any, name: str = "density") -> float:
@@ -54,15 +54,8 @@ def check_finite(value: Any, name: str) -> float:
     return float(value)
 
 
-def check_count(count: Any, name: str, least: int = 1) -> int:
-    """A whole number, `least` or more."""
-    if not is_whole(count, least):
-        raise ValueError(f"{name} is a whole number, {least} or more. Received: {count!r}")
-    return int(count)
-
-
 def check_counts(counts: Sequence[Any], name: str, length: int, least: int = 1) -> tuple[int, ...]:
     """So many whole numbers, each `least` or more."""
     if isinstance(counts, (str, bytes)) or not hasattr(counts, "__len__") or len(counts) != length:
         raise ValueError(f"{name} is a list of {length} whole numbers. Received: {counts!r}")
-    return tuple(check_count(count, f"{name}[{place}]", least) for place, count in enumerate(counts))
+    return tuple(check_whole(f"{name}[{place}]", count, least) for place, count in enumerate(counts))

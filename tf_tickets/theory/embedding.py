@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import masked_class, masked_weights, set_masks
+from tf_tickets.support.numbers import check_whole
 from tf_tickets.support.random_streams import stream
-from tf_tickets.theory.arguments import check_chance, check_count, check_counts, check_densities, check_finite
+from tf_tickets.theory.arguments import check_chance, check_counts, check_densities, check_finite
 from tf_tickets.theory.target import Block, Chain, read_chain
 from tf_tickets.theory.widths import SourceWidths, er_widths
 
@@ -150,7 +151,7 @@ def embed_target(
             "are shifted. Give the target inputs that are not negative, and lowest=0."
         )
     shapes = _source_shapes(chain, widths)
-    _check_room(shapes, widths, check_count(max_weights, "max_weights"))
+    _check_room(shapes, widths, check_whole("max_weights", max_weights, 1))
     rng = stream(seed, "mask", "theory/embedding")
     source = tuple(
         rng.random(shape, dtype=np.float32) < kept for shape, kept in zip(shapes, densities, strict=True)

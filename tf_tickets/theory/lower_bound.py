@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from tf_tickets.support.numbers import check_whole
 from tf_tickets.support.random_streams import stream
-from tf_tickets.theory.arguments import check_chance, check_count, check_density
+from tf_tickets.theory.arguments import check_chance, check_density
 from tf_tickets.theory.frequency import Frequency
 
 # Edges drawn at a time.
@@ -35,7 +36,7 @@ def lower_bound_width(density: float, inputs: int, delta: float) -> float:
         6.57611536
     """
     density, delta = check_density(density), check_chance(delta)
-    alone = -math.expm1(math.log1p(-delta) / check_count(inputs, "inputs"))
+    alone = -math.expm1(math.log1p(-delta) / check_whole("inputs", inputs, 1))
     return 0.0 if density == 1 else math.log(alone) / math.log1p(-density)
 
 
@@ -55,7 +56,7 @@ def connected_probability(density: float, inputs: int, width: int) -> float:
         0.924565136596599
     """
     density = check_density(density)
-    inputs, width = check_count(inputs, "inputs"), check_count(width, "width", least=0)
+    inputs, width = check_whole("inputs", inputs, 1), check_whole("width", width, 0)
     if width == 0 or density == 1:
         return float(width > 0)
     alone = math.exp(width * math.log1p(-density))
@@ -85,8 +86,8 @@ def connected_frequency(
         0.9257 [0.9204, 0.9308] (10,000 trials)
     """
     density = check_density(density)
-    inputs, width = check_count(inputs, "inputs"), check_count(width, "width")
-    trials = check_count(trials, "trials")
+    inputs, width = check_whole("inputs", inputs, 1), check_whole("width", width, 1)
+    trials = check_whole("trials", trials, 1)
     # A stream for each question, so that answers at the same seed are independent.
     rng = stream(seed, "mask", f"theory/lower bound/{density}/{inputs}/{width}")
     at_once = max(1, CHUNK // (inputs * width))

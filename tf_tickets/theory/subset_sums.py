@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tf_tickets.support.numbers import check_whole
 from tf_tickets.support.random_streams import stream
 from tf_tickets.theory.arguments import (
     check_chance,
-    check_count,
     check_density,
     check_finite,
     check_tolerance,
@@ -143,7 +143,7 @@ def base_set_sizes(density: float, eps: float = 0.01, trials: int = 2000, seed: 
         0.917
     """
     density, eps = check_density(density), check_tolerance(eps)
-    sizes = np.empty(check_count(trials, "trials"))
+    sizes = np.empty(check_whole("trials", trials, 1))
     draws = stream(seed, "mask", "theory/subset sums")
     gaps = stream(seed, "mask", "theory/removed values")
     for trial in range(trials):

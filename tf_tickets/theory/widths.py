@@ -5,9 +5,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from tf_tickets.support.numbers import check_whole
 from tf_tickets.theory.arguments import (
     check_chance,
-    check_count,
     check_counts,
     check_densities,
     check_density,
@@ -57,8 +57,8 @@ def required_width_factor(
         9.076815597050832
     """
     density = check_density(density)
-    connections = check_count(connections, "connections", least=0)
-    events = check_count(depth, "depth") * connections * check_count(next_factor, "next_factor")
+    connections = check_whole("connections", connections, 0)
+    events = check_whole("depth", depth, 1) * connections * check_whole("next_factor", next_factor, 1)
     delta = check_chance(delta)
     if not events or density == 1:
         return 1.0

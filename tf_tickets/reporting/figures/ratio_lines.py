@@ -11,7 +11,7 @@ from tf_tickets.reporting.figures.accuracy_lines import tickets
 from tf_tickets.reporting.figures.composition import Draw, Sample, compose
 from tf_tickets.reporting.palette import shades
 from tf_tickets.results import Experiment, Variant
-from tf_tickets.results.run import layer_ratios
+from tf_tickets.results.loaded_run import layer_ratios
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

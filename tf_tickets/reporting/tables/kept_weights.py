@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tf_tickets.reporting.document import NONE, Cell, Folded, Row, Table, significant, sparsity_text
 from tf_tickets.reporting.tables.cells import mean
 from tf_tickets.results import Arm, Experiment, Run
-from tf_tickets.results.run import layer_ratios
+from tf_tickets.results.loaded_run import layer_ratios
 from tf_tickets.support.words import plural
 
 

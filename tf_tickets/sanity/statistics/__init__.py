@@ -16,8 +16,8 @@ from tf_tickets.sanity.statistics.answer import (
     UNDECIDED,
     answers,
 )
-from tf_tickets.sanity.statistics.arguments import LEAST_SEEDS, MOST_SEEDS, check_settings
 from tf_tickets.sanity.statistics.comparison import DECIMALS, Comparison, compare, compare_pairs
+from tf_tickets.sanity.statistics.paired_accuracies import LEAST_SEEDS, MOST_SEEDS, check_settings
 from tf_tickets.sanity.statistics.paired_tests import holm, p_values
 from tf_tickets.sanity.statistics.planning import seeds_to_plan
 

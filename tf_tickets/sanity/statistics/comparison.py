@@ -14,11 +14,12 @@ from tf_tickets.sanity.statistics.answer import (
     UNDECIDED,
     answers,
 )
-from tf_tickets.sanity.statistics.arguments import check_accuracies, check_settings, check_twin
 from tf_tickets.sanity.statistics.notes import notes_on
+from tf_tickets.sanity.statistics.paired_accuracies import check_accuracies, check_settings, check_twin
 from tf_tickets.sanity.statistics.paired_tests import holm, intervals, moments, p_values
-from tf_tickets.sanity.statistics.phrases import counted, needed, p_value, points
+from tf_tickets.sanity.statistics.phrases import needed, p_value, points
 from tf_tickets.sanity.statistics.planning import seeds_needed
+from tf_tickets.support.words import plural
 
 # Accuracies are counts over the size of a test set: what differs after so many decimals is rounding.
 DECIMALS = 12
@@ -65,10 +66,10 @@ class Comparison:
         low, high = (points(end) for end in self.interval)
         seen = f"{self.answer}: {points(self.difference)} points [{low}, {high}], "
         return seen + _REASONS[self.answer].format(
-            margin=counted(f"{100 * self.margin:g}", "point"),
+            margin=plural(f"{100 * self.margin:g}", "point"),
             equivalent=p_value(self.p_equivalent),
             different=p_value(self.p_different),
-            seeds=counted(self.seeds, "seed"),
+            seeds=plural(str(self.seeds), "seed"),
             needed=needed(self.seeds_needed),
         )
 

@@ -1,6 +1,6 @@
 """Phrases of numbers, as the statistics say them."""
 
-from tf_tickets.sanity.statistics.arguments import MOST_SEEDS
+from tf_tickets.sanity.statistics.paired_accuracies import MOST_SEEDS
 
 
 def points(value: float, decimals: int = 2) -> str:
@@ -12,11 +12,6 @@ def points(value: float, decimals: int = 2) -> str:
 def p_value(p: float) -> str:
     """`p = 0.012`, of small ones a bound."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def counted(number: int | str, noun: str) -> str:
-    """`1 seed`, `2.5 points`."""
-    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
 
 
 def needed(seeds: int | None) -> str:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from tf_tickets.sanity.statistics.arguments import LEAST_SEEDS, MOST_SEEDS, check_settings
+from tf_tickets.sanity.statistics.paired_accuracies import LEAST_SEEDS, MOST_SEEDS, check_settings
 
 # Of the standard deviation, where the chance of an answer is computed; and what counts as none at all.
 QUANTILES = 400

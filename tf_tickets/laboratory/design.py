@@ -6,7 +6,7 @@ from absl import flags
 
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import LEAST_SEEDS, check_settings
-from tf_tickets.sweeps import flags as sweep_flags
+from tf_tickets.sweeps import sweep_flags
 from tf_tickets.sweeps.axes import NONE, seeds_of
 from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.sweeps.plans import values_of
+from tf_tickets.sweeps.executors.registry import EXECUTORS
 from tf_tickets.sweeps.executors.resources import Resources
-from tf_tickets.sweeps.executors.table import EXECUTORS
 
 
 @pytest.mark.parametrize("name", EXECUTORS)

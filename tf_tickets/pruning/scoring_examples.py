@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.numbers import check_whole
 
 Batch = tuple[Any, ...]
 
@@ -70,9 +70,7 @@ def first_of_each_class(
     Raises:
         ValueError: a class has too few examples, or labels are no integers.
     """
-    wanted = samples_per_class
-    if not is_whole(wanted, 1):
-        raise ValueError(f"samples_per_class is a whole number, 1 or more. Received: {wanted!r}")
+    wanted = check_whole("samples_per_class", samples_per_class, 1)
     found: dict[int, list] = {} if classes is None else {int(label): [] for label in classes}
     for batch in batches:
         labels = np.asarray(batch[1])

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests.pruning import nets
-from tf_tickets.pruning.examples import first_of_each_class, read_batches
+from tf_tickets.pruning.scoring_examples import first_of_each_class, read_batches
 
 X = np.arange(24, dtype="float32").reshape(12, 2)
 Y = np.array([2, 0, 1, 0, 2, 2, 1, 0, 1, 1, 0, 2])

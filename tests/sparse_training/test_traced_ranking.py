@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.sparse_training.small import fixture
 from tf_tickets.pruning.top_k import global_masks
-from tf_tickets.sparse_training.top_k import top_k_masks
+from tf_tickets.sparse_training.traced_ranking import top_k_masks
 
 # Few values, so that there are ties within and between tensors; subnormals and infinity too.
 VALUES = st.sampled_from([0.0, 1e-40, 1e-3, 0.5, 1.0, 1.0000001, 7.0, 3e38, np.inf])

@@ -8,7 +8,7 @@ from absl import flags
 
 from tf_tickets import config
 from tf_tickets.sweeps.axes import AXES
-from tf_tickets.sweeps.executors.table import EXECUTORS
+from tf_tickets.sweeps.executors.registry import EXECUTORS
 
 SWEEP = "The sweep"
 GROUPS = (SWEEP, *config.GROUPS)

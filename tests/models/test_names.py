@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from tf_tickets import models
-from tf_tickets.models.table import MODELS, family_of, model_row
+from tf_tickets.models.architectures import MODELS, family_of, model_row
 from tf_tickets.pruning.choices import FAMILIES
 
 
