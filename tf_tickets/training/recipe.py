@@ -27,7 +27,7 @@ from tf_tickets.training.optimizers import OPTIMIZERS
 
 
 def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
-    """The 0-based epochs of milestones; a part of a training is an epoch at least, so that none begins low."""
+    """The 0-based epochs of milestones; a part of a training is epoch 1 at least: none begins low."""
     return [int(x) if x >= 1 or not x else max(1, round(x * epochs)) for x in milestones]
 
 
