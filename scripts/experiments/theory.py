@@ -29,7 +29,7 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "docs" / "theory"
 
 ARCH, DELTA = (5, 8, 6, 3), 0.1
 DENSITIES = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-WIDE, WIDE_SHARE = 0.2, 10  # sources of lower densities are so wide that so many times fewer are drawn
+WIDE, WIDE_SHARE = 0.2, 5  # sources of lower densities are so wide that so many times fewer are drawn
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 SHARED_DENSITY = 0.5
 
@@ -55,7 +55,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("folder", str(FOLDER), "Where figures and numbers go.", flag_values=values)
     for name, default, least, about in (
         ("seed", 0, 0, "Of every random draw."),
-        ("trials", 4000, 2, "Random sources drawn for each measured point; a tenth of the widest."),
+        ("trials", 2000, 2, "Random sources drawn for each measured point; a fifth of the widest."),
         ("more_trials", 10_000, 2, "Trials of a point of the lower bound and of subset sums."),
     ):
         flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=values)

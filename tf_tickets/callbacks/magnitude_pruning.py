@@ -31,8 +31,8 @@ class MagnitudePruning(keras.callbacks.Callback):
 
     A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b,
     counted from 0, it is asked for step b + 1, and what it says is done before that batch is computed. So one
-    of `begin_step=0` prunes for the first time at step `frequency`, and nothing is pruned after the last batch.
-    With `steps_per_execution` it is done before the call that the step is in. Two things differ:
+    of `begin_step=0` prunes for the first time at step `frequency`, and nothing is pruned after the last
+    batch. With `steps_per_execution` it is done before the call that the step is in. Two things differ:
 
     - There, hidden weights are zero for the forward pass, but have a gradient and keep their momentum, so
       that one step of the optimizer may bring a weight back at the next update. Here a mask hides the
