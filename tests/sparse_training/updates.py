@@ -37,11 +37,11 @@ def exchanged(weights, masks, growth, parts):
 
 
 def assert_moved(before, after, expected, fresh=0.0):
-    """The expected masks; zero with fresh slots what is new, and everything else as it was."""
+    """The expected masks; zero with fresh slots what is new or gone, and everything else as it was."""
     nets.assert_equal(after.masks, expected)
-    new = [b & ~a for a, b in zip(before.masks, expected, strict=True)]
-    assert any(mask.any() for mask in new)
-    nets.assert_equal(after.weights, [np.where(n, 0, w) for n, w in zip(new, before.weights, strict=True)])
-    for n, slots, own in zip(new, after.slots, before.slots, strict=True):
+    assert any((b & ~a).any() for a, b in zip(before.masks, expected, strict=True))
+    moved = [b ^ a for a, b in zip(before.masks, expected, strict=True)]
+    nets.assert_equal(after.weights, [np.where(n, 0, w) for n, w in zip(moved, before.weights, strict=True)])
+    for n, slots, own in zip(moved, after.slots, before.slots, strict=True):
         assert slots
         nets.assert_equal(slots, [np.where(n, np.float32(fresh), slot) for slot in own])
