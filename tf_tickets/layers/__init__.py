@@ -2,7 +2,7 @@
 
 from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.forward_order import Classifiers, forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.mask import Mask
@@ -28,6 +28,7 @@ from tf_tickets.layers.masked import (
 )
 from tf_tickets.layers.masked_weight import (
     MaskedWeight,
+    classifiers_of,
     cover,
     effective_mask,
     masked_weights,
@@ -89,8 +90,10 @@ __all__ = [
     "folded",
     "mask_layers",
     # its weights
+    "Classifiers",
     "Mask",
     "MaskedWeight",
+    "classifiers_of",
     "cover",
     "effective_mask",
     "effective_value",
