@@ -14,8 +14,8 @@ class HybridPruning(MagnitudePruning):
         sparsity: fraction to remove, in [0, 1).
         epoch: 0-based epoch, at whose start the network counts as trained.
         family: `"vgg"` or `"resnet"`, see `tf_tickets.keep_counts`.
-        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept. None
-            or `"method"` means the method's own, 0.3.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept.
+            None or `"method"` means the method's own, 0.3.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
     """
 

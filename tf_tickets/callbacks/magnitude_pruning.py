@@ -26,10 +26,10 @@ class MagnitudePruning(keras.callbacks.Callback):
             such callables.
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         family: form of the smart ratios.
-        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept apart
-            from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global ratios only).
-            None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0 with global ratios, as
-            of `"finetune"`, and 0.3 with smart ones; other ratios set none apart.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept
+            apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
+            ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
+            with global ratios, as of `"finetune"`, and 0.3 with smart ones.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
     Attributes:

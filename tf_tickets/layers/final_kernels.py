@@ -100,14 +100,11 @@ class _Graph:
     def applied(self, place: Place) -> frozenset[int]:
         """The kernels that the operation of a tensor applies to data."""
         if place not in self._applied:
-            operation, constants = (
-                self.operation[place],
-                [x for x in self.before[place] if x not in self.data],
-            )
-            ordinary = operation.type not in BODIES and operation.type != "Placeholder"
-            handles = (
-                self._handles(constants) if ordinary and len(constants) < len(self.before[place]) else ()
-            )
+            operation, inputs = self.operation[place], self.before[place]
+            constants = [x for x in inputs if x not in self.data]
+            passed_on = operation.type in BODIES or operation.type == "Placeholder"
+            meets_data = not passed_on and len(constants) < len(inputs)
+            handles = self._handles(constants) if meets_data else set()
             mixes = MIXES.search(operation.type)
             self._applied[place] = frozenset(
                 x for x in handles if x in self.kernels or (mixes and self.ranks.get(x, 0) > 1)

@@ -11,6 +11,7 @@ from tf_tickets.layers import Classifiers, MaskedWeight, classifiers_of
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP
 from tf_tickets.pruning.classifier import (
     check_classifier_fits,
+    check_classifier_keep,
     classifier_counts,
     counts_within,
     set_apart,
@@ -23,6 +24,8 @@ from tf_tickets.pruning.ratios import named_rule
 from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
 from tf_tickets.pruning.weights import weights_to_score
+
+NO_CLASSIFIER = Classifiers(())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Budget:
     classifiers: Mapping[int, int] = dataclasses.field(default_factory=dict)
     least: tuple[int, ...] = ()
     apart: float | None = None
-    feeding: Classifiers = Classifiers(())
+    feeding: Classifiers = NO_CLASSIFIER
 
     @property
     def classifier(self) -> int | None:
@@ -138,7 +141,8 @@ def _plan(
             f"{_asking(quota)} changes the counts of layers, and rounding='reference' fixes them."
         )
     rule = named_rule(quota.ratios)
-    fraction = CLASSIFIER_KEEP if quota.classifier_keep is None else quota.classifier_keep
+    asked = None if quota.classifier_keep is None else check_classifier_keep(quota.classifier_keep)
+    fraction = CLASSIFIER_KEEP if asked is None else asked
     arguments: dict[str, Any] = {
         "ratios": quota.ratios,
         "family": quota.family,

@@ -1,4 +1,4 @@
-"""The classifiers, which feed the outputs: how many weights they keep where they are set apart from the rest."""
+"""The classifiers, which feed the outputs: how many weights they keep, set apart from the rest."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -10,7 +10,7 @@ from tf_tickets.support.numbers import is_number
 def chosen_classifier_keep(
     value: Any, ratios: Any, own: float | None, rounding: str = "exact"
 ) -> float | None:
-    """The fraction of a classifier that is kept apart from the rest, as `classifier_keep=` says it everywhere.
+    """The fraction of a classifier that is kept apart from the rest, as `classifier_keep=` says it.
 
     Args:
         value: a fraction in (0, 1]; `"ranked"`, for global ratios: classifiers are ranked with the rest; None
@@ -48,5 +48,5 @@ def chosen_classifier_keep(
 
 
 def classifier_keep_of_magnitudes(value: Any, ratios: Any) -> float | None:
-    """As `chosen_classifier_keep`, where the method is to rank trained magnitudes (lottery tickets and others)."""
+    """As `chosen_classifier_keep`, where the method is to rank trained magnitudes, as of lottery tickets."""
     return chosen_classifier_keep(value, ratios, LOTTERY_CLASSIFIER_KEEP if ranks_all(ratios) else None)

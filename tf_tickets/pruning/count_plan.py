@@ -102,12 +102,8 @@ class CountPlan:
     def _less(asked: list[int], floors: np.ndarray, most: int) -> list[int]:
         """The floors, and of what is asked above them as much as there is."""
         above = [count - int(floor) for count, floor in zip(asked, floors, strict=True)]
-        return [
-            int(f) + n
-            for f, n in zip(
-                floors, counts_within([0] * len(above), above, most - int(floors.sum())), strict=True
-            )
-        ]
+        more = counts_within([0] * len(above), above, most - int(floors.sum()))
+        return [int(floor) + count for floor, count in zip(floors, more, strict=True)]
 
     def _pour_inside(self, pour: Pour, densities: np.ndarray, budget: float) -> np.ndarray:
         """As `pour`, where layers have less room than their sizes."""

@@ -1,8 +1,8 @@
 """Keep counts: how many weights each layer keeps, from the layers' shapes alone.
 
 Counts are met to the unit (`rounding="exact"`), or follow the authors' float32 arithmetic and truncations
-(`rounding="reference"`). Layers are given, and counted, in forward order. The classifiers are those that feed an
-output of the model; of bare shapes it is the last one.
+(`rounding="reference"`). Layers are given, and counted, in forward order. The classifiers are those that
+feed an output of the model; of bare shapes it is the last one.
 """
 
 from collections.abc import Sequence

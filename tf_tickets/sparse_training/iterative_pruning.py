@@ -48,10 +48,10 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             a 0-based epoch of the first part, those at its start, with the rates from there on (weight
             rewinding); `"none"`, they stay (learning-rate rewinding).
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
-        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept apart
-            from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global ratios only).
-            None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0 with global ratios, as
-            of `"lt"`, and 0.3 with smart ones; other ratios set none apart.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept
+            apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
+            ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
+            with global ratios, as of `"lt"`, and 0.3 with smart ones.
         source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks, whatever
             they are, are set to it at the start. None: the masks that the model has then, or all weights.
 
