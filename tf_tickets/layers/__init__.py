@@ -36,6 +36,7 @@ from tf_tickets.layers.masked_weight import (
     set_masks,
 )
 from tf_tickets.layers.masking import MaskReport, mask_layers
+from tf_tickets.layers.nothing_to_prune import nothing_to_prune
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
 from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
@@ -89,6 +90,7 @@ __all__ = [
     "fold",
     "folded",
     "mask_layers",
+    "nothing_to_prune",
     # its weights
     "Classifiers",
     "Mask",

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import classifiers_of, prunable_weights
+from tf_tickets.layers import classifiers_of, nothing_to_prune, prunable_weights
 from tf_tickets.models.table import family_of
 from tf_tickets.pruning.choices import DEFAULT_FAMILY, FAMILIES, check_choice
 from tf_tickets.pruning.classifier import (
@@ -155,6 +155,8 @@ def plan_counts(
     if isinstance(model_or_shapes, keras.Model):
         entries = prunable_weights(model_or_shapes)
         classifiers = classifiers_of(model_or_shapes, entries).positions
+        if not entries:
+            raise ValueError(nothing_to_prune(model_or_shapes))
         shapes = [entry.shape for entry in entries]
         names = [(entry.name, entry.layer.name) for entry in entries]
         family = family_of(model_or_shapes.name) if family is None else family

@@ -11,6 +11,7 @@ from tf_tickets.layers import (
     has_own_schedule,
     mask_layers,
     masked_weights,
+    nothing_to_prune,
     reset_optimizer,
     restore_weights,
     stock_values,
@@ -110,7 +111,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             )
         entries = mask_layers(self.model).masked
         if not entries:
-            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+            raise ValueError(nothing_to_prune(self.model))
         self.tickets, self._weights, self._rates = [], [], []
         if has_own_schedule(self.model.optimizer) and self._to:
             raise ValueError(
