@@ -96,6 +96,12 @@ def test_is_none_where_the_head_cannot_be_masked():
     assert masked(keras.Model(inputs, Own()(dense("a")(inputs)))) == []
 
 
+def test_a_recurrent_layer_after_it_is_a_kernel_too():
+    inputs = keras.Input((3, 4))
+    assert "a" not in found(keras.Model(inputs, L.GRU(2)(dense("a")(inputs))))
+    assert found(keras.Model(inputs, dense("head")(L.GRU(2)(dense("a")(inputs))))) == ["head"]
+
+
 def test_normalization_biases_and_tables_of_positions_are_no_kernels():
     class Shifted(L.Layer):
         def build(self, shape):

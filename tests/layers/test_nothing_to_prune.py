@@ -31,8 +31,8 @@ def of_other_layers():
 
 
 SAYS = {
-    adapted: r"Left alone: model/a, model/b: LoRA is enabled\. model.save_weights\(path\) writes kernels with their adapters merged",
-    quantized: r"Left alone: model/a, model/b: quantized \(int8\)\. Prune the float model, fold it, and quantize then\.",
+    adapted: r"Left alone: model/a, model/b: LoRA is enabled\. model.save_weights\(path\) writes kernels w",
+    quantized: r"Left alone: model/a, model/b: quantized \(int8\)\. Prune the float model, fold it, and quan",
     of_other_layers: r"Left alone: model/slope: PReLU has no maskable weight\. .*register_maskable",
 }
 

@@ -161,7 +161,8 @@ def test_a_graph_that_does_not_tell_is_noted():
     ticket = tt.prune(model, "finetune", 0.5)
     assert ticket.layers[-1].keep_ratio == 1
     assert ticket.notes == (
-        "the model's graph does not tell which weights feed its outputs: the last weight of all is taken to",
+        "the model's graph does not tell which weights feed its outputs: the last one is taken for the "
+        "classifier",
     )
 
 

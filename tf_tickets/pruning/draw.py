@@ -197,8 +197,11 @@ def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[st
             )
     if budget.apart is not None and len(kept) > 1:
         if not budget.feeding.known:
-            taken = "the last weight of all is taken to" if budget.classifiers else "none is taken to"
-            notes.append(f"the model's graph does not tell which weights feed its outputs: {taken}")
+            taken = "the last one" if budget.classifiers else "none, since another kernel comes last,"
+            notes.append(
+                f"the model's graph does not tell which weights feed its outputs: {taken} is taken for the "
+                "classifier"
+            )
         elif not budget.feeding.positions:
             notes.append(
                 f"no masked weight feeds an output of the model: there is no classifier to keep "
