@@ -144,7 +144,8 @@ def test_errors(arguments, message):
     [
         ({"ratios": "x"}, r"ratios='x' is unknown. Choose one of: global, "),
         ({"ratios": 3}, "ratios=3 is unknown"),
-        ({"classifier_keep": "x"}, r"classifier_keep is a fraction in \(0, 1\]. Received: 'x'"),
+        ({"classifier_keep": "x"}, r"a fraction in \(0, 1\], 'ranked' .* or 'method'. Received: 'x'"),
+        ({"ratios": "erk", "classifier_keep": 0.5}, "ratios='erk' does not use it"),
     ],
 )
 def test_values_out_of_range(arguments, message):

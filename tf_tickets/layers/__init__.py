@@ -2,7 +2,7 @@
 
 from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.forward_order import Classifiers, forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.mask import Mask
@@ -28,6 +28,7 @@ from tf_tickets.layers.masked import (
 )
 from tf_tickets.layers.masked_weight import (
     MaskedWeight,
+    classifiers_of,
     cover,
     effective_mask,
     masked_weights,
@@ -35,6 +36,7 @@ from tf_tickets.layers.masked_weight import (
     set_masks,
 )
 from tf_tickets.layers.masking import MaskReport, mask_layers
+from tf_tickets.layers.nothing_to_prune import nothing_to_prune
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
 from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
@@ -88,9 +90,12 @@ __all__ = [
     "fold",
     "folded",
     "mask_layers",
+    "nothing_to_prune",
     # its weights
+    "Classifiers",
     "Mask",
     "MaskedWeight",
+    "classifiers_of",
     "cover",
     "effective_mask",
     "effective_value",
