@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import keras
 
+from tf_tickets.layers.maskable import row_of
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.retracing import fresh_functions
 from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
@@ -73,13 +74,20 @@ def reads(
 ) -> tuple[list[int], set[int]]:
     """The `forward_order` of weights with their layers, and those read while their layer is not called.
 
-    A mask acts while its layer is called: it does not reach a parent which reads the kernel by itself, as
-    tied weights do.
+    A mask acts while its layer is called, or one that encloses it by the table: it does not reach another
+    parent which reads the kernel by itself, as tied weights do.
     """
-    recorder = _ReadRecorder([weight for _, weight in weights], [layer for layer, _ in weights])
-    with fresh_functions(model), wrapped_calls((layer for layer, _ in weights), recorder.calling):
+    owners = [layer for layer, _ in weights]
+    enclosing = _enclosing(model)
+    recorder = _ReadRecorder([weight for _, weight in weights], owners, enclosing)
+    with fresh_functions(model), wrapped_calls([*owners, *enclosing], recorder.calling):
         symbolic_call(model, inputs, scope=recorder)
     return list(recorder.order), recorder.outside
+
+
+def _enclosing(model: keras.Model) -> list[keras.Layer]:
+    rows = [(layer, row_of(layer)) for layer in model._flatten_layers()]
+    return [layer for layer, row in rows if row is not None and row.encloses]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +100,16 @@ class _ForwardOrder:
 class _ReadRecorder(keras.StatelessScope):
     """Notes which of the watched variables are read, in the order of the first reading."""
 
-    def __init__(self, weights: Sequence[keras.Variable], owners: Sequence[keras.Layer] = ()):
+    def __init__(
+        self,
+        weights: Sequence[keras.Variable],
+        owners: Sequence[keras.Layer] = (),
+        enclosing: Sequence[keras.Layer] = (),
+    ):
         super().__init__(initialize_variables=False)
+        self.inside = {
+            id(layer): [id(part) for part in layer._flatten_layers()] for layer in (*owners, *enclosing)
+        }
         self.position = {id(weight): i for i, weight in enumerate(weights)}
         self.owners = owners
         self.order: dict[int, None] = {}
@@ -110,10 +126,10 @@ class _ReadRecorder(keras.StatelessScope):
 
     def calling(self, layer: keras.Layer, call: Callable) -> Callable:
         def watched(*args: Any, **kwargs: Any) -> Any:
-            self._called[id(layer)] += 1
+            self._called.update(self.inside[id(layer)])
             try:
                 return call(*args, **kwargs)
             finally:
-                self._called[id(layer)] -= 1
+                self._called.subtract(self.inside[id(layer)])
 
         return watched

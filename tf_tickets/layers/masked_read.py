@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_tickets.layers.maskable import mask_name
 from tf_tickets.layers.parametrization import effective_value
+
+# Of a `tf.function`; bodies of loops and branches of conditions are subclasses.
+FuncGraph = tf.__internal__.FuncGraph
 
 
 class MaskedRead:
@@ -27,7 +31,10 @@ class MaskedRead:
             raise AttributeError(f"{type(layer).__name__!r} object has no attribute {self.name!r}") from None
         if not _active()[id(layer)]:
             return weight
-        return effective_value(layer, self.name) if mask_name(self.name) in layer.__dict__ else weight
+        if mask_name(self.name) not in layer.__dict__:
+            return weight
+        with _outside_of_loops():
+            return effective_value(layer, self.name)
 
     def __set__(self, layer: keras.Layer, value: Any) -> None:
         layer.__dict__[self.name] = value
@@ -37,16 +44,31 @@ class MaskedRead:
 
 
 @contextlib.contextmanager
-def computing(layer: keras.Layer) -> Iterator[None]:
-    """For the duration, in this thread, reading the layer's weights gives the effective ones."""
+def computing(*layers: keras.Layer) -> Iterator[None]:
+    """For the duration, in this thread, reading the layers' weights gives the effective ones."""
     active = _active()
-    active[id(layer)] += 1
+    keys = [id(layer) for layer in layers]
+    active.update(keys)
     try:
         yield
     finally:
-        active[id(layer)] -= 1
-        if not active[id(layer)]:
-            del active[id(layer)]
+        active.subtract(keys)
+        for key in keys:
+            if not active[key]:
+                del active[key]
+
+
+def _outside_of_loops() -> contextlib.AbstractContextManager:
+    """For the duration, what is computed belongs to the function that is traced, not to a loop or branch in it.
+
+    So a weight is masked once for all steps of a loop, and its gradient, which a tap adds up, passes by once:
+    in the gradient of a loop's body nothing could be added to a variable.
+    """
+    graph = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
+    inner = graph
+    while type(graph) is not FuncGraph and isinstance(getattr(graph, "outer_graph", None), FuncGraph):
+        graph = graph.outer_graph
+    return contextlib.nullcontext() if graph is inner else graph.as_default()
 
 
 # One counter for each thread: under tf.distribute every replica calls the layer in a thread of its own.
