@@ -36,6 +36,7 @@ from tf_tickets.layers.masked import (
     register_maskable,
     without_parametrizations,
 )
+from tf_tickets.layers.masked_read import computing
 from tf_tickets.layers.masked_weight import (
     MaskedWeight,
     effective_mask,
@@ -63,6 +64,7 @@ from tf_tickets.layers.symbolic_call import (
     kept_losses,
     wrapped_calls,
 )
+from tf_tickets.layers.unfused import unfused
 from tf_tickets.layers.variables import scope_of, value_of
 
 __all__ = [
@@ -126,6 +128,7 @@ __all__ = [
     # for code that changes a model, or calls it in a way of its own
     "call_arguments",
     "check_built",
+    "computing",
     "computing_in",
     "differentiated_twice",
     "example_inputs",
@@ -136,6 +139,7 @@ __all__ = [
     "replace_optimizer",
     "reset_optimizer",
     "scope_of",
+    "unfused",
     "value_of",
     "wrapped_calls",
 ]

@@ -74,6 +74,7 @@ def passed_over(model: keras.Model) -> PassedOver:
         row = row_of(layer)
         known = {id(layer.__dict__.get(name)): name for name in row.attributes} if row else {}
         masked = layer.masks if isinstance(layer, Masked) else {}
+        why = f"{type(layer).__name__} is no maskable class" if row is None else why_not_maskable(layer)
         rest = 0
         for variable in layer._trainable_variables:
             name = known.get(id(variable))
@@ -83,9 +84,8 @@ def passed_over(model: keras.Model) -> PassedOver:
                 by_design.append((variable.path, variable.shape.num_elements() / total))
             elif (row is None or name in row.weights) and not NO_KERNEL.search(variable.name):
                 rest += variable.shape.num_elements()
-        if rest > BIG * total:
-            why = f"{type(layer).__name__} is no maskable class" if row is None else why_not_maskable(layer)
-            unmaskable.append((layer.path, why or "a mask would not reach it", rest / total))
+        if why and rest > BIG * total:
+            unmaskable.append((layer.path, why, rest / total))
     return PassedOver(tuple(unmaskable), tuple(by_design))
 
 
