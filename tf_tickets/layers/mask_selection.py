@@ -58,6 +58,8 @@ def select_weights(model: keras.Model, include: Selection | None, exclude: Selec
     for layer in layers:
         row = row_of(layer)
         if row is None:
+            if excluded(layer, "") or (included is not None and not included(layer, "")):
+                by_choice.add(id(layer))
             if layer._trainable_variables or layer._non_trainable_variables:
                 left_alone.append((layer.path, f"{type(layer).__name__} has no maskable weight"))
             continue
@@ -130,7 +132,8 @@ def _named(name: str, argument: str, layers: list[keras.Layer]) -> Predicate:
     found = [layer for layer in layers if name in (layer.name, layer.path)]
     if found:
         return _inside(found)
-    known = [known for layer in layers for known in (layer.name, layer.path)]
+    # The model itself has no path.
+    known = [known for layer in layers for known in (layer.name, layer.path) if known]
     known += [layer.__dict__[attribute].path for layer, attribute in _maskable(layers)]
     close = difflib.get_close_matches(name, known, n=1)
     raise ValueError(
