@@ -100,7 +100,7 @@ def twin_of(kind, model):
 
 
 class Fused:
-    """Stands in for the kernels that a GPU has for LSTM and GRU: a plain loop over the arrays that it is given."""
+    """Stands in for the kernels that a GPU has for LSTM and GRU: a plain loop over the arrays it is given."""
 
     def __init__(self, monkeypatch):
         self.kernels = []

@@ -103,7 +103,7 @@ class TestDerivatives:
 
 
 def reached(kind, masks, x):
-    """Kept weights that the outputs depend on, by the derivative of the stock network itself, without biases."""
+    """Kept weights that the outputs depend on, by the derivative of the stock network without biases."""
     import tensorflow as tf
 
     model = build(kind)

@@ -65,8 +65,8 @@ def _signature_of_one(model: keras.Model) -> list:
     """The model's inputs, one example at a time."""
     if not getattr(model, "inputs", None):
         raise ValueError(
-            f"LiteRT takes a loop over time only with a batch size that is known, and model '{model.name}' does "
-            "not know its inputs. Call it on a keras.Input, and export keras.Model(inputs, outputs)."
+            f"LiteRT takes a loop over time only with a batch size that is known, and model '{model.name}' "
+            "does not know its inputs. Call it on a keras.Input, and export keras.Model(inputs, outputs)."
         )
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     return [

@@ -28,8 +28,8 @@ def macs_per_weight(
 
     Returns:
         One number a weight, None where it is open (inputs of unknown size, calls inside a loop). A weight
-        of a shared layer counts every call; that of a recurrent cell every step of its sequence; an embedding,
-        whose look-up multiplies nothing, counts 0.
+        of a shared layer counts every call, and that of a recurrent cell every step of its sequence; an
+        embedding, whose look-up multiplies nothing, counts 0.
     """
     calls: dict[int, list[Call | None]] = {id(entry.layer): [] for entry in weights}
     recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]

@@ -40,7 +40,8 @@ def select_weights(model: keras.Model, include: Selection | None, exclude: Selec
 
     Raises:
         TypeError: a selection of no accepted form.
-        ValueError: a model that is not built, an unknown name, or an `include=` that matches nothing maskable.
+        ValueError: a model that is not built, an unknown name, or an `include=` that matches nothing
+            maskable.
     """
     check_built(model)
     layers = model._flatten_layers()
@@ -105,14 +106,21 @@ def _predicate(selection: Selection, argument: str, layers: list[keras.Layer]) -
         # As a layer is taken with all that it contains, so is each layer of a class.
         return _inside([layer for layer in layers if isinstance(layer, selection)])
     if callable(selection):
-        return lambda layer, name: bool(selection(layer))
+        # The kernels of an LSTM are those of its cell.
+        cells = _inside([layer for layer in layers if _encloses(layer) and selection(layer)])
+        return lambda layer, name: bool(selection(layer)) or cells(layer, name)
     if isinstance(selection, Iterable) and not isinstance(selection, bytes):
         parts = [_predicate(part, argument, layers) for part in selection]
         return lambda layer, name: any(part(layer, name) for part in parts)
     raise TypeError(
-        f"{argument}= takes a layer, a layer class, a name of a layer or weight, a predicate of a layer, or an "
-        f"iterable of these. Received: {selection!r}"
+        f"{argument}= takes a layer, a layer class, a name of a layer or weight, a predicate of a layer, or "
+        f"an iterable of these. Received: {selection!r}"
     )
+
+
+def _encloses(layer: keras.Layer) -> bool:
+    row = row_of(layer)
+    return row is not None and row.encloses
 
 
 def _inside(layers: list[keras.Layer]) -> Predicate:

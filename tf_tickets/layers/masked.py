@@ -165,7 +165,8 @@ def give_class(layer: keras.Layer) -> None:
     if not isinstance(layer, Masked):
         row = row_of(layer)
         assert row is not None
-        object.__setattr__(layer, "__class__", _masked_class(type(layer), row))
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", _masked_class(stock, row))
 
 
 def enclose(layers: Iterable[keras.Layer]) -> None:

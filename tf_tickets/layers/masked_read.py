@@ -59,13 +59,15 @@ def computing(*layers: keras.Layer) -> Iterator[None]:
 
 
 def _outside_of_loops() -> contextlib.AbstractContextManager:
-    """For the duration, what is computed belongs to the function that is traced, not to a loop or branch in it.
+    """For the duration, what is computed belongs to the function being traced, not to a loop or branch in it.
 
     So a weight is masked once for all steps of a loop, and its gradient, which a tap adds up, passes by once:
     in the gradient of a loop's body nothing could be added to a variable.
     """
-    graph = tf.compat.v1.get_default_graph() if not tf.executing_eagerly() else None
-    inner = graph
+    if tf.executing_eagerly():
+        return contextlib.nullcontext()
+    inner: Any = tf.compat.v1.get_default_graph()
+    graph = inner
     while type(graph) is not FuncGraph and isinstance(getattr(graph, "outer_graph", None), FuncGraph):
         graph = graph.outer_graph
     return contextlib.nullcontext() if graph is inner else graph.as_default()

@@ -55,7 +55,8 @@ def mask_layers(
             its optimizer and need not be compiled again; functions that Keras traced for it are renewed
             (another model that shares its layers must be compiled again).
         include: what to mask instead of the default: a layer or a layer class (with all that they contain),
-            a predicate `layer -> bool`, a name or path of a layer or weight, or an iterable of these.
+            a predicate `layer -> bool` (true for a recurrent layer, it takes its cells), a name or path of a
+            layer or weight, or an iterable of these.
         exclude: what to leave alone; same forms.
         data: one batch of inputs, for a subclassed model that does not know its input shapes.
 

@@ -11,8 +11,7 @@ ops = keras.ops
 
 
 def two_steps(layer: Any, call: Callable) -> Callable:
-    """What stands in for the call of an RNN: at each place, the cell's step on the input there, after one step
-    on the input before.
+    """What stands in for the call of an RNN: in each place two steps, the first on the input before.
 
     Over all steps a path would cross the recurrent kernel as often as the sequence is long, and so would its
     weights count, beyond what float64 holds in long sequences.
