@@ -32,6 +32,26 @@ class Minimal(L.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class OfLayers(L.Layer):
+    """A cell that is made of a layer."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+        self.mix = L.Dense(units, "tanh")
+
+    def build(self, input_shape):
+        self.mix.build((None, input_shape[-1] + self.units))
+
+    def call(self, inputs, states):
+        state = self.mix(ops.concatenate([inputs, states[0]], axis=-1))
+        return state, [state]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
 # name -> (layer, inputs of one example, shapes of what is masked by default, in forward order)
 KINDS = {
     "LSTM": (lambda: L.LSTM(3), (5, 4), [(4, 12), (3, 12)]),
@@ -64,6 +84,7 @@ KINDS = {
         [(4, 8), (2, 8), (2, 3), (3, 3), (3, 6), (2, 6)],
     ),
     "RNN of a user's cell": (lambda: L.RNN(Minimal(3)), (5, 4), [(4, 3), (3, 3)]),
+    "RNN of a cell of layers": (lambda: L.RNN(OfLayers(3)), (5, 4), [(7, 3)]),
 }
 
 

@@ -69,43 +69,7 @@ def embedding():
     )
 
 
-class InLoop(keras.layers.Layer):
-    """Uses a dense layer three times over in a loop of TensorFlow's, or in one branch of a condition."""
-
-    def __init__(self, loops):
-        super().__init__()
-        self.loops, self.dense = loops, keras.layers.Dense(6, "tanh")
-
-    def build(self, shape):
-        self.dense.build(shape)
-
-    def call(self, x):
-        if not self.loops:
-            return tf.cond(tf.reduce_sum(x) > -1e9, lambda: self.dense(x), lambda: x)
-        return tf.while_loop(lambda i, h: i < 3, lambda i, h: (i + 1, self.dense(h)), (0, x))[1]
-
-
-def looping():
-    keras.utils.set_random_seed(3)
-    return keras.Sequential([keras.Input((6,)), InLoop(True), keras.layers.Dense(3)])
-
-
-def branching():
-    keras.utils.set_random_seed(3)
-    return keras.Sequential([keras.Input((6,)), InLoop(False), keras.layers.Dense(3)])
-
-
 class TestTheTap:
-    @pytest.mark.slow
-    @pytest.mark.parametrize("build", [looping, branching])
-    def test_in_loops_and_branches_of_a_traced_training_too(self, build):
-        model = nets.compiled(nets.hide(build()), keras.optimizers.SGD(0.0))
-        x, y = nets.inputs_of(model)
-        expected = unmasked_gradients(build, model, x, lambda z: model.loss(y, z))
-        taps = opened(tapped(model))
-        model.fit(x, y, batch_size=12, shuffle=False, verbose=0)
-        nets.assert_equal([tap.total.numpy() for tap in taps], expected, rtol=1e-4, atol=1e-6)
-
     @pytest.mark.slow
     @pytest.mark.parametrize("build", [nets.NETS[name][0] for name in ("sequential", "shared")] + [strided])
     def test_it_catches_the_gradient_of_the_masked_kernel_everywhere(self, build):

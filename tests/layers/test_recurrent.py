@@ -143,6 +143,28 @@ class TestAFusedKernel:
         assert model.layers[1].use_cudnn == "auto"
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "RNN of a cell of layers"])
+def test_in_a_loop_of_trainings_steps_every_step_reads_the_kernels_anew(kind):
+    """Keras and our trainer make several steps in one call: only loops inside the layer read once."""
+    model = nets.hide(build(kind))
+    x = inputs_of(model)
+    kernels = [entry.weight for entry in tt.masked_weights(model)]
+
+    def step(i, total):
+        total += tf.reduce_sum(model(x) ** 2)
+        for kernel in kernels:
+            kernel.assign(kernel * 0.5)
+        return i + 1, total
+
+    before = model.get_weights()
+    found = tf.function(lambda: tf.while_loop(lambda i, _: i < 3, step, (0, 0.0))[1], autograph=False)()
+    model.set_weights(before)
+    expected = 0.0
+    for i in range(3):
+        expected = step(i, expected)[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 class TestFiles:
     @pytest.mark.slow
     def test_a_process_that_knows_a_cell_as_its_own_class_alone_loads_its_masks(self, tmp_path):

@@ -25,7 +25,8 @@ def export(
         path: a folder for `"saved_model"`, a file for the others (`"keras"` wants the suffix .keras).
         format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
             compiled), or `"litert"` (sparse float32 LiteRT; its outputs are compared with the model's; of
-            a model with a recurrent layer that is not unrolled, for batches of one, its zeros stored).
+            a model with recurrent layers its zeros are stored, and where these are not unrolled it takes
+            batches of one).
         overwrite: replace what is at `path`.
 
     Returns:

@@ -30,15 +30,15 @@ def write_keras(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def write_litert(model: keras.Model, path: pathlib.Path) -> None:
-    """A sparse float32 LiteRT file; of a model with a loop over time a dense one, for batches of one.
+    """A sparse float32 LiteRT file; of a recurrent model a dense one, for batches of one if it has a loop.
 
     Raises:
         ValueError: its outputs are not the model's, or LiteRT lacks what the model computes with.
     """
-    loops = any(isinstance(x, keras.layers.RNN) and not x.unroll for x in model._flatten_layers())
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
     # Through a SavedModel: converting a Keras 3 model's concrete function directly gave NaN without a word.
     with tempfile.TemporaryDirectory() as scratch:
-        if loops:
+        if any(not layer.unroll for layer in recurrent):
             # LiteRT has lists of tensors, which a loop collects its steps in, where their shapes are known.
             signature = _signature_of_one(model)
             model.export(
@@ -47,8 +47,8 @@ def write_litert(model: keras.Model, path: pathlib.Path) -> None:
         else:
             write_saved_model(model, pathlib.Path(scratch) / "saved_model")
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/saved_model")
-        # Of kernels that are stored as sparse ones, LiteRT computes something else in the body of a loop.
-        converter.optimizations = [] if loops else [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        # Of a kernel that is stored as a sparse one and used in several steps, LiteRT makes something else.
+        converter.optimizations = [] if recurrent else [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
         try:
             converted = converter.convert()
         except Exception as error:  # of the converter, which has its classes to itself

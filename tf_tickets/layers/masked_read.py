@@ -1,6 +1,5 @@
 """Reading a maskable weight of a layer: inside its call the effective weight, outside the variable."""
 
-import collections
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -29,11 +28,10 @@ class MaskedRead:
             weight = layer.__dict__[self.name]
         except KeyError:
             raise AttributeError(f"{type(layer).__name__!r} object has no attribute {self.name!r}") from None
-        if not _active()[id(layer)]:
+        began = _active().get(id(layer))
+        if began is None or mask_name(self.name) not in layer.__dict__:
             return weight
-        if mask_name(self.name) not in layer.__dict__:
-            return weight
-        with _outside_of_loops():
+        with _computing_in(began[0]):
             return effective_value(layer, self.name)
 
     def __set__(self, layer: keras.Layer, value: Any) -> None:
@@ -45,39 +43,42 @@ class MaskedRead:
 
 @contextlib.contextmanager
 def computing(*layers: keras.Layer) -> Iterator[None]:
-    """For the duration, in this thread, reading the layers' weights gives the effective ones."""
+    """For the duration, in this thread, reading the layers' weights gives the effective ones.
+
+    In loops and branches that begin in between, they are computed outside: a recurrent kernel once for all
+    steps of the sequence, so that its gradient, which a tap adds up, passes by once.
+    """
     active = _active()
-    keys = [id(layer) for layer in layers]
-    active.update(keys)
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    for layer in layers:
+        active.setdefault(id(layer), []).append(graph)
     try:
         yield
     finally:
-        active.subtract(keys)
-        for key in keys:
-            if not active[key]:
-                del active[key]
+        for layer in layers:
+            active[id(layer)].pop()
+            if not active[id(layer)]:
+                del active[id(layer)]
 
 
-def _outside_of_loops() -> contextlib.AbstractContextManager:
-    """For the duration, what is computed belongs to the function being traced, not to a loop or branch in it.
-
-    So a weight is masked once for all steps of a loop, and its gradient, which a tap adds up, passes by once:
-    in the gradient of a loop's body nothing could be added to a variable.
-    """
-    if tf.executing_eagerly():
+def _computing_in(home: Any) -> contextlib.AbstractContextManager:
+    """For the duration, what is computed belongs to the graph `home`, if only loops and branches began since."""
+    if home is None or tf.executing_eagerly():
         return contextlib.nullcontext()
-    inner: Any = tf.compat.v1.get_default_graph()
-    graph = inner
-    while type(graph) is not FuncGraph and isinstance(getattr(graph, "outer_graph", None), FuncGraph):
+    graph: Any = tf.compat.v1.get_default_graph()
+    while graph is not home:
+        if type(graph) is FuncGraph or not isinstance(graph, FuncGraph):
+            return contextlib.nullcontext()
         graph = graph.outer_graph
-    return contextlib.nullcontext() if graph is inner else graph.as_default()
+    return home.as_default()
 
 
-# One counter for each thread: under tf.distribute every replica calls the layer in a thread of its own.
+# One for each thread: under tf.distribute every replica calls the layer in a thread of its own.
 _threads = threading.local()
 
 
-def _active() -> collections.Counter[int]:
+def _active() -> dict[int, list[Any]]:
+    """The graphs in which computing with a layer began, by the layer's id; None where nothing is traced."""
     if not hasattr(_threads, "active"):
-        _threads.active = collections.Counter()
+        _threads.active = {}
     return _threads.active
