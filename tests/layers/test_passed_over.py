@@ -78,6 +78,14 @@ class TestPrune:
         with pytest.warns(UserWarning, match=r"dense\S* \(LoRA is enabled; "):
             tt.prune(model, "magnitude", 0.5)
 
+    def test_says_why_there_is_nothing_to_prune(self):
+        model = keras.Sequential([keras.Input((10,)), L.Dense(10, name="adapted")])
+        model.layers[0].enable_lora(1)
+        with pytest.raises(
+            ValueError, match=r"nothing to prune: .* cannot be masked: .*adapted \(LoRA is enab"
+        ):
+            tt.prune(model, "magnitude", 0.5)
+
     def test_does_not_warn_of_biases_normalisation_and_recurrent_layers(self):
         model = keras.Sequential(
             [keras.Input((5, 4)), L.GRU(6), L.LayerNormalization(), L.Dense(3), L.BatchNormalization()]

@@ -62,7 +62,7 @@ def computing(*layers: keras.Layer) -> Iterator[None]:
 
 
 def _computing_in(home: Any) -> contextlib.AbstractContextManager:
-    """For the duration, what is computed belongs to the graph `home`, if only loops and branches began since."""
+    """For the duration, what is computed belongs to graph `home`, if only loops and branches began since."""
     if home is None or tf.executing_eagerly():
         return contextlib.nullcontext()
     graph: Any = tf.compat.v1.get_default_graph()

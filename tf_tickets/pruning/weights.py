@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_tickets.layers import MaskedWeight, prunable_weights
+from tf_tickets.layers import MaskedWeight, passed_over, prunable_weights
 
 
 def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
@@ -11,5 +11,9 @@ def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
         raise TypeError(f"Pruning takes a keras.Model. Received: {type(model).__name__}")
     weights = prunable_weights(model)
     if not weights:
-        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
+        reason = passed_over(model).warning
+        raise ValueError(
+            f"Model '{model.name}' has nothing to prune: no kernel of a convolution, dense or recurrent "
+            "layer." + (f" {reason}." if reason else "")
+        )
     return weights
