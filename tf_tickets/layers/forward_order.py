@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import keras
 
 from tf_tickets.layers.final_kernels import final_kernels
-from tf_tickets.layers.maskable import maskable
+from tf_tickets.layers.maskable import row_of
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.retracing import fresh_functions
 from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
@@ -119,12 +119,14 @@ def reads(
 
     Returns:
         The `forward_order` of the weights and the others behind them; those of the weights that are read
-        while their layer is not called (a mask acts while its layer is called: it does not reach a parent
-        which reads the kernel by itself, as tied weights do); and those of `final_kernels`, or None.
+        while their layer is not called (a mask acts while its layer is called, or one that encloses it by the
+        table: it does not reach another parent which reads the kernel by itself, as tied weights do); and
+        those of `final_kernels`, or None.
     """
     watched = [*(weight for _, weight in weights), *others]
-    recorder = _ReadRecorder(watched, [layer for layer, _ in weights])
-    with fresh_functions(model), wrapped_calls((layer for layer, _ in weights), recorder.calling):
+    owners, enclosing = [layer for layer, _ in weights], _enclosing(model)
+    recorder = _ReadRecorder(watched, owners, enclosing)
+    with fresh_functions(model), wrapped_calls([*owners, *enclosing], recorder.calling):
         outputs = symbolic_call(model, inputs, scope=recorder)
     handles = {id(part.handle): i for i, variable in enumerate(watched) for part in parts_of(variable)}
     final = final_kernels(outputs, handles.keys())
@@ -133,6 +135,11 @@ def reads(
         recorder.outside,
         None if final is None else {handles[x] for x in final if x in handles},
     )
+
+
+def _enclosing(model: keras.Model) -> list[keras.Layer]:
+    rows = [(layer, row_of(layer)) for layer in model._flatten_layers()]
+    return [layer for layer, row in rows if row is not None and row.encloses]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +157,7 @@ def _known(model: keras.Model) -> _ForwardOrder:
 def _others(model: keras.Model, pairs: Sequence[Pair]) -> list[keras.Variable]:
     """The kernels of all other layers of the maskable classes, whether they can be masked as they stand."""
     given = {(id(layer), name) for layer, name in pairs}
-    rows = [(layer, maskable(type(layer))) for layer in model._flatten_layers()]
+    rows = [(layer, row_of(layer)) for layer in model._flatten_layers()]
     found = [
         layer.__dict__.get(name)
         for layer, row in rows
@@ -163,8 +170,16 @@ def _others(model: keras.Model, pairs: Sequence[Pair]) -> list[keras.Variable]:
 class _ReadRecorder(keras.StatelessScope):
     """Notes which of the watched variables are read, in the order of the first reading."""
 
-    def __init__(self, weights: Sequence[keras.Variable], owners: Sequence[keras.Layer] = ()):
+    def __init__(
+        self,
+        weights: Sequence[keras.Variable],
+        owners: Sequence[keras.Layer] = (),
+        enclosing: Sequence[keras.Layer] = (),
+    ):
         super().__init__(initialize_variables=False)
+        self.inside = {
+            id(layer): [id(part) for part in layer._flatten_layers()] for layer in (*owners, *enclosing)
+        }
         self.position = {id(weight): i for i, weight in enumerate(weights)}
         self.owners = owners
         self.order: dict[int, None] = {}
@@ -181,10 +196,10 @@ class _ReadRecorder(keras.StatelessScope):
 
     def calling(self, layer: keras.Layer, call: Callable) -> Callable:
         def watched(*args: Any, **kwargs: Any) -> Any:
-            self._called[id(layer)] += 1
+            self._called.update(self.inside[id(layer)])
             try:
                 return call(*args, **kwargs)
             finally:
-                self._called[id(layer)] -= 1
+                self._called.subtract(self.inside[id(layer)])
 
         return watched

@@ -70,8 +70,7 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
     entries = masked_weights(model)
     if entries:
         return entries
-    chosen, _ = select_weights(model, None, None)
-    ordered, _ = sort_weights(model, chosen, data)
+    ordered, _ = sort_weights(model, select_weights(model, None, None).chosen, data)
     return [entry_of(*pair) for pair in ordered]
 
 

@@ -32,12 +32,12 @@ def nothing_to_prune(
         include: which layers were to be masked, as in `mask_layers`.
         exclude: which were not.
     """
-    chosen, left_alone = select_weights(model, include, exclude)
-    left_alone = left_alone + sort_weights(model, chosen)[1]
+    selected = select_weights(model, include, exclude)
+    left_alone = selected.left_alone + sort_weights(model, selected.chosen)[1]
     paths: dict[str, list[str]] = {}
     for path, reason in left_alone:
         paths.setdefault(reason, []).append(path)
-    message = f"Model '{model.name}' has nothing to prune: no convolution or dense kernel"
+    message = f"Model '{model.name}' has nothing to prune: no convolution, dense or recurrent kernel"
     if not paths:
         return f"{message}, nor any other weight."
     reasons = "; ".join(f"{_listed(names)}: {reason}" for reason, names in paths.items())

@@ -9,7 +9,14 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tf_tickets.layers import masked_weights, restore_weights, set_masks, stock_values, value_of
+from tf_tickets.layers import (
+    masked_weights,
+    passed_over,
+    restore_weights,
+    set_masks,
+    stock_values,
+    value_of,
+)
 from tf_tickets.methods.start_weights import start_weights
 from tf_tickets.methods.table import INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.choices import ROUNDINGS, check_choice
@@ -94,7 +101,9 @@ def prune(
 
     Returns:
         The Ticket that the model now carries. A Python warning says so if it has lost a whole layer, or every
-        path from an input to an output.
+        path from an input to an output, and if a layer that cannot be masked holds more than 1 % of all
+        parameters. What else is passed over by design, as depthwise kernels and embeddings are, its notes
+        say.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -170,11 +179,20 @@ def prune(
         name = method if isinstance(method, str) else "custom"
         ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
         ticket.apply(model)
+        passed = passed_over(model)
+        ticket = dataclasses.replace(ticket, notes=(*ticket.notes, *passed.notes))
     except BaseException:
         set_masks(masked, masks)
         if start is not None:
             restore_weights(model, own_values)
         raise
+    if passed.warning:
+        warnings.warn(
+            f"{passed.warning}. The sparsity is that of the others. What a class of your own holds can be "
+            "pruned after tf_tickets.register_maskable(cls, weights=(...)); "
+            "tf_tickets.mask_layers(model, exclude=...) says that it is meant to be left alone.",
+            stacklevel=2,
+        )
     if ticket.collapsed:
         warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)
     return ticket
