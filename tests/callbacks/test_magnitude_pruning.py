@@ -16,7 +16,7 @@ class TestMagnitudePruning:
     @pytest.mark.slow
     @both_loops
     def test_once(self, loop):
-        watch, pruning = Watch(), MagnitudePruning(0.75, epoch=1)
+        watch, pruning = Watch(), MagnitudePruning(0.75, epoch=1, classifier_keep="ranked")
         loop(nets.build("functional"), keras.optimizers.SGD(0.1), 3, [pruning, watch])
         assert watch.kept == [100, 25, 25]
         assert pruning.ticket.kept == 25
@@ -24,6 +24,17 @@ class TestMagnitudePruning:
         weights = [w for w in watch.weights[1] if w.ndim > 1 and w.shape != (3, 3, 4, 1)]
         threshold = np.sort(np.abs(np.concatenate([weight.ravel() for weight in weights])))[-25]
         nets.assert_equal(pruning.ticket.masks, [np.abs(weight) >= threshold for weight in weights])
+
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"classifier_keep": "ranked"}, {"classifier_keep": 0.5}, {"ratios": "smart"}, {"ratios": "erk"}],
+        ids=str,
+    )
+    def test_draws_what_prune_draws_of_the_same_options(self, options):
+        pruning = MagnitudePruning(0.5, **options)
+        by_hooks(nets.build("functional"), keras.optimizers.SGD(0.0), 1, [pruning])
+        ticket = tt.prune(nets.build("functional"), "finetune", 0.5, **options)
+        nets.assert_equal(pruning.ticket.masks, ticket.masks)
 
     def test_of_chosen_layers(self):
         model = nets.build("sequential")

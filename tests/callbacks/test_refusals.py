@@ -94,7 +94,10 @@ class TestErrorsComeBeforeTraining:
             (lambda: MagnitudePruning(1.0), r"sparsity"),
             (lambda: MagnitudePruning(0.5, ratios="clever"), r"ratios='clever' is unknown. .*global"),
             (lambda: MagnitudePruning(0.5, epoch=-1), r"epoch= is a 0-based epoch"),
+            (lambda: MagnitudePruning(0.5, classifier_keep=2), r"or 'method'. Received: 2"),
+            (lambda: MagnitudePruning(0.5, ratios="erk", classifier_keep=1), r"'erk' does not use it"),
             (lambda: HybridPruning(-0.1, epoch=1), r"sparsity"),
+            (lambda: HybridPruning(0.5, epoch=1, classifier_keep="ranked"), r"'smart' ranks nothing"),
         ],
     )
     def test_a_value_that_makes_no_sense(self, make, words):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
+from tests.layers import recurrent_nets
 from tf_tickets.exporting import FORMATS, verification, verify_saved_model
 from tf_tickets.layers import save_weights
 
@@ -168,6 +169,41 @@ def test_a_saved_model_whose_outputs_differ_is_an_error(tmp_path, monkeypatch):
     found = dataclasses.replace(found, largest_difference=2e-4)
     with pytest.raises(RuntimeError, match=r"outputs differ by 0.0002"):
         verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
+
+
+class TestRecurrentLayers:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM", "LSTM, of any length"])
+    def test_rolled_ones_compute_one_sequence_at_a_time_in_litert(self, kind, tmp_path):
+        model = nets.poison(nets.hide(recurrent_nets.build(kind)))
+        x = recurrent_nets.inputs_of(model)[:1]
+        tt.export(model, tmp_path / "m.tflite", "litert")
+        found = run_litert(tmp_path / "m.tflite", x)
+        np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.slow
+    def test_unrolled_ones_any_number(self, tmp_path):
+        model = nets.hide(recurrent_nets.build("LSTM, unrolled"))
+        x = recurrent_nets.inputs_of(model)
+        tt.export(model, tmp_path / "m.tflite", "litert")
+        found = run_litert(tmp_path / "m.tflite", x)
+        np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("format", ["saved_model", "keras"])
+    def test_other_formats_are_as_ever(self, format, tmp_path):
+        model = nets.poison(nets.hide(recurrent_nets.build("Bidirectional LSTM")))
+        x = recurrent_nets.inputs_of(model)
+        path = tt.export(model, tmp_path / f"m{SUFFIX[format]}", format)
+        np.testing.assert_allclose(RUN[format](path, x), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.slow
+    def test_what_litert_has_no_operation_for_is_said(self, tmp_path):
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.math.betainc(x, x, x))(inputs))
+        with pytest.raises(ValueError, match=r"LiteRT's built-in operations .*saved_model.*SELECT_TF_OPS"):
+            tt.export(model, tmp_path / "m.tflite", "litert")
+        assert not list(tmp_path.iterdir())
 
 
 class TestLiteRTIsCompared:

@@ -3,14 +3,15 @@
 import dataclasses
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from tf_tickets.callbacks.epochs import check_epoch, check_within
-from tf_tickets.layers import mask_layers, masked_weights, value_of
+from tf_tickets.layers import mask_layers, masked_weights, nothing_to_prune, value_of
 from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
 from tf_tickets.pruning.choices import GLOBAL
+from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
 from tf_tickets.pruning.sparsity import check_sparsity
 
 
@@ -26,7 +27,10 @@ class MagnitudePruning(keras.callbacks.Callback):
             callback and model, and in one that starts at a later epoch.
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         family: form of the smart ratios.
-        classifier_keep: fraction of the last layer that is kept apart from the rest.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept
+            apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
+            ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
+            with global ratios, as of `"finetune"`, and 0.3 with smart ones.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
     A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b,
@@ -60,7 +64,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         schedule: Callable[[int], tuple[Any, Any]] | None = None,
         ratios: str = GLOBAL,
         family: str | None = None,
-        classifier_keep: float | None = None,
+        classifier_keep: float | Literal["ranked", "method"] | None = None,
         include: Any = None,
         exclude: Any = None,
     ):
@@ -84,7 +88,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._ratios: dict[str, Any] = {
             "ratios": ratios,
             "family": family,
-            "classifier_keep": classifier_keep,
+            "classifier_keep": classifier_keep_of_magnitudes(classifier_keep, ratios),
         }
         self._first: int | None = None
         self._counted: keras.Model | None = None
@@ -95,7 +99,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         if self.sparsity is not None:
             check_within(self, self.params.get("epochs"), self.epoch)
         if not mask_layers(self.model, **self._selection).masked:
-            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+            raise ValueError(nothing_to_prune(self.model, **self._selection))
         self._first = None
         if self._counted is not self.model:
             self._counted, self._done, self._asked = self.model, 0, 0

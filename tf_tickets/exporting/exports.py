@@ -24,14 +24,16 @@ def export(
         model: a built Keras model, masked or not.
         path: a folder for `"saved_model"`, a file for the others (`"keras"` wants the suffix .keras).
         format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
-            compiled), or `"litert"` (sparse float32 LiteRT; its outputs are compared with the model's).
+            compiled), or `"litert"` (sparse float32 LiteRT; its outputs are compared with the model's; of
+            a model with recurrent layers its zeros are stored, and where these are not unrolled it takes
+            batches of one).
         overwrite: replace what is at `path`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: unknown format, or a LiteRT model whose outputs differ.
+        ValueError: unknown format, or a LiteRT model whose outputs differ or that cannot be had.
         FileExistsError: `path` exists and `overwrite` is false.
 
     Example:

@@ -30,11 +30,51 @@ def write_keras(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def write_litert(model: keras.Model, path: pathlib.Path) -> None:
-    """A sparse float32 LiteRT file; raises ValueError if its outputs are not the model's."""
+    """A sparse float32 LiteRT file; of a recurrent model a dense one, for batches of one if it has a loop.
+
+    Raises:
+        ValueError: its outputs are not the model's, or LiteRT lacks what the model computes with.
+    """
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
     # Through a SavedModel: converting a Keras 3 model's concrete function directly gave NaN without a word.
     with tempfile.TemporaryDirectory() as scratch:
-        write_saved_model(model, pathlib.Path(scratch) / "saved_model")
+        if any(not layer.unroll for layer in recurrent):
+            # LiteRT has lists of tensors, which a loop collects its steps in, where their shapes are known.
+            signature = _signature_of_one(model)
+            model.export(
+                f"{scratch}/saved_model", format="tf_saved_model", verbose=False, input_signature=signature
+            )
+        else:
+            write_saved_model(model, pathlib.Path(scratch) / "saved_model")
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/saved_model")
-        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-        path.write_bytes(converter.convert())
+        # Of a kernel that is stored as a sparse one and used in several steps, LiteRT makes something else.
+        converter.optimizations = [] if recurrent else [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        try:
+            converted = converter.convert()
+        except Exception as error:  # of the converter, which has its classes to itself
+            raise ValueError(
+                f"LiteRT's built-in operations do not make up model '{model.name}': {_first_line(error)} "
+                "Export it as a saved_model, and convert that with select TensorFlow operations "
+                "(tf.lite.OpsSet.SELECT_TF_OPS), which the device must have then too."
+            ) from error
+        path.write_bytes(converted)
         check_litert(tf.saved_model.load(f"{scratch}/saved_model"), path)
+
+
+def _signature_of_one(model: keras.Model) -> list:
+    """The model's inputs, one example at a time."""
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"LiteRT takes a loop over time only with a batch size that is known, and model '{model.name}' "
+            "does not know its inputs. Call it on a keras.Input, and export keras.Model(inputs, outputs)."
+        )
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return [
+        keras.tree.map_structure(
+            lambda x: tf.TensorSpec((1, *x.shape[1:]), x.dtype, name=x.name.replace("/", "_")), structure
+        )
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]

@@ -2,32 +2,45 @@
 
 from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
-from tf_tickets.layers.forward_order import forward_order
+from tf_tickets.layers.forward_order import Classifiers, forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.maskable import why_not_maskable
 from tf_tickets.layers.masked import (
     Masked,
+    MaskedBidirectional,
     MaskedConv1D,
     MaskedConv1DTranspose,
     MaskedConv2D,
     MaskedConv2DTranspose,
     MaskedConv3D,
     MaskedConv3DTranspose,
+    MaskedConvLSTM1D,
+    MaskedConvLSTM2D,
+    MaskedConvLSTM3D,
     MaskedDense,
     MaskedDepthwiseConv1D,
     MaskedDepthwiseConv2D,
     MaskedEinsumDense,
     MaskedEmbedding,
+    MaskedGRU,
+    MaskedGRUCell,
+    MaskedLSTM,
+    MaskedLSTMCell,
+    MaskedRNN,
     MaskedSeparableConv1D,
     MaskedSeparableConv2D,
+    MaskedSimpleRNN,
+    MaskedSimpleRNNCell,
     masked_class,
     register_maskable,
     without_parametrizations,
 )
+from tf_tickets.layers.masked_read import computing
 from tf_tickets.layers.masked_weight import (
     MaskedWeight,
+    classifiers_of,
     cover,
     effective_mask,
     masked_weights,
@@ -35,6 +48,7 @@ from tf_tickets.layers.masked_weight import (
     set_masks,
 )
 from tf_tickets.layers.masking import MaskReport, mask_layers
+from tf_tickets.layers.nothing_to_prune import nothing_to_prune
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
 from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
@@ -44,6 +58,7 @@ from tf_tickets.layers.parametrization import (
     effective_value,
     masked_value,
 )
+from tf_tickets.layers.passed_over import PassedOver, passed_over
 from tf_tickets.layers.precision import computing_in
 from tf_tickets.layers.retracing import forget_traces, fresh_functions
 from tf_tickets.layers.saved_weights import (
@@ -60,37 +75,54 @@ from tf_tickets.layers.symbolic_call import (
     kept_losses,
     wrapped_calls,
 )
+from tf_tickets.layers.unfused import unfused
 from tf_tickets.layers.variables import scope_of, value_of
 
 __all__ = [
     # layers to build a model of
     "BatchNormalization",
     "Masked",
+    "MaskedBidirectional",
     "MaskedConv1D",
     "MaskedConv1DTranspose",
     "MaskedConv2D",
     "MaskedConv2DTranspose",
     "MaskedConv3D",
     "MaskedConv3DTranspose",
+    "MaskedConvLSTM1D",
+    "MaskedConvLSTM2D",
+    "MaskedConvLSTM3D",
     "MaskedDense",
     "MaskedDepthwiseConv1D",
     "MaskedDepthwiseConv2D",
     "MaskedEinsumDense",
     "MaskedEmbedding",
+    "MaskedGRU",
+    "MaskedGRUCell",
+    "MaskedLSTM",
+    "MaskedLSTMCell",
+    "MaskedRNN",
     "MaskedSeparableConv1D",
     "MaskedSeparableConv2D",
+    "MaskedSimpleRNN",
+    "MaskedSimpleRNNCell",
     "masked_class",
     "register_maskable",
     "why_not_maskable",
     # a model there and back
     "MaskReport",
+    "PassedOver",
     "borrowed_masks",
     "fold",
     "folded",
     "mask_layers",
+    "nothing_to_prune",
+    "passed_over",
     # its weights
+    "Classifiers",
     "Mask",
     "MaskedWeight",
+    "classifiers_of",
     "cover",
     "effective_mask",
     "effective_value",
@@ -116,6 +148,7 @@ __all__ = [
     # for code that changes a model, or calls it in a way of its own
     "call_arguments",
     "check_built",
+    "computing",
     "computing_in",
     "differentiated_twice",
     "example_inputs",
@@ -128,6 +161,7 @@ __all__ = [
     "slot_lists",
     "slots_of",
     "scope_of",
+    "unfused",
     "value_of",
     "wrapped_calls",
 ]

@@ -50,7 +50,11 @@ def fold(model: keras.Model) -> keras.Model:
 def folded(model: keras.Model) -> Iterator[keras.Model]:
     """For the duration, the model is what `fold` makes of it; afterwards it is what it was, masks and all."""
     layers = model._flatten_layers()
-    classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
+    classes = [
+        (layer, type(layer))
+        for layer in layers
+        if type(layer) in FOLDED or (isinstance(layer, Masked) and not layer.masks)
+    ]
     state = [
         (layer, attribute, mask, layer.parametrizations.get(attribute), value_of(layer.__dict__[attribute]))
         for layer in layers
@@ -83,6 +87,7 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
     The weights are whole meanwhile, and the masks are to be set by `cover`.
     """
     had_masks = bool(masked_weights(model))
+    masked_before = {id(layer) for layer in model._flatten_layers() if isinstance(layer, Masked)}
     entries = masked_weights(model) if had_masks else mask_layers(model).masked
     masks = [entry.mask for entry in entries if entry.mask is not None]
     values = [value_of(mask) for mask in masks]
@@ -96,8 +101,9 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
             mask.set(value if had_masks else np.ones_like(value))
         if not had_masks:
             # All true now, so that nothing is baked in.
-            for layer in {id(entry.layer): entry.layer for entry in entries}.values():
-                remove_masks(layer)
+            for layer in model._flatten_layers():
+                if isinstance(layer, Masked) and id(layer) not in masked_before:
+                    remove_masks(layer)
             _forget_masks(model)
             forget_traces(model)
 

@@ -1,5 +1,7 @@
 """The mask variables of a layer: created, put beside their weights, and taken away."""
 
+from collections.abc import Sequence
+
 import keras
 
 from tf_tickets.layers.mask import Mask
@@ -34,7 +36,15 @@ def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> Non
 
 def remove_masks(layer: keras.Layer) -> None:
     """Bakes the zeros into the weights, removes the masks and gives the layer its stock class."""
-    for attribute, mask in layer.masks.items():
+    drop_masks(layer, list(layer.masks))
+    layer.__dict__.pop("_config_written", None)
+    object.__setattr__(layer, "__class__", type(layer).stock)
+
+
+def drop_masks(layer: keras.Layer, attributes: Sequence[str]) -> None:
+    """Bakes the zeros into the weights named and removes their masks."""
+    for attribute in attributes:
+        mask = layer.masks[attribute]
         weight = layer.__dict__[attribute]
         weight.assign(effective_value(layer, attribute))
         detach_parametrization(layer, attribute)
@@ -42,5 +52,3 @@ def remove_masks(layer: keras.Layer) -> None:
         layer._untrack_variable(mask)
         # Past keras.Layer.__delattr__, which collects garbage after every variable.
         super(keras.Layer, layer).__delattr__(mask_name(attribute))
-    layer.__dict__.pop("_config_written", None)
-    object.__setattr__(layer, "__class__", type(layer).stock)

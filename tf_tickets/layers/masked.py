@@ -15,8 +15,17 @@ from typing import Any, NoReturn
 import keras
 
 from tf_tickets.layers.mask import Mask
-from tf_tickets.layers.mask_variables import add_masks
-from tf_tickets.layers.maskable import MASKABLE, Maskable, mask_name, maskable, why_not_maskable
+from tf_tickets.layers.mask_variables import add_masks, drop_masks
+from tf_tickets.layers.maskable import (
+    CELL,
+    MASKABLE,
+    Maskable,
+    mask_name,
+    maskable,
+    present,
+    row_of,
+    why_not_maskable,
+)
 from tf_tickets.layers.masked_read import MaskedRead, computing
 from tf_tickets.layers.parametrization import Parametrization, parametrization_name, saved_name
 
@@ -61,7 +70,15 @@ class Masked(keras.Layer):
         self.check_copyable()
         # Noted for `reloads`: a layer masked in place comes back only where its own config does.
         self.__dict__["_config_written"] = True
-        return super().get_config()
+        if not self.maskable.encloses:
+            return super().get_config()
+        inside = _masked_inside(self)
+        for layer in inside:
+            layer.check_copyable()
+            layer.__dict__["_config_written"] = True
+        # Cells of classes without a row, which a process that reads the config need not know as masked.
+        with stock_layers([layer for layer in inside if layer.maskable is CELL]):
+            return super().get_config()
 
     def check_copyable(self) -> None:
         """Raises ValueError if a copy by config would lack a parametrization's variables: another network."""
@@ -102,6 +119,9 @@ class Masked(keras.Layer):
         add_masks(
             self, tuple(x for x in self.maskable.attributes if mask_name(x) in stored and x not in self.masks)
         )
+        if any(mask_name(x) in stored for x in self.maskable.attributes):
+            # Built with a mask beside every weight, of which the saved layer had fewer.
+            drop_masks(self, [x for x in self.masks if mask_name(x) not in stored])
         added = self.added_variables
         with self._added_untracked():
             super().load_own_variables({key: value for key, value in stored.items() if key not in added})
@@ -124,7 +144,6 @@ class Masked(keras.Layer):
                 variables[:] = before
 
 
-@functools.cache
 def masked_class(stock: Any) -> type:
     """The masked class of a stock Keras layer class, or of a user's own registered class.
 
@@ -141,7 +160,28 @@ def masked_class(stock: Any) -> type:
             f"{stock.__name__} is not maskable. Maskable layers: {known}. "
             "Register your own with tf_tickets.register_maskable(cls, weights=(...))."
         )
+    return _masked_class(stock, row)
 
+
+def give_class(layer: keras.Layer) -> None:
+    """Gives a layer of a stock class its masked class; one that has it keeps it."""
+    if not isinstance(layer, Masked):
+        row = row_of(layer)
+        assert row is not None
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", _masked_class(stock, row))
+
+
+def enclose(layers: Iterable[keras.Layer]) -> None:
+    """Gives layers that read the weights of masked layers in them their masked class."""
+    for layer in layers:
+        row = row_of(layer)
+        if row is not None and row.encloses and _masked_inside(layer):
+            give_class(layer)
+
+
+@functools.cache
+def _masked_class(stock: Any, row: Maskable) -> type:
     # `wraps` keeps the stock signatures: Keras inspects those of `build` and `call`.
     @functools.wraps(stock.build)
     def build(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -151,15 +191,17 @@ def masked_class(stock: Any) -> type:
             raise ValueError(f"{type(self).__name__} '{self.name}' cannot be masked: {reason}.")
         self.__dict__["_built_masked"] = True
         add_masks(self, row.weights or row.on_request)
+        if row.encloses:
+            _mask_inside(self)
 
     @functools.wraps(stock.call)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Bound, since a `tf.function` keeps its traces for each instance.
         bound = stock.call.__get__(self, type(self))
-        with computing(self):
+        with computing(self, *(_masked_inside(self) if row.encloses else ())):
             return bound(*args, **kwargs)
 
-    weights = " and ".join(f"`{name.lstrip('_')}`" for name in row.attributes)
+    weights = " and ".join(f"`{name.lstrip('_')}`" for name in row.attributes) or "each kernel in it"
     members = {
         "stock": stock,
         "maskable": row,
@@ -257,6 +299,21 @@ def unsaveable_message(paths: list[str]) -> str:
     )
 
 
+def _masked_inside(layer: keras.Layer) -> list[Masked]:
+    return [part for part in layer._flatten_layers(include_self=False) if isinstance(part, Masked)]
+
+
+def _mask_inside(layer: keras.Layer) -> None:
+    """Masks the layers in one that was built from its config: all, or those of which that does not tell."""
+    told = bool(_masked_inside(layer))
+    parts = [(part, row_of(part)) for part in layer._flatten_layers(include_self=False)]
+    for part, row in parts:
+        if row is not None and row.weights and not isinstance(part, Masked) and (row is CELL or not told):
+            give_class(part)
+            add_masks(part, tuple(name for name in present(part, row) if name in row.weights))
+    enclose(part for part, _ in parts)
+
+
 def _registered_name(stock: type) -> str:
     name = f"Masked{keras.saving.get_registered_name(stock)}"
     taken = keras.saving.get_registered_object(f"{PACKAGE}>{name}")
@@ -286,3 +343,14 @@ MaskedSeparableConv2D = masked_class(keras.layers.SeparableConv2D)
 MaskedDepthwiseConv1D = masked_class(keras.layers.DepthwiseConv1D)
 MaskedDepthwiseConv2D = masked_class(keras.layers.DepthwiseConv2D)
 MaskedEmbedding = masked_class(keras.layers.Embedding)
+MaskedSimpleRNNCell = masked_class(keras.layers.SimpleRNNCell)
+MaskedLSTMCell = masked_class(keras.layers.LSTMCell)
+MaskedGRUCell = masked_class(keras.layers.GRUCell)
+MaskedRNN = masked_class(keras.layers.RNN)
+MaskedSimpleRNN = masked_class(keras.layers.SimpleRNN)
+MaskedLSTM = masked_class(keras.layers.LSTM)
+MaskedGRU = masked_class(keras.layers.GRU)
+MaskedConvLSTM1D = masked_class(keras.layers.ConvLSTM1D)
+MaskedConvLSTM2D = masked_class(keras.layers.ConvLSTM2D)
+MaskedConvLSTM3D = masked_class(keras.layers.ConvLSTM3D)
+MaskedBidirectional = masked_class(keras.layers.Bidirectional)

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.forward_order import Classifiers, sort_weights
+from tf_tickets.layers.forward_order import classifiers_of as _classifiers_of_pairs
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
@@ -69,9 +70,21 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
     entries = masked_weights(model)
     if entries:
         return entries
-    chosen, _ = select_weights(model, None, None)
-    ordered, _ = sort_weights(model, chosen, data)
+    ordered, _ = sort_weights(model, select_weights(model, None, None).chosen, data)
     return [entry_of(*pair) for pair in ordered]
+
+
+def classifiers_of(model: keras.Model, entries: Sequence[MaskedWeight]) -> Classifiers:
+    """Which of a model's entries feed its outputs: their results reach one without passing another kernel.
+
+    That kernel may be masked or not. So where the true head of a network is left alone no entry is a
+    classifier, with two heads both are, and so is the head of an auxiliary output.
+
+    Args:
+        model: a built Keras model.
+        entries: of `prunable_weights` or `masked_weights`, all of them.
+    """
+    return _classifiers_of_pairs(model, [(entry.layer, entry.attribute) for entry in entries])
 
 
 def effective_mask(entry: MaskedWeight) -> np.ndarray:

@@ -9,8 +9,9 @@ import keras
 from tf_tickets.layers.forward_order import sort_weights
 from tf_tickets.layers.mask_selection import Selection, select_weights
 from tf_tickets.layers.mask_variables import add_masks, attach_mask
-from tf_tickets.layers.masked import Masked, masked_class, unsaveable_message
+from tf_tickets.layers.masked import Masked, enclose, give_class, unsaveable_message
 from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.passed_over import note_choice
 from tf_tickets.layers.retracing import forget_traces, models_in
 
 
@@ -43,24 +44,28 @@ def mask_layers(
 ) -> MaskReport:
     """Gives the model's layers masks, in place; layers that have them already keep theirs.
 
-    By default every kernel of a convolution or dense layer is masked (Dense, EinsumDense, Conv*,
-    Conv*Transpose, the pointwise kernel of SeparableConv*), wherever it is nested. Depthwise kernels and
-    embeddings are masked only where `include` names them; biases and normalisation never are.
+    By default every kernel of a convolution, dense or recurrent layer is masked (Dense, EinsumDense, Conv*,
+    Conv*Transpose, the pointwise kernel of SeparableConv*; `kernel` and `recurrent_kernel` of SimpleRNN,
+    LSTM, GRU, ConvLSTM* and of the cells in an RNN), wherever it is nested, in a Bidirectional for example.
+    Depthwise kernels and embeddings are masked only where `include` names them; biases and normalisation
+    never are.
 
     Args:
         model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
             its optimizer and need not be compiled again: every function that was traced with its weights is
             traced again, also of another model that shares its layers.
-        include: which layers to mask instead of the default: a layer (with all that it contains), a layer
-            class, a predicate `layer -> bool`, or an iterable of these.
-        exclude: which layers to leave alone; same forms.
+        include: what to mask instead of the default: a layer or a layer class (with all that they contain),
+            a predicate `layer -> bool` (true for a recurrent layer, it takes its cells), a name or path of a
+            layer or weight, or an iterable of these.
+        exclude: what to leave alone; same forms.
         data: one batch of inputs, for a subclassed model that does not know its input shapes.
 
     Returns:
         A MaskReport: what carries masks, in forward order, and what was left alone and why.
 
     Raises:
-        ValueError: the model is not built or cannot be traced.
+        ValueError: the model is not built or cannot be traced; a name that is none of a layer or weight; an
+            `include` that matches nothing maskable.
         TypeError: `model` is no Keras model, or a selection is of no accepted form.
 
     Example:
@@ -69,21 +74,23 @@ def mask_layers(
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
-    chosen, left_alone = select_weights(model, include, exclude)
-    ordered, unmaskable = sort_weights(model, chosen, data)
+    selected = select_weights(model, include, exclude)
+    ordered, unmaskable = sort_weights(model, selected.chosen, data)
     changed = [pair for pair in ordered if give_mask(*pair)]
     if changed:
+        enclose(model._flatten_layers())
         forget_traces(model)
     for part in models_in(model) if ordered else ():
         _guard_save(part)
-    return MaskReport(masked=[entry_of(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
+    note_choice(model, selected.by_choice)
+    return MaskReport(
+        masked=[entry_of(*pair) for pair in ordered], left_alone=selected.left_alone + unmaskable
+    )
 
 
 def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
     """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
-    if not isinstance(layer, Masked):
-        stock: Any = type(layer)
-        object.__setattr__(layer, "__class__", masked_class(stock))
+    give_class(layer)
     if attribute in layer.masks:
         return False
     if mask is None:

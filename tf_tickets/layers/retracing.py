@@ -13,6 +13,8 @@ from tensorflow.python.eager.polymorphic_function.concrete_function import Concr
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from tf_tickets.layers.variables import parts_of
+
 # Where a Keras model keeps what it has traced; `make_...` renews it.
 TRACED = ("train_function", "test_function", "predict_function")
 
@@ -96,7 +98,7 @@ def models_in(model: keras.Model) -> list[keras.Model]:
 
 def _parts(variables: Sequence[keras.Variable]) -> list[tf.Variable]:
     """The variables of TensorFlow, one for each replica."""
-    return [part for variable in variables for part in getattr(variable._value, "values", (variable._value,))]
+    return [part for variable in variables for part in parts_of(variable)]
 
 
 def _captured(variables: Sequence[keras.Variable]) -> bool:

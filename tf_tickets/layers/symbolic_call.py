@@ -13,14 +13,23 @@ from tf_tickets.layers.retracing import fresh_functions
 OPEN_LENGTH = 32
 
 
-def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None) -> None:
-    """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes."""
+def symbolic_call(
+    model: keras.Model, inputs: Any = None, scope: keras.StatelessScope | None = None
+) -> list[tf.Tensor]:
+    """Traces one inference call of a built model, inside `scope`; nothing is run and no state changes.
+
+    Returns:
+        List of the symbolic tensors in what the call returned, whatever holds them.
+    """
     args, kwargs = _input_specs(model, inputs)
     scope = scope or keras.StatelessScope(initialize_variables=False)
+    found: list[Any] = []
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         with scope:
-            return model(*args, training=False, **kwargs)
+            outputs = model(*args, training=False, **kwargs)
+        found[:] = tf.nest.flatten(outputs, expand_composites=True)
+        return outputs
 
     try:
         with fresh_functions(model), kept_losses(model):
@@ -30,6 +39,7 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
             f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
             "Call it on one batch of data first, or pass that batch as data="
         ) from error
+    return [x for x in found if tf.is_tensor(x) and hasattr(x, "op")]
 
 
 def example_inputs(

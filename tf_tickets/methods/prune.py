@@ -9,14 +9,21 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tf_tickets.layers import masked_weights, restore_weights, set_masks, stock_values, value_of
+from tf_tickets.layers import (
+    masked_weights,
+    passed_over,
+    restore_weights,
+    set_masks,
+    stock_values,
+    value_of,
+)
 from tf_tickets.methods.start_weights import start_weights
 from tf_tickets.methods.table import INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.choices import ROUNDINGS, check_choice
+from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.draw import draw_ticket
 from tf_tickets.pruning.given_ratios import Ratios
 from tf_tickets.pruning.quota import OPTIONS, Quota
-from tf_tickets.pruning.ratios import named_rule, ranks_all
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
 from tf_tickets.pruning.sparsity import check_sparsity
@@ -38,7 +45,7 @@ def prune(
     *,
     ratios: Ratios | None = None,
     family: str | None = None,
-    classifier_keep: float | Literal["method"] | None = "method",
+    classifier_keep: float | Literal["ranked", "method"] | None = None,
     redistribute: bool = True,
     min_keep: int = 0,
     sampling: str = "exact",
@@ -76,9 +83,11 @@ def prune(
             name, numbers, a mapping or a Ticket, see `tf_tickets.keep_counts`. None means the method's own.
         family: form of the smart ratios, `"vgg"` or `"resnet"`. None means `"vgg"` for the VGGs of
             `tf_tickets.models` and `"resnet"` for everything else.
-        classifier_keep: fraction of the last layer that is kept apart from the rest, for global and smart
-            ratios. None ranks the last layer with the rest (global), or means 0.3 (smart). `"method"` means
-            the method's own fraction; with other ratios than the method's own, None.
+        classifier_keep: fraction of each classifier that is kept apart from the rest, for global and smart
+            ratios. The classifiers are the masked weights that feed an output of the model: there are none
+            where the head carries no mask, and several where there are several heads. `"ranked"` ranks them
+            with the rest (global ratios only). None or `"method"` means the method's own; with other ratios
+            than the method's own, `"ranked"` of global ones and 0.3 of smart ones.
         redistribute: give what a full layer cannot hold to the others, see `tf_tickets.keep_counts`.
         min_keep: weights that every layer keeps at least.
         sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's
@@ -92,7 +101,9 @@ def prune(
 
     Returns:
         The Ticket that the model now carries. A Python warning says so if it has lost a whole layer, or every
-        path from an input to an output.
+        path from an input to an output, and if a layer that cannot be masked holds more than 1 % of all
+        parameters. What else is passed over by design, as depthwise kernels and embeddings are, its notes
+        say.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -122,13 +133,10 @@ def prune(
             f"The score's option {', '.join(clash)} is one of prune itself: give it another name."
         )
     ratios = row.ratios if ratios is None else ratios
-    if isinstance(classifier_keep, str) and classifier_keep == "method":
-        # Of other ratios than the method's own, its fraction of the classifier is no part.
-        own = isinstance(ratios, str) and ratios == row.ratios
-        classifier_keep = row.classifier_keep if own else None
-    else:
-        _check_classifier_keep_is_used(ratios, rounding)
     check_choice("rounding", rounding, ROUNDINGS)
+    # Of other ratios than the method's own, its fraction of the classifier is no part.
+    own = row.classifier_keep if isinstance(ratios, str) and ratios == row.ratios else None
+    classifier_keep = chosen_classifier_keep(classifier_keep, ratios, own, rounding)
     # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
     quota = Quota(
         ratios=ratios,
@@ -171,20 +179,20 @@ def prune(
         name = method if isinstance(method, str) else "custom"
         ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
         ticket.apply(model)
+        passed = passed_over(model)
+        ticket = dataclasses.replace(ticket, notes=(*ticket.notes, *passed.notes))
     except BaseException:
         set_masks(masked, masks)
         if start is not None:
             restore_weights(model, own_values)
         raise
+    if passed.warning:
+        warnings.warn(
+            f"{passed.warning}. The sparsity is that of the others. What a class of your own holds can be "
+            "pruned after tf_tickets.register_maskable(cls, weights=(...)); "
+            "tf_tickets.mask_layers(model, exclude=...) says that it is meant to be left alone.",
+            stacklevel=2,
+        )
     if ticket.collapsed:
         warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)
     return ticket
-
-
-def _check_classifier_keep_is_used(ratios: Ratios, rounding: str) -> None:
-    rule = named_rule(ratios)
-    apart = rule is not None and rule.classifier_apart
-    if not (apart or ranks_all(ratios) or rounding == "reference"):
-        raise ValueError(
-            f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."
-        )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import wrapped_calls
+from tf_tickets.layers import unfused, wrapped_calls
 from tf_tickets.pruning.activations import linear_activations
 
 # Mean size of what goes into a network, and of what leaves a normalisation.
@@ -27,6 +27,7 @@ def smoothed(model: keras.Model, rng: np.random.Generator) -> Iterator[None]:
     smooth = tuple(cls for classes in SMOOTH for cls in classes)
     with (
         linear_activations(layers),
+        unfused(layers),
         wrapped_calls((layer for layer in layers if isinstance(layer, smooth)), wrap),
     ):
         yield

@@ -44,6 +44,9 @@ def on_path(
     weight is on a path if the derivative of the outputs with respect to it is not exactly zero, in one of
     two such evaluations.
 
+    A recurrent layer is evaluated as it is, over all its steps, its `activation` the identity: a gate's
+    weight is on a path where what it gates is.
+
     A unit whose activation is not zero at zero (sigmoid, softmax) counts as an input, and so does what a
     layer of the user's own adds, unless it is named as a bias. Input axes of open length are taken to be
     long; integer inputs are zeros and ones.

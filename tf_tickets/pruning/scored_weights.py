@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_tickets.layers import MaskedWeight, prunable_weights
+from tf_tickets.layers import MaskedWeight, nothing_to_prune, prunable_weights
 
 
 def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
@@ -11,5 +11,5 @@ def weights_to_score(model: keras.Model) -> list[MaskedWeight]:
         raise TypeError(f"Pruning takes a keras.Model. Received: {type(model).__name__}")
     weights = prunable_weights(model)
     if not weights:
-        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
+        raise ValueError(nothing_to_prune(model))
     return weights

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights, wrapped_calls
+from tf_tickets.layers import MaskedWeight, example_inputs, prunable_weights, unfused, wrapped_calls
 from tf_tickets.pruning.activations import linear_activations
 from tf_tickets.pruning.logits import logits_of
+from tf_tickets.pruning.recurrent_flow import summed_gates, two_steps
 from tf_tickets.pruning.stateless import in_graphs, stateless_in
 from tf_tickets.pruning.trace_cache import kept_trace
 
@@ -28,6 +29,11 @@ def synflow(model: keras.Model, batches: Any, rng: np.random.Generator) -> Array
     at zero is taken to be so too, as one that saturates would stop the flow. Layers that preprocess images
     pass the ones on, and a softmax or sigmoid at the end is left out. In float64: R is a product over all
     layers, which float32 cannot hold.
+
+    A recurrent layer is looked at over two steps, whatever the length of the sequence: each place takes its
+    input, and the state that the input before it alone leads to. So a path crosses the recurrent kernel once
+    at most. The gates of LSTM, GRU and ConvLSTM are added up: each takes in its part of the flow, and none
+    stops or multiplies it. A cell of the user's own is called as it is, its `activation` linear.
 
     Pruning by this score takes 100 rounds unless `rounds=` says otherwise; one round alone tends to remove
     whole layers. Many rounds keep every layer of a network whose layers come in a row. Queries and keys of
@@ -83,12 +89,16 @@ class _SynapticFlow:
 
 @contextlib.contextmanager
 def _flowing(model: keras.Model) -> Iterator[None]:
-    """For the duration, layers of `PASSED` and activations that are zero at zero are the identity."""
+    """For the duration, calls are those of `_flow`, and activations that are zero at zero the identity."""
     layers = model._flatten_layers()
-    passed = (layer for layer in layers if isinstance(layer, PASSED))
-    with linear_activations(layers), wrapped_calls(passed, _cast_only):
+    with linear_activations(layers), unfused(layers), wrapped_calls(layers, _flow):
         yield
 
 
-def _cast_only(layer: keras.Layer, call: Callable) -> Callable:
-    return lambda inputs: tf.cast(inputs, layer.compute_dtype)
+def _flow(layer: keras.Layer, call: Callable) -> Callable:
+    """What stands in for the call of a layer."""
+    if isinstance(layer, PASSED):
+        return lambda inputs: tf.cast(inputs, layer.compute_dtype)
+    if isinstance(layer, keras.layers.RNN):
+        return two_steps(layer, call)
+    return summed_gates(layer, call) or call

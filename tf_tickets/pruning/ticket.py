@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, put_masks
+from tf_tickets.layers import MaskedWeight, mask_layers, nothing_to_prune, prunable_weights, put_masks
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
 from tf_tickets.pruning.text_table import table
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
@@ -176,6 +176,8 @@ class Ticket:
         if not isinstance(model, keras.Model):
             raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
         entries = prunable_weights(model)
+        if not entries:
+            raise ValueError(nothing_to_prune(model))
         shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
         if shapes != own:
             raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")

@@ -186,8 +186,13 @@ class MaskUpdates(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self._due_between(self._iterations_before, self._iterations())
-        if step is not None:
+        if step is None:
+            return
+        try:
             self.update(step)
+        except BaseException:
+            self._taps.detach(self.model, self._entries)
+            raise
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._taps.detach(self.model, self._entries)
