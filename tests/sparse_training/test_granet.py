@@ -56,6 +56,7 @@ class Authors:
         self.apply()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untraced")
 def test_the_authors_class_finds_the_same_network_in_five_updates():
     rng = np.random.default_rng(0)
