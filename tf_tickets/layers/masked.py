@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 import keras
 
+from tf_tickets.layers.layer_config import LayerConfig, masks_of
 from tf_tickets.layers.mask import Mask
-from tf_tickets.layers.mask_variables import add_masks
+from tf_tickets.layers.mask_variables import add_masks, attach_mask, take_mask_from
 from tf_tickets.layers.maskable import MASKABLE, Maskable, mask_name, maskable, why_not_maskable
 from tf_tickets.layers.masked_read import MaskedRead, computing
 from tf_tickets.layers.parametrization import Parametrization, parametrization_name, saved_name
@@ -54,14 +55,28 @@ class Masked(keras.Layer):
     @property
     def reloads(self) -> bool:
         """Whether a `.keras` file would give back the mask; asked after the configs were written."""
-        return "_built_masked" in self.__dict__ or "_config_written" in self.__dict__
+        return "_built_masked" in self.__dict__ or "_written" in self.__dict__
 
     def get_config(self) -> dict[str, Any]:
         """The stock layer's config; refused while a parametrization's variables are more than that tells."""
         self.check_copyable()
-        # Noted for `reloads`: a layer masked in place comes back only where its own config does.
-        self.__dict__["_config_written"] = True
-        return super().get_config()
+        return LayerConfig(super().get_config(), self.masks)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *options: Any) -> Any:
+        """A layer of the config, not built yet; with the masks of the one whose `get_config` this is."""
+        layer = super().from_config(config, *options)
+        layer.__dict__["_given_masks"] = masks_of(config)
+        return layer
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """As the stock layer; Keras asks while it writes this very layer, not when a parent looks."""
+        self.note_written()
+        return super().get_build_config()
+
+    def note_written(self) -> None:
+        """Notes for `reloads` that a file under way says that this layer is masked."""
+        self.__dict__["_written"] = True
 
     def check_copyable(self) -> None:
         """Raises ValueError if a copy by config would lack a parametrization's variables: another network."""
@@ -76,7 +91,7 @@ class Masked(keras.Layer):
     def save_assets(self, store: Any) -> None:
         """Stops `model.save` where the parent would rebuild this layer without its mask."""
         reloads = self.reloads
-        self.__dict__.pop("_config_written", None)
+        self.__dict__.pop("_written", None)
         self.check_copyable()
         if not reloads:
             raise ValueError(unsaveable_message([self.path]))
@@ -150,7 +165,10 @@ def masked_class(stock: Any) -> type:
         if reason:
             raise ValueError(f"{type(self).__name__} '{self.name}' cannot be masked: {reason}.")
         self.__dict__["_built_masked"] = True
-        add_masks(self, row.weights or row.on_request)
+        given = self.__dict__.pop("_given_masks", {})
+        add_masks(self, tuple(given) or row.weights or row.on_request)
+        for name, mask in given.items():
+            take_mask_from(self.masks[name], mask)
 
     @functools.wraps(stock.call)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -176,6 +194,20 @@ def masked_class(stock: Any) -> type:
     members.update({name: MaskedRead(name) for name in row.attributes})
     cls = type(f"Masked{stock.__name__}", (Masked, stock), members)
     return keras.saving.register_keras_serializable(package=PACKAGE, name=_registered_name(stock))(cls)
+
+
+def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
+    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
+    if not isinstance(layer, Masked):
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", masked_class(stock))
+    if attribute in layer.masks:
+        return False
+    if mask is None:
+        add_masks(layer, (attribute,))
+    else:
+        attach_mask(layer, attribute, mask)
+    return True
 
 
 def register_maskable(cls: type, weights: tuple[str, ...], on_request: tuple[str, ...] = ()) -> type:
@@ -252,8 +284,10 @@ def unsaveable_message(paths: list[str]) -> str:
     """The error for a `.keras` file that could not give the layers their masks back."""
     return (
         f"A .keras file or a copy of this model would lack masks: {', '.join(paths)} is rebuilt by its "
-        "parent layer or model, without the mask. Save the parts instead: `ticket.save(path)` for the masks "
-        "and `model.save_weights(path)`, or `tf_tickets.fold(model)` first and then `model.save(path)`."
+        "parent layer or model, without the mask. Call `tf_tickets.mask_layers(model)` with the whole model, "
+        "which keeps the masks that are there, before you save it. Or save the parts: `ticket.save(path)` "
+        "for the masks and `model.save_weights(path)`; or `tf_tickets.fold(model)` first and then "
+        "`model.save(path)`."
     )
 
 

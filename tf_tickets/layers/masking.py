@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask_holder import hold_masks_inside
 from tf_tickets.layers.mask_selection import Selection, select_weights
-from tf_tickets.layers.mask_variables import add_masks, attach_mask
-from tf_tickets.layers.masked import Masked, masked_class, unsaveable_message
+from tf_tickets.layers.masked import Masked, give_mask, unsaveable_message
 from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
 from tf_tickets.layers.retracing import forget_traces, models_in
 
@@ -74,23 +74,11 @@ def mask_layers(
     changed = [pair for pair in ordered if give_mask(*pair)]
     if changed:
         forget_traces(model)
+    if ordered:
+        hold_masks_inside(model)
     for part in models_in(model) if ordered else ():
         _guard_save(part)
     return MaskReport(masked=[entry_of(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
-
-
-def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
-    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
-    if not isinstance(layer, Masked):
-        stock: Any = type(layer)
-        object.__setattr__(layer, "__class__", masked_class(stock))
-    if attribute in layer.masks:
-        return False
-    if mask is None:
-        add_masks(layer, (attribute,))
-    else:
-        attach_mask(layer, attribute, mask)
-    return True
 
 
 def _guard_save(model: keras.Model) -> None:
@@ -99,7 +87,7 @@ def _guard_save(model: keras.Model) -> None:
     def save(filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         layers = [x for x in model._flatten_layers() if isinstance(x, Masked)]
         for layer in layers:
-            layer.__dict__.pop("_config_written", None)
+            layer.__dict__.pop("_written", None)
             layer.check_copyable()
         keras.saving.serialize_keras_object(model)
         lost = [layer.path for layer in layers if not layer.reloads]
