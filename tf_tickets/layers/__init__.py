@@ -44,7 +44,7 @@ from tf_tickets.layers.parametrization import (
     effective_value,
     masked_value,
 )
-from tf_tickets.layers.precision import computing_in
+from tf_tickets.layers.precision import computing_in, own_precision_where_needed
 from tf_tickets.layers.retracing import forget_traces, fresh_functions
 from tf_tickets.layers.saved_weights import (
     hide_again,
@@ -58,6 +58,9 @@ from tf_tickets.layers.symbolic_call import (
     check_built,
     example_inputs,
     kept_losses,
+    note_inputs,
+    ones,
+    open_lengths,
     wrapped_calls,
 )
 from tf_tickets.layers.variables import scope_of, value_of
@@ -123,6 +126,10 @@ __all__ = [
     "fresh_functions",
     "has_own_schedule",
     "kept_losses",
+    "note_inputs",
+    "ones",
+    "open_lengths",
+    "own_precision_where_needed",
     "replace_optimizer",
     "reset_optimizer",
     "slot_lists",

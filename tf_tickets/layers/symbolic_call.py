@@ -1,6 +1,7 @@
 """Calling a model without running it: on what shapes and dtypes, and watched in what it does."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -58,6 +59,23 @@ def example_inputs(
     return tf.nest.map_structure(example, _input_specs(model, None))
 
 
+def open_lengths(model: keras.Model, longest: int = OPEN_LENGTH) -> list[int]:
+    """Sizes to try for axes that a model leaves open, longest first: a table of positions may be shorter.
+
+    Raises:
+        ValueError: the model does not know its input shapes.
+    """
+    specs = tf.nest.flatten(_input_specs(model, None))
+    if all(size is not None for spec in specs for size in spec.shape[1:]):
+        return [longest]
+    return [longest >> halvings for halvings in range(longest.bit_length())]
+
+
+def ones(shape: tuple[int, ...], dtype: tf.DType) -> tf.Tensor:
+    """An input of ones, whatever it is of; of strings, "1"."""
+    return tf.fill(shape, "1") if tf.as_dtype(dtype) == tf.string else tf.ones(shape, dtype)
+
+
 def call_arguments(model: keras.Model, inputs: Any) -> list:
     """The positional arguments that a batch of inputs is: a tuple is several where `call` takes several."""
     return list(inputs) if _takes_several(model) and isinstance(inputs, tuple) else [inputs]
@@ -100,11 +118,44 @@ def kept_losses(model: keras.Model) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    """What a model remembers of a batch of its inputs; no bare list, which Keras would walk when it saves."""
+
+    arguments: list
+
+
+def note_inputs(model: keras.Model, inputs: Any) -> None:
+    """Has a model remember the shapes of a batch of inputs, for axes that it leaves open itself.
+
+    Args:
+        model: a built model.
+        inputs: a batch (arrays, tensors or tf.TensorSpecs, in the model's own structure).
+    """
+    sample = _Sample(tf.nest.map_structure(_spec_of_batch, call_arguments(model, inputs)))
+    object.__setattr__(model, "_sample_inputs", sample)
+
+
 def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     """Arguments for the symbolic call, as tf.TensorSpec structures."""
     check_built(model)
     if inputs is not None:
-        return tf.nest.map_structure(_spec_of_batch, call_arguments(model, inputs)), {}
+        note_inputs(model, inputs)
+        return model._sample_inputs.arguments, {}
+    sample = model.__dict__.get("_sample_inputs")
+    specs = _own_specs(model)
+    if specs is None and sample is None:
+        raise ValueError(
+            f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
+            "or pass that batch as data="
+        )
+    if specs is None:
+        return sample.arguments, {}
+    return specs if sample is None else _filled_in(specs, tf.nest.flatten(sample.arguments))
+
+
+def _own_specs(model: keras.Model) -> tuple[list, dict] | None:
+    """What the model itself knows of its inputs."""
     if getattr(model, "inputs", None):
         # A Sequential model that was never called has no `input`.
         structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
@@ -116,10 +167,19 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     if config.get("shapes_dict"):
         shapes = config["shapes_dict"].items()
         return [], {name.removesuffix("_shape"): _map_shapes(shape, dtype) for name, shape in shapes}
-    raise ValueError(
-        f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
-        "or pass that batch as data="
-    )
+    return None
+
+
+def _filled_in(specs: tuple[list, dict], sample: list[tf.TensorSpec]) -> tuple[list, dict]:
+    """Specs with the sizes of a sample where they have none, if the sample is of the same form."""
+    flat = tf.nest.flatten(specs)
+    if [spec.shape.rank for spec in flat] != [spec.shape.rank for spec in sample]:
+        return specs
+    filled = [
+        tf.TensorSpec([a or b for a, b in zip(spec.shape, other.shape, strict=True)], spec.dtype)
+        for spec, other in zip(flat, sample, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(specs, filled)
 
 
 def _takes_several(model: keras.Model) -> bool:

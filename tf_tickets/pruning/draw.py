@@ -62,7 +62,7 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
-    entries = weights_to_score(model)
+    entries = weights_to_score(model, data)
     allowed = None if within is None else masks_of(within, entries)
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed)
