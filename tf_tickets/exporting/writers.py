@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_tickets.exporting.quantization import QUANTIZATIONS
+from tf_tickets.exporting.samples import sample_inputs
 from tf_tickets.exporting.verification import check_litert
 
 
@@ -29,12 +33,42 @@ def write_keras(model: keras.Model, path: pathlib.Path) -> None:
         model.save(str(path))
 
 
-def write_litert(model: keras.Model, path: pathlib.Path) -> None:
-    """A sparse float32 LiteRT file; raises ValueError if its outputs are not the model's."""
+def write_litert(
+    model: keras.Model,
+    path: pathlib.Path,
+    quantize: str | None = None,
+    data: Any = None,
+    converter_options: Mapping[str, Any] | None = None,
+) -> None:
+    """A LiteRT file; raises ValueError if its outputs are not the model's. Arguments as for `export`."""
+    row = QUANTIZATIONS[quantize]
     # Through a SavedModel: converting a Keras 3 model's concrete function directly gave NaN without a word.
     with tempfile.TemporaryDirectory() as scratch:
         write_saved_model(model, pathlib.Path(scratch) / "saved_model")
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/saved_model")
-        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        converter.optimizations = [getattr(tf.lite.Optimize, name) for name in row.optimizations]
+        if row.types:
+            converter.target_spec.supported_types = [getattr(tf.dtypes, name) for name in row.types]
+        if row.ops:
+            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name) for name in row.ops]
+        saved_model = tf.saved_model.load(f"{scratch}/saved_model")
+        examples = [] if data is None else sample_inputs(model, saved_model, data)
+        if row.needs_data:
+            converter.representative_dataset = lambda: iter(examples)
+        _set_options(converter, converter_options or {}, sparse=quantize is None)
         path.write_bytes(converter.convert())
-        check_litert(tf.saved_model.load(f"{scratch}/saved_model"), path)
+        check_litert(saved_model, path, examples[:1], row.tolerance)
+
+
+def _set_options(converter: Any, options: Mapping[str, Any], sparse: bool) -> None:
+    """Sets attributes of the converter; refuses those that it has not, and sparse integers."""
+    for name, value in options.items():
+        if name.startswith("_") or not hasattr(converter, name):
+            known = ", ".join(sorted(key for key in vars(converter) if not key.startswith("_")))
+            raise ValueError(f"converter_options has {name!r}, which the converter has not. It has: {known}.")
+        setattr(converter, name, value)
+    if not sparse and tf.lite.Optimize.EXPERIMENTAL_SPARSITY in converter.optimizations:
+        raise ValueError(
+            "converter_options ask for EXPERIMENTAL_SPARSITY together with quantize=, and such a model does "
+            "not load, or gives other outputs. Choose one of the two."
+        )

@@ -6,6 +6,7 @@ from tf_tickets.layers.forward_order import forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.mask import Mask
+from tf_tickets.layers.mask_selection import kernels_in
 from tf_tickets.layers.maskable import why_not_maskable
 from tf_tickets.layers.masked import (
     Masked,
@@ -99,6 +100,7 @@ __all__ = [
     "effective_value",
     "forward_order",
     "hide_again",
+    "kernels_in",
     "macs_per_weight",
     "masked_value",
     "masked_weights",

@@ -53,6 +53,13 @@ def select_weights(
     return chosen, left_alone
 
 
+def kernels_in(model: keras.Model) -> list[keras.Variable]:
+    """The masked weights of a model, or, of one without masks, those that would be masked; in no order."""
+    layers = model._flatten_layers()
+    masked = [x.__dict__[name] for x in layers if isinstance(x, Masked) for name in x.masks]
+    return masked or [layer.__dict__[name] for layer, name in select_weights(model, None, None)[0]]
+
+
 def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], bool]:
     if isinstance(selection, keras.Layer):
         inside = {id(layer) for layer in selection._flatten_layers()}

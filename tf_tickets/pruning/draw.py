@@ -77,9 +77,10 @@ def draw_ticket(
     rng = stream(seed, "score")
     kept: list[np.ndarray] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(keeping_traces())
         if allowed is not None or len(chosen) > 1:
             entries = stack.enter_context(borrowed_masks(model))
+        # Inside: they are gone before masks that were lent are taken back, and nobody holds a trace of these.
+        stack.enter_context(keeping_traces())
         for budget in chosen:
             later = allowed is not None
             if allowed is not None:
