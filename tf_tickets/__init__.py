@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tf_tickets.support.backend import check_environment
 from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:  # `X as X`: type checkers take it as public
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning import Ticket as Ticket
     from tf_tickets.pruning import keep_counts as keep_counts
     from tf_tickets.pruning import score as score
+
+check_environment()
 
 # Public name -> where it is. TensorFlow is loaded at first use.
 _PUBLIC = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.exporting.quantization import QUANTIZATIONS
-from tf_tickets.layers import Masked, folded, kernels_in, value_of
+from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
 
 
@@ -83,6 +83,7 @@ def export(
         `repr` says.
 
     Raises:
+        TypeError: `model` is no Keras model.
         ValueError: an unknown format, suffix or option, a dense model, options of another format, or a LiteRT
             model whose outputs differ.
         FileExistsError: `path` exists and `overwrite` is false.
@@ -92,6 +93,7 @@ def export(
         >>> pruned = tf.saved_model.load("pruned")
         >>> pruned.serve(x)
     """
+    check_model(model, "export")
     path = pathlib.Path(path)
     format = _format_of(path) if format is None else format
     if format not in FORMATS:

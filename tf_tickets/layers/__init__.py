@@ -1,12 +1,15 @@
 """Masked layers, batch normalisation, and converting a model there and back."""
 
+import keras
+
 from tf_tickets.layers.batch_normalization import BatchNormalization, differentiated_twice
+from tf_tickets.layers.callback_order import check_backup_comes_later
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
 from tf_tickets.layers.forward_order import forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
 from tf_tickets.layers.macs import macs_per_weight
 from tf_tickets.layers.mask import Mask
-from tf_tickets.layers.mask_selection import kernels_in
+from tf_tickets.layers.mask_selection import kernels_in, left_alone
 from tf_tickets.layers.maskable import why_not_maskable
 from tf_tickets.layers.masked import (
     Masked,
@@ -36,6 +39,7 @@ from tf_tickets.layers.masked_weight import (
     set_masks,
 )
 from tf_tickets.layers.masking import MaskReport, mask_layers
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
 from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
@@ -65,6 +69,9 @@ from tf_tickets.layers.symbolic_call import (
     wrapped_calls,
 )
 from tf_tickets.layers.variables import scope_of, value_of
+from tf_tickets.support.backend import check_backend
+
+check_backend(keras.backend.backend())
 
 __all__ = [
     # layers to build a model of
@@ -101,6 +108,7 @@ __all__ = [
     "forward_order",
     "hide_again",
     "kernels_in",
+    "left_alone",
     "macs_per_weight",
     "masked_value",
     "masked_weights",
@@ -120,7 +128,9 @@ __all__ = [
     "without_parametrizations",
     # for code that changes a model, or calls it in a way of its own
     "call_arguments",
+    "check_backup_comes_later",
     "check_built",
+    "check_model",
     "computing_in",
     "differentiated_twice",
     "example_inputs",

@@ -60,6 +60,11 @@ def kernels_in(model: keras.Model) -> list[keras.Variable]:
     return masked or [layer.__dict__[name] for layer, name in select_weights(model, None, None)[0]]
 
 
+def left_alone(model: keras.Model) -> list[tuple[str, str]]:
+    """(path, reason) of the layers with weights that are not masked by default."""
+    return select_weights(model, None, None)[1]
+
+
 def _predicate(selection: Selection, argument: str) -> Callable[[keras.Layer], bool]:
     if isinstance(selection, keras.Layer):
         inside = {id(layer) for layer in selection._flatten_layers()}

@@ -11,6 +11,7 @@ from tf_tickets.layers.forward_order import sort_weights
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.variables import value_of
 
 
@@ -53,7 +54,12 @@ class MaskedWeight:
 
 
 def masked_weights(model: keras.Model) -> list[MaskedWeight]:
-    """The model's masked weights, in forward order; empty for a model without masks."""
+    """The model's masked weights, in forward order; empty for a model without masks.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+    """
+    check_model(model, "masked_weights")
     found = [
         (layer, attribute)
         for layer in model._flatten_layers()

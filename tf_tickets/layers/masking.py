@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
@@ -11,6 +11,7 @@ from tf_tickets.layers.mask_holder import hold_masks_inside
 from tf_tickets.layers.mask_selection import Selection, select_weights
 from tf_tickets.layers.masked import Masked, give_mask, unsaveable_message
 from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.retracing import forget_traces, models_in
 
 
@@ -67,8 +68,7 @@ def mask_layers(
         >>> report = tt.mask_layers(model, exclude=model.layers[-1])
         >>> print(report)
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
+    check_model(model, "mask_layers")
     chosen, left_alone = select_weights(model, include, exclude)
     ordered, unmaskable = sort_weights(model, chosen, data)
     changed = [pair for pair in ordered if give_mask(*pair)]
@@ -77,12 +77,12 @@ def mask_layers(
     if ordered:
         hold_masks_inside(model)
     for part in models_in(model) if ordered else ():
-        _guard_save(part)
+        _guard(part)
     return MaskReport(masked=[entry_of(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
 
 
-def _guard_save(model: keras.Model) -> None:
-    """Lets `model.save` refuse before it opens the file: Keras truncates an existing one first."""
+def _guard(model: keras.Model) -> None:
+    """Lets `save` refuse before Keras truncates a file, and `quantize` before it changes a layer."""
 
     def save(filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         layers = [x for x in model._flatten_layers() if isinstance(x, Masked)]
@@ -95,4 +95,12 @@ def _guard_save(model: keras.Model) -> None:
             raise ValueError(unsaveable_message(lost))
         return type(model).save(model, filepath, *args, **kwargs)
 
+    def quantize(*args: Any, **kwargs: Any) -> NoReturn:
+        raise ValueError(
+            f"Model '{model.name}' is masked, and quantized layers know of no masks. Call "
+            "tf_tickets.fold(model) first, which leaves the zeros in the weights; or export it by "
+            'tf_tickets.export(model, "pruned.tflite", quantize=...).'
+        )
+
     object.__setattr__(model, "save", save)
+    object.__setattr__(model, "quantize", quantize)

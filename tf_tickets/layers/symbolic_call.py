@@ -29,7 +29,9 @@ def symbolic_call(model: keras.Model, inputs: Any = None, scope: keras.Stateless
     except Exception as error:
         raise ValueError(
             f"Model '{model.name}' could not be traced to find the order of its weights: {error} "
-            "Call it on one batch of data first, or pass that batch as data="
+            "Its call must work as a tf.function does, on tensors without values: no .numpy(), no Python "
+            "condition on a value (keras.ops and TensorFlow have operations for these). If it fails for "
+            "shapes or dtypes, call it on one batch of data first, or pass that batch as data="
         ) from error
 
 
@@ -83,6 +85,12 @@ def call_arguments(model: keras.Model, inputs: Any) -> list:
 
 def check_built(model: keras.Model) -> None:
     """Raises ValueError if the model has no weights yet."""
+    if type(model).call is keras.Model.call and getattr(model, "inputs", None) is None:
+        parts = [f"model.{name}" for name, part in vars(model).items() if isinstance(part, keras.Model)]
+        raise ValueError(
+            f"Model '{model.name}' has no `call` of its own, as one that trains its parts by hand has not: "
+            f"there is no forward pass to prune. Prune its parts: {', '.join(parts) or 'the models inside'}."
+        )
     if not model.built:
         raise ValueError(
             f"Model '{model.name}' is not built. Call it on a batch of data, or model.build(shape), first."
@@ -147,7 +155,8 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     if specs is None and sample is None:
         raise ValueError(
             f"Model '{model.name}' does not know its input shape. Call it on one batch of data first, "
-            "or pass that batch as data="
+            "or pass that batch as data= (a call that works only eagerly leaves no shapes behind, and has to "
+            "be made to work as a tf.function does)"
         )
     if specs is None:
         return sample.arguments, {}

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, note_inputs, prunable_weights
+from tf_tickets.layers import MaskedWeight, check_model, left_alone, note_inputs, prunable_weights
 
 
 def weights_to_score(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
@@ -15,14 +15,17 @@ def weights_to_score(model: keras.Model, data: Any = None) -> list[MaskedWeight]
         model: a built Keras model.
         data: as a score takes it; shapes of its inputs are used where the model leaves its own open.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Pruning takes a keras.Model. Received: {type(model).__name__}")
+    check_model(model, "Pruning")
     sample = _first_batch(data)
     if isinstance(sample, (tuple, list)) and sample:
         note_inputs(model, sample[0])
     weights = prunable_weights(model)
     if not weights:
-        raise ValueError(f"Model '{model.name}' has nothing to prune: no convolution or dense kernel.")
+        reasons = [f"{path}: {reason}" for path, reason in left_alone(model)]
+        raise ValueError(
+            f"Model '{model.name}' has nothing to prune: no convolution or dense kernel that can be masked. "
+            + "; ".join(reasons[:5] + ([f"{len(reasons) - 5} more"] if len(reasons) > 5 else []))
+        )
     return weights
 
 
