@@ -89,6 +89,7 @@ def export(
         FileExistsError: `path` exists and `overwrite` is false.
 
     Example:
+        >>> ticket = tt.prune(model, "magnitude", sparsity=0.9)
         >>> written = tt.export(model, "pruned")
         >>> pruned = tf.saved_model.load("pruned")
         >>> pruned.serve(x)

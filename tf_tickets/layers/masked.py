@@ -103,13 +103,6 @@ class Masked(keras.Layer):
             "Call tf_tickets.fold(model) first."
         )
 
-    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuses: a quantized layer knows of no mask."""
-        raise ValueError(
-            f"Layer '{self.name}' is masked, and a quantized one knows of no mask. Call "
-            "tf_tickets.fold(model) first."
-        )
-
     def save_own_variables(self, store: MutableMapping) -> None:
         """Saves what the stock class saves, then what was added to it, each under its own name."""
         with self._added_untracked():
