@@ -94,7 +94,7 @@ def export(
         >>> pruned = tf.saved_model.load("pruned")
         >>> pruned.serve(x)
     """
-    check_model(model, "export")
+    check_model(model, "export takes")
     path = pathlib.Path(path)
     format = _format_of(path) if format is None else format
     if format not in FORMATS:

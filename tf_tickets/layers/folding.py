@@ -41,7 +41,7 @@ def fold(model: keras.Model) -> keras.Model:
     Raises:
         TypeError: `model` is no Keras model.
     """
-    check_model(model, "fold")
+    check_model(model, "fold takes")
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, Masked)]
     trains_others = any(x.variables for layer in layers for x in layer.parametrizations.values())
     changed = _fold(model)

@@ -59,7 +59,7 @@ def masked_weights(model: keras.Model) -> list[MaskedWeight]:
     Raises:
         TypeError: `model` is no Keras model.
     """
-    check_model(model, "masked_weights")
+    check_model(model, "masked_weights takes")
     found = [
         (layer, attribute)
         for layer in model._flatten_layers()

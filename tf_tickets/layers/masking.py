@@ -68,7 +68,7 @@ def mask_layers(
         >>> report = tt.mask_layers(model, exclude=model.layers[-1])
         >>> print(report)
     """
-    check_model(model, "mask_layers")
+    check_model(model, "mask_layers takes")
     chosen, left_alone = select_weights(model, include, exclude)
     ordered, unmaskable = sort_weights(model, chosen, data)
     changed = [pair for pair in ordered if give_mask(*pair)]

@@ -12,11 +12,11 @@ def check_model(model: Any, taker: str) -> None:
 
     Args:
         model: anything.
-        taker: what takes a model, as the error begins.
+        taker: what takes a model, as the error begins: "mask_layers takes".
     """
     if isinstance(model, keras.Model):
         return
-    message = f"{taker} takes a keras.Model. Received: {type(model).__name__}"
+    message = f"{taker} a keras.Model. Received: {type(model).__name__}"
     if any(cls.__module__.startswith(KERAS_2) for cls in type(model).__mro__):
         message += (
             f" of {type(model).__module__.partition('.')[0]}, which is Keras 2 (that of "

@@ -67,8 +67,7 @@ def open_lengths(model: keras.Model, longest: int = OPEN_LENGTH) -> list[int]:
     Raises:
         ValueError: the model does not know its input shapes.
     """
-    specs = tf.nest.flatten(_input_specs(model, None))
-    if all(size is not None for spec in specs for size in spec.shape[1:]):
+    if not _open(_input_specs(model, None)):
         return [longest]
     return [longest >> halvings for halvings in range(longest.bit_length())]
 
@@ -131,6 +130,16 @@ class _Sample:
     """What a model remembers of a batch of its inputs; no bare list, which Keras would walk when it saves."""
 
     arguments: list
+
+
+def leaves_open(model: keras.Model) -> bool:
+    """Whether a model does not say how long its inputs are, apart from how many there are."""
+    specs = _own_specs(model)
+    return specs is None or _open(specs)
+
+
+def _open(specs: tuple[list, dict]) -> bool:
+    return any(size is None for spec in tf.nest.flatten(specs) for size in spec.shape[1:])
 
 
 def note_inputs(model: keras.Model, inputs: Any) -> None:

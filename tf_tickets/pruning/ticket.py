@@ -173,7 +173,7 @@ class Ticket:
             TypeError: `model` is no Keras model.
             ValueError: the shapes differ.
         """
-        check_model(model, "A ticket")
+        check_model(model, "A ticket applies to")
         entries = prunable_weights(model)
         shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
         if shapes != own:

@@ -5,7 +5,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, check_model, left_alone, note_inputs, prunable_weights
+from tf_tickets.layers import (
+    MaskedWeight,
+    check_model,
+    leaves_open,
+    left_alone,
+    note_inputs,
+    prunable_weights,
+)
 
 
 def weights_to_score(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
@@ -15,8 +22,8 @@ def weights_to_score(model: keras.Model, data: Any = None) -> list[MaskedWeight]
         model: a built Keras model.
         data: as a score takes it; shapes of its inputs are used where the model leaves its own open.
     """
-    check_model(model, "Pruning")
-    sample = _first_batch(data)
+    check_model(model, "Pruning takes")
+    sample = _first_batch(data) if data is not None and leaves_open(model) else None
     if isinstance(sample, (tuple, list)) and sample:
         note_inputs(model, sample[0])
     weights = prunable_weights(model)
