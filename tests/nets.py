@@ -79,8 +79,6 @@ NETS = {
     "shared": (shared, [(6, 6), (6, 3)]),
     "attention": (attention, [(6, 2, 3), (6, 2, 3), (6, 2, 3), (2, 3, 6), (6, 3)]),
 }
-# Keras rebuilds their masked layers from the layers' own config.
-RELOADABLE = ("sequential", "functional", "nested", "shared")
 
 
 def build(name):

@@ -182,13 +182,6 @@ class TestWhatDoesNotGoWithMasks:
         with pytest.raises(ValueError, match=r"cannot be masked: quantized \(int8\)"):
             tt.layers.MaskedDense(3, dtype="int8_from_float32")(np.zeros((1, 4), "float32"))
 
-    @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
-    def test_quantizing_leaves_masked_layers_alone(self):
-        model = nets.hide(nets.build("sequential"))
-        before = nets.kernels(model)
-        model.quantize("int8")
-        nets.assert_equal(nets.kernels(model), before)
-
 
 def test_names():
     assert mask_name("_kernel") == "kernel_mask"

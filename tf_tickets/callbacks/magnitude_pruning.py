@@ -8,7 +8,13 @@ from typing import Any, Literal
 import keras
 
 from tf_tickets.callbacks.epochs import check_epoch, check_within
-from tf_tickets.layers import mask_layers, masked_weights, nothing_to_prune, value_of
+from tf_tickets.layers import (
+    check_backup_comes_later,
+    mask_layers,
+    masked_weights,
+    nothing_to_prune,
+    value_of,
+)
 from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
@@ -98,6 +104,7 @@ class MagnitudePruning(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self.sparsity is not None:
             check_within(self, self.params.get("epochs"), self.epoch)
+        check_backup_comes_later(self)
         if not mask_layers(self.model, **self._selection).masked:
             raise ValueError(nothing_to_prune(self.model, **self._selection))
         self._first = None

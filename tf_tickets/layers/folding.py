@@ -7,10 +7,12 @@ import keras
 import numpy as np
 
 from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.mask_holder import MaskHolder, release_holders
 from tf_tickets.layers.mask_variables import remove_masks
-from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.masked import Masked, give_mask
 from tf_tickets.layers.masked_weight import MaskedWeight, masked_weights
-from tf_tickets.layers.masking import give_mask, mask_layers
+from tf_tickets.layers.masking import mask_layers
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.optimizer_reset import replace_optimizer
 from tf_tickets.layers.parametrization import attach_parametrization
 from tf_tickets.layers.retracing import forget_traces, kept_functions, models_in
@@ -35,7 +37,11 @@ def fold(model: keras.Model) -> keras.Model:
 
     Returns:
         The same model.
+
+    Raises:
+        TypeError: `model` is no Keras model.
     """
+    check_model(model, "fold takes")
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, Masked)]
     trains_others = any(x.variables for layer in layers for x in layer.parametrizations.values())
     changed = _fold(model)
@@ -51,9 +57,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
     """For the duration, the model is what `fold` makes of it; afterwards it is what it was, masks and all."""
     layers = model._flatten_layers()
     classes = [
-        (layer, type(layer))
-        for layer in layers
-        if type(layer) in FOLDED or (isinstance(layer, Masked) and not layer.masks)
+        (layer, type(layer)) for layer in layers if type(layer) in FOLDED or isinstance(layer, MaskHolder)
     ]
     state = [
         (layer, attribute, mask, layer.parametrizations.get(attribute), value_of(layer.__dict__[attribute]))
@@ -75,7 +79,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
             if parametrization is not None:
                 attach_parametrization(layer, attribute, parametrization)
         for part, before in memories:
-            for name in ("save", "_forward_order"):
+            for name in ("save", "quantize", "_forward_order"):
                 if name in before:
                     object.__setattr__(part, name, before[name])
 
@@ -125,6 +129,8 @@ def _fold(model: keras.Model) -> bool:
 
 def _forget_masks(model: keras.Model) -> None:
     """Removes what the model itself remembers of having masks."""
+    release_holders(model)
     for part in models_in(model):
         part.__dict__.pop("_forward_order", None)
         part.__dict__.pop("save", None)
+        part.__dict__.pop("quantize", None)

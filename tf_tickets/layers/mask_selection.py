@@ -86,6 +86,13 @@ def select_weights(model: keras.Model, include: Selection | None, exclude: Selec
     return Selected(chosen, left_alone, frozenset(by_choice))
 
 
+def kernels_in(model: keras.Model) -> list[keras.Variable]:
+    """The masked weights of a model, or, of one without masks, those that would be masked; in no order."""
+    layers = model._flatten_layers()
+    masked = [x.__dict__[name] for x in layers if isinstance(x, Masked) for name in x.masks]
+    return masked or [layer.__dict__[name] for layer, name in select_weights(model, None, None).chosen]
+
+
 def _choice(
     layer: keras.Layer, name: str, included: Predicate | None, excluded: Predicate, by_default: bool
 ) -> str | None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.maskable import mask_name
 from tf_tickets.layers.parametrization import detach_parametrization, effective_value
 from tf_tickets.layers.regularizers import unwrap_regularizers, wrap_regularizers
-from tf_tickets.layers.variables import scope_of, unlocked
+from tf_tickets.layers.variables import scope_of, unlocked, value_of
 
 
 def add_masks(layer: keras.Layer, attributes: tuple[str, ...]) -> None:
@@ -34,10 +35,23 @@ def attach_mask(layer: keras.Layer, attribute: str, mask: keras.Variable) -> Non
     wrap_regularizers(layer.__dict__[attribute], mask)
 
 
+def take_mask_from(mask: Mask, other: keras.Variable | None) -> None:
+    """Sets a mask that was just created to the value of another of its shape; to nothing new without one."""
+    if other is None or other.shape != mask.shape:
+        return
+    value = value_of(other)
+    if mask._value is None:
+        # Keras creates the variables later: those of layers that are built while a model is traced.
+        mask._initializer = lambda shape, dtype: tf.constant(value, dtype)
+    else:
+        mask.set(value)
+        mask.forget()
+
+
 def remove_masks(layer: keras.Layer) -> None:
     """Bakes the zeros into the weights, removes the masks and gives the layer its stock class."""
     drop_masks(layer, list(layer.masks))
-    layer.__dict__.pop("_config_written", None)
+    layer.__dict__.pop("_written", None)
     object.__setattr__(layer, "__class__", type(layer).stock)
 
 

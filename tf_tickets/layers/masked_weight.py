@@ -12,6 +12,7 @@ from tf_tickets.layers.forward_order import classifiers_of as _classifiers_of_pa
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.variables import value_of
 
 
@@ -54,7 +55,12 @@ class MaskedWeight:
 
 
 def masked_weights(model: keras.Model) -> list[MaskedWeight]:
-    """The model's masked weights, in forward order; empty for a model without masks."""
+    """The model's masked weights, in forward order; empty for a model without masks.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+    """
+    check_model(model, "masked_weights takes")
     found = [
         (layer, attribute)
         for layer in model._flatten_layers()

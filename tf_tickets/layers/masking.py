@@ -2,15 +2,16 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask_holder import hold_masks_inside
 from tf_tickets.layers.mask_selection import Selection, select_weights
-from tf_tickets.layers.mask_variables import add_masks, attach_mask
-from tf_tickets.layers.masked import Masked, enclose, give_class, unsaveable_message
+from tf_tickets.layers.masked import Masked, give_mask, unsaveable_message
 from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.passed_over import note_choice
 from tf_tickets.layers.retracing import forget_traces, models_in
 
@@ -72,41 +73,29 @@ def mask_layers(
         >>> report = tt.mask_layers(model, exclude=model.layers[-1])
         >>> print(report)
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
+    check_model(model, "mask_layers takes")
     selected = select_weights(model, include, exclude)
     ordered, unmaskable = sort_weights(model, selected.chosen, data)
     changed = [pair for pair in ordered if give_mask(*pair)]
     if changed:
-        enclose(model._flatten_layers())
         forget_traces(model)
+    if ordered:
+        hold_masks_inside(model)
     for part in models_in(model) if ordered else ():
-        _guard_save(part)
+        _guard(part)
     note_choice(model, selected.by_choice)
     return MaskReport(
         masked=[entry_of(*pair) for pair in ordered], left_alone=selected.left_alone + unmaskable
     )
 
 
-def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
-    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
-    give_class(layer)
-    if attribute in layer.masks:
-        return False
-    if mask is None:
-        add_masks(layer, (attribute,))
-    else:
-        attach_mask(layer, attribute, mask)
-    return True
-
-
-def _guard_save(model: keras.Model) -> None:
-    """Lets `model.save` refuse before it opens the file: Keras truncates an existing one first."""
+def _guard(model: keras.Model) -> None:
+    """Lets `save` refuse before Keras truncates a file, and `quantize` before it changes a layer."""
 
     def save(filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         layers = [x for x in model._flatten_layers() if isinstance(x, Masked)]
         for layer in layers:
-            layer.__dict__.pop("_config_written", None)
+            layer.__dict__.pop("_written", None)
             layer.check_copyable()
         keras.saving.serialize_keras_object(model)
         lost = [layer.path for layer in layers if not layer.reloads]
@@ -114,4 +103,12 @@ def _guard_save(model: keras.Model) -> None:
             raise ValueError(unsaveable_message(lost))
         return type(model).save(model, filepath, *args, **kwargs)
 
+    def quantize(*args: Any, **kwargs: Any) -> NoReturn:
+        raise ValueError(
+            f"Model '{model.name}' is masked, and quantized layers know of no masks. Call "
+            "tf_tickets.fold(model) first, which leaves the zeros in the weights; or export it by "
+            'tf_tickets.export(model, "pruned.tflite", quantize=...).'
+        )
+
     object.__setattr__(model, "save", save)
+    object.__setattr__(model, "quantize", quantize)

@@ -66,7 +66,8 @@ def prune(
         method: one of `METHODS`, or a `Method` of your own.
         sparsity: fraction of the prunable weights to remove, in [0, 1); 0 for `"dense"`.
         data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data (see
-            `tf_tickets.score`).
+            `tf_tickets.score`). Of other scores only the shapes of the inputs count, for axes that the model
+            leaves open.
         seed: seed of random masks and random scores.
         init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then.
             Weights to go back to: needed by methods that start from the initialisation or from epoch k after
@@ -155,7 +156,7 @@ def prune(
             f"method={method!r} retrains from the {row.start_from} weights: pass init_weights=, the "
             "model.get_weights() or the .weights.h5 file from before training (or from epoch k)."
         )
-    weights_to_score(model)
+    weights_to_score(model, data)
     start = None if init_weights is None else start_weights(model, init_weights)
     own_values = [] if start is None else stock_values(model)
     masked = masked_weights(model)

@@ -65,7 +65,7 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
-    entries = weights_to_score(model)
+    entries = weights_to_score(model, data)
     allowed = None if within is None else masks_of(within, entries)
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed)
@@ -80,9 +80,10 @@ def draw_ticket(
     rng = stream(seed, "score")
     kept: list[np.ndarray] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(keeping_traces())
         if allowed is not None or len(chosen) > 1:
             entries = stack.enter_context(borrowed_masks(model))
+        # Inside: they are gone before masks that were lent are taken back, and nobody holds a trace of these.
+        stack.enter_context(keeping_traces())
         for budget in chosen:
             later = allowed is not None
             if allowed is not None:

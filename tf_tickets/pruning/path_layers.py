@@ -74,7 +74,9 @@ def _added(layer: keras.Layer, call: Callable, rng: np.random.Generator) -> Call
 def _mixed_rows(layer: Any, call: Callable, rng: np.random.Generator) -> Callable:
     """A mixture of all rows in each place, larger in some places than in others."""
 
-    def look_up(inputs: Any) -> Any:
+    def look_up(inputs: Any, reverse: bool = False) -> Any:
+        if reverse:  # a ReversibleEmbedding as the classifier
+            return call(inputs, reverse=True)
         table = tf.convert_to_tensor(layer._embeddings)
         mixture = tf.linalg.matvec(table, _as(table, positive(table.shape[:1], rng)), transpose_a=True)
         return _as(table, positive((*inputs.shape, 1), rng)) * mixture / table.shape[0]

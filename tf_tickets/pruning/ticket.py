@@ -8,7 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, mask_layers, nothing_to_prune, prunable_weights, put_masks
+from tf_tickets.layers import (
+    MaskedWeight,
+    check_model,
+    mask_layers,
+    nothing_to_prune,
+    prunable_weights,
+    put_masks,
+)
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
 from tf_tickets.pruning.text_table import table
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
@@ -173,8 +180,7 @@ class Ticket:
             TypeError: `model` is no Keras model.
             ValueError: the shapes differ.
         """
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
+        check_model(model, "A ticket applies to")
         entries = prunable_weights(model)
         if not entries:
             raise ValueError(nothing_to_prune(model))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import mask_layers, masked_weights, nothing_to_prune
+from tf_tickets.layers import check_backup_comes_later, mask_layers, masked_weights, nothing_to_prune
 from tf_tickets.pruning.sparsity import check_sparsity, total_to_keep
 from tf_tickets.sparse_training.density_schedules import cubic_density
 from tf_tickets.sparse_training.mask_updates import MaskUpdates
@@ -102,6 +102,7 @@ class GradualMagnitudePruning(MaskUpdates):
         return bool(self.params.get("steps")) and self._end > self._steps
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        check_backup_comes_later(self)
         if not masked_weights(self.model) and not mask_layers(self.model).masked:
             raise ValueError(nothing_to_prune(self.model))
         super().on_train_begin(logs)

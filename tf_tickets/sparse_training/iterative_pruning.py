@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import (
+    check_backup_comes_later,
     has_own_schedule,
     mask_layers,
     masked_weights,
@@ -108,6 +109,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 f"{self.rounds} rounds of {self.epochs_per_round} epochs after a first training of as many "
                 f"take epochs={needed}. Received: epochs={self.params['epochs']}"
             )
+        check_backup_comes_later(self)
         entries = mask_layers(self.model).masked
         if not entries:
             raise ValueError(nothing_to_prune(self.model))
