@@ -205,7 +205,23 @@ class TestRecurrentLayers:
         inputs = keras.Input((4,))
         model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.math.betainc(x, x, x))(inputs))
         with pytest.raises(ValueError, match=r"LiteRT's built-in operations .*saved_model.*SELECT_TF_OPS"):
-            tt.export(model, tmp_path / "m.tflite", "litert")
+            tt.export(model, tmp_path / "m.tflite", "litert", allow_dense=True)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("quantize", ["float16", "dynamic"])
+    def test_rolled_ones_are_quantized(self, quantize, tmp_path):
+        model = nets.hide(recurrent_nets.build("Bidirectional LSTM"))
+        x = recurrent_nets.inputs_of(model)
+        tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=x)
+        found = run_litert(tmp_path / "m.tflite", x[:1])
+        np.testing.assert_allclose(found, nets.outputs(model, x[:1]), atol=0.05)
+
+    def test_integers_alone_are_refused_for_rolled_ones_which_litert_crashes_on(self, tmp_path):
+        model = nets.hide(recurrent_nets.build("GRU"))
+        x = recurrent_nets.inputs_of(model)
+        with pytest.raises(ValueError, match=r"'int8' takes no loop .*gru.*unroll=True.*'dynamic'"):
+            tt.export(model, tmp_path / "m.tflite", quantize="int8", data=x)
         assert not list(tmp_path.iterdir())
 
 

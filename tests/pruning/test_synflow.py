@@ -160,6 +160,7 @@ class TestAnyModel:
         data = (np.ones((4, 6), "int32"), np.zeros(4))
         found = tt.score(model, "synflow", data=data)
         assert_same(found, tt.score(with_weights_of(of_words(6), model), "synflow"))
+        tt.mask_layers(model, exclude=Positions)
         assert tt.prune(model, "synflow", 0.5, rounds=2).on_path is not None
 
     def test_a_model_that_knows_no_shapes_takes_those_of_the_data(self):

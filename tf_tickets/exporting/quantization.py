@@ -14,6 +14,7 @@ class Quantization:
         types: names of the types in `tf.dtypes` that weights are stored in; those of the converter if empty.
         ops: names in `tf.lite.OpsSet`; those of the converter if empty.
         needs_data: whether ranges of activations are taken from sample inputs.
+        takes_loops: whether LiteRT converts loops over time so; it crashes where it does not.
         tolerance: how far outputs may be from the model's, as a part of the largest.
     """
 
@@ -21,6 +22,7 @@ class Quantization:
     types: tuple[str, ...] = ()
     ops: tuple[str, ...] = ()
     needs_data: bool = False
+    takes_loops: bool = True
     tolerance: float = 1e-3
 
 
@@ -29,5 +31,7 @@ QUANTIZATIONS: dict[str | None, Quantization] = {
     None: Quantization(("EXPERIMENTAL_SPARSITY",)),
     "float16": Quantization(("DEFAULT",), types=("float16",), tolerance=0.02),
     "dynamic": Quantization(("DEFAULT",), tolerance=0.3),
-    "int8": Quantization(("DEFAULT",), ops=("TFLITE_BUILTINS_INT8",), needs_data=True, tolerance=0.5),
+    "int8": Quantization(
+        ("DEFAULT",), ops=("TFLITE_BUILTINS_INT8",), needs_data=True, takes_loops=False, tolerance=0.5
+    ),
 }

@@ -51,9 +51,16 @@ def write_litert(
     """
     row = QUANTIZATIONS[quantize]
     recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    looped = [layer.path for layer in recurrent if not layer.unroll]
+    if looped and not row.takes_loops:
+        takers = [repr(name) for name, other in QUANTIZATIONS.items() if other.takes_loops]
+        raise ValueError(
+            f"quantize={quantize!r} takes no loop over time, which these layers have: {', '.join(looped)}. "
+            f"Build them with unroll=True, or choose one of: {', '.join(takers)}."
+        )
     # Through a SavedModel: converting a Keras 3 model's concrete function directly gave NaN without a word.
     with tempfile.TemporaryDirectory() as scratch:
-        if any(not layer.unroll for layer in recurrent):
+        if looped:
             # LiteRT has lists of tensors, which a loop collects its steps in, where their shapes are known.
             signature = _signature_of_one(model)
             model.export(
