@@ -226,6 +226,36 @@ class TestByHand:
             for x in (both.forward_layer, both.backward_layer)
         )
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: tt.layers.MaskedLSTM(3),
+            lambda: tt.layers.MaskedBidirectional(L.GRU(3)),
+            lambda: L.Bidirectional(tt.layers.MaskedLSTM(3)),
+            lambda: L.RNN(tt.layers.MaskedGRUCell(3)),
+            lambda: tt.layers.MaskedRNN([L.LSTMCell(3), L.GRUCell(3)]),
+        ],
+    )
+    def test_files_and_copies_have_the_masks_built_or_not(self, make, tmp_path):
+        x = np.random.default_rng(0).normal(size=(6, 5, 4)).astype("float32")
+        model = keras.Sequential([make(), L.Dense(3)])
+        early = keras.models.clone_model(model)
+        for each in (model, early):
+            each(x)
+        masked = tt.masked_weights(model)
+        assert len(masked) >= 2 and shapes(tt.masked_weights(early)) == shapes(masked)
+        for entry in masked:
+            entry.mask.assign(np.random.default_rng(1).random(entry.shape) < 0.5)
+        model.save(tmp_path / "m.keras")
+        copies = [keras.saving.load_model(tmp_path / "m.keras"), copy.deepcopy(model)]
+        # A stock parent by hand learns of masks in it here; a clone has those of configs alone.
+        tt.mask_layers(model)
+        for other in (*copies, keras.models.clone_model(model)):
+            nets.assert_equal(nets.masks(other), nets.masks(model))
+        tt.fold(model)
+        assert all(cls.__module__.startswith("keras.") for cls in classes(model))
+
     def test_has_the_stock_config(self):
         layer, stock = tt.layers.MaskedLSTM(3, name="a"), L.LSTM(3, name="a")
         assert layer.get_config() == stock.get_config()

@@ -45,6 +45,9 @@ class MaskHolder(keras.Layer):
             "masked": [[i, layer.stock.__name__, list(layer.masks)] for i, layer in masked],
         }
         masks = {(i, name): mask for i, layer in masked for name, mask in layer.masks.items()}
+        if "_awaited_masks" in self.__dict__:
+            # Written again before it is built: Bidirectional makes its layers of configs of the one given.
+            holds["inner_layers"], holds["masked"], masks = self._awaited_masks
         return LayerConfig({**written["config"], KEY: holds}, masks)
 
     @classmethod

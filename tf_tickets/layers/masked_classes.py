@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tf_tickets.layers.mask_holder import hold_masks_inside
+from tf_tickets.layers.mask_holder import hold_masks_inside, holder_class
 from tf_tickets.layers.maskable import MASKABLE, maskable, present, row_of
 from tf_tickets.layers.masked import PACKAGE, class_with_masks, give_mask, registered_name
 
@@ -41,7 +41,7 @@ def _class_masked_inside(stock: Any) -> type:
             for name in () if row is None else set(row.weights) & set(present(layer, row)):
                 give_mask(layer, name)
         # From now on what `mask_layers` makes of such a layer: its config says where masks are.
-        object.__setattr__(self, "__class__", stock)
+        object.__setattr__(self, "__class__", holder_class(stock))
         hold_masks_inside(self)
 
     members = {
