@@ -72,8 +72,9 @@ def export(
         overwrite: replace what is at `path`.
         allow_dense: export a model that has neither masks nor zeros, as it is.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
-            or `"int8"` (and int8 activations, whose ranges are taken from `data`). Only float32 is sparse: a
-            sparse int8 model does not load.
+            or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
+            are not unrolled, which LiteRT crashes on). Only float32 is sparse: a sparse int8 model does not
+            load.
         data: sample inputs for LiteRT: arrays `(count, *input_shape)` in the model's own structure, or a
             `tf.data.Dataset` of batches `x` or `(x, y)`. Outputs are compared on the first of them; without
             any, on random numbers.
