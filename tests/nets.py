@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_tickets as tt
+from tf_tickets.layers import value_of
 
 POISON = 1e6
 
@@ -78,8 +79,6 @@ NETS = {
     "shared": (shared, [(6, 6), (6, 3)]),
     "attention": (attention, [(6, 2, 3), (6, 2, 3), (6, 2, 3), (2, 3, 6), (6, 3)]),
 }
-# Keras rebuilds their masked layers from the layers' own config.
-RELOADABLE = ("sequential", "functional", "nested", "shared")
 
 
 def build(name):
@@ -103,7 +102,7 @@ def hide(model, keep=0.5, seed=0):
     rng = np.random.default_rng(seed)
     tt.mask_layers(model)
     for entry in tt.masked_weights(model):
-        entry.mask.assign(rng.random(entry.shape) < keep)
+        entry.mask.set(rng.random(entry.shape) < keep)
     return model
 
 
@@ -112,6 +111,10 @@ def poison(model, value=POISON):
     for entry in tt.masked_weights(model):
         entry.weight.assign(np.where(entry.mask, entry.weight, value))
     return model
+
+
+def masks(model):
+    return [value_of(entry.mask) for entry in tt.masked_weights(model)]
 
 
 def kernels(model):

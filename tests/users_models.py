@@ -280,7 +280,7 @@ CASES: dict[str, Case] = {
     "masked places": Case(
         tagger, words, 2, lambda rng, count: np.arange(count * 5).reshape(count, 5) % CLASSES, alone=False
     ),
-    "recurrent": Case(recurrent, words, 2),
+    "recurrent": Case(recurrent, words, 4),
     "own layer": Case(own_layer, vectors, 3),
     "normalizations": Case(normalizations, images, 4),
     "dropout": Case(dropout, vectors, 2, alone=False),

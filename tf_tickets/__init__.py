@@ -1,7 +1,9 @@
 """Pruning for Keras 3, and the checks that pruning research owes itself. Import as `tt`."""
 
+import sys
 from typing import TYPE_CHECKING
 
+from tf_tickets.support.backend import check_environment
 from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:  # `X as X`: type checkers take it as public
@@ -26,6 +28,8 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning import Ticket as Ticket
     from tf_tickets.pruning import keep_counts as keep_counts
     from tf_tickets.pruning import score as score
+
+check_environment()
 
 # Public name -> where it is. TensorFlow is loaded at first use.
 _PUBLIC = {
@@ -55,3 +59,7 @@ _PUBLIC = {
 __all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)
+
+if "keras" in sys.modules:
+    # TensorFlow is loaded then: keras.saving.load_model is to know the classes that files of ours name.
+    __getattr__("layers")

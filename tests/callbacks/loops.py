@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
-from tf_tickets.layers import stock_weights, value_of
+from tf_tickets.layers import stock_values
 from tf_tickets.training import Trainer
 
 
@@ -55,7 +55,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rates.append(round(float(np.asarray(self.model.optimizer.learning_rate)), 6))
-        self.weights.append([value_of(weight) for weight in stock_weights(self.model)])
+        self.weights.append(stock_values(self.model))
         self.steps.append(int(np.asarray(self.model.optimizer.iterations)))
         self.kept.append(sum(int(np.sum(entry.mask)) for entry in tt.masked_weights(self.model)))
 

@@ -75,6 +75,15 @@ class TestErrorsComeBeforeTraining:
         ):
             rates(keras.optimizers.SGD(own), LearningRateRewinding(2, to=to, schedule=schedule))
 
+    @pytest.mark.slow
+    def test_a_backup_that_would_be_restored_before_there_are_masks(self, tmp_path):
+        backup, pruning = keras.callbacks.BackupAndRestore(tmp_path / "backup"), MagnitudePruning(0.5)
+        model = nets.build("sequential")
+        with pytest.raises(ValueError, match=r"BackupAndRestore stands before Magnitude.* Put it after"):
+            by_fit(model, keras.optimizers.SGD(0.1), 1, [backup, pruning])
+        assert tt.masked_weights(model) == []
+        by_fit(model, keras.optimizers.SGD(0.1), 1, [pruning, backup])
+
     def test_nothing_to_prune(self):
         model = keras.Sequential([keras.Input((6,)), keras.layers.Rescaling(2.0), keras.layers.PReLU()])
         with pytest.raises(ValueError, match="has nothing to prune"):
@@ -94,7 +103,10 @@ class TestErrorsComeBeforeTraining:
             (lambda: MagnitudePruning(1.0), r"sparsity"),
             (lambda: MagnitudePruning(0.5, ratios="clever"), r"ratios='clever' is unknown. .*global"),
             (lambda: MagnitudePruning(0.5, epoch=-1), r"epoch= is a 0-based epoch"),
+            (lambda: MagnitudePruning(0.5, classifier_keep=2), r"or 'method'. Received: 2"),
+            (lambda: MagnitudePruning(0.5, ratios="erk", classifier_keep=1), r"'erk' does not use it"),
             (lambda: HybridPruning(-0.1, epoch=1), r"sparsity"),
+            (lambda: HybridPruning(0.5, epoch=1, classifier_keep="ranked"), r"'smart' ranks nothing"),
         ],
     )
     def test_a_value_that_makes_no_sense(self, make, words):

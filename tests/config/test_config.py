@@ -80,6 +80,8 @@ def test_defaults():
         (["--method=hybrid", "--ratios=global"], None),
         (["--method=lt", "--ratios=smart", "--classifier_keep=0.5"], 0.5),
         (["--method=lt", "--classifier_keep=ranked"], None),
+        (["--method=lt", "--classifier_keep=method"], 1.0),
+        (["--method=hybrid", "--ratios=global", "--classifier_keep=method"], None),
     ],
 )
 def test_overridden_ratios_come_without_the_methods_share_of_the_classifier(arguments, kept):

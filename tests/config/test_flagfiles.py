@@ -7,12 +7,14 @@ import dataclasses
 import functools
 import pathlib
 
+import numpy as np
 import pytest
 from absl import flags
 
 from tests.runs import parsed
 from tf_tickets import config
 from tf_tickets.data.sources import find, generic_recipe
+from tf_tickets.pruning import Ticket
 from tf_tickets.sweeps.cell import planned as planned_of
 from tf_tickets.sweeps.cell import recipe_by_name
 from tf_tickets.sweeps.grid import read_grid
@@ -44,13 +46,16 @@ SWEEPS = {
     "paper/table4": (200, 20, (180 + 20) * 160),
     # 2 models, 5 seeds; 3 methods with two checks at 3 sparsities. Half of the dense see corrupted data.
     "paper/figure3": (270, 20, (270 + 20) * 160),
+    "paper/figure3_cifar100": (270, 20, (270 + 20) * 160),
     # 2 models, 5 seeds; one round and five at 3 sparsities.
     "paper/iterative": (60, 10, (30 + 5 * 30 + 10) * 160),
     # 2 models, 5 seeds; 6 ratios at 3 sparsities.
     "paper/ratios": (180, 0, 180 * 160),
     # 3 seeds; dense, and 5 ratios at 5 sparsities.
     "start_sparse/paper_resnet18_cifar10": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_resnet18_cifar100": (78, 3, (75 + 3) * 160),
     "start_sparse/paper_resnet50_cifar100": (78, 3, (75 + 3) * 160),
+    "start_sparse/paper_resnet50_tiny_imagenet": (78, 3, (75 + 3) * 160),
     "start_sparse/paper_vgg16_cifar10": (78, 3, (75 + 3) * 160),
     # 3 seeds; 3 scores at 4 sparsities, of which lt trains a dense network first.
     "start_sparse/paper_scored_ratios_resnet18_cifar10": (36, 3, (36 + 3) * 160),
@@ -60,8 +65,10 @@ SWEEPS = {
     "start_sparse/paper_imp_resnet18_cifar10": (3, 3, (3 * 16 + 3) * 160),
     # 2 seeds; no source, and 4 ratios of one.
     "start_sparse/paper_str_resnet18_cifar10": (10, 0, 10 * 100),
-    # 3 seeds; 2 methods.
-    "start_sparse/paper_granet_vgg16_cifar10": (6, 0, 6 * 160),
+    "start_sparse/paper_str_resnet50_cifar100": (10, 0, 10 * 100),
+    # 3 seeds.
+    "start_sparse/paper_granet_vgg16_cifar10": (3, 0, 3 * 160),
+    "start_sparse/paper_rigl_vgg16_cifar10": (3, 0, 3 * 160),
     # 2 seeds; 4 sparsities.
     "start_sparse/paper_strong_resnet18_cifar10": (8, 0, 8 * 500),
     # 5 seeds; dense, and 5 ratios at 2 sparsities; one of these with flow preserved at one.
@@ -90,6 +97,9 @@ SWEEPS = {
     "laptop/ratios_fashion": (90, 0, 90 * 6),
 }
 
+# A sweep inside masks with the ratios of a ticket that is to be found first.
+OF_A_TICKET = "start_sparse/paper_str_induced_resnet18_cifar10"
+
 PAPER_SWEEPS = [name for name in SWEEPS if name.startswith("paper/")]
 EPOCHS = {"cifar10": 160, "cifar100": 160, "tiny_imagenet": 300}
 
@@ -109,7 +119,7 @@ def plan_of(name):
 
 
 def test_every_flagfile_is_told_of_here():
-    assert sorted([*RUNS, *SWEEPS]) == NAMES
+    assert sorted([*RUNS, *SWEEPS, OF_A_TICKET]) == NAMES
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -196,6 +206,51 @@ def test_random_masks_from_scratch_have_the_recipes_of_the_official_code(
     for planned in cells:
         assert planned.dataset == name.split("_")[-1]
         assert planned.preserve_flow == (model == "vgg16" and planned.method != "dense")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "places", "rates"),
+    [
+        # Levels of 100 epochs; the rates of epochs 28, 29, 59, 89 and 100.
+        ("strong_resnet18_cifar10", {"epochs": 500}, (28, 29, 59, 89, 100), [0.1, 0.01, 1e-3, 1e-4, 0.1]),
+        ("granet_vgg16_cifar10", {"epochs": 160}, (79, 80, 120), [0.1, 0.01, 0.001]),
+        ("rigl_vgg16_cifar10", {"epochs": 160}, (79, 80, 120), [0.1, 0.01, 0.001]),
+        # A warm-up of 5 epochs, and a cosine over the 95 that are left.
+        ("str_resnet18_cifar10", {"weight_decay": 1e-3}, (0, 4, 5, 50), [0.02, 0.1, 0.1, 0.05413]),
+        ("str_resnet50_cifar100", {"weight_decay": 1e-3}, (0, 4, 5, 50), [0.02, 0.1, 0.1, 0.05413]),
+        ("resnet50_imagenet", {"momentum": 0.875}, (0, 4, 5, 50), [0.0512, 0.256, 0.256, 0.13857]),
+    ],
+)
+def test_searches_and_warm_ups_have_the_rates_of_the_official_code(name, changes, places, rates):
+    cell = grid_of(f"start_sparse/paper_{name}").cells[0]
+    recipe = planned_of(cell).recipe
+    assert {field: getattr(recipe, field) for field in changes} == changes
+    assert [recipe.learning_rate_at(place) for place in places] == pytest.approx(rates, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        # Epoch 110 of 160; to the end, to 0.005.
+        ("granet", {"frequency": 1000, "until": 110 / 160}),
+        ("rigl", {"frequency": 1000, "drop_fraction": 0.5, "drop_schedule": "cosine_floor", "until": 1}),
+    ],
+)
+def test_masks_move_as_long_as_in_the_official_code(name, options):
+    planned = planned_of(grid_of(f"start_sparse/paper_{name}_vgg16_cifar10").cells[0])
+    assert planned.method == name and planned.search_options == options
+    assert planned.all_search_options["drop_fraction"] == 0.5
+    assert planned.free_growth or planned.source_density is None
+
+
+@pytest.mark.slow
+def test_ratios_induced_by_a_search_are_those_of_its_ticket(tmp_path, monkeypatch):
+    masks = [np.arange(100) < keep for keep in range(1, 22)]  # ResNet18 has 21 layers
+    Ticket(tuple(masks), tuple(f"layer {place}" for place in range(21))).save(tmp_path / "str_ticket.npz")
+    monkeypatch.chdir(tmp_path)
+    planned = [planned_of(cell) for cell in grid_of(OF_A_TICKET).cells]
+    assert [(x.method, x.source_density, x.seed) for x in planned] == [("str", 0.2, 2), ("str", 0.2, 3)]
+    assert planned[0].source_ratios == pytest.approx([keep / 100 for keep in range(1, 22)])
 
 
 def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():

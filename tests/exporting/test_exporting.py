@@ -12,7 +12,9 @@ import tensorflow as tf
 
 import tf_tickets as tt
 from tests import nets
+from tests.layers import recurrent_nets
 from tf_tickets.exporting import FORMATS, verification, verify_saved_model
+from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
 
 SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
@@ -64,7 +66,7 @@ def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
     ],
 )
 def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tmp_path):
-    model, _ = pruned(name)
+    model, model_ticket = pruned(name)
     x, y = nets.inputs_of(model)
     entries, optimizer = tt.masked_weights(model), model.optimizer
     classes = [type(layer) for layer in model._flatten_layers()]
@@ -72,7 +74,9 @@ def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tm
     predicted = model.predict(x, verbose=0)
     path = tmp_path / f"export{SUFFIX[format]}"
 
-    assert tt.export(model, path, format) == path
+    written = tt.export(model, path, format)
+    assert (written.path, written.format) == (path, format)
+    assert (written.zeros, written.total) == (model_ticket.total - model_ticket.kept, model_ticket.total)
     np.testing.assert_allclose(RUN[format](path, x), before[1], rtol=1e-4, atol=1e-5)
 
     assert [type(layer) for layer in model._flatten_layers()] == classes
@@ -142,7 +146,7 @@ check(folded)
         def wide():
             return keras.Sequential([keras.Input((64,)), keras.layers.Dense(512), keras.layers.Dense(64)])
 
-        tt.export(wide(), tmp_path / "dense.tflite", "litert")
+        tt.export(wide(), tmp_path / "dense.tflite", allow_dense=True)
         model = wide()
         tt.prune(model, "random", 0.95)
         tt.export(model, tmp_path / "sparse.tflite", "litert")
@@ -152,7 +156,7 @@ check(folded)
     def test_a_model_without_masks_is_exported_as_it_is(self, tmp_path):
         model = nets.build("functional")
         classes = [type(layer) for layer in model._flatten_layers()]
-        tt.export(model, tmp_path / "plain.keras", "keras")
+        tt.export(model, tmp_path / "plain.keras", allow_dense=True)
         loaded = keras.saving.load_model(tmp_path / "plain.keras")
         nets.assert_equal(loaded.get_weights(), model.get_weights())
         assert type(loaded.layers[2]) is keras.layers.BatchNormalization
@@ -168,6 +172,57 @@ def test_a_saved_model_whose_outputs_differ_is_an_error(tmp_path, monkeypatch):
     found = dataclasses.replace(found, largest_difference=2e-4)
     with pytest.raises(RuntimeError, match=r"outputs differ by 0.0002"):
         verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
+
+
+class TestRecurrentLayers:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM", "LSTM, of any length"])
+    def test_rolled_ones_compute_one_sequence_at_a_time_in_litert(self, kind, tmp_path):
+        model = nets.poison(nets.hide(recurrent_nets.build(kind)))
+        x = recurrent_nets.inputs_of(model)[:1]
+        tt.export(model, tmp_path / "m.tflite", "litert")
+        found = run_litert(tmp_path / "m.tflite", x)
+        np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.slow
+    def test_unrolled_ones_any_number(self, tmp_path):
+        model = nets.hide(recurrent_nets.build("LSTM, unrolled"))
+        x = recurrent_nets.inputs_of(model)
+        tt.export(model, tmp_path / "m.tflite", "litert")
+        found = run_litert(tmp_path / "m.tflite", x)
+        np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("format", ["saved_model", "keras"])
+    def test_other_formats_are_as_ever(self, format, tmp_path):
+        model = nets.poison(nets.hide(recurrent_nets.build("Bidirectional LSTM")))
+        x = recurrent_nets.inputs_of(model)
+        path = tt.export(model, tmp_path / f"m{SUFFIX[format]}", format)
+        np.testing.assert_allclose(RUN[format](path, x), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.slow
+    def test_what_litert_has_no_operation_for_is_said(self, tmp_path):
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.Lambda(lambda x: tf.math.betainc(x, x, x))(inputs))
+        with pytest.raises(ValueError, match=r"LiteRT's built-in operations .*saved_model.*SELECT_TF_OPS"):
+            tt.export(model, tmp_path / "m.tflite", "litert", allow_dense=True)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("quantize", ["float16", "dynamic"])
+    def test_rolled_ones_are_quantized(self, quantize, tmp_path):
+        model = nets.hide(recurrent_nets.build("Bidirectional LSTM"))
+        x = recurrent_nets.inputs_of(model)
+        tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=x)
+        found = run_litert(tmp_path / "m.tflite", x[:1])
+        np.testing.assert_allclose(found, nets.outputs(model, x[:1]), atol=0.05)
+
+    def test_integers_alone_are_refused_for_rolled_ones_which_litert_crashes_on(self, tmp_path):
+        model = nets.hide(recurrent_nets.build("GRU"))
+        x = recurrent_nets.inputs_of(model)
+        with pytest.raises(ValueError, match=r"'int8' takes no loop .*gru.*unroll=True.*'dynamic'"):
+            tt.export(model, tmp_path / "m.tflite", quantize="int8", data=x)
+        assert not list(tmp_path.iterdir())
 
 
 class TestLiteRTIsCompared:
@@ -211,7 +266,7 @@ class TestLiteRTIsCompared:
     def test_for_images_of_any_size(self, tmp_path):
         inputs = keras.Input((None, None, 2))
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs))
-        tt.export(keras.Model(inputs, x), tmp_path / "any.tflite", "litert")
+        tt.export(nets.hide(keras.Model(inputs, x)), tmp_path / "any.tflite", "litert")
 
     @pytest.mark.slow
     def test_one_that_differs_is_not_kept(self, tmp_path, monkeypatch):
@@ -228,9 +283,82 @@ class TestLiteRTIsCompared:
         monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", of_another)
         (tmp_path / "m.tflite").write_text("old")
         with pytest.raises(ValueError, match=r"outputs differ from the model's by up to .* not kept"):
-            tt.export(model, tmp_path / "m.tflite", "litert", overwrite=True)
+            tt.export(model, tmp_path / "m.tflite", overwrite=True, allow_dense=True)
         assert (tmp_path / "m.tflite").read_text() == "old"
         assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
+
+
+class TestWhatIsSaid:
+    """Of the zeros that were written, and of what would be no ticket."""
+
+    def test_how_much_is_zero(self, tmp_path):
+        model = nets.hide(nets.build("sequential"))
+        kept = sum(np.count_nonzero(kernel) for kernel in nets.kernels(model))
+        for whatever in (model, tt.fold(model)):
+            written = tt.export(whatever, tmp_path / "m.keras", overwrite=True)
+            assert (written.total, written.zeros) == (72, 72 - kept)
+            assert f"{72 - kept} of 72 weights are zero, {1 - kept / 72:.4%}" in repr(written)
+            assert keras.saving.load_model(written).built
+
+    def test_a_dense_model_is_refused_unless_it_is_asked_for(self, tmp_path):
+        model = nets.build("sequential")
+        with pytest.raises(ValueError, match=r"'sequential' is dense: it has no masks.*allow_dense=True"):
+            tt.export(model, tmp_path / "m.keras")
+        assert list(tmp_path.iterdir()) == []
+        assert tt.export(model, tmp_path / "m.keras", allow_dense=True).sparsity == 0
+
+    @pytest.mark.parametrize(
+        ("file", "options", "message"),
+        [
+            ("m.h5", {}, r"suffix .h5 of .*m.h5 tells no format. Known: none .saved_model., .keras .keras."),
+            ("m.keras", {"quantize": "int8", "data": [0]}, r"data=, quantize= means nothing to format keras"),
+            ("m.tflite", {"quantize": "int4"}, r"'int4' is unknown. .*None, 'float16', 'dynamic', 'int8'"),
+            ("m.tflite", {"quantize": "int8"}, r"quantize='int8' needs data="),
+        ],
+    )
+    def test_what_is_not_accepted_is_refused_before_any_work(self, file, options, message, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            tt.export(nets.hide(nets.build("sequential")), tmp_path / file, **options)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestQuantized:
+    """LiteRT files of fewer bits."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("quantize", "bytes_a_weight"), [("float16", 2), ("dynamic", 1), ("int8", 1)])
+    def test_is_as_small_as_it_says_and_has_the_outputs_of_the_model(
+        self, quantize, bytes_a_weight, tmp_path
+    ):
+        model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(512), keras.layers.Dense(3)])
+        tt.prune(model, "random", 0.5)
+        x = np.random.default_rng(0).normal(size=(20, 64)).astype("float32")
+        data = tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(8)
+        written = tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=data)
+        size = written.path.stat().st_size
+        assert written.total * bytes_a_weight < size < written.total * (bytes_a_weight + 0.5)
+        expected = nets.outputs(model, x[:1])
+        assert np.abs(run_litert(written, x[:1]) - expected).max() < 0.1 * np.abs(expected).max()
+
+    @pytest.mark.slow
+    def test_options_of_the_converter_are_set_but_not_sparse_integers(self, tmp_path):
+        model = nets.hide(nets.build("sequential"))
+        tt.export(model, tmp_path / "m.tflite", converter_options={"allow_custom_ops": True})
+        with pytest.raises(ValueError, match=r"'nope', which the converter has not. It has: allow_"):
+            tt.export(model, tmp_path / "n.tflite", converter_options={"nope": 1})
+        sparse = {"optimizations": [tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]}
+        with pytest.raises(ValueError, match=r"EXPERIMENTAL_SPARSITY together with quantize="):
+            tt.export(model, tmp_path / "n.tflite", quantize="dynamic", converter_options=sparse)
+        assert not (tmp_path / "n.tflite").exists()
+
+    def test_sample_inputs_go_by_the_names_of_the_model(self):
+        inputs = {name: keras.Input((2,), name=name) for name in ("b", "a")}
+        model = keras.Model(inputs, keras.layers.Add()(list(inputs.values())))
+        specs = {name: tf.TensorSpec((None, 2), "float32") for name in ("a", "b")}
+        found = _by_name(model, specs, {"b": np.ones((3, 2)), "a": np.zeros((3, 2))})
+        assert {name: array.mean() for name, array in found.items()} == {"a": 0, "b": 1}
+        with pytest.raises(ValueError, match=r"data= holds 1 inputs; the model takes 2: a, b"):
+            _by_name(model, specs, np.ones((3, 2)))
 
 
 class TestPaths:

@@ -5,9 +5,9 @@ import pytest
 from tests import nets
 
 every_net = pytest.mark.parametrize("name", nets.NETS)
-reloadable_net = pytest.mark.parametrize("name", nets.RELOADABLE)
 some_nets = pytest.mark.parametrize("name", ["functional", "attention"])
-rebuilt_by_parents = pytest.mark.parametrize("name", sorted(set(nets.NETS) - set(nets.RELOADABLE)))
+# Whose inner layers are made by a parent, and not from their own configs.
+made_by_parents = pytest.mark.parametrize("name", ["attention", "subclassed"])
 
 
 def shapes(entries):

@@ -75,7 +75,7 @@ class TestInPlaceAndBack:
         model = nets.hide(nets.build(name))
         weights = model.get_weights()
         assert sum(w.dtype == bool for w in weights) == len(tt.masked_weights(model))
-        nets.hide(model, seed=5)
+        nets.hide(model, seed=5, keep=0.9)
         model.set_weights(weights)
         nets.assert_equal(model.get_weights(), weights)
 

@@ -80,10 +80,18 @@ REFUSED = {
     ),
     "unknown family": ({"family": "alexnet"}, "family='alexnet' is unknown. Choose one of: resnet, vgg"),
     "family that ratios do not have": ({"ratios": "global", "family": "vgg"}, "has no families"),
-    "classifier_keep out of range": ({"classifier_keep": 0}, r"a fraction in \(0, 1\]. Received: 0"),
+    "classifier_keep out of range": ({"classifier_keep": 0}, r"a fraction in \(0, 1\], .* Received: 0"),
     "classifier_keep not used": (
         {"ratios": "uniform", "classifier_keep": 0.5},
         "ratios='uniform' does not use it",
+    ),
+    "classifier_keep of a word": (
+        {"classifier_keep": "half"},
+        r"a fraction in \(0, 1\], 'ranked' \(global ratios\) or 'method'. Received: 'half'",
+    ),
+    "ranked where nothing is": (
+        {"method": "hybrid", "classifier_keep": "ranked"},
+        "classifier_keep='ranked' is for global ratios; ratios='smart' ranks nothing",
     ),
     "unknown score": ({"method": method(score="magnitud")}, "score='magnitud' is unknown"),
     "no score": ({"method": method(score=None)}, "score=None is unknown"),
@@ -264,7 +272,7 @@ class TestOptions:
     def test_are_named_in_the_signature_with_their_defaults(self):
         parameters = inspect.signature(tt.prune).parameters
         fields = {field.name: field.default for field in dataclasses.fields(tt.pruning.Quota)}
-        own = {"ratios": None, "classifier_keep": "method"}
+        own = {"ratios": None}
         for name in OPTIONS:
             assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
             assert parameters[name].default == {**fields, **own}[name]
@@ -287,9 +295,14 @@ class TestOptions:
 
     def test_the_classifier_may_be_ranked_with_the_rest(self, model):
         apart = tt.prune(model, "lr_rewinding", 0.5)
-        ranked = tt.prune(model, "lr_rewinding", 0.5, classifier_keep=None)
+        ranked = tt.prune(model, "lr_rewinding", 0.5, classifier_keep="ranked")
         assert apart.layers[-1].kept == 15 > ranked.layers[-1].kept
         assert_same(ranked.masks, tt.prune(model, method(), 0.5).masks)
+
+    def test_none_says_of_the_classifier_what_the_method_has(self, model):
+        expected = tt.prune(model, "lr_rewinding", 0.5)
+        for said in (None, "method"):
+            assert_same(tt.prune(model, "lr_rewinding", 0.5, classifier_keep=said).masks, expected.masks)
 
     def test_a_method_of_ones_own_with_a_score_of_ones_own(self, model):
         def sized(model, batches, rng, power=1):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.smallnet import FIXTURES
 from tf_tickets import models
-from tf_tickets.layers import BatchNormalization, forward_order
+from tf_tickets.layers import BatchNormalization, classifiers_of, forward_order, prunable_weights
 
 SMART_RATIOS = json.loads((FIXTURES / "smart_ratios.json").read_text())
 # Prunable weights and all trainable parameters.
@@ -69,6 +69,13 @@ def test_the_shortcut_is_read_after_the_block(published):
     ]
     assert order[24] == "stage3_block1_shortcut_conv"
     assert (order[0], order[-1]) == ("stem_conv", "classifier")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet32", "vgg19"])
+def test_the_last_weight_is_the_one_classifier(name, published):
+    entries = prunable_weights(published[name])
+    assert classifiers_of(published[name], entries).positions == (len(entries) - 1,)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 import tf_tickets as tt
-from tf_tickets.layers import prunable_weights, stock_weights
+from tf_tickets.layers import prunable_weights, stock_values
 
 
 def functional(sizes=(6, 8, 5, 3), seed=0, **arguments) -> keras.Model:
@@ -57,8 +57,8 @@ def masks(model) -> list[np.ndarray]:
 
 
 def values(model) -> list[np.ndarray]:
-    """All weights but the masks."""
-    return [weight.numpy() for weight in stock_weights(model)]
+    """All weights but the masks, with what those hide."""
+    return stock_values(model)
 
 
 def state(model) -> dict:

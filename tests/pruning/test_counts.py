@@ -98,6 +98,14 @@ class TestReferenceRounding:
         any_other = Score(function=lambda *arguments: [])
         assert any_other.reference_count(expected["N"], float(sparsity)) == expected["snip_keep_no_ties"]
 
+    @pytest.mark.parametrize(
+        "total, sparsity, keep", [(1000, 0.9, 100), (99, 0.5, 50), (77072, 0.95, 3854), (7, 0.9, 1)]
+    )
+    def test_synflow_removes_a_truncated_part(self, total, sparsity, keep):
+        """int((1 - density) n) weights go, and with the threshold what is equal to it."""
+        assert score_row("synflow").reference_count(total, sparsity) == keep
+        assert keep == total - int((1 - (1 - sparsity)) * total)
+
     def test_exact_counts_are_the_authors_up_to_their_truncations(self):
         for arch, sparsity, flag in RUNS:
             if flag == "uniform":

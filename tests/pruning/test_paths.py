@@ -9,6 +9,7 @@ import tf_tickets as tt
 from tests import nets
 from tests.pruning.nets import assert_same, state
 from tf_tickets.layers import computing_in, example_inputs, prunable_weights
+from tf_tickets.layers.masked_weight import entry_of
 from tf_tickets.pruning.paths import on_path
 
 layers = keras.layers
@@ -463,8 +464,17 @@ class TestAnyModel:
 
         model = Open()
         model.build()
+        entry = entry_of(model.dense, "_kernel")
+        assert on_path(model, [entry], [np.ones((4, 3), bool)]) is None
         entries = prunable_weights(model, data=np.zeros((1, 4), "float32"))
-        assert on_path(model, entries, [np.ones((4, 3), bool)]) is None
+        (found,) = on_path(model, entries, [np.ones((4, 3), bool)])
+        assert found.all()
+
+    @pytest.mark.parametrize("tied", [True, False])
+    def test_an_embedding_that_is_the_classifier_too(self, tied):
+        inputs = keras.Input((5,), dtype="int32")
+        table = layers.ReversibleEmbedding(7, 4, tie_weights=tied)
+        self.all_on_path(keras.Model(inputs, table(layers.Dense(4)(table(inputs)), reverse=True)))
 
     def test_a_call_that_fails(self):
         class Failing(keras.Model):

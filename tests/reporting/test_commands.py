@@ -32,7 +32,7 @@ FLAGS = {
         "--source_preserve_flow", "--free_growth", "--search_options=drop_schedule=constant,frequency=7",
     ],
     "set": ["--search_options=drop_schedule=cosine,drop_fraction=1e-05", "--ratios=balanced"],
-    "granet": ["--source_density=1", "--source_ratios=pyramidal", "--label_smoothing=0.05"],
+    "granet": ["--source_density=1", "--source_ratios=pyramidal", "--label_smoothing=0.05", "--cycles=3"],
     "edge_popup": ["--search_options=weights=kaiming_normal,start=null,scale_by_density=true"],
 }  # fmt: skip
 

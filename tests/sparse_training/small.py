@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tf_tickets.layers import value_of
-from tf_tickets.sparse_training.slots import slots_of
+from tf_tickets.sparse_training.slots import moving_slots
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 
@@ -80,7 +80,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         entries = tt.masked_weights(self.model)
-        self.slots = self.slots or slots_of(self.model, [entry.weight for entry in entries])
+        self.slots = self.slots or moving_slots(self.model, [entry.weight for entry in entries])
         self.seen.append(
             Seen(
                 int(np.asarray(self.model.optimizer.iterations)),

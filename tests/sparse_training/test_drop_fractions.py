@@ -18,8 +18,13 @@ def test_the_exchange_of_granet_is_the_authors():
 def test_the_other_exchanges_begin_at_their_fraction_and_do_not_rise(name):
     values = [DROP_SCHEDULES[name](0.3, done) for done in np.linspace(0, 1, 11)]
     assert values[0] == pytest.approx(0.3) and values == sorted(values, reverse=True)
-    assert values[-1] == pytest.approx(0.3 if name == "constant" else 0.0)
-    assert values[5] == pytest.approx({"cosine": 0.15, "constant": 0.3, "cubic": 0.3 / 8}[name])
+    middle, last = {
+        "cosine": (0.15, 0.0),
+        "constant": (0.3, 0.3),
+        "cubic": (0.3 / 8, 0.0),
+        "cosine_floor": (0.1525, 0.005),
+    }[name]
+    assert (values[5], values[-1]) == pytest.approx((middle, last))
 
 
 @pytest.mark.parametrize("rounding, expected", [("down", 2), ("up", 3)])

@@ -8,7 +8,7 @@ import pytest
 
 import tf_tickets as tt
 from tests.pruning import nets
-from tf_tickets.layers import masked_weights, stock_weights
+from tf_tickets.layers import masked_weights, stock_values
 from tf_tickets.pruning import round_sparsities
 
 EPOCHS, ROUNDS = 3, 2
@@ -23,7 +23,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rates.append(float(np.asarray(self.model.optimizer.learning_rate)))
-        self.weights.append([np.asarray(weight).copy() for weight in stock_weights(self.model)])
+        self.weights.append(stock_values(self.model))
         self.masks.append([np.asarray(entry.mask).copy() for entry in masked_weights(self.model)])
         self.iterations.append(int(self.model.optimizer.iterations))
 
@@ -153,7 +153,8 @@ def test_errors(arguments, message):
     [
         ({"ratios": "x"}, r"ratios='x' is unknown. Choose one of: global, "),
         ({"ratios": 3}, "ratios=3 is unknown"),
-        ({"classifier_keep": "x"}, r"classifier_keep is a fraction in \(0, 1\]. Received: 'x'"),
+        ({"classifier_keep": "x"}, r"a fraction in \(0, 1\], 'ranked' .* or 'method'. Received: 'x'"),
+        ({"ratios": "erk", "classifier_keep": 0.5}, "ratios='erk' does not use it"),
     ],
 )
 def test_values_out_of_range(arguments, message):

@@ -6,7 +6,7 @@ import pytest
 
 import tf_tickets as tt
 from tests.sparse_training.small import perceptron
-from tf_tickets.sparse_training.slots import slots_of
+from tf_tickets.sparse_training.slots import moving_slots
 
 optimizers = keras.optimizers
 SLOTS = {
@@ -37,7 +37,7 @@ def test_each_slot_is_found_by_weight_with_its_fresh_value(name):
     make, expected = SLOTS[name]
     model, _, _ = perceptron(make())
     entries = tt.masked_weights(model)[::-1]  # in the order that was asked for
-    for entry, slots in zip(entries, slots_of(model, [entry.weight for entry in entries]), strict=True):
+    for entry, slots in zip(entries, moving_slots(model, [entry.weight for entry in entries]), strict=True):
         label = entry.weight.path.replace("/", "_")
         fresh = {slot.variable.name.removeprefix(f"{label}_"): slot.fresh for slot in slots}
         assert fresh == pytest.approx(expected)
@@ -49,11 +49,11 @@ def test_each_slot_is_found_by_weight_with_its_fresh_value(name):
 def test_rows_and_columns_cannot_be_forgotten_in_part():
     model, _, _ = perceptron(optimizers.Adafactor())
     with pytest.raises(ValueError, match=r"Adafactor keeps .* of shape .* not a value for each weight"):
-        slots_of(model, [entry.weight for entry in tt.masked_weights(model)])
+        moving_slots(model, [entry.weight for entry in tt.masked_weights(model)])
 
 
 def test_a_weight_that_is_not_trained_has_none():
     model, _, _ = perceptron()
     model.layers[1].trainable = False
     with pytest.raises(ValueError, match="kernel is not trained by the optimizer"):
-        slots_of(model, [entry.weight for entry in tt.masked_weights(model)])
+        moving_slots(model, [entry.weight for entry in tt.masked_weights(model)])

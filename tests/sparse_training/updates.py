@@ -36,12 +36,18 @@ def exchanged(weights, masks, growth, parts):
     return after
 
 
-def assert_moved(before, after, expected, fresh=0.0):
-    """The expected masks; zero with fresh slots what is new, and everything else as it was."""
+def assert_moved(before, after, expected, fresh=0.0, again=None):
+    """The expected masks; zero with fresh slots what is new or hidden, and everything else as it was.
+
+    `again` is what was hidden and taken back in the same update: zero with fresh slots, too.
+    """
     nets.assert_equal(after.masks, expected)
     new = [b & ~a for a, b in zip(before.masks, expected, strict=True)]
     assert any(mask.any() for mask in new)
-    nets.assert_equal(after.weights, [np.where(n, 0, w) for n, w in zip(new, before.weights, strict=True)])
-    for n, slots, own in zip(new, after.slots, before.slots, strict=True):
+    moved = [a ^ b for a, b in zip(before.masks, expected, strict=True)]
+    if again is not None:
+        moved = [mask | more for mask, more in zip(moved, again, strict=True)]
+    nets.assert_equal(after.weights, [np.where(m, 0, w) for m, w in zip(moved, before.weights, strict=True)])
+    for m, slots, own in zip(moved, after.slots, before.slots, strict=True):
         assert slots
-        nets.assert_equal(slots, [np.where(n, np.float32(fresh), slot) for slot in own])
+        nets.assert_equal(slots, [np.where(m, np.float32(fresh), slot) for slot in own])

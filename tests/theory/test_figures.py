@@ -35,6 +35,8 @@ def test_figures_and_numbers_are_written(program, monkeypatch, tmp_path):
         assert ElementTree.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")
     first, _ = numbers["width_factors"]["by_density"]
     assert first["factors"] == [34, 14, 10, 1] and first["holds_the_target"]["trials"] == 4
+    low, high = first["holds_the_target"]["interval"]
+    assert 0 <= low < first["holds_the_target"]["value"] <= high <= 1
     assert numbers["lower_bound"]["bounds"][1]["at_the_width_above"]["width"] == 7
     assert [row["density"] for row in numbers["subset_sums"]["rows"]] == [1.0, 0.3]
 

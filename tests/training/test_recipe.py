@@ -32,6 +32,13 @@ def test_a_fraction_is_rounded_to_the_nearest_epoch():
     )
 
 
+def test_a_training_of_one_epoch_has_the_rate_itself():
+    """Half of one epoch rounds to none, before which nothing drops."""
+    assert recipe(epochs=1).learning_rate_at(0) == 0.1
+    assert recipe(epochs=3, milestones=(0.1,)).learning_rate_at(0) == 0.1
+    assert recipe(milestones=(0.0,)).learning_rate_at(0) == pytest.approx(0.01)  # that is asked for
+
+
 def test_cosine_falls_from_the_rate_to_its_floor():
     cosine = recipe(schedule="cosine", epochs=10, learning_rate=0.2, min_learning_rate=0.02)
     rates = [cosine.learning_rate_at(epoch) for epoch in range(12)]
@@ -50,7 +57,51 @@ def test_warm_up_rises_linearly_to_the_rate(schedule):
     warm = recipe(schedule=schedule, warmup_epochs=4)
     rates = [warm.learning_rate_at(epoch) for epoch in range(4)]
     np.testing.assert_allclose(rates, [0.025, 0.05, 0.075, 0.1])
-    assert warm.learning_rate_at(4) == recipe(schedule=schedule).learning_rate_at(4)
+    assert warm.learning_rate_at(4) == 0.1
+
+
+def test_cosine_falls_over_the_epochs_after_the_warm_up():
+    """As the code of Soft Threshold Reparameterization: 0.13857 at epoch 50 of 100, 5 of them warm-up."""
+    rates = recipe(schedule="cosine", epochs=100, learning_rate=0.256, warmup_epochs=5).learning_rate_at
+    assert [rates(4), rates(5)] == [0.256, 0.256]
+    assert rates(50) == pytest.approx(0.256 / 2 * (1 + np.cos(np.pi * 45 / 95)))
+    assert rates(50) == pytest.approx(0.13857, abs=5e-6)
+    assert rates(100) == rates(101) == 0
+
+
+def test_a_training_that_is_all_warm_up_ends_at_the_floor():
+    warm = recipe(schedule="cosine", epochs=2, warmup_epochs=2, min_learning_rate=0.01)
+    assert [warm.learning_rate_at(epoch) for epoch in (1, 2)] == [0.1, 0.01]
+
+
+def test_milestones_are_epochs_of_the_whole_training():
+    """Warm-up included, as in Goyal et al., 2017; one within it is met at its end."""
+    warm, cold = recipe(warmup_epochs=5), recipe()
+    assert [warm.learning_rate_at(epoch) for epoch in range(5, 160)] == [
+        cold.learning_rate_at(epoch) for epoch in range(5, 160)
+    ]
+    early = recipe(warmup_epochs=5, milestones=(3,))
+    assert [early.learning_rate_at(epoch) for epoch in (4, 5)] == pytest.approx([0.1, 0.01])
+
+
+def test_a_schedule_is_run_through_again_and_again():
+    """Strong tickets: five levels of 100 epochs, each from the top of the rate, a tenth at 30, 60 and 90."""
+    levels = recipe(epochs=500, cycles=5, milestones=(30, 60, 90))
+    rates = [levels.learning_rate_at(epoch) for epoch in range(500)]
+    np.testing.assert_allclose(rates[:100], [0.1] * 30 + [0.01] * 30 + [1e-3] * 30 + [1e-4] * 10)
+    assert rates == rates[:100] * 5
+    assert levels.learning_rate_at(500) == rates[-1]
+    warm = recipe(epochs=20, cycles=2, schedule="cosine", warmup_epochs=2)
+    assert [warm.learning_rate_at(epoch) for epoch in (0, 1, 10, 11, 12)] == [0.05, 0.1, 0.05, 0.1, 0.1]
+
+
+def test_cycles_are_whole_and_name_a_run_only_where_there_are_several():
+    assert recipe(cycles=1).identity == recipe().identity
+    assert recipe(cycles=2).identity == {**recipe().identity, "cycles": 2}
+    with pytest.raises(ValueError, match=r"cycles must be a divisor of the epochs, 160\. Received: 3"):
+        recipe(cycles=3)
+    with pytest.raises(ValueError, match=r"warmup_epochs must be at most the epochs of a cycle, 80\. .* 81"):
+        recipe(cycles=2, warmup_epochs=81)
 
 
 def test_label_smoothing_names_a_run_only_where_it_is_asked_for():

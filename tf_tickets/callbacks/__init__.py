@@ -7,6 +7,11 @@ A hybrid ticket of any model in one call (dense for 30 epochs, then pruned and r
         tt.callbacks.HybridPruning(sparsity=0.98, epoch=30),
         tt.callbacks.LearningRateRewinding(epoch=30),
     ])
+
+The best epoch of a training that prunes is often one of before the pruning. `EarlyStopping` and
+`ModelCheckpoint` would restore it: the masks stay then, and a warning says so, but the kept weights are those
+of the dense network. So let them monitor from the last pruning on: `EarlyStopping(start_from_epoch=30,
+restore_best_weights=True)`; a `ModelCheckpoint` belongs into a second `fit`, after the one that prunes.
 """
 
 from tf_tickets.callbacks.hybrid_pruning import HybridPruning

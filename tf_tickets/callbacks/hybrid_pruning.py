@@ -1,9 +1,8 @@
 """Hybrid tickets: the largest magnitudes within each layer, at smart ratios."""
 
-from typing import Any
+from typing import Any, Literal
 
 from tf_tickets.callbacks.magnitude_pruning import MagnitudePruning
-from tf_tickets.pruning.choices import CLASSIFIER_KEEP
 
 
 class HybridPruning(MagnitudePruning):
@@ -15,7 +14,8 @@ class HybridPruning(MagnitudePruning):
         sparsity: fraction to remove, in [0, 1).
         epoch: 0-based epoch, at whose start the network counts as trained.
         family: `"vgg"` or `"resnet"`, see `tf_tickets.keep_counts`.
-        classifier_keep: fraction of the last layer that is kept.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept.
+            None or `"method"` means the method's own, 0.3.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
     """
 
@@ -24,7 +24,7 @@ class HybridPruning(MagnitudePruning):
         sparsity: float,
         epoch: int,
         family: str | None = None,
-        classifier_keep: float = CLASSIFIER_KEEP,
+        classifier_keep: float | Literal["method"] | None = None,
         include: Any = None,
         exclude: Any = None,
     ):

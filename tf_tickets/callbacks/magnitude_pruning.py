@@ -3,14 +3,21 @@
 import dataclasses
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from tf_tickets.callbacks.epochs import check_epoch, check_within
-from tf_tickets.layers import mask_layers, masked_weights, value_of
-from tf_tickets.pruning import RATIOS, Quota, Ticket, draw_ticket, path_counts
+from tf_tickets.layers import (
+    check_backup_comes_later,
+    mask_layers,
+    masked_weights,
+    nothing_to_prune,
+    value_of,
+)
+from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
 from tf_tickets.pruning.choices import GLOBAL
+from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
 from tf_tickets.pruning.sparsity import check_sparsity
 
 
@@ -20,16 +27,32 @@ class MagnitudePruning(keras.callbacks.Callback):
     Args:
         sparsity: fraction to remove, in [0, 1), at the start of epoch `epoch`. Not with `schedule`.
         epoch: 0-based epoch. Defaults to 0: before training.
-        schedule: `step -> (prune now?, sparsity)`, called with the number of steps done: 0 before the first
-            batch, then after every batch. The PruningSchedule objects of tensorflow-model-optimization are
-            such callables.
+        schedule: `step -> (prune now?, sparsity)`, called before every batch with the number of its step, 1
+            for the first. The PruningSchedule objects of tensorflow-model-optimization are such callables;
+            what is as there, and what is not, is said below. The count goes on in the next `fit` of the same
+            callback and model, and in one that starts at a later epoch.
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
         family: form of the smart ratios.
-        classifier_keep: fraction of the last layer that is kept apart from the rest.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept
+            apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
+            ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
+            with global ratios, as of `"finetune"`, and 0.3 with smart ones.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
+    A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b,
+    counted from 0, it is asked for step b + 1, and what it says is done before that batch is computed. So one
+    of `begin_step=0` prunes for the first time at step `frequency`, and nothing is pruned after the last
+    batch. With `steps_per_execution` it is done before the call that the step is in. Two things differ:
+
+    - There, hidden weights are zero for the forward pass, but have a gradient and keep their momentum, so
+      that one step of the optimizer may bring a weight back at the next update. Here a mask hides the
+      gradient too, and the optimizer forgets what it hides: what is pruned stays pruned, unless the schedule
+      lowers the sparsity; then it comes back as zero. A ticket is to be what was trained.
+    - There the weights of every layer are ranked by themselves; here all together, unless
+      `ratios="uniform"` says otherwise.
+
     Attributes:
-        ticket: the Ticket that the model carries now, or None before the first pruning.
+        ticket: the Ticket that the model carries now, whoever set its masks; None before the first pruning.
 
     Raises:
         ValueError: a value out of range; or, at the start of training, an epoch beyond it or a model with
@@ -47,7 +70,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         schedule: Callable[[int], tuple[Any, Any]] | None = None,
         ratios: str = GLOBAL,
         family: str | None = None,
-        classifier_keep: float | None = None,
+        classifier_keep: float | Literal["ranked", "method"] | None = None,
         include: Any = None,
         exclude: Any = None,
     ):
@@ -66,64 +89,95 @@ class MagnitudePruning(keras.callbacks.Callback):
         self.epoch = check_epoch("epoch", epoch)
         self.schedule = schedule
         self.any_pace = schedule is None
-        self.ticket: Ticket | None = None
+        self._ticket: Ticket | None = None
         self._selection: dict[str, Any] = {"include": include, "exclude": exclude}
         self._ratios: dict[str, Any] = {
             "ratios": ratios,
             "family": family,
-            "classifier_keep": classifier_keep,
+            "classifier_keep": classifier_keep_of_magnitudes(classifier_keep, ratios),
         }
         self._first: int | None = None
-        self._steps = 0
-        self._last_batch = -1
+        self._counted: keras.Model | None = None
+        # Steps of the schedule: made before this epoch, made so far, asked for.
+        self._before = self._done = self._asked = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self.sparsity is not None:
             check_within(self, self.params.get("epochs"), self.epoch)
+        check_backup_comes_later(self)
         if not mask_layers(self.model, **self._selection).masked:
-            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+            raise ValueError(nothing_to_prune(self.model, **self._selection))
         self._first = None
-        self._follow_schedule(range(1))
+        if self._counted is not self.model:
+            self._counted, self._done, self._asked = self.model, 0, 0
+        self._before = self._done
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._last_batch = -1
         if self._first is None:
             self._first = epoch
             self._check_start(epoch)
+            self._done = max(self._done, epoch * (self.params.get("steps") or 0))
+            self._asked = max(self._asked, self._done)
+        self._before = self._done
         if self.sparsity is not None and epoch == self.epoch:
             self.prune(self.sparsity)
 
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        # One call stands for several steps where the model has steps_per_execution; what is due within it
+        # cannot wait for the next one, which may not come.
+        steps = int(getattr(self.model, "steps_per_execution", None) or 1)
+        self._follow_schedule(self._before + self._within_epoch(batch + steps - 1) + 1)
+
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # One call stands for several steps where the model has steps_per_execution; Keras numbers those of an
-        # epoch's last call as if it were full.
-        batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
-        done = self._steps + batch - self._last_batch
-        self._last_batch = batch
-        self._follow_schedule(range(self._steps + 1, done + 1))
+        self._done = self._before + self._within_epoch(batch) + 1
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        if self.ticket is not None and self.ticket.on_path is None:
-            self.ticket = dataclasses.replace(self.ticket, on_path=path_counts(self.model, self.ticket.masks))
+        if self._ticket is None:
+            return
+        if self._ticket.on_path is None:
+            counts = path_counts(self.model, self._ticket.masks)
+            self._ticket = dataclasses.replace(self._ticket, on_path=counts)
+        now = self.ticket
+        if now is not self._ticket and now is not None:
+            warnings.warn(
+                f"{type(self).__name__} left {self._ticket.kept:,} weights, and the training ended with "
+                f"{now.kept:,}: somebody has set other masks since, as EarlyStopping and ModelCheckpoint do "
+                "by weights of an earlier epoch. Monitor from the last pruning on.",
+                stacklevel=2,
+            )
+
+    @property
+    def ticket(self) -> Ticket | None:
+        return carried(self._ticket, self.model)
 
     def prune(self, sparsity: float) -> None:
         """Draws a ticket from the magnitudes of this moment and sets the model's masks."""
         # Of a whole schedule paths are counted once, at the end: that is a forward pass of its own.
         once = self.schedule is None
-        self.ticket = draw_ticket(
+        self._ticket = draw_ticket(
             self.model, "magnitude", Quota(sparsity=sparsity, **self._ratios), paths=once
         )
-        if self.ticket.collapsed:
-            warnings.warn(f"After pruning, {self.ticket.collapsed}.", stacklevel=2)
-        self.ticket.apply(self.model)
+        if self._ticket.collapsed:
+            warnings.warn(f"After pruning, {self._ticket.collapsed}.", stacklevel=2)
+        self._ticket.apply(self.model)
+        for entry in masked_weights(self.model) if not once else ():
+            # What a later step of the schedule shows again has learned nothing since.
+            assert entry.mask is not None
+            entry.mask.forget()
 
-    def _follow_schedule(self, steps: range) -> None:
+    def _within_epoch(self, batch: int) -> int:
+        """A batch's number; Keras numbers those of an epoch's last call as if it were full."""
+        return min(batch, (self.params.get("steps") or batch + 1) - 1)
+
+    def _follow_schedule(self, last: int) -> None:
+        """Prunes as the schedule asks for, up to a step that is about to be made."""
         if self.schedule is None:
             return
         asked = None
-        for step in steps:
+        for step in range(self._asked + 1, last + 1):
             now, sparsity = self.schedule(step)
             asked = float(sparsity) if bool(now) else asked
-        self._steps = steps[-1]
+        self._asked = max(self._asked, last)
         if asked is not None:
             self.prune(asked)
 

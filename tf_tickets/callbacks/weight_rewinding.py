@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf_tickets.callbacks.learning_rate_rewinding import LearningRateRewinding, Schedule
-from tf_tickets.layers import restore_weights, stock_weights, value_of
+from tf_tickets.layers import restore_weights, stock_values
 
 
 class WeightRewinding(LearningRateRewinding):
@@ -32,7 +32,7 @@ class WeightRewinding(LearningRateRewinding):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if epoch == self.to:
-            self._weights = [value_of(weight) for weight in stock_weights(self.model)]
+            self._weights = stock_values(self.model)
         super().on_epoch_begin(epoch, logs)
 
     def check_start(self, first: int) -> None:

@@ -12,7 +12,7 @@ from absl import flags
 from tf_tickets.config.config import OPTIONS
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.table import METHODS, REWOUND
-from tf_tickets.pruning.choices import GLOBAL, RANKED
+from tf_tickets.pruning.choices import GLOBAL, METHODS_OWN, RANKED
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.support.late import resolve
@@ -83,7 +83,7 @@ def load_ticket(path: str) -> Ticket:
 def classifier_keep_of(values: flags.FlagValues, chosen: Choice) -> float | None:
     """What the classifier keeps apart from the rest; None where nothing is set apart."""
     value, row, ratios = values.classifier_keep, chosen.row, chosen.ratios
-    if value is None:
+    if value is None or value == METHODS_OWN:
         return row.classifier_keep if ratios == row.ratios else None
     if value == RANKED and ratios == GLOBAL:
         return None
@@ -93,7 +93,8 @@ def classifier_keep_of(values: flags.FlagValues, chosen: Choice) -> float | None
         number = -1.0
     if not 0 < number <= 1:
         raise ValueError(
-            f"--classifier_keep={value}: a fraction in (0, 1], or '{RANKED}' with global ratios."
+            f"--classifier_keep={value}: a fraction in (0, 1], '{METHODS_OWN}', or '{RANKED}' with global "
+            "ratios."
         )
     return number
 

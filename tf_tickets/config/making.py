@@ -139,10 +139,12 @@ def _check_recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
     for name, needs in unused_fields(recipe).items():
         if name in given:
             raise ValueError(f"--{name}={given[name]} is only for {needs}.")
-    beyond = [epoch for epoch in recipe.milestones if epoch >= max(recipe.epochs, 1)]
+    beyond = [epoch for epoch in recipe.milestones if epoch >= max(recipe.cycle_epochs, 1)]
     if "milestones" in given and beyond:
+        cycle = " of a cycle" if recipe.cycles > 1 else ""
         raise ValueError(
-            f"--milestones: {beyond[0]:g} lies beyond the {recipe.epochs} epochs. (Fractions are below 1.)"
+            f"--milestones: {beyond[0]:g} lies beyond the {recipe.cycle_epochs} epochs{cycle}. (Fractions "
+            "are below 1.)"
         )
 
 

@@ -15,7 +15,7 @@ from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, RATIOS
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
-from tf_tickets.pruning.choices import FAMILIES, RANKED, ROUNDINGS, SAMPLINGS
+from tf_tickets.pruning.choices import FAMILIES, METHODS_OWN, RANKED, ROUNDINGS, SAMPLINGS
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.options import (
     DATA,
@@ -84,8 +84,8 @@ class Options:
     classifier_keep: float | None = option(
         CLASSIFIER_KEEP,
         TICKET,
-        f"Fraction of the classifier kept apart from the rest, or '{RANKED}' to rank it with the rest "
-        "(global ratios). Default: the method's.",
+        f"Fraction of each classifier (what feeds an output) kept apart from the rest, or '{RANKED}' to rank "
+        f"it with the rest (global ratios). Default: '{METHODS_OWN}', the method's own.",
         needs=needs.SETS_APART,
         always_named=True,
     )

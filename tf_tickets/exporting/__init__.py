@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tf_tickets.support.late import late_names
 
 if TYPE_CHECKING:  # `X as X`: type checkers take it as public
+    from tf_tickets.exporting.exports import Exported as Exported
     from tf_tickets.exporting.exports import export as export
     from tf_tickets.exporting.formats import FORMATS as FORMATS
     from tf_tickets.exporting.formats import Format as Format
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
 
 # Public name -> where it is: the table is read without TensorFlow.
 _PUBLIC = {
+    "Exported": "tf_tickets.exporting.exports:Exported",
     "FORMATS": "tf_tickets.exporting.formats:FORMATS",
     "Format": "tf_tickets.exporting.formats:Format",
     "Verification": "tf_tickets.exporting.verification:Verification",

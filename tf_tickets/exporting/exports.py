@@ -2,51 +2,147 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
+import numpy as np
 
 from tf_tickets.exporting.formats import FORMATS
-from tf_tickets.layers import folded
+from tf_tickets.exporting.quantization import QUANTIZATIONS
+from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported(os.PathLike):
+    """What was written, and where; taken for the path wherever a path is.
+
+    Attributes:
+        path: the file or folder.
+        format: name in `FORMATS`.
+        total: number of weights that were masked (of a model without masks, that could be).
+        zeros: how many of them are zero in what was written.
+    """
+
+    path: pathlib.Path
+    format: str
+    total: int
+    zeros: int
+
+    @property
+    def sparsity(self) -> float:
+        """The part of the prunable weights that is zero."""
+        return self.zeros / self.total if self.total else 0.0
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        zeros = f"{self.zeros:,} of {self.total:,} weights are zero, {self.sparsity:.4%}"
+        return f"Exported({self.path}, {self.format}: {zeros})"
 
 
 def export(
     model: keras.Model,
     path: str | os.PathLike,
-    format: str = "saved_model",
+    format: str | None = None,
     overwrite: bool = False,
-) -> pathlib.Path:
+    *,
+    allow_dense: bool = False,
+    quantize: str | None = None,
+    data: Any = None,
+    converter_options: Mapping[str, Any] | None = None,
+) -> Exported:
     """Exports a model that loads without tf_tickets; the model itself stays as it is, masks and all.
 
     Args:
-        model: a built Keras model, masked or not.
-        path: a folder for `"saved_model"`, a file for the others (`"keras"` wants the suffix .keras).
+        model: a built Keras model, masked or folded.
+        path: a folder for `"saved_model"`, a file for the others.
         format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
-            compiled), or `"litert"` (sparse float32 LiteRT; its outputs are compared with the model's).
+            compiled), or `"litert"` (its outputs are compared with the model's; of a model with recurrent
+            layers zeros are stored, too, and where these are not unrolled it takes batches of one). None
+            goes by the suffix of the path: .keras, .tflite, or none for a SavedModel.
         overwrite: replace what is at `path`.
+        allow_dense: export a model that has neither masks nor zeros, as it is.
+        quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
+            or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
+            are not unrolled, which LiteRT crashes on). Only float32 is sparse: a sparse int8 model does not
+            load.
+        data: sample inputs for LiteRT: arrays `(count, *input_shape)` in the model's own structure, or a
+            `tf.data.Dataset` of batches `x` or `(x, y)`. Outputs are compared on the first of them; without
+            any, on random numbers.
+        converter_options: attributes to set on the `tf.lite.TFLiteConverter`, by name.
 
     Returns:
-        The path.
+        An `Exported`: the path, and how many weights are zero in what was written, which its
+        `repr` says.
 
     Raises:
-        ValueError: unknown format, or a LiteRT model whose outputs differ.
+        TypeError: `model` is no Keras model.
+        ValueError: an unknown format, suffix or option, a dense model, options of another format, or a LiteRT
+            model whose outputs differ or that cannot be had.
         FileExistsError: `path` exists and `overwrite` is false.
 
     Example:
-        >>> tt.export(model, "pruned")
+        >>> ticket = tt.prune(model, "magnitude", sparsity=0.9)
+        >>> written = tt.export(model, "pruned")
         >>> pruned = tf.saved_model.load("pruned")
         >>> pruned.serve(x)
     """
+    check_model(model, "export takes")
+    path = pathlib.Path(path)
+    format = _format_of(path) if format is None else format
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is unknown. Choose one of: {', '.join(FORMATS)}.")
-    path = pathlib.Path(path)
     row = FORMATS[format]
     if row.suffix and path.suffix != row.suffix:
         raise ValueError(f"An export of format {format} ends in {row.suffix}. Received: {path}")
+    given = {"quantize": quantize, "data": data, "converter_options": converter_options}
+    options = {name: value for name, value in given.items() if value is not None}
+    foreign = sorted(options.keys() - set(row.options))
+    if foreign:
+        takers = [name for name, other in FORMATS.items() if set(foreign) <= set(other.options)]
+        raise ValueError(
+            f"{', '.join(f'{name}=' for name in foreign)} means nothing to format {format}: it is for "
+            f"{', '.join(takers)}."
+        )
+    if quantize not in QUANTIZATIONS:
+        raise ValueError(
+            f"quantize={quantize!r} is unknown. Choose one of: {', '.join(map(repr, QUANTIZATIONS))}."
+        )
+    if QUANTIZATIONS[quantize].needs_data and data is None:
+        raise ValueError(f"quantize={quantize!r} needs data=: sample inputs, a few hundred of them.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")
-    with folded(model), replacing(path) as new:
-        row.write(model, new)
-    return path
+    masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
+    kernels = kernels_in(model)
+    with folded(model):
+        zeros = sum(int(np.count_nonzero(value_of(kernel) == 0)) for kernel in kernels)
+        if not (masked or zeros or allow_dense):
+            raise ValueError(
+                f"Model '{model.name}' is dense: it has no masks, and none of its weights is zero. Prune it "
+                "first (a clone or a loaded copy may be another model than the pruned one), or pass "
+                "allow_dense=True."
+            )
+        with replacing(path) as new:
+            row.write(model, new, **options)
+    return Exported(path, format, total=sum(int(np.prod(kernel.shape)) for kernel in kernels), zeros=zeros)
+
+
+def _format_of(path: pathlib.Path) -> str:
+    """The format whose files have the suffix of the path."""
+    suffixes = {pathlib.Path(row.file).suffix: name for name, row in FORMATS.items()}
+    if path.suffix not in suffixes:
+        known = ", ".join(f"{suffix or 'none'} ({name})" for suffix, name in suffixes.items())
+        raise ValueError(
+            f"The suffix {path.suffix} of {path} tells no format. Known: {known}; or pass format=, one of: "
+            f"{', '.join(FORMATS)}."
+        )
+    return suffixes[path.suffix]

@@ -20,17 +20,19 @@ class Format:
 
     Attributes:
         file: name of the export in a run's directory.
-        write: (model, path): writes a model whose zeros are baked in.
+        write: (model, path, **options): writes a model whose zeros are baked in.
         suffix: that a path must have; any where it is empty.
         verify: (model, path, inputs) -> facts of the stage: loads the export back and compares the outputs
             with the model's on a batch of inputs. None: `write` has compared them already, or there is
             nothing to compare.
+        options: names of the options of `export` that `write` takes.
     """
 
     file: str
-    write: Callable[[keras.Model, pathlib.Path], None]
+    write: Callable[..., None]
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
+    options: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, Format] = {
@@ -40,5 +42,9 @@ FORMATS: dict[str, Format] = {
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
     ),
     "keras": Format("model.keras", late("tf_tickets.exporting.writers:write_keras"), suffix=".keras"),
-    "litert": Format("model.tflite", late("tf_tickets.exporting.writers:write_litert")),
+    "litert": Format(
+        "model.tflite",
+        late("tf_tickets.exporting.writers:write_litert"),
+        options=("quantize", "data", "converter_options"),
+    ),
 }

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -90,24 +91,36 @@ def check_saved_model(model: keras.Model, path: pathlib.Path, x: np.ndarray) -> 
     }
 
 
-def check_litert(saved_model: Any, path: pathlib.Path) -> None:
+def check_litert(
+    saved_model: Any,
+    path: pathlib.Path,
+    examples: Sequence[Mapping[str, np.ndarray]] = (),
+    tolerance: float = 1e-3,
+) -> None:
     """Runs a LiteRT model on an example, and compares with the SavedModel that it was made of.
 
     Args:
         saved_model: as `tf.saved_model.load` gives it.
         path: of the LiteRT model.
+        examples: inputs by name; random ones by default.
+        tolerance: how far outputs may be apart, as a part of the largest (of 1, where that is less).
 
     Raises:
-        ValueError: its outputs are others than the SavedModel's.
+        ValueError: it does not load, or its outputs are others than the SavedModel's.
     """
     signature = saved_model.signatures["serving_default"]
     rng = np.random.default_rng(0)
-    inputs = {name: _example(rng, spec) for name, spec in signature.structured_input_signature[1].items()}
+    specs = signature.structured_input_signature[1].items()
+    inputs = examples[0] if examples else {name: _example(rng, spec) for name, spec in specs}
     expected = signature(**{name: tf.constant(value) for name, value in inputs.items()})
-    found = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**inputs)
+    try:
+        found = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**inputs)
+    except RuntimeError as error:
+        raise ValueError(f"The LiteRT model does not run; it was not kept: {error}") from error
     for name, tensor in expected.items():
         wanted = tensor.numpy()
-        if not np.allclose(found[name], wanted, rtol=1e-3, atol=1e-3 * max(1.0, np.abs(wanted).max())):
+        apart = tolerance * max(1.0, np.abs(wanted).max())
+        if not np.allclose(found[name], wanted, rtol=tolerance, atol=apart):
             raise ValueError(
                 "The LiteRT model's outputs differ from the model's by up to "
                 f"{np.abs(found[name] - wanted).max():.3g}; it was not kept."

@@ -4,15 +4,18 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 
 from tf_tickets.layers.batch_normalization import BatchNormalization
+from tf_tickets.layers.mask_holder import MaskHolder, release_holders
 from tf_tickets.layers.mask_variables import remove_masks
-from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.masked import Masked, give_mask
 from tf_tickets.layers.masked_weight import MaskedWeight, masked_weights
-from tf_tickets.layers.masking import give_mask, mask_layers
+from tf_tickets.layers.masking import mask_layers
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.optimizer_reset import replace_optimizer
 from tf_tickets.layers.parametrization import attach_parametrization
-from tf_tickets.layers.retracing import TRACED, forget_traces, models_in
+from tf_tickets.layers.retracing import forget_traces, kept_functions, models_in
 from tf_tickets.layers.variables import value_of
 
 # Layers of ours that `fold` turns into what Keras ships, beside the masked ones.
@@ -34,12 +37,17 @@ def fold(model: keras.Model) -> keras.Model:
 
     Returns:
         The same model.
+
+    Raises:
+        TypeError: `model` is no Keras model.
     """
+    check_model(model, "fold takes")
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, Masked)]
     trains_others = any(x.variables for layer in layers for x in layer.parametrizations.values())
-    _fold(model)
+    changed = _fold(model)
     if trains_others:
         replace_optimizer(model)
+    if changed:
         forget_traces(model)
     return model
 
@@ -48,7 +56,9 @@ def fold(model: keras.Model) -> keras.Model:
 def folded(model: keras.Model) -> Iterator[keras.Model]:
     """For the duration, the model is what `fold` makes of it; afterwards it is what it was, masks and all."""
     layers = model._flatten_layers()
-    classes = [(layer, type(layer)) for layer in layers if type(layer) in FOLDED]
+    classes = [
+        (layer, type(layer)) for layer in layers if type(layer) in FOLDED or isinstance(layer, MaskHolder)
+    ]
     state = [
         (layer, attribute, mask, layer.parametrizations.get(attribute), value_of(layer.__dict__[attribute]))
         for layer in layers
@@ -56,9 +66,10 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
         for attribute, mask in layer.masks.items()
     ]
     memories = [(part, dict(part.__dict__)) for part in models_in(model)]
-    _fold(model)
     try:
-        yield model
+        with kept_functions(model):
+            _fold(model)
+            yield model
     finally:
         for layer, cls in classes:
             object.__setattr__(layer, "__class__", cls)
@@ -68,34 +79,41 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
             if parametrization is not None:
                 attach_parametrization(layer, attribute, parametrization)
         for part, before in memories:
-            for name in ("save", "_forward_order"):
+            for name in ("save", "quantize", "_forward_order"):
                 if name in before:
                     object.__setattr__(part, name, before[name])
-            # The very same variables again, so what was traced with them holds.
-            for name in TRACED:
-                setattr(part, name, before.get(name))
 
 
 @contextlib.contextmanager
 def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
-    """For the duration the model carries masks, its own or new ones; afterwards it is what it was."""
+    """For the duration the model carries masks, its own or new ones; afterwards it is what it was.
+
+    The weights are whole meanwhile, and the masks are to be set by `cover`.
+    """
     had_masks = bool(masked_weights(model))
+    masked_before = {id(layer) for layer in model._flatten_layers() if isinstance(layer, Masked)}
     entries = masked_weights(model) if had_masks else mask_layers(model).masked
     masks = [entry.mask for entry in entries if entry.mask is not None]
     values = [value_of(mask) for mask in masks]
+    for mask, value in zip(masks, values, strict=True):
+        mask.set(np.ones_like(value))
+        mask.cover(value)
     try:
         yield entries
     finally:
         for mask, value in zip(masks, values, strict=True):
-            mask.assign(value)
+            mask.set(value if had_masks else np.ones_like(value))
         if not had_masks:
             # All true now, so that nothing is baked in.
-            for layer in {id(entry.layer): entry.layer for entry in entries}.values():
-                remove_masks(layer)
+            for layer in model._flatten_layers():
+                if isinstance(layer, Masked) and id(layer) not in masked_before:
+                    remove_masks(layer)
             _forget_masks(model)
+            forget_traces(model)
 
 
-def _fold(model: keras.Model) -> None:
+def _fold(model: keras.Model) -> bool:
+    """Whether that changed anything."""
     changed = False
     for layer in model._flatten_layers():
         if isinstance(layer, Masked):
@@ -106,11 +124,13 @@ def _fold(model: keras.Model) -> None:
             changed = True
     if changed:
         _forget_masks(model)
+    return changed
 
 
 def _forget_masks(model: keras.Model) -> None:
     """Removes what the model itself remembers of having masks."""
-    forget_traces(model)
+    release_holders(model)
     for part in models_in(model):
         part.__dict__.pop("_forward_order", None)
         part.__dict__.pop("save", None)
+        part.__dict__.pop("quantize", None)

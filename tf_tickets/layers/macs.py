@@ -1,5 +1,6 @@
 """Multiply-adds of a model's prunable weights, found by watching one symbolic call."""
 
+import collections
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from tf_tickets.layers.masked_weight import MaskedWeight
 from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
 
 Shape = tuple[int | None, ...]
+# How many times, and the shapes of inputs and outputs.
+Call = tuple[int | None, Shape, Shape]
 
 
 def macs_per_weight(
@@ -25,9 +28,12 @@ def macs_per_weight(
 
     Returns:
         One number a weight, None where it is open (inputs of unknown size, calls inside a loop). A weight
-        of a shared layer counts every call; an embedding, whose look-up multiplies nothing, counts 0.
+        of a shared layer counts every call, and that of a recurrent cell every step of its sequence; an
+        embedding, whose look-up multiplies nothing, counts 0.
     """
-    calls: dict[int, list[tuple[Shape, Shape] | None]] = {id(entry.layer): [] for entry in weights}
+    calls: dict[int, list[Call | None]] = {id(entry.layer): [] for entry in weights}
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    stepping: collections.Counter[int] = collections.Counter()
     loops = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.TimeDistributed)]
     in_loops: list[keras.Layer] = []
 
@@ -36,32 +42,51 @@ def macs_per_weight(
             inputs = args[0] if args else next(iter(kwargs.values()))
             if layer in loops and inputs.shape[1] is None:
                 in_loops.extend(layer._flatten_layers())
+            cells = [id(cell) for cell in _cells(layer)] if layer in recurrent else []
+            stepping.update(cells)
             outputs = call(*args, **kwargs)
-            if id(layer) in calls:
-                calls[id(layer)].append(None if layer in in_loops else _shapes(inputs, outputs))
+            stepping.subtract(cells)
+            for cell in calls.keys() & set(cells):
+                calls[cell].append(None if layer in in_loops else _steps(layer, inputs, outputs))
+            if id(layer) in calls and not stepping[id(layer)]:
+                calls[id(layer)].append(None if layer in in_loops else _call(inputs, outputs))
             return outputs
 
         return watch
 
-    with wrapped_calls([*loops, *(entry.layer for entry in weights)], watched):
+    with wrapped_calls([*loops, *recurrent, *(entry.layer for entry in weights)], watched):
         symbolic_call(model, inputs)
     return [_uses(entry.layer, calls[id(entry.layer)]) for entry in weights]
 
 
-def _shapes(inputs: Any, outputs: Any) -> tuple[Shape, Shape] | None:
-    """Shapes of one call; None where they do not tell how often it computes."""
+def _call(inputs: Any, outputs: Any) -> Call | None:
+    """One call; None where its shapes do not tell how often it computes."""
     # In the body of a loop, such as an RNN's, one call stands for an unknown number of them.
     in_loop = isinstance(tf.compat.v1.get_default_graph().outer_graph, tf.__internal__.FuncGraph)
     if in_loop or not all(hasattr(x, "shape") for x in (inputs, outputs)):
         return None
-    return tuple(inputs.shape), tuple(outputs.shape)
+    return 1, tuple(inputs.shape), tuple(outputs.shape)
 
 
-def _uses(layer: keras.Layer, calls: list[tuple[Shape, Shape] | None]) -> int | None:
-    positions = next((rule for cls, rule in POSITIONS.items() if isinstance(layer, cls)), _all_but_last)
+def _cells(layer: keras.layers.RNN) -> list[keras.Layer]:
+    """The cells that an RNN calls once a step."""
+    return [layer.cell, *getattr(layer.cell, "cells", ())]
+
+
+def _steps(layer: keras.layers.RNN, inputs: Any, outputs: Any) -> Call | None:
+    """The calls of an RNN's cell."""
+    call = _call(inputs, keras.tree.flatten(outputs)[0])
+    if call is None:
+        return None
+    _, (batch, steps, *inside), (_, *result) = call
+    return steps, (batch, *inside), (batch, *(result[1:] if layer.return_sequences else result))
+
+
+def _uses(layer: keras.Layer, calls: list[Call | None]) -> int | None:
+    positions = next((rule for cls, rule in POSITIONS.items() if isinstance(layer, cls)), _positions)
     total = 0
-    for shapes in calls:
-        sizes = positions(layer, *shapes) if shapes is not None else (None,)
+    for call in calls:
+        sizes = (call[0], *positions(layer, *call[1:])) if call is not None else (None,)
         known = [size for size in sizes if size is not None]
         if len(known) < len(sizes):
             return None
@@ -81,8 +106,8 @@ def _input_positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape
     return _spatial(layer, inputs)
 
 
-def _all_but_last(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
-    return outputs[1:-1]
+def _positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:
+    return _spatial(layer, outputs) if hasattr(layer, "data_format") else outputs[1:-1]
 
 
 def _einsum_positions(layer: keras.Layer, inputs: Shape, outputs: Shape) -> Shape:

@@ -12,10 +12,16 @@ class Maskable:
     Args:
         weights: attributes pruned by default.
         on_request: attributes pruned only where `include=` names the layer.
+        encloses: whether the layer's call reads weights of the layers in it past their own calls, as that of
+            an LSTM reads the kernels of its cell where a fused kernel takes them. Their masks act in its call
+            then too.
+        may_lack: whether a layer may have only some of the attributes.
     """
 
     weights: tuple[str, ...] = ()
     on_request: tuple[str, ...] = ()
+    encloses: bool = False
+    may_lack: bool = False
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -27,6 +33,8 @@ _KERNEL = Maskable(weights=("_kernel",))
 _PLAIN_KERNEL = Maskable(weights=("kernel",))
 _SEPARABLE = Maskable(weights=("pointwise_kernel",), on_request=("depthwise_kernel",))
 _DEPTHWISE = Maskable(on_request=("kernel",))
+_RECURRENT = Maskable(weights=("kernel", "recurrent_kernel"))
+_ENCLOSING = Maskable(encloses=True)
 
 MASKABLE: dict[type, Maskable] = {
     keras.layers.Dense: _KERNEL,
@@ -42,12 +50,31 @@ MASKABLE: dict[type, Maskable] = {
     keras.layers.DepthwiseConv1D: _DEPTHWISE,
     keras.layers.DepthwiseConv2D: _DEPTHWISE,
     keras.layers.Embedding: Maskable(on_request=("_embeddings",)),
+    keras.layers.SimpleRNNCell: _RECURRENT,
+    keras.layers.LSTMCell: _RECURRENT,
+    keras.layers.GRUCell: _RECURRENT,
+    keras.layers.RNN: _ENCLOSING,
+    keras.layers.Bidirectional: _ENCLOSING,
 }
+
+# A cell of any other class, as Keras tells cells: by its `state_size`.
+CELL = dataclasses.replace(_RECURRENT, may_lack=True)
 
 
 def maskable(cls: type) -> Maskable | None:
     """The row of the nearest registered class among `cls` and its bases, or None."""
     return next((MASKABLE[base] for base in cls.__mro__ if base in MASKABLE), None)
+
+
+def row_of(layer: keras.Layer) -> Maskable | None:
+    """The row of the layer's class, or, of a recurrent cell of an unknown class, `CELL`; None of others."""
+    row = maskable(type(layer))
+    return CELL if row is None and hasattr(layer, "state_size") and present(layer, CELL) else row
+
+
+def present(layer: keras.Layer, row: Maskable) -> tuple[str, ...]:
+    """The attributes of the row that hold a variable in the layer."""
+    return tuple(name for name in row.attributes if isinstance(layer.__dict__.get(name), keras.Variable))
 
 
 def mask_name(attribute: str) -> str:
@@ -63,8 +90,10 @@ def why_not_maskable(layer: keras.Layer) -> str | None:
         return "LoRA is enabled"
     if "call" in layer.__dict__:
         return "its call was replaced, and a mask acts in that of its class"
-    row = maskable(type(layer))
-    for attribute in row.attributes if row else ():
-        if not isinstance(layer.__dict__.get(attribute), keras.Variable):
+    row = row_of(layer)
+    if row is None or (row.may_lack and present(layer, row)):
+        return None
+    for attribute in row.attributes:
+        if attribute not in present(layer, row):
             return "not built" if not layer.built else f"{attribute!r} holds no variable"
     return None

@@ -3,8 +3,8 @@
 A masked layer is its stock layer in every respect but one: while its `call` runs, reading a maskable
 weight gives the weight where the mask is true and zero elsewhere. Outside `call` the attribute is the
 plain variable. Gradients, momentum, clipping and averages are therefore those of the sparse network,
-under any optimizer and any training loop. What a mask hides contributes nothing and learns nothing, but is
-still there (weight decay may shrink it) until `fold` makes it zero.
+under any optimizer and any training loop. What a mask hides contributes nothing and learns nothing; it is
+zero in the variable, and its values wait beside it (`tf_tickets.layers.mask`).
 """
 
 import contextlib
@@ -14,8 +14,17 @@ from typing import Any, NoReturn
 
 import keras
 
-from tf_tickets.layers.mask_variables import add_masks
-from tf_tickets.layers.maskable import MASKABLE, Maskable, mask_name, maskable, why_not_maskable
+from tf_tickets.layers.layer_config import LayerConfig, masks_of
+from tf_tickets.layers.mask import Mask
+from tf_tickets.layers.mask_variables import add_masks, attach_mask, drop_masks, take_mask_from
+from tf_tickets.layers.maskable import (
+    MASKABLE,
+    Maskable,
+    mask_name,
+    present,
+    row_of,
+    why_not_maskable,
+)
 from tf_tickets.layers.masked_read import MaskedRead, computing
 from tf_tickets.layers.parametrization import Parametrization, parametrization_name, saved_name
 
@@ -29,7 +38,7 @@ class Masked(keras.Layer):
     maskable: Maskable
 
     @property
-    def masks(self) -> dict[str, keras.Variable]:
+    def masks(self) -> dict[str, Mask]:
         """Mask variables (bool, shaped like the weight) by weight attribute."""
         found = ((name, self.__dict__.get(mask_name(name))) for name in self.maskable.attributes)
         return {name: mask for name, mask in found if mask is not None}
@@ -53,14 +62,28 @@ class Masked(keras.Layer):
     @property
     def reloads(self) -> bool:
         """Whether a `.keras` file would give back the mask; asked after the configs were written."""
-        return "_built_masked" in self.__dict__ or "_config_written" in self.__dict__
+        return "_built_masked" in self.__dict__ or "_written" in self.__dict__
 
     def get_config(self) -> dict[str, Any]:
         """The stock layer's config; refused while a parametrization's variables are more than that tells."""
         self.check_copyable()
-        # Noted for `reloads`: a layer masked in place comes back only where its own config does.
-        self.__dict__["_config_written"] = True
-        return super().get_config()
+        return LayerConfig(super().get_config(), self.masks)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *options: Any) -> Any:
+        """A layer of the config, not built yet; with the masks of the one whose `get_config` this is."""
+        layer = super().from_config(config, *options)
+        layer.__dict__["_given_masks"] = masks_of(config)
+        return layer
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """As the stock layer; Keras asks while it writes this very layer, not when a parent looks."""
+        self.note_written()
+        return super().get_build_config()
+
+    def note_written(self) -> None:
+        """Notes for `reloads` that a file under way says that this layer is masked."""
+        self.__dict__["_written"] = True
 
     def check_copyable(self) -> None:
         """Raises ValueError if a copy by config would lack a parametrization's variables: another network."""
@@ -75,7 +98,7 @@ class Masked(keras.Layer):
     def save_assets(self, store: Any) -> None:
         """Stops `model.save` where the parent would rebuild this layer without its mask."""
         reloads = self.reloads
-        self.__dict__.pop("_config_written", None)
+        self.__dict__.pop("_written", None)
         self.check_copyable()
         if not reloads:
             raise ValueError(unsaveable_message([self.path]))
@@ -101,9 +124,14 @@ class Masked(keras.Layer):
         add_masks(
             self, tuple(x for x in self.maskable.attributes if mask_name(x) in stored and x not in self.masks)
         )
+        if any(mask_name(x) in stored for x in self.maskable.attributes):
+            # Built with a mask beside every weight, of which the saved layer had fewer.
+            drop_masks(self, [x for x in self.masks if mask_name(x) not in stored])
         added = self.added_variables
         with self._added_untracked():
             super().load_own_variables({key: value for key, value in stored.items() if key not in added})
+        for mask in self.masks.values():
+            mask.hidden = None
         for key in added.keys() & stored.keys():
             added[key].assign(stored[key])
 
@@ -122,22 +150,8 @@ class Masked(keras.Layer):
 
 
 @functools.cache
-def masked_class(stock: Any) -> type:
-    """The masked class of a stock Keras layer class, or of a user's own registered class.
-
-    Args:
-        stock: a class in `MASKABLE`, or one derived from such a class.
-
-    Returns:
-        A class named `Masked<Name>`, registered with Keras under the package `tf_tickets`.
-    """
-    row = maskable(stock)
-    if row is None:
-        known = ", ".join(sorted(cls.__name__ for cls in MASKABLE))
-        raise ValueError(
-            f"{stock.__name__} is not maskable. Maskable layers: {known}. "
-            "Register your own with tf_tickets.register_maskable(cls, weights=(...))."
-        )
+def class_with_masks(stock: Any, row: Maskable) -> type:
+    """The masked class of a layer class that has a row with weights, registered with Keras."""
 
     # `wraps` keeps the stock signatures: Keras inspects those of `build` and `call`.
     @functools.wraps(stock.build)
@@ -147,7 +161,11 @@ def masked_class(stock: Any) -> type:
         if reason:
             raise ValueError(f"{type(self).__name__} '{self.name}' cannot be masked: {reason}.")
         self.__dict__["_built_masked"] = True
-        add_masks(self, row.weights or row.on_request)
+        given = self.__dict__.pop("_given_masks", {})
+        by_default = tuple(name for name in row.weights or row.on_request if name in present(self, row))
+        add_masks(self, tuple(given) or by_default)
+        for name, mask in given.items():
+            take_mask_from(self.masks[name], mask)
 
     @functools.wraps(stock.call)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -172,7 +190,23 @@ def masked_class(stock: Any) -> type:
     }
     members.update({name: MaskedRead(name) for name in row.attributes})
     cls = type(f"Masked{stock.__name__}", (Masked, stock), members)
-    return keras.saving.register_keras_serializable(package=PACKAGE, name=_registered_name(stock))(cls)
+    return keras.saving.register_keras_serializable(package=PACKAGE, name=registered_name(stock))(cls)
+
+
+def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
+    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
+    if not isinstance(layer, Masked):
+        row = row_of(layer)
+        assert row is not None
+        stock: Any = type(layer)
+        object.__setattr__(layer, "__class__", class_with_masks(stock, row))
+    if attribute in layer.masks:
+        return False
+    if mask is None:
+        add_masks(layer, (attribute,))
+    else:
+        attach_mask(layer, attribute, mask)
+    return True
 
 
 def register_maskable(cls: type, weights: tuple[str, ...], on_request: tuple[str, ...] = ()) -> type:
@@ -206,7 +240,7 @@ def register_maskable(cls: type, weights: tuple[str, ...], on_request: tuple[str
     if MASKABLE.get(cls, row) != row:
         raise ValueError(f"{cls.__name__} is registered already, with {MASKABLE[cls]}.")
     MASKABLE[cls] = row
-    masked_class(cls)
+    class_with_masks(cls, row)
     return cls
 
 
@@ -249,12 +283,15 @@ def unsaveable_message(paths: list[str]) -> str:
     """The error for a `.keras` file that could not give the layers their masks back."""
     return (
         f"A .keras file or a copy of this model would lack masks: {', '.join(paths)} is rebuilt by its "
-        "parent layer or model, without the mask. Save the parts instead: `ticket.save(path)` for the masks "
-        "and `model.save_weights(path)`, or `tf_tickets.fold(model)` first and then `model.save(path)`."
+        "parent layer or model, without the mask. Call `tf_tickets.mask_layers(model)` with the whole model, "
+        "which keeps the masks that are there, before you save it. Or save the parts: `ticket.save(path)` "
+        "for the masks and `model.save_weights(path)`; or `tf_tickets.fold(model)` first and then "
+        "`model.save(path)`."
     )
 
 
-def _registered_name(stock: type) -> str:
+def registered_name(stock: type) -> str:
+    """The name by which Keras finds the masked class of a class in a config."""
     name = f"Masked{keras.saving.get_registered_name(stock)}"
     taken = keras.saving.get_registered_object(f"{PACKAGE}>{name}")
     if taken is not None and taken.stock.__module__.startswith("keras."):
@@ -268,18 +305,3 @@ def _names(names: str | Iterable[str], argument: str) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"{argument} takes names of attributes. Received: {names!r}")
     return names
-
-
-MaskedDense = masked_class(keras.layers.Dense)
-MaskedEinsumDense = masked_class(keras.layers.EinsumDense)
-MaskedConv1D = masked_class(keras.layers.Conv1D)
-MaskedConv2D = masked_class(keras.layers.Conv2D)
-MaskedConv3D = masked_class(keras.layers.Conv3D)
-MaskedConv1DTranspose = masked_class(keras.layers.Conv1DTranspose)
-MaskedConv2DTranspose = masked_class(keras.layers.Conv2DTranspose)
-MaskedConv3DTranspose = masked_class(keras.layers.Conv3DTranspose)
-MaskedSeparableConv1D = masked_class(keras.layers.SeparableConv1D)
-MaskedSeparableConv2D = masked_class(keras.layers.SeparableConv2D)
-MaskedDepthwiseConv1D = masked_class(keras.layers.DepthwiseConv1D)
-MaskedDepthwiseConv2D = masked_class(keras.layers.DepthwiseConv2D)
-MaskedEmbedding = masked_class(keras.layers.Embedding)

@@ -7,9 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.forward_order import Classifiers, sort_weights
+from tf_tickets.layers.forward_order import classifiers_of as _classifiers_of_pairs
+from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
+from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.variables import value_of
 
 
@@ -21,7 +24,7 @@ class MaskedWeight:
         layer: the layer that owns it.
         attribute: the layer's attribute that holds it.
         name: label for people (the variable's path); the position in forward order is the key.
-        weight: the variable, with every value that was ever in it, masked or not.
+        weight: the variable; zero where the mask is false, unless somebody has put other values there.
         mask: bool variable of the same shape; None on a model that is not masked yet.
     """
 
@@ -29,7 +32,7 @@ class MaskedWeight:
     attribute: str
     name: str
     weight: keras.Variable
-    mask: keras.Variable | None
+    mask: Mask | None
 
     def __eq__(self, other: object) -> bool:
         # Comparing variables would compare their values.
@@ -52,7 +55,12 @@ class MaskedWeight:
 
 
 def masked_weights(model: keras.Model) -> list[MaskedWeight]:
-    """The model's masked weights, in forward order; empty for a model without masks."""
+    """The model's masked weights, in forward order; empty for a model without masks.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+    """
+    check_model(model, "masked_weights takes")
     found = [
         (layer, attribute)
         for layer in model._flatten_layers()
@@ -68,9 +76,21 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
     entries = masked_weights(model)
     if entries:
         return entries
-    chosen, _ = select_weights(model, None, None)
-    ordered, _ = sort_weights(model, chosen, data)
+    ordered, _ = sort_weights(model, select_weights(model, None, None).chosen, data)
     return [entry_of(*pair) for pair in ordered]
+
+
+def classifiers_of(model: keras.Model, entries: Sequence[MaskedWeight]) -> Classifiers:
+    """Which of a model's entries feed its outputs: their results reach one without passing another kernel.
+
+    That kernel may be masked or not. So where the true head of a network is left alone no entry is a
+    classifier, with two heads both are, and so is the head of an auxiliary output.
+
+    Args:
+        model: a built Keras model.
+        entries: of `prunable_weights` or `masked_weights`, all of them.
+    """
+    return _classifiers_of_pairs(model, [(entry.layer, entry.attribute) for entry in entries])
 
 
 def effective_mask(entry: MaskedWeight) -> np.ndarray:
@@ -83,10 +103,17 @@ def effective_mask(entry: MaskedWeight) -> np.ndarray:
 
 
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
-    """Assigns bool arrays to the masks of weights that have masks."""
+    """Sets the masks of weights that have masks; what they hide is taken out of the weights."""
     for entry, mask in zip(entries, masks, strict=True):
         assert entry.mask is not None
-        entry.mask.assign(mask)
+        entry.mask.set(mask)
+
+
+def cover(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
+    """Sets the masks of `borrowed_masks`, where the weights stay whole under them."""
+    for entry, mask in zip(entries, masks, strict=True):
+        assert entry.mask is not None
+        entry.mask.cover(mask)
 
 
 def entry_of(layer: keras.Layer, attribute: str) -> MaskedWeight:

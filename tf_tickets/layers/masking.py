@@ -2,15 +2,17 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from tf_tickets.layers.forward_order import sort_weights
+from tf_tickets.layers.mask_holder import hold_masks_inside
 from tf_tickets.layers.mask_selection import Selection, select_weights
-from tf_tickets.layers.mask_variables import add_masks, attach_mask
-from tf_tickets.layers.masked import Masked, masked_class, unsaveable_message
+from tf_tickets.layers.masked import Masked, give_mask, unsaveable_message
 from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.model_check import check_model
+from tf_tickets.layers.passed_over import note_choice
 from tf_tickets.layers.retracing import forget_traces, models_in
 
 
@@ -43,63 +45,57 @@ def mask_layers(
 ) -> MaskReport:
     """Gives the model's layers masks, in place; layers that have them already keep theirs.
 
-    By default every kernel of a convolution or dense layer is masked (Dense, EinsumDense, Conv*,
-    Conv*Transpose, the pointwise kernel of SeparableConv*), wherever it is nested. Depthwise kernels and
-    embeddings are masked only where `include` names them; biases and normalisation never are.
+    By default every kernel of a convolution, dense or recurrent layer is masked (Dense, EinsumDense, Conv*,
+    Conv*Transpose, the pointwise kernel of SeparableConv*; `kernel` and `recurrent_kernel` of SimpleRNN,
+    LSTM, GRU, ConvLSTM* and of the cells in an RNN), wherever it is nested, in a Bidirectional for example.
+    Depthwise kernels and embeddings are masked only where `include` names them; biases and normalisation
+    never are.
 
     Args:
         model: any built Keras model: functional, Sequential, nested or subclassed, compiled or not. It keeps
-            its optimizer and need not be compiled again; functions that Keras traced for it are renewed
-            (another model that shares its layers must be compiled again).
-        include: which layers to mask instead of the default: a layer (with all that it contains), a layer
-            class, a predicate `layer -> bool`, or an iterable of these.
-        exclude: which layers to leave alone; same forms.
+            its optimizer and need not be compiled again: every function that was traced with its weights is
+            traced again, also of another model that shares its layers.
+        include: what to mask instead of the default: a layer or a layer class (with all that they contain),
+            a predicate `layer -> bool` (true for a recurrent layer, it takes its cells), a name or path of a
+            layer or weight, or an iterable of these.
+        exclude: what to leave alone; same forms.
         data: one batch of inputs, for a subclassed model that does not know its input shapes.
 
     Returns:
         A MaskReport: what carries masks, in forward order, and what was left alone and why.
 
     Raises:
-        ValueError: the model is not built or cannot be traced.
+        ValueError: the model is not built or cannot be traced; a name that is none of a layer or weight; an
+            `include` that matches nothing maskable.
         TypeError: `model` is no Keras model, or a selection is of no accepted form.
 
     Example:
         >>> report = tt.mask_layers(model, exclude=model.layers[-1])
         >>> print(report)
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"mask_layers takes a keras.Model. Received: {type(model).__name__}")
-    chosen, left_alone = select_weights(model, include, exclude)
-    ordered, unmaskable = sort_weights(model, chosen, data)
+    check_model(model, "mask_layers takes")
+    selected = select_weights(model, include, exclude)
+    ordered, unmaskable = sort_weights(model, selected.chosen, data)
     changed = [pair for pair in ordered if give_mask(*pair)]
     if changed:
         forget_traces(model)
+    if ordered:
+        hold_masks_inside(model)
     for part in models_in(model) if ordered else ():
-        _guard_save(part)
-    return MaskReport(masked=[entry_of(*pair) for pair in ordered], left_alone=left_alone + unmaskable)
+        _guard(part)
+    note_choice(model, selected.by_choice)
+    return MaskReport(
+        masked=[entry_of(*pair) for pair in ordered], left_alone=selected.left_alone + unmaskable
+    )
 
 
-def give_mask(layer: keras.Layer, attribute: str, mask: keras.Variable | None = None) -> bool:
-    """Gives the layer its masked class and the weight a mask, by default a new one; False if it had one."""
-    if not isinstance(layer, Masked):
-        stock: Any = type(layer)
-        object.__setattr__(layer, "__class__", masked_class(stock))
-    if attribute in layer.masks:
-        return False
-    if mask is None:
-        add_masks(layer, (attribute,))
-    else:
-        attach_mask(layer, attribute, mask)
-    return True
-
-
-def _guard_save(model: keras.Model) -> None:
-    """Lets `model.save` refuse before it opens the file: Keras truncates an existing one first."""
+def _guard(model: keras.Model) -> None:
+    """Lets `save` refuse before Keras truncates a file, and `quantize` before it changes a layer."""
 
     def save(filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         layers = [x for x in model._flatten_layers() if isinstance(x, Masked)]
         for layer in layers:
-            layer.__dict__.pop("_config_written", None)
+            layer.__dict__.pop("_written", None)
             layer.check_copyable()
         keras.saving.serialize_keras_object(model)
         lost = [layer.path for layer in layers if not layer.reloads]
@@ -107,4 +103,12 @@ def _guard_save(model: keras.Model) -> None:
             raise ValueError(unsaveable_message(lost))
         return type(model).save(model, filepath, *args, **kwargs)
 
+    def quantize(*args: Any, **kwargs: Any) -> NoReturn:
+        raise ValueError(
+            f"Model '{model.name}' is masked, and quantized layers know of no masks. Call "
+            "tf_tickets.fold(model) first, which leaves the zeros in the weights; or export it by "
+            'tf_tickets.export(model, "pruned.tflite", quantize=...).'
+        )
+
     object.__setattr__(model, "save", save)
+    object.__setattr__(model, "quantize", quantize)

@@ -18,6 +18,11 @@ def value_of(variable: keras.Variable | tf.Variable | tf.Tensor) -> np.ndarray:
     return np.asarray(tf.convert_to_tensor(variable).numpy())
 
 
+def parts_of(variable: keras.Variable) -> tuple[tf.Variable, ...]:
+    """The variables of TensorFlow behind one of Keras: one for each replica."""
+    return tuple(getattr(variable._value, "values", (variable._value,)))
+
+
 def scope_of(variable: keras.Variable) -> contextlib.AbstractContextManager:
     """The tf.distribute scope that a variable was created in, where those that go with it belong too."""
     strategy = getattr(variable._value, "distribute_strategy", None)

@@ -9,14 +9,21 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tf_tickets.layers import masked_weights, restore_weights
-from tf_tickets.methods.start_weights import start_weights, weight_values
+from tf_tickets.layers import (
+    masked_weights,
+    passed_over,
+    restore_weights,
+    set_masks,
+    stock_values,
+    value_of,
+)
+from tf_tickets.methods.start_weights import start_weights
 from tf_tickets.methods.table import INIT, TRAINED, Method, method_row
 from tf_tickets.pruning.choices import ROUNDINGS, check_choice
+from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.draw import draw_ticket
 from tf_tickets.pruning.given_ratios import Ratios
 from tf_tickets.pruning.quota import OPTIONS, Quota
-from tf_tickets.pruning.ratios import named_rule, ranks_all
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
 from tf_tickets.pruning.sparsity import check_sparsity
@@ -38,7 +45,7 @@ def prune(
     *,
     ratios: Ratios | None = None,
     family: str | None = None,
-    classifier_keep: float | Literal["method"] | None = "method",
+    classifier_keep: float | Literal["ranked", "method"] | None = None,
     redistribute: bool = True,
     min_keep: int = 0,
     sampling: str = "exact",
@@ -50,8 +57,8 @@ def prune(
 
     Every call draws its ticket from all the weights, whatever the masks hid before. A model that has masks
     already keeps its choice of layers, so `mask_layers(model, exclude=...)` before says what is left alone.
-    What a mask hides contributes nothing to the model, but is still there (weight decay may shrink it) until
-    `fold` makes it zero.
+    What a mask hides is zero in the weight, and contributes nothing to the model; its values are kept beside
+    it, so that they are back when the model is pruned anew, until `fold` forgets them.
 
     Args:
         model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the
@@ -59,7 +66,8 @@ def prune(
         method: one of `METHODS`, or a `Method` of your own.
         sparsity: fraction of the prunable weights to remove, in [0, 1); 0 for `"dense"`.
         data: `(x, y)` arrays or a `tf.data.Dataset` of batches, for scores that need data (see
-            `tf_tickets.score`).
+            `tf_tickets.score`). Of other scores only the shapes of the inputs count, for axes that the model
+            leaves open.
         seed: seed of random masks and random scores.
         init_weights: `model.get_weights()` taken before masking, or a Keras `.weights.h5` file saved then.
             Weights to go back to: needed by methods that start from the initialisation or from epoch k after
@@ -76,9 +84,11 @@ def prune(
             name, numbers, a mapping or a Ticket, see `tf_tickets.keep_counts`. None means the method's own.
         family: form of the smart ratios, `"vgg"` or `"resnet"`. None means `"vgg"` for the VGGs of
             `tf_tickets.models` and `"resnet"` for everything else.
-        classifier_keep: fraction of the last layer that is kept apart from the rest, for global and smart
-            ratios. None ranks the last layer with the rest (global), or means 0.3 (smart). `"method"` means
-            the method's own fraction; with other ratios than the method's own, None.
+        classifier_keep: fraction of each classifier that is kept apart from the rest, for global and smart
+            ratios. The classifiers are the masked weights that feed an output of the model: there are none
+            where the head carries no mask, and several where there are several heads. `"ranked"` ranks them
+            with the rest (global ratios only). None or `"method"` means the method's own; with other ratios
+            than the method's own, `"ranked"` of global ones and 0.3 of smart ones.
         redistribute: give what a full layer cannot hold to the others, see `tf_tickets.keep_counts`.
         min_keep: weights that every layer keeps at least.
         sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's
@@ -92,7 +102,9 @@ def prune(
 
     Returns:
         The Ticket that the model now carries. A Python warning says so if it has lost a whole layer, or every
-        path from an input to an output.
+        path from an input to an output, and if a layer that cannot be masked holds more than 1 % of all
+        parameters. What else is passed over by design, as depthwise kernels and embeddings are, its notes
+        say.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -122,13 +134,10 @@ def prune(
             f"The score's option {', '.join(clash)} is one of prune itself: give it another name."
         )
     ratios = row.ratios if ratios is None else ratios
-    if isinstance(classifier_keep, str) and classifier_keep == "method":
-        # Of other ratios than the method's own, its fraction of the classifier is no part.
-        own = isinstance(ratios, str) and ratios == row.ratios
-        classifier_keep = row.classifier_keep if own else None
-    else:
-        _check_classifier_keep_is_used(ratios, rounding)
     check_choice("rounding", rounding, ROUNDINGS)
+    # Of other ratios than the method's own, its fraction of the classifier is no part.
+    own = row.classifier_keep if isinstance(ratios, str) and ratios == row.ratios else None
+    classifier_keep = chosen_classifier_keep(classifier_keep, ratios, own, rounding)
     # The authors' arithmetic is about pruned networks; of the dense one nothing is rounded.
     quota = Quota(
         ratios=ratios,
@@ -147,14 +156,13 @@ def prune(
             f"method={method!r} retrains from the {row.start_from} weights: pass init_weights=, the "
             "model.get_weights() or the .weights.h5 file from before training (or from epoch k)."
         )
-    weights_to_score(model)
+    weights_to_score(model, data)
     start = None if init_weights is None else start_weights(model, init_weights)
-    own_values = [] if start is None else weight_values(model)
-    variables = [entry.mask for entry in masked_weights(model) if entry.mask is not None]
-    masks = [(variable, variable.numpy()) for variable in variables]
+    own_values = [] if start is None else stock_values(model)
+    masked = masked_weights(model)
+    masks = [value_of(entry.mask) for entry in masked]
     try:
-        for mask, _ in masks:
-            mask.assign(np.ones(mask.shape, bool))
+        set_masks(masked, [np.ones_like(mask) for mask in masks])
         if row.scored_at == INIT and start is not None:
             restore_weights(model, start)
         ticket = draw_ticket(
@@ -172,21 +180,20 @@ def prune(
         name = method if isinstance(method, str) else "custom"
         ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
         ticket.apply(model)
+        passed = passed_over(model)
+        ticket = dataclasses.replace(ticket, notes=(*ticket.notes, *passed.notes))
     except BaseException:
-        for mask, value in masks:
-            mask.assign(value)
+        set_masks(masked, masks)
         if start is not None:
             restore_weights(model, own_values)
         raise
+    if passed.warning:
+        warnings.warn(
+            f"{passed.warning}. The sparsity is that of the others. What a class of your own holds can be "
+            "pruned after tf_tickets.register_maskable(cls, weights=(...)); "
+            "tf_tickets.mask_layers(model, exclude=...) says that it is meant to be left alone.",
+            stacklevel=2,
+        )
     if ticket.collapsed:
         warnings.warn(f"After pruning, {ticket.collapsed}.", stacklevel=2)
     return ticket
-
-
-def _check_classifier_keep_is_used(ratios: Ratios, rounding: str) -> None:
-    rule = named_rule(ratios)
-    apart = rule is not None and rule.classifier_apart
-    if not (apart or ranks_all(ratios) or rounding == "reference"):
-        raise ValueError(
-            f"classifier_keep= is for global and smart ratios; ratios={ratios!r} does not use it."
-        )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from tf_tickets.layers import restore_weights, stock_weights
+from tf_tickets.layers import restore_weights, stock_values, stock_weights
 
 
 def start_weights(model: keras.Model, source: Sequence[np.ndarray] | str | os.PathLike) -> list[np.ndarray]:
@@ -36,17 +36,12 @@ def start_weights(model: keras.Model, source: Sequence[np.ndarray] | str | os.Pa
     return arrays
 
 
-def weight_values(model: keras.Model) -> list[np.ndarray]:
-    """Copies of the model's weights, without its masks."""
-    return [weight.numpy() for weight in stock_weights(model)]
-
-
 def _read_through(model: keras.Model, path: str | os.PathLike) -> list[np.ndarray]:
     """Arrays of a weights file. Only a model can read one, so this one does, and gets its own values back."""
-    own = weight_values(model)
+    own = stock_values(model)
     try:
         restore_weights(model, path)
-        return weight_values(model)
+        return stock_values(model)
     except ValueError as error:
         raise ValueError(f"init_weights={error}") from error
     finally:

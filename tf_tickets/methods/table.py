@@ -4,7 +4,7 @@ import dataclasses
 
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
-from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL
+from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.scores import ScoreFunction
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
@@ -26,7 +26,8 @@ class Method:
         start_from: `"init"`, `"rewound"` (the weights of epoch k) or `"trained"`: where retraining begins.
         schedule: which part of the learning-rate schedule retraining follows: `"full"`, `"rest"` (from epoch
             k on), `"last"` (the last rate throughout) or `"none"` (there is no retraining).
-        classifier_keep: what the last layer keeps apart from the rest, see `draw_ticket`.
+        classifier_keep: fraction of each classifier, the weights that feed an output, that is kept apart from
+            the rest; None ranks them with the rest (global ratios), or means 0.3 (smart ratios).
         prunes: False for the dense baseline, whose sparsity is 0.
         search: how masks move while the network trains; None: they stay what they are.
         baseline: place among the random tickets that every other method is compared with; 0: it is none.
@@ -140,7 +141,7 @@ METHODS: dict[str, Method] = {
         scored_at=TRAINED,
         start_from=INIT,
         schedule="full",
-        classifier_keep=1.0,
+        classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="lottery ticket: trained magnitudes, weights back at the initialisation (section 4.1)",
     ),
     "weight_rewinding": Method(
@@ -149,7 +150,7 @@ METHODS: dict[str, Method] = {
         scored_at=TRAINED,
         start_from=REWOUND,
         schedule="rest",
-        classifier_keep=1.0,
+        classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="trained magnitudes, weights and schedule back at epoch k (section 5.1)",
     ),
     "lr_rewinding": Method(
@@ -158,7 +159,7 @@ METHODS: dict[str, Method] = {
         scored_at=TRAINED,
         start_from=TRAINED,
         schedule="full",
-        classifier_keep=1.0,
+        classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="trained magnitudes and weights, the schedule from its top (section 5.1)",
     ),
     "hybrid": Method(
@@ -184,7 +185,7 @@ METHODS: dict[str, Method] = {
         scored_at=TRAINED,
         start_from=TRAINED,
         schedule="last",
-        classifier_keep=1.0,
+        classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="trained magnitudes and weights, retrained at the last learning rate",
     ),
     "gmp": _searched(

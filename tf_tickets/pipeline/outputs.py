@@ -22,7 +22,7 @@ def export(job: Job) -> None:
         if directory.finished(f"export_{format}") is not None:
             continue
         began = time.perf_counter()
-        export_model(job.model, path, format, overwrite=True)
+        export_model(job.model, path, format, overwrite=True, allow_dense=True)
         facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
         directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
 

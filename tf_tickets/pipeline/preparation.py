@@ -126,7 +126,7 @@ def _check_masks(
 ) -> None:
     """Raises ValueError if the model cannot carry the masks: those of a search, of a file or of a budget."""
     if not weights:
-        raise ValueError(f"--model={config.recipe.model} has nothing to prune.")
+        raise ValueError(f"--model={config.recipe.model}: {layers.nothing_to_prune(model)}")
     search.check_room(config, plan, sum(entry.size for entry in weights))
     if config.ticket is not None:
         pruning.Ticket.load(config.ticket).check(model)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning.counts import keep_counts as keep_counts
     from tf_tickets.pruning.counts import keep_densities as keep_densities
     from tf_tickets.pruning.draw import draw_ticket as draw_ticket
+    from tf_tickets.pruning.model_ticket import carried as carried
     from tf_tickets.pruning.model_ticket import ticket_of as ticket_of
     from tf_tickets.pruning.overlap import Overlap as Overlap
     from tf_tickets.pruning.paths import path_counts as path_counts
@@ -35,6 +36,7 @@ _PUBLIC = {
     "Ticket": "tf_tickets.pruning.ticket:Ticket",
     "TicketLayer": "tf_tickets.pruning.ticket:TicketLayer",
     "Within": "tf_tickets.pruning.within:Within",
+    "carried": "tf_tickets.pruning.model_ticket:carried",
     "draw_ticket": "tf_tickets.pruning.draw:draw_ticket",
     "keep_counts": "tf_tickets.pruning.counts:keep_counts",
     "keep_densities": "tf_tickets.pruning.counts:keep_densities",

@@ -1,15 +1,22 @@
 """The budget of a round: how many weights it keeps, as far as that is known before scoring."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight
+from tf_tickets.layers import Classifiers, MaskedWeight, classifiers_of
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP
-from tf_tickets.pruning.classifier import check_classifier_fits, classifier_count
+from tf_tickets.pruning.classifier import (
+    check_classifier_fits,
+    check_classifier_keep,
+    classifier_counts,
+    counts_within,
+    set_apart,
+)
+from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.counts import keep_counts, keep_densities
 from tf_tickets.pruning.flow_preservation import least_to_flow
 from tf_tickets.pruning.quota import Quota, check_quota, checked_rounds
@@ -17,6 +24,8 @@ from tf_tickets.pruning.ratios import named_rule
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
+
+NO_CLASSIFIER = Classifiers(())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,18 +35,26 @@ class Budget:
     Attributes:
         counts: for each layer; None where the layers are ranked together.
         densities: probability of each layer's weights, for Bernoulli sampling.
-        ranked: kept by the ranking, the classifier left out where it is apart.
-        classifier: kept of the last layer, or None where it is ranked with the rest.
+        ranked: kept by the ranking, classifiers left out where they are apart.
+        classifiers: kept of each classifier that is set apart, by its position; none where they are ranked
+            with the rest, or no weight is one.
         least: kept of each layer at least.
-        apart: the fraction of the classifier that was asked for, or None.
+        apart: the fraction of each classifier that was asked for, or None.
+        feeding: the weights that are classifiers, set apart or not.
     """
 
     counts: list[int] | None = None
     densities: list[float] | None = None
     ranked: int = 0
-    classifier: int | None = None
+    classifiers: Mapping[int, int] = dataclasses.field(default_factory=dict)
     least: tuple[int, ...] = ()
     apart: float | None = None
+    feeding: Classifiers = NO_CLASSIFIER
+
+    @property
+    def classifier(self) -> int | None:
+        """Kept of all classifiers together, or None where none is set apart."""
+        return sum(self.classifiers.values()) if self.classifiers else None
 
 
 def plan_budgets(
@@ -67,12 +84,13 @@ def plan_budgets(
         check_inside(target, sum(room), total)
         if quota.sampling == "bernoulli":
             raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
-    budgets = [_plan(model, entries, quota, row, room)]
+    found = classifiers_of(model, entries)
+    budgets = [_plan(model, entries, quota, row, room, found)]
     # Layers that end with nothing hold nothing in the rounds before, either.
     holds = total if budgets[0].counts is None else _size_of_kept(entries, budgets[0].counts)
     for sparsity in round_sparsities(target, rounds, 1 - sum(room) / total)[-2::-1]:
         earlier = dataclasses.replace(quota, sparsity=max(sparsity, 1 - holds / total), rounding="exact")
-        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row, room), room))
+        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row, room, found), room))
     return budgets[::-1]
 
 
@@ -86,6 +104,7 @@ def _plan(
     quota: Quota,
     row: Score,
     room: Sequence[int],
+    found: Classifiers,
 ) -> Budget:
     sizes = [entry.size for entry in entries]
     # Bernoulli masks grow by what keeps channels alive; exact ones need room for it.
@@ -101,25 +120,29 @@ def _plan(
         )
     if quota.ranks_all:
         count = row.reference_count if quota.rounding == "reference" else None
-        ranked, last = _global_budget(sizes, quota.sparsity, quota.classifier_keep, count)
-        if last is not None:
-            # Of the classifier there is what the source has, and of the others no more than that.
-            keep = ranked + last
-            last = max(min(last, room[-1]), keep - sum(room[:-1]))
-            ranked = keep - last
-        if last is not None and (last < least[-1] or ranked < sum(least[:-1])):
+        apart = chosen_classifier_keep(quota.classifier_keep, quota.ratios, None)
+        keep, heads = _global_budget(sizes, quota.sparsity, apart, count, found.positions)
+        if heads:
+            # Of a classifier there is what the source has, and of the others no more than that.
+            rest = sum(size for layer, size in enumerate(room) if layer not in heads)
+            own = [room[layer] for layer in heads]
+            heads = dict(zip(heads, counts_within(list(heads.values()), own, keep - rest), strict=True))
+        ranked = keep - sum(heads.values())
+        others = sum(count for layer, count in enumerate(least) if layer not in heads)
+        if heads and (ranked < others or any(count < least[layer] for layer, count in heads.items())):
             raise ValueError(
-                f"The classifier keeps {last:,} weights, the other layers {ranked:,}, and {_asking(quota)} "
-                f"needs {least[-1]:,} and {sum(least[:-1]):,}. Lower the sparsity, or pass another "
-                "classifier_keep."
+                f"The classifier keeps {sum(heads.values()):,} weights, the other layers {ranked:,}, and "
+                f"{_asking(quota)} needs {sum(least) - others:,} and {others:,}. Lower the sparsity, or pass "
+                "another classifier_keep."
             )
-        return Budget(ranked=ranked, classifier=last, least=least, apart=quota.classifier_keep)
+        return Budget(ranked=ranked, classifiers=heads, least=least, apart=apart, feeding=found)
     if quota.rounding == "reference" and any(least):
         raise ValueError(
             f"{_asking(quota)} changes the counts of layers, and rounding='reference' fixes them."
         )
     rule = named_rule(quota.ratios)
-    fraction = CLASSIFIER_KEEP if quota.classifier_keep is None else quota.classifier_keep
+    asked = None if quota.classifier_keep is None else check_classifier_keep(quota.classifier_keep)
+    fraction = CLASSIFIER_KEEP if asked is None else asked
     arguments: dict[str, Any] = {
         "ratios": quota.ratios,
         "family": quota.family,
@@ -132,7 +155,15 @@ def _plan(
     if quota.sampling == "bernoulli":
         densities = keep_densities(model, quota.sparsity, **arguments)
     apart = fraction if rule is not None and rule.classifier_apart else None
-    return Budget(counts=counts, densities=densities, classifier=counts[-1], least=least, apart=apart)
+    heads = {layer: counts[layer] for layer in set_apart(found.positions, len(counts))}
+    return Budget(
+        counts=counts,
+        densities=densities,
+        classifiers=heads,
+        least=least,
+        apart=apart,
+        feeding=found,
+    )
 
 
 def _asking(quota: Quota) -> str:
@@ -143,14 +174,16 @@ def _asking(quota: Quota) -> str:
 
 def _between(later: Budget, budget: Budget, room: Sequence[int]) -> Budget:
     """The budget, no less of anything than that of the round after it, and no more than there is."""
-    counts = classifier = None
+    counts = None
     if budget.counts is not None and later.counts is not None:
         counts = [min(max(a, b), c) for a, b, c in zip(budget.counts, later.counts, room, strict=True)]
-    if budget.classifier is not None:
-        classifier = min(max(budget.classifier, later.classifier or 0), room[-1])
-    most = sum(room) if classifier is None else sum(room[:-1])
+    classifiers = {
+        layer: min(max(count, later.classifiers.get(layer, 0)), room[layer])
+        for layer, count in budget.classifiers.items()
+    }
+    most = sum(size for layer, size in enumerate(room) if layer not in classifiers)
     ranked = min(max(budget.ranked, later.ranked), most)
-    return dataclasses.replace(budget, counts=counts, ranked=ranked, classifier=classifier)
+    return dataclasses.replace(budget, counts=counts, ranked=ranked, classifiers=classifiers)
 
 
 def _global_budget(
@@ -158,8 +191,9 @@ def _global_budget(
     sparsity: float,
     classifier_keep: float | None,
     reference_count: Callable[[int, float], int] | None,
-) -> tuple[int, int | None]:
-    """What the layers before the classifier keep, and the classifier; None where it is ranked with them."""
+    positions: Sequence[int],
+) -> tuple[int, dict[int, int]]:
+    """What all layers keep, and of that each classifier by its position; none where they are ranked, too."""
     total = sum(sizes)
     keep = total_to_keep(total, sparsity)
     if reference_count is not None:
@@ -168,10 +202,13 @@ def _global_budget(
             raise ValueError(
                 f'sparsity={sparsity} keeps none of the {total:,} weights with rounding="reference".'
             )
-    if classifier_keep is None or len(sizes) == 1:
-        return keep, None
-    last = classifier_count(sizes[-1], total, keep, classifier_keep)
+    heads = set_apart(positions, len(sizes))
+    if classifier_keep is None or not heads:
+        return keep, {}
+    own = [sizes[layer] for layer in heads]
+    counts = classifier_counts(own, total, keep, classifier_keep)
     if reference_count is not None:
-        last = max(int(classifier_keep * sizes[-1]), keep - (total - sizes[-1]))
-        check_classifier_fits(keep, last, classifier_keep)
-    return keep - last, last
+        asked = [int(classifier_keep * size) for size in own]
+        counts = counts_within(asked, own, keep - (total - sum(own)))
+        check_classifier_fits(keep, sum(counts), classifier_keep)
+    return keep, dict(zip(heads, counts, strict=True))

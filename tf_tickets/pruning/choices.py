@@ -10,8 +10,11 @@ FAMILIES = tuple(DEPTH_POWERS)
 DEFAULT_FAMILY = "resnet"  # of a network whose architecture names none
 ROUNDINGS = ("exact", "reference")
 SAMPLINGS = ("exact", "bernoulli")
-CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the last layer
-RANKED = "ranked"  # of the classifier: nothing is set apart for it
+CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the classifier
+LOTTERY_CLASSIFIER_KEEP = 1.0  # section 4.1: a global ranking of trained magnitudes keeps it whole
+# What `classifier_keep` takes beside fractions, wherever it is asked for.
+RANKED = "ranked"  # nothing is set apart for the classifier
+METHODS_OWN = "method"  # what the method has of its own, as where nothing is said
 
 
 def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import prunable_weights
+from tf_tickets.layers import classifiers_of, nothing_to_prune, prunable_weights
 from tf_tickets.models.architectures import family_of
 from tf_tickets.pruning.choices import DEFAULT_FAMILY, FAMILIES, check_choice
-from tf_tickets.pruning.classifier import check_classifier_keep, classifier_count
+from tf_tickets.pruning.classifier import (
+    check_classifier_keep,
+    classifier_counts,
+    counts_within,
+    set_apart,
+)
 from tf_tickets.pruning.given_ratios import Ratios, items, rule_of
 from tf_tickets.pruning.pours import Pour, pour_above, pour_below
 from tf_tickets.pruning.ratios import Rule
@@ -30,7 +35,8 @@ class CountPlan:
         rule: the row of the ratios.
         sparsity: fraction of all weights to remove.
         family: form of the rule.
-        classifier_keep: fraction of the last layer that is kept where it is set apart.
+        classifiers: positions of the weights that feed an output.
+        classifier_keep: fraction of each of them that is kept where they are set apart.
         redistribute: whether other layers get what a full layer cannot hold.
         floors: what each layer keeps at least.
         room: what each layer can hold.
@@ -40,6 +46,7 @@ class CountPlan:
     rule: Rule
     sparsity: float
     family: str
+    classifiers: tuple[int, ...]
     classifier_keep: float
     redistribute: bool
     floors: np.ndarray
@@ -63,30 +70,57 @@ class CountPlan:
         pour = self.rule.pour if self.redistribute else self.rule.clamped
         if (self.room < sizes).any():
             return self._pour_inside(pour, densities, budget)
-        if not self.rule.classifier_apart or len(sizes) == 1:
+        apart = self._apart
+        if not apart:
             return pour_above(floors, pour, densities, sizes, budget)
-        last = classifier_count(int(sizes[-1]), int(sizes.sum()), total, self.classifier_keep)
-        last = min(max(last, int(floors[-1])), total - int(floors[:-1].sum()))
-        others = pour_above(floors[:-1], pour, densities[:-1], sizes[:-1], budget - last)
-        return np.array([*others, last])
+        others = self._others
+        counts = np.zeros(len(sizes))
+        asked = [max(a, int(b)) for a, b in zip(self._asked(), floors[apart], strict=True)]
+        most = total - int(floors[others].sum())
+        counts[apart] = asked if sum(asked) <= most else self._less(asked, floors[apart], most)
+        rest = budget - counts[apart].sum()
+        counts[others] = pour_above(floors[others], pour, densities[others], sizes[others], rest)
+        return counts
+
+    @property
+    def _apart(self) -> list[int]:
+        """Positions of the layers that are set apart."""
+        return list(set_apart(self.classifiers, len(self.shapes)) if self.rule.classifier_apart else ())
+
+    @property
+    def _others(self) -> list[int]:
+        apart = self._apart
+        return [layer for layer in range(len(self.shapes)) if layer not in apart]
+
+    def _asked(self) -> list[int]:
+        """What the classifiers keep, as far as there is room in the network."""
+        sizes = self.sizes
+        own = [int(sizes[layer]) for layer in self._apart]
+        return classifier_counts(own, int(sizes.sum()), self.total, self.classifier_keep)
+
+    @staticmethod
+    def _less(asked: list[int], floors: np.ndarray, most: int) -> list[int]:
+        """The floors, and of what is asked above them as much as there is."""
+        above = [count - int(floor) for count, floor in zip(asked, floors, strict=True)]
+        more = counts_within([0] * len(above), above, most - int(floors.sum()))
+        return [int(floor) + count for floor, count in zip(floors, more, strict=True)]
 
     def _pour_inside(self, pour: Pour, densities: np.ndarray, budget: float) -> np.ndarray:
         """As `pour`, where layers have less room than their sizes."""
-        sizes, room, apart = self.sizes, self.room, self.rule.classifier_apart and len(self.shapes) > 1
+        sizes, room, apart, others = self.sizes, self.room, self._apart, self._others
         if self.rule.dense_first and room[0] < sizes[0]:
             raise ValueError(
                 f'ratios="uniform_dense_first" keeps all {sizes[0]:,} weights of the first layer, of which '
                 f"the source mask has {room[0]:,}. Choose other ratios."
             )
-        last = []
+        counts = np.zeros(len(sizes))
         if apart:
-            asked = classifier_count(int(sizes[-1]), int(sizes.sum()), self.total, self.classifier_keep)
-            last = [min(max(asked, self.total - int(room[:-1].sum())), int(room[-1]))]
-        count = len(sizes) - len(last)
-        counts = pour_below(
-            room[:count], pour, densities[:count], sizes[:count], budget - sum(last), self.redistribute
+            own = [int(room[layer]) for layer in apart]
+            counts[apart] = counts_within(self._asked(), own, self.total - int(room[others].sum()))
+        rest = budget - counts[apart].sum()
+        counts[others] = pour_below(
+            room[others], pour, densities[others], sizes[others], rest, self.redistribute
         )
-        counts = np.array([*counts, *last], float)
         missing = np.maximum(np.minimum(self.floors, room) - counts, 0)
         spare = np.maximum(counts - np.minimum(self.floors, room), 0)
         return counts + missing - spare * (missing.sum() / max(spare.sum(), 1e-300))
@@ -117,13 +151,18 @@ def plan_counts(
 ) -> CountPlan:
     """The plan of arguments as `keep_counts` takes them, or its errors."""
     names: list[tuple[str, str]] | None = None
+    classifiers: tuple[int, ...]
     if isinstance(model_or_shapes, keras.Model):
         entries = prunable_weights(model_or_shapes)
+        classifiers = classifiers_of(model_or_shapes, entries).positions
+        if not entries:
+            raise ValueError(nothing_to_prune(model_or_shapes))
         shapes = [entry.shape for entry in entries]
         names = [(entry.name, entry.layer.name) for entry in entries]
         family = family_of(model_or_shapes.name) if family is None else family
     else:
         shapes = _checked_shapes(model_or_shapes)
+        classifiers = (len(shapes) - 1,)
     family = DEFAULT_FAMILY if family is None else family
     sparsity = check_sparsity(sparsity)
     check_choice("family", family, FAMILIES)
@@ -136,6 +175,7 @@ def plan_counts(
         rule=rule_of(ratios, shapes, names),
         sparsity=sparsity,
         family=family,
+        classifiers=classifiers,
         classifier_keep=classifier_keep,
         redistribute=redistribute,
         floors=_floors(min_keep, shapes),

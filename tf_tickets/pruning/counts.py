@@ -1,7 +1,8 @@
 """Keep counts: how many weights each layer keeps, from the layers' shapes alone.
 
 Counts are met to the unit (`rounding="exact"`), or follow the authors' float32 arithmetic and truncations
-(`rounding="reference"`). Layers are given, and counted, in forward order; the last one is the classifier.
+(`rounding="reference"`). Layers are given, and counted, in forward order. The classifiers are those that
+feed an output of the model; of bare shapes it is the last one.
 """
 
 from collections.abc import Sequence
@@ -45,8 +46,9 @@ def keep_counts(
         rounding: `"exact"` meets round(N(1 - sparsity)) to the unit. `"reference"` reproduces the authors'
             float32 arithmetic, which ends up to 29 below (smart) and keeps `classifier_keep` of the
             classifier in `uniform` too.
-        classifier_keep: fraction of the last layer kept by the smart rules. With exact rounding it never
-            takes more than half of the whole budget.
+        classifier_keep: fraction of each classifier, the layers that feed an output, kept by the smart rules;
+            of bare shapes it is the last. With exact rounding they never take more than half of the whole
+            budget.
         redistribute: give what a full layer cannot hold to the others. False only cuts full layers off, as
             the official code of some rules does (balanced; ERK in some places), and leaves the total short;
             `uniform_dense_first` is then RigL's, above the total: what its dense first layer takes more is
@@ -78,7 +80,9 @@ def keep_counts(
         model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room
     )
     if rounding == "reference":
-        return _reference_of(plan, ratios)(plan.shapes, plan.sparsity, plan.family, plan.classifier_keep)
+        return _reference_of(plan, ratios)(
+            plan.shapes, plan.sparsity, plan.family, plan.classifier_keep, plan.classifiers
+        )
     counts = plan.pour(plan.total)
     return round_to_total(counts, plan.room, plan.total if redistribute else round(counts.sum()))
 
@@ -102,7 +106,7 @@ def keep_densities(
         sparsity: fraction of all prunable weights to remove, in [0, 1).
         ratios: a rule's name, numbers, a mapping or a Ticket.
         family: `"vgg"` or `"resnet"`, the two forms of the smart ratio; None is read off the model.
-        classifier_keep: fraction of the last layer kept by the smart rules.
+        classifier_keep: fraction of each classifier kept by the smart rules.
         redistribute: give what a full layer cannot hold to the others.
         min_keep: every layer keeps at least so many weights on average.
 

@@ -1,13 +1,13 @@
 """Drawing a ticket: scores, keep counts, masks, in one round or several. Nothing of the model is changed."""
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, borrowed_masks, set_masks
+from tf_tickets.layers import MaskedWeight, borrowed_masks, cover
 from tf_tickets.pruning.budget import Budget, plan_budgets
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.flow_preservation import preserve_flow
@@ -22,6 +22,9 @@ from tf_tickets.pruning.top_k import global_masks, layerwise_masks
 from tf_tickets.pruning.trace_cache import keeping_traces
 from tf_tickets.pruning.within import Within, masks_of
 from tf_tickets.support.random_streams import stream
+
+# Some of the values of a list that has one for each layer.
+Part: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 
 
 def draw_ticket(
@@ -62,7 +65,7 @@ def draw_ticket(
         ValueError: a name, option or value that is not accepted, or counts that cannot be met.
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
-    entries = weights_to_score(model)
+    entries = weights_to_score(model, data)
     allowed = None if within is None else masks_of(within, entries)
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed)
@@ -77,13 +80,14 @@ def draw_ticket(
     rng = stream(seed, "score")
     kept: list[np.ndarray] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(keeping_traces())
         if allowed is not None or len(chosen) > 1:
             entries = stack.enter_context(borrowed_masks(model))
+        # Inside: they are gone before masks that were lent are taken back, and nobody holds a trace of these.
+        stack.enter_context(keeping_traces())
         for budget in chosen:
             later = allowed is not None
             if allowed is not None:
-                set_masks(entries, allowed)
+                cover(entries, allowed)
             arrays = checked_scores(model, score, batches, rng, score_options, may_tie=later)
             if (row.keeps == "smallest") != inverted:
                 arrays = [-array for array in arrays]
@@ -119,25 +123,31 @@ def _select(
         keep = None
     elif budget.counts is not None:
         masks = layerwise_masks(scores, budget.counts, within)
-    elif budget.classifier is None:
+    elif not budget.classifiers:
         masks = global_masks(scores, budget.ranked, within, budget.least)
         keep = budget.ranked
     else:
-        body, last = scores[:-1], scores[-1:]
-        masks = [
-            *global_masks(body, budget.ranked, within and within[:-1], budget.least[:-1]),
-            *layerwise_masks(last, [budget.classifier], within and within[-1:]),
-        ]
+        masks = _in_parts(
+            budget,
+            lambda part: global_masks(
+                part(scores), budget.ranked, within and part(within), part(budget.least)
+            ),
+            lambda part, count: layerwise_masks(part(scores), [count], within and part(within)),
+        )
     if flowing is None:
         return masks
     if within is not None:
         scores = [np.where(a, score, -np.inf) for a, score in zip(within, scores, strict=True)]
     axes = [channel_axes(entry) for entry in flowing]
-    if budget.counts is None and budget.classifier is not None:
-        masks = [
-            *preserve_flow(masks[:-1], scores[:-1], axes[:-1], budget.ranked, budget.least[:-1]),
-            *preserve_flow(masks[-1:], scores[-1:], axes[-1:], [budget.classifier]),
-        ]
+    if budget.counts is None and budget.classifiers:
+        drawn = masks
+        masks = _in_parts(
+            budget,
+            lambda part: preserve_flow(
+                part(drawn), part(scores), part(axes), budget.ranked, part(budget.least)
+            ),
+            lambda part, count: preserve_flow(part(drawn), part(scores), part(axes), [count]),
+        )
     else:
         masks = preserve_flow(masks, scores, axes, keep, budget.least)
     if within is not None and any((mask & ~a).any() for mask, a in zip(masks, within, strict=True)):
@@ -145,20 +155,57 @@ def _select(
     return masks
 
 
+def _in_parts(
+    budget: Budget,
+    ranked: Callable[[Part], Sequence[np.ndarray]],
+    apart: Callable[[Part, int], Sequence[np.ndarray]],
+) -> list[np.ndarray]:
+    """The masks of the layers that are ranked together, and of each classifier by itself, in their order.
+
+    Args:
+        budget: which says what is set apart.
+        ranked: (what takes these layers out of a list) -> their masks.
+        apart: (what takes one classifier out of a list, its count) -> its mask.
+    """
+    number = len(budget.least)
+
+    def part(layers: Sequence[int]) -> Part:
+        return lambda values: [values[layer] for layer in layers]
+
+    others = [layer for layer in range(number) if layer not in budget.classifiers]
+    found = dict(zip(others, ranked(part(others)), strict=True))
+    for layer, count in budget.classifiers.items():
+        (found[layer],) = apart(part([layer]), count)
+    return [found[layer] for layer in range(number)]
+
+
 def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[str, ...]:
     """What a reader of the counts should know."""
     notes = []
-    last = kept[-1]
     if quota.sampling == "bernoulli":
         expected = sum(d * mask.size for d, mask in zip(budget.densities or (), kept, strict=True))
         more = ", and those that keep channels alive" if quota.preserve_flow else ""
         notes.append(f"Bernoulli masks: {expected:,.1f} weights are kept on average{more}")
-    elif quota.rounding == "exact" and budget.apart is not None and len(kept) > 1:
-        count = budget.classifier or 0
-        if count < round(budget.apart * last.size):
+    elif quota.rounding == "exact" and budget.apart is not None and budget.classifiers:
+        sizes = [kept[layer].size for layer in budget.classifiers]
+        count = sum(budget.classifiers.values())
+        if count < sum(round(budget.apart * size) for size in sizes):
+            who = "the classifier keeps" if len(sizes) == 1 else "the classifiers together keep"
             notes.append(
-                f"the classifier keeps {count / last.size:.2%} of its weights, not "
+                f"{who} {count / sum(sizes):.2%} of {'its' if len(sizes) == 1 else 'their'} weights, not "
                 f"{100 * budget.apart:.4g}%: "
                 "more would take over half of the whole budget"
+            )
+    if budget.apart is not None and len(kept) > 1:
+        if not budget.feeding.known:
+            taken = "the last one" if budget.classifiers else "none, since another kernel comes last,"
+            notes.append(
+                f"the model's graph does not tell which weights feed its outputs: {taken} is taken for the "
+                "classifier"
+            )
+        elif not budget.feeding.positions:
+            notes.append(
+                f"no masked weight feeds an output of the model: there is no classifier to keep "
+                f"{100 * budget.apart:.4g}% of"
             )
     return tuple(notes)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, prunable_weights
+from tf_tickets.layers import MaskedWeight, classifiers_of, prunable_weights
 from tf_tickets.pruning.model_loss import Loss
 from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.scoring_loss import ScoringLoss
@@ -61,8 +61,8 @@ def grasp(
         temperature: divides the logits. Pass 1 for a loss that takes no logits.
         halves: cut every batch in two by position, which is by class where it is sorted, and sum gradients
             and Hessians of the halves, each normalised by its own statistics, as the authors' code does.
-        redraw_classifier: score with a Xavier-normal classifier (the last dense kernel), as the authors' code
-            does: initial weights near zero have tiny gradients. The model keeps its own.
+        redraw_classifier: score with Xavier-normal classifiers (dense kernels that feed an output), as the
+            authors' code does: initial weights near zero have tiny gradients. The model keeps its own.
         loss: `(y, outputs) -> scalar` instead of the model's own.
         training: as for `snip`.
 
@@ -82,7 +82,8 @@ def grasp(
     )
     values = scoring.values()
     if redraw_classifier:
-        values[-1] = _redrawn(weights[-1], values[-1], rng)
+        for position in classifiers_of(model, weights).positions:
+            values[position] = _redrawn(weights[position], values[position], rng)
     return [-x for x in _products(values, scoring.hessian_product(values))]
 
 

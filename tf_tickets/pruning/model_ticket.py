@@ -1,9 +1,11 @@
 """The ticket that a model carries, whoever set its masks."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_tickets.layers import effective_mask, masked_weights
 from tf_tickets.pruning.paths import path_counts
@@ -30,3 +32,18 @@ def ticket_of(model: keras.Model, origin: Mapping[str, Any]) -> Ticket:
         origin=origin,
         on_path=path_counts(model, masks),
     )
+
+
+def carried(ticket: Ticket | None, model: keras.Model) -> Ticket | None:
+    """The ticket, if the model still carries it; else what it carries now, with a note that says so."""
+    if ticket is None:
+        return None
+    masks = [effective_mask(entry) for entry in masked_weights(model)]
+    if not masks or all(np.array_equal(a, b) for a, b in zip(masks, ticket.masks, strict=True)):
+        return ticket
+    now = ticket_of(model, ticket.origin)
+    note = (
+        f"the masks that were found keep {ticket.kept:,} weights; somebody has set others since, as by "
+        "restoring weights of another moment"
+    )
+    return dataclasses.replace(now, notes=(*now.notes, note))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import wrapped_calls
+from tf_tickets.layers import unfused, wrapped_calls
 from tf_tickets.pruning.activations import linear_activations
 
 # Mean size of what goes into a network, and of what leaves a normalisation.
@@ -27,6 +27,7 @@ def smoothed(model: keras.Model, rng: np.random.Generator) -> Iterator[None]:
     smooth = tuple(cls for classes in SMOOTH for cls in classes)
     with (
         linear_activations(layers),
+        unfused(layers),
         wrapped_calls((layer for layer in layers if isinstance(layer, smooth)), wrap),
     ):
         yield
@@ -73,7 +74,9 @@ def _added(layer: keras.Layer, call: Callable, rng: np.random.Generator) -> Call
 def _mixed_rows(layer: Any, call: Callable, rng: np.random.Generator) -> Callable:
     """A mixture of all rows in each place, larger in some places than in others."""
 
-    def look_up(inputs: Any) -> Any:
+    def look_up(inputs: Any, reverse: bool = False) -> Any:
+        if reverse:  # a ReversibleEmbedding as the classifier
+            return call(inputs, reverse=True)
         table = tf.convert_to_tensor(layer._embeddings)
         mixture = tf.linalg.matvec(table, _as(table, positive(table.shape[:1], rng)), transpose_a=True)
         return _as(table, positive((*inputs.shape, 1), rng)) * mixture / table.shape[0]

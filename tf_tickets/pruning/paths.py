@@ -14,6 +14,8 @@ from tf_tickets.layers import (
     computing_in,
     example_inputs,
     kept_losses,
+    ones,
+    open_lengths,
     without_parametrizations,
 )
 from tf_tickets.pruning.channels import channel_axes
@@ -44,9 +46,13 @@ def on_path(
     weight is on a path if the derivative of the outputs with respect to it is not exactly zero, in one of
     two such evaluations.
 
+    A recurrent layer is evaluated as it is, over all its steps, its `activation` the identity: a gate's
+    weight is on a path where what it gates is.
+
     A unit whose activation is not zero at zero (sigmoid, softmax) counts as an input, and so does what a
     layer of the user's own adds, unless it is named as a bias. Input axes of open length are taken to be
-    long; integer inputs are zeros and ones.
+    long (half as long as often as the model refuses, whose table of positions may be shorter); integer inputs
+    are zeros and ones, strings "1".
 
     Args:
         model: a built Keras model, masked or not. Nothing of it is changed.
@@ -62,7 +68,7 @@ def on_path(
     shapes, own = [mask.shape for mask in masks], [entry.shape for entry in entries]
     if shapes != own:
         raise ValueError(f"The masks have shapes {shapes}, and the weights {own}.")
-    for dtype in DTYPES:
+    for length, dtype in _attempts(model):
         rng = np.random.default_rng(0)
         try:
             with (
@@ -72,7 +78,7 @@ def on_path(
                 _functions_run_eagerly(),
                 without_parametrizations(model._flatten_layers()),
             ):
-                probes = [_probe(model, entries, masks, dtype, level, rng) for level in LEVELS]
+                probes = [_probe(model, entries, masks, dtype, level, length, rng) for level in LEVELS]
         except Exception:  # whatever a model's own call raises
             continue
         readable = [probe for probe in probes if probe is not None]
@@ -92,12 +98,22 @@ def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, .
     return None if found is None else tuple(int(np.count_nonzero(mask)) for mask in found)
 
 
+def _attempts(model: keras.Model) -> list[tuple[int, str | None]]:
+    """(open length, dtype) to evaluate with, one after the other."""
+    try:
+        lengths = open_lengths(model, OPEN_LENGTH)
+    except ValueError:  # it does not know its input shapes
+        return []
+    return [(length, dtype) for length in lengths for dtype in DTYPES]
+
+
 def _probe(
     model: keras.Model,
     entries: Sequence[MaskedWeight],
     masks: Sequence[np.ndarray],
     dtype: str | None,
     level: float,
+    length: int,
     rng: np.random.Generator,
 ) -> list[np.ndarray] | None:
     """Where the derivative is not zero; None if it is not finite."""
@@ -112,7 +128,7 @@ def _probe(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         with scope:
-            args, kwargs = example_inputs(model, _inputs(level, rng), batch_size=2, open_length=OPEN_LENGTH)
+            args, kwargs = example_inputs(model, _inputs(level, rng), batch_size=2, open_length=length)
             outputs = model(*args, training=False, **kwargs)
         # Not the plain sum, which is constant behind a softmax.
         total = tf.add_n(
@@ -160,7 +176,7 @@ def _inputs(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]
             # Each place is one in every second example.
             examples = np.arange(shape[0]).reshape(-1, *(1 for _ in shape[1:]))
             return tf.cast((rng.integers(0, 2, shape[1:]) + examples) % 2, dtype)
-        return tf.ones(shape, dtype)
+        return ones(shape, dtype)
 
     return fill
 

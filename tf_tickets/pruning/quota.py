@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_tickets.pruning.choices import FAMILIES, GLOBAL, ROUNDINGS, SAMPLINGS, check_choice
+from tf_tickets.pruning.choices import FAMILIES, GLOBAL, RANKED, ROUNDINGS, SAMPLINGS, check_choice
 from tf_tickets.pruning.classifier import check_classifier_keep
+from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.given_ratios import Ratios, ratios_as_json
 from tf_tickets.pruning.ratios import RATIOS, named_rule, ranks_all
 from tf_tickets.pruning.scores import Score, ScoreFunction, name_of
@@ -23,9 +24,10 @@ class Quota:
         sparsity: fraction to remove, in [0, 1).
         rounding: `"exact"` or `"reference"`, see `keep_counts`.
         family: form of the smart ratios, see `keep_counts`.
-        classifier_keep: fraction of the last weight that is kept apart from the rest and charged to the
-            budget. 1.0 with global ratios is the reference's lottery-ticket rule. None ranks the classifier
-            with the rest (global), or means 0.3 (smart rules).
+        classifier_keep: fraction of each classifier, the weights that feed an output, that is kept apart from
+            the rest and charged to the budget. 1.0 with global ratios is the reference's lottery-ticket rule.
+            None, which is `"ranked"` with global ratios, ranks them with the rest there; with smart rules it
+            means 0.3.
         redistribute: whether other layers get what a full layer cannot hold, see `keep_counts`.
         min_keep: weights that every layer keeps at least.
         sampling: `"exact"` meets the counts; `"bernoulli"` keeps each weight by itself with its layer's
@@ -40,7 +42,7 @@ class Quota:
     sparsity: float
     rounding: str = "exact"
     family: str | None = None
-    classifier_keep: float | None = None
+    classifier_keep: float | str | None = None
     redistribute: bool = True
     min_keep: int = 0
     sampling: str = "exact"
@@ -72,7 +74,9 @@ def check_quota(quota: Quota, row: Score) -> None:
             raise ValueError(
                 f"family= is a form of the smart ratios; ratios={quota.ratios!r} has no families."
             )
-    if quota.classifier_keep is not None:
+    if quota.classifier_keep == RANKED:
+        chosen_classifier_keep(RANKED, quota.ratios, None)
+    elif quota.classifier_keep is not None:
         check_classifier_keep(quota.classifier_keep)
     if not quota.redistribute and quota.ranks_all:
         raise ValueError("redistribute=False is for ratios of layers; ratios='global' has none.")

@@ -28,7 +28,7 @@ class Rule:
             proportions matter (of `pyramid`, the depth).
         pour: (densities, sizes, budget) -> real-valued counts whose sum is the budget, none above its size.
         clamped: the same without redistribution: the sum may miss the budget.
-        classifier_apart: the last layer gets `classifier_keep` of its weights; the rest goes by the rule.
+        classifier_apart: each classifier gets `classifier_keep` of its weights; the rest goes by the rule.
         reference: the authors' arithmetic, where there is one.
         dense_first: the first layer keeps all its weights.
         families: names of the families of networks that it has a form for; none where it has one form.

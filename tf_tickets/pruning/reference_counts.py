@@ -1,7 +1,7 @@
 """The authors' arithmetic: keep counts with the float32 products and truncations of the papers' code."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from tf_tickets.pruning.choices import DEPTH_POWERS
 from tf_tickets.pruning.classifier import check_classifier_fits
 
 Shape = tuple[int, ...]
-# (shapes, sparsity, family, classifier_keep) -> the count of each layer.
-LayerCounts = Callable[[Sequence[Shape], float, str, float], list[int]]
+# (shapes, sparsity, family, classifier_keep, positions of the classifiers) -> the count of each layer.
+LayerCounts = Callable[[Sequence[Shape], float, str, float, Sequence[int]], list[int]]
 
 
 def smart_counts(polynomial: Callable[[np.ndarray], np.ndarray], ascending: bool = False) -> LayerCounts:
@@ -21,30 +21,43 @@ def smart_counts(polynomial: Callable[[np.ndarray], np.ndarray], ascending: bool
         ascending: whether it is of the depth itself.
     """
 
-    def counts(shapes: Sequence[Shape], sparsity: float, family: str, classifier_keep: float) -> list[int]:
+    def counts(
+        shapes: Sequence[Shape],
+        sparsity: float,
+        family: str,
+        classifier_keep: float,
+        classifiers: Sequence[int],
+    ) -> list[int]:
         sizes = np.array([math.prod(shape) for shape in shapes], np.float32)
         depth = np.arange(1, len(shapes) + 1, dtype=np.float32)
         values = polynomial(depth if ascending else np.float32(len(shapes)) - depth + np.float32(1))
         divisor = depth ** DEPTH_POWERS[family]
-        last, goal = _budget(shapes, sparsity, classifier_keep)
-        weighted = sum(int(n * v) for n, v in zip(sizes[:-1], (values / divisor)[:-1], strict=True))
+        apart, goal = _budget(shapes, sparsity, classifier_keep, classifiers)
+        others = [layer for layer in range(len(shapes)) if layer not in apart]
+        weighted = sum(int(n * v) for n, v in zip(sizes[others], (values / divisor)[others], strict=True))
         # Scaled before divided: float32 tells the order apart, and this is the authors'.
         ratios = values * np.float32(goal / weighted) / divisor
-        ratios = _overflow(ratios, sizes)
-        kept = [int(n) if r >= 1 else int(r * n) for r, n in zip(ratios[:-1], sizes[:-1], strict=True)]
-        return [*kept, last]
+        ratios = _overflow(ratios[others], sizes[others])
+        kept = [int(n) if r >= 1 else int(r * n) for r, n in zip(ratios, sizes[others], strict=True)]
+        return _in_order(len(shapes), {**apart, **dict(zip(others, kept, strict=True))})
 
     return counts
 
 
 def uniform_counts(
-    shapes: Sequence[Shape], sparsity: float, family: str, classifier_keep: float
+    shapes: Sequence[Shape],
+    sparsity: float,
+    family: str,
+    classifier_keep: float,
+    classifiers: Sequence[int],
 ) -> list[int]:
-    """Counts of one ratio for all layers but the classifier."""
+    """Counts of one ratio for all layers but the classifiers."""
     sizes = [math.prod(shape) for shape in shapes]
-    last, goal = _budget(shapes, sparsity, classifier_keep)
-    balance = np.float32(goal / sum(sizes[:-1]))
-    return [*(min(int(balance * np.float32(size)), size) for size in sizes[:-1]), last]
+    apart, goal = _budget(shapes, sparsity, classifier_keep, classifiers)
+    others = {layer: size for layer, size in enumerate(sizes) if layer not in apart}
+    balance = np.float32(goal / sum(others.values()))
+    kept = {layer: min(int(balance * np.float32(size)), size) for layer, size in others.items()}
+    return _in_order(len(shapes), {**apart, **kept})
 
 
 def ranked_count(total: int, sparsity: float) -> int:
@@ -65,22 +78,33 @@ def grasp_count(total: int, sparsity: float) -> int:
     return total - int(total * (1 - (1 - sparsity))) + 1
 
 
-def _budget(shapes: Sequence[Shape], sparsity: float, classifier_keep: float) -> tuple[int, int]:
-    """What the classifier keeps, and what is left for the other layers."""
-    if len(shapes) == 1:
+def synflow_count(total: int, sparsity: float) -> int:
+    """What SynFlow's ranking keeps: the fraction removed is truncated, and all above its last weight stay."""
+    return total - int((1 - (1 - sparsity)) * total)
+
+
+def _budget(
+    shapes: Sequence[Shape], sparsity: float, classifier_keep: float, classifiers: Sequence[int]
+) -> tuple[dict[int, int], int]:
+    """What each classifier keeps, by its position, and what is left for the other layers."""
+    if len(classifiers) == len(shapes):
         raise ValueError('rounding="reference" sets the classifier apart, and there is no other weight.')
-    last = int(classifier_keep * math.prod(shapes[-1]))
+    apart = {layer: int(classifier_keep * math.prod(shapes[layer])) for layer in classifiers}
     total = np.float32(sum(math.prod(shape) for shape in shapes))
     keep = int(total * np.float32(1 - sparsity))
-    check_classifier_fits(keep, last, classifier_keep)
-    return last, keep - last
+    check_classifier_fits(keep, sum(apart.values()), classifier_keep)
+    return apart, keep - sum(apart.values())
+
+
+def _in_order(layers: int, counts: Mapping[int, int]) -> list[int]:
+    return [counts[layer] for layer in range(layers)]
 
 
 def _overflow(ratios: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """One pass that hands surplus on to deeper layers, and stops as soon as nothing is carried."""
     ratios = ratios.copy()
     carried = 0
-    for layer in range(len(ratios) - 1):
+    for layer in range(len(ratios)):
         if ratios[layer] >= 1:
             carried += int((ratios[layer] - np.float32(1)) * sizes[layer])
             ratios[layer] = 1

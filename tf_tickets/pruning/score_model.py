@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import borrowed_masks, set_masks
+from tf_tickets.layers import borrowed_masks, cover
 from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.draw import draw_ticket
@@ -36,7 +36,8 @@ def score(
         score: a name, one of `SCORES`, or your own callable `(model, batches, rng, **options) -> arrays`.
         data: `(x, y)` arrays, taken as one batch, or a `tf.data.Dataset` (or another iterable) of batches.
             Exactly those examples, in their order; they are read once, and held in memory while scoring. Not
-            needed by scores that see no data.
+            needed by scores that see no data, which take the shapes of the inputs for axes that the model
+            leaves open.
         seed: seed of the score's own random stream.
         samples_per_class: pick the first so many examples of each class out of `data`, sorted by class, as
             one batch.
@@ -61,7 +62,7 @@ def score(
     """
     row = score_row(score)
     check_options(row, score_options)
-    weights_to_score(model)
+    weights_to_score(model, data)
     check_data(score, data)
     if (rounds != 1) != (sparsity is not None):
         raise ValueError(
@@ -77,7 +78,7 @@ def score(
     )
     ticket = draw_ticket(model, score, earlier, data=batches, seed=seed, paths=False, **score_options)
     with borrowed_masks(model) as masked:
-        set_masks(masked, ticket.masks)
+        cover(masked, ticket.masks)
         arrays = checked_scores(model, score, batches, rng, score_options, may_tie=True)
     removed = -np.inf if row.keeps == "largest" else np.inf
     return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]

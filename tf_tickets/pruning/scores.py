@@ -69,7 +69,11 @@ SCORES: dict[str, Score] = {
         keeps="smallest",
         reference_count=reference_counts.grasp_count,
     ),
-    "synflow": Score(late("tf_tickets.pruning.synflow:synflow"), rounds=100),
+    "synflow": Score(
+        late("tf_tickets.pruning.synflow:synflow"),
+        rounds=100,
+        reference_count=reference_counts.synflow_count,
+    ),
     "obd": Score(late("tf_tickets.pruning.gradient_scores:obd"), data="needed"),
 }
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, call_arguments, differentiated_twice
+from tf_tickets.layers import MaskedWeight, call_arguments, differentiated_twice, unfused
 from tf_tickets.pruning.exact_moments import exact_moments
 from tf_tickets.pruning.logits import flat_logits, logits_of
 from tf_tickets.pruning.model_loss import Loss, loss_of
@@ -135,7 +135,7 @@ class ScoringLoss:
     ) -> list[tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            with differentiated_twice():
+            with differentiated_twice(), unfused(self.model._flatten_layers()):
                 gradient = self._gradient(batch, weight, values)
             fixed = [tf.stop_gradient(part) for part in (gradient if vector is None else vector)]
             product = tf.add_n(

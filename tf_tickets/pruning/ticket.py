@@ -8,7 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, mask_layers, prunable_weights, set_masks
+from tf_tickets.layers import (
+    MaskedWeight,
+    check_model,
+    mask_layers,
+    nothing_to_prune,
+    prunable_weights,
+    put_masks,
+)
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
 from tf_tickets.pruning.text_table import table
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
@@ -146,7 +153,8 @@ class Ticket:
     def apply(self, model: keras.Model) -> keras.Model:
         """Masks the model's layers, where they are not masked yet, and sets the masks, in place.
 
-        Weights are left as they are, also where the mask hides them.
+        A weight is zero where its mask hides it from now on, and what the model's optimizer has learned of it
+        there is forgotten. The values are kept beside it, for another ticket that shows them again.
 
         Args:
             model: a model with the same masked shapes in the same forward order.
@@ -162,7 +170,7 @@ class Ticket:
         # A model that has masks keeps its choice of layers.
         if entries[0].mask is None:
             entries = mask_layers(model).masked
-        set_masks(entries, self.masks)
+        put_masks(model, entries, self.masks)
         return model
 
     def check(self, model: keras.Model) -> list[MaskedWeight]:
@@ -172,9 +180,10 @@ class Ticket:
             TypeError: `model` is no Keras model.
             ValueError: the shapes differ.
         """
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"A ticket applies to a keras.Model. Received: {type(model).__name__}")
+        check_model(model, "A ticket applies to")
         entries = prunable_weights(model)
+        if not entries:
+            raise ValueError(nothing_to_prune(model))
         shapes, own = [entry.shape for entry in entries], [mask.shape for mask in self.masks]
         if shapes != own:
             raise ValueError(f"The ticket is for another model: {_first_difference(own, shapes)}")

@@ -36,6 +36,7 @@ from tf_tickets.results import (
 )
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.words import plural
+from tf_tickets.training.recipe import milestone_epochs
 
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).
 SETTING_FACTS = (
@@ -217,23 +218,34 @@ def _setting_facts(experiment: Experiment) -> Iterable[tuple[str, str]]:
 
 def _training(setting: Setting) -> str:
     schedule = {
-        "milestones": f"× {setting['lr_decay']:g} at epochs {_milestones(setting)}",
+        "milestones": _drops(setting),
         "cosine": f"cosine to {setting['min_learning_rate']:g}",
     }.get(setting["schedule"], setting["schedule"])
     warmup = f", {setting['warmup_epochs']} epochs of warm-up" if setting["warmup_epochs"] else ""
+    cycles = f", {setting['cycles']} times over" if setting["cycles"] > 1 else ""
     augmented = ", augmented" if setting["augment"] else ""
     smoothing = setting["label_smoothing"]
     smoothed = f", labels smoothed by {smoothing:g}" if smoothing else ""
     return (
         f"{plural(setting['epochs'], 'epoch')}, batch {setting['batch_size']}, {setting['optimizer']}, "
-        f"learning rate {setting['learning_rate']:g}, {schedule}{warmup}, "
+        f"learning rate {setting['learning_rate']:g}, {schedule}{warmup}{cycles}, "
         f"weight decay {setting['weight_decay']:g}{smoothed}{augmented}"
     )
 
 
-def _milestones(setting: Setting) -> str:
-    epochs = setting["epochs"]
-    return " and ".join(f"{round(x * epochs) if x < 1 else x:g}" for x in setting["milestones"]) or "none"
+def _drops(setting: Setting) -> str:
+    """Where the rate drops, each epoch once, with all that falls together there; only within the training."""
+    epochs = setting["epochs"] // setting["cycles"]
+    starts = milestone_epochs(setting["milestones"], epochs)
+    drops = {start: starts.count(start) for start in sorted(starts) if start < epochs}
+    if not drops:
+        return "constant"
+    if set(drops.values()) == {1}:
+        places = " and ".join(map(str, drops))
+        return f"× {setting['lr_decay']:g} at {'epoch' if len(drops) == 1 else 'epochs'} {places}"
+    return " and ".join(
+        f"× {setting['lr_decay'] ** count:g} at epoch {start}" for start, count in drops.items()
+    )
 
 
 def _scale(found: Sequence[Experiment]) -> str:

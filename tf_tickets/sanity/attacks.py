@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers import MaskedWeight, masked_weights, set_masks
+from tf_tickets.layers import MaskedWeight, classifiers_of, hide_again, masked_weights, put_masks
 from tf_tickets.layers.symbolic_call import check_built
 from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
@@ -83,7 +83,7 @@ def rearrange(model: keras.Model, seed: int = 0) -> Ticket:
         origin={"sanity_check": "rearrange", "seed": int(seed)},
         on_path=path_counts(model, masks),
     )
-    set_masks(entries, masks)
+    put_masks(model, entries, masks)
     return ticket
 
 
@@ -95,15 +95,15 @@ def shuffle_weights(model: keras.Model, seed: int = 0, spare_classifier: bool = 
     Args:
         model: a Keras model that carries masks.
         seed: of the permutations. Defaults to `0`.
-        spare_classifier: leave the last masked weight in forward order alone; the others are permuted as
-            without it. Defaults to `False`, as in the paper.
+        spare_classifier: leave the masked weights that feed an output alone, if there are any; the others are
+            permuted as without it. Defaults to `False`, as in the paper.
 
     Returns:
         The same model.
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: it carries no masks, or only the one that is spared.
+        ValueError: it carries no masks, or only those that are spared.
 
     Example:
 
@@ -115,18 +115,18 @@ def shuffle_weights(model: keras.Model, seed: int = 0, spare_classifier: bool = 
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3: layerwise weights shuffling
     """
     entries = _masked(model, "shuffle_weights")
-    if spare_classifier:
-        if len(entries) == 1:
-            raise ValueError(
-                f"spare_classifier=True leaves nothing to shuffle: '{model.name}' has masked nothing but "
-                f"{entries[0].name}."
-            )
-        entries = entries[:-1]
+    spared = classifiers_of(model, entries).positions if spare_classifier else ()
+    if len(spared) == len(entries):
+        raise ValueError(
+            f"spare_classifier=True leaves nothing to shuffle: '{model.name}' has masked nothing but "
+            f"{', '.join(entry.name for entry in entries)}."
+        )
     rng = stream(seed, "check", "shuffle_weights")
-    for entry in entries:
+    for position, entry in enumerate(entries):
         values, kept = entry.weight.numpy(), np.asarray(entry.mask)
         values[kept] = rng.permutation(values[kept])
-        entry.weight.assign(values)
+        if position not in spared:
+            entry.weight.assign(values)
     return model
 
 
@@ -170,6 +170,7 @@ def reinitialize(model: keras.Model, seed: int = 0) -> keras.Model:
     ]
     for weight, values in drawn:
         weight.assign(values)
+    hide_again(model)
     return model
 
 

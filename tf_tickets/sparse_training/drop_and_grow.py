@@ -17,7 +17,8 @@ class DropAndGrow(MaskUpdates):
 
     Args:
         drop_fraction: fraction of a layer's connections that the first update exchanges, in (0, 1).
-        drop_schedule: how the fraction goes down to `end_step`: `"cosine"`, `"constant"` or `"cubic"`.
+        drop_schedule: how the fraction goes down to `end_step`: `"cosine"`, `"constant"`, `"cubic"`, or
+            `"cosine_floor"`, a cosine to 0.005 as in the code of GraNet and RigL-ITOP.
         **kwargs: see `MaskUpdates`. `end_step` is by default three quarters of the training from
             `begin_step` on.
     """
@@ -82,7 +83,9 @@ class RigL(DropAndGrow):
     comes back, which keeps both.
 
     The authors' code makes the update instead of an optimizer step; here the step is made too, as in the code
-    of GraNet and of in-time over-parameterization (RigL-ITOP).
+    of GraNet and of in-time over-parameterization (RigL-ITOP). As there, the first update is `frequency`
+    steps after `begin_step`; the authors' code makes one at `begin_step` already, by default that of an
+    untrained network at the first step. Their cosine counts from step 0, ours from `begin_step`.
 
     Args:
         drop_fraction, drop_schedule: see `DropAndGrow`; alpha and f_decay of the paper.
@@ -102,6 +105,10 @@ class RigL(DropAndGrow):
 
 class SET(DropAndGrow):
     """Drops by magnitude and grows at random (Mocanu et al., 2018): sparse evolutionary training.
+
+    As in RigL's code, the smallest magnitudes are dropped, and what is drawn again in the same update keeps
+    its value. The authors' own code takes the fraction of the positive and of the negative weights each, and
+    starts what it draws again at zero.
 
     Args:
         drop_fraction: zeta of the paper.

@@ -8,6 +8,14 @@ import tensorflow as tf
 
 from tf_tickets.support.numbers import is_number
 
+LEAST_DROP = 0.005  # what GraNet's cosine ends at
+
+
+def granet_drop_fraction(first: float, done: float) -> float:
+    """GraNet's fraction of exchanged weights: a cosine from `first` to 0.005 (Liu et al., 2021)."""
+    return LEAST_DROP + (first - LEAST_DROP) * (1 + math.cos(math.pi * done)) / 2
+
+
 # Fraction of the kept weights that a layer exchanges, by the part of the way that is done, in [0, 1].
 # `first` is the fraction at the beginning.
 DROP_SCHEDULES: dict[str, Callable[[float, float], float]] = {
@@ -16,13 +24,9 @@ DROP_SCHEDULES: dict[str, Callable[[float, float], float]] = {
     "constant": lambda first, done: first,
     # RigL's code: first (1 - t / T)^3, the shape of gradual pruning
     "cubic": lambda first, done: first * (1 - done) ** 3,
+    # GraNet's and RigL-ITOP's code
+    "cosine_floor": granet_drop_fraction,
 }
-LEAST_DROP = 0.005  # what GraNet's cosine ends at
-
-
-def granet_drop_fraction(first: float, done: float) -> float:
-    """GraNet's fraction of exchanged weights: a cosine from `first` to 0.005 (Liu et al., 2021)."""
-    return LEAST_DROP + (first - LEAST_DROP) * (1 + math.cos(math.pi * done)) / 2
 
 
 def exchanged_count(mask: tf.Tensor, fraction: tf.Tensor, rounding: str) -> tf.Tensor:

@@ -11,6 +11,7 @@ from tf_tickets.layers import (
     Parametrization,
     attach_parametrization,
     forget_traces,
+    hide_again,
     replace_optimizer,
     scope_of,
     stock_weights,
@@ -152,5 +153,6 @@ def edge_popup(
         parametrization = EdgePopup(entry.weight, count, scores, ratios)
         parametrization.frozen = frozen if position == 0 else []
         attach_parametrization(entry.layer, entry.attribute, parametrization)
+    hide_again(model)
     replace_optimizer(model)
     forget_traces(model)

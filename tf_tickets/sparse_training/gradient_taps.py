@@ -1,8 +1,10 @@
 """Taps on the gradients of all masked weights, for the steps whose gradient an update of the masks needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_tickets.layers import (
     GradientTap,
@@ -36,7 +38,10 @@ class GradientTaps:
                 )
 
     def attach(self, model: keras.Model, entries: Sequence[MaskedWeight]) -> None:
-        """Puts a tap on every weight that has none yet: that of another callback does for both."""
+        """Puts a tap on every weight that has none yet: that of another callback does for both.
+
+        A step of `model.fit` that fails takes them off again, since nothing is called at the end then.
+        """
         self.taps, self._adding = [], None
         for entry in entries:
             known = entry.layer.parametrizations.get(entry.attribute)
@@ -44,6 +49,21 @@ class GradientTaps:
             if known is None:
                 attach_parametrization(entry.layer, entry.attribute, self.taps[-1])
         forget_traces(model)
+        step = getattr(model, "train_function", None)
+        if step is not None:
+            model.train_function = self._guarded(step, model, entries)
+
+    def _guarded(self, step: Callable, model: keras.Model, entries: Sequence[MaskedWeight]) -> Callable:
+        def guarded(*args: Any) -> Any:
+            try:
+                return step(*args)
+            except (StopIteration, tf.errors.OutOfRangeError):
+                raise  # how data end
+            except BaseException:
+                self.detach(model, entries)
+                raise
+
+        return guarded
 
     def detach(self, model: keras.Model, entries: Sequence[MaskedWeight]) -> None:
         """Takes them off again, if they are attached."""

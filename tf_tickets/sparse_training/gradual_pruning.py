@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import mask_layers, masked_weights
+from tf_tickets.layers import check_backup_comes_later, mask_layers, masked_weights, nothing_to_prune
 from tf_tickets.pruning.sparsity import check_sparsity, total_to_keep
 from tf_tickets.sparse_training.density_schedules import cubic_density
 from tf_tickets.sparse_training.mask_updates import MaskUpdates
@@ -22,8 +22,10 @@ class GradualMagnitudePruning(MaskUpdates):
     Args:
         sparsity: fraction of the prunable weights that is removed at the end, in [0, 1).
         schedule: `step -> (prune now?, sparsity)` instead of the cubic schedule, such as a PruningSchedule of
-            tensorflow-model-optimization; steps count from 1 here. Not with `sparsity`, `end_step` or
-            `initial_sparsity`.
+            tensorflow-model-optimization; not with `sparsity`, `end_step` or `initial_sparsity`. As all
+            updates are made after a step, what it says for step t, 1 or more, is done after the t-th step of
+            the optimizer, the last included: one step later than tensorflow-model-optimization does it.
+            `tf_tickets.callbacks.MagnitudePruning(schedule=)` follows that to the step.
         initial_sparsity: where the cubic schedule begins. None: at the sparsity that the masks have when this
             training begins. Say it, with `begin_step` and `end_step`, where one schedule is cut into several
             trainings: each with a callback of its own, or one that goes on from masks that were put back
@@ -100,8 +102,9 @@ class GradualMagnitudePruning(MaskUpdates):
         return bool(self.params.get("steps")) and self._end > self._steps
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        if not masked_weights(self.model):
-            mask_layers(self.model)
+        check_backup_comes_later(self)
+        if not masked_weights(self.model) and not mask_layers(self.model).masked:
+            raise ValueError(nothing_to_prune(self.model))
         super().on_train_begin(logs)
 
     def on_train_end(self, logs: dict | None = None) -> None:

@@ -18,7 +18,13 @@ class GraNet(GradualMagnitudePruning):
     """Gradual magnitude pruning with neuroregeneration: prunes, then drops and grows (Liu et al., 2021).
 
     Every update first prunes along the cubic schedule, up to `end_step`, then exchanges a fraction of each
-    layer's connections for those with the largest gradients, up to the end of the training.
+    layer's connections for those with the largest gradients, up to the end of the training. What is pruned is
+    zero, with fresh optimizer state, before the exchange, and starts so where growth takes it back in the
+    same update. What the exchange itself drops and takes back keeps its value and its state, as in `RigL`.
+
+    So does the authors' code. What differs: counts are met exactly, where theirs keeps one weight less than
+    it counts; `end_step` itself is an update, and the cubic schedule reaches its target there, where theirs
+    counts in whole updates.
 
     Args:
         sparsity: fraction of the prunable weights that is removed at the end, in [0, 1).
@@ -56,6 +62,7 @@ class GraNet(GradualMagnitudePruning):
 
     def updated_masks(self, masks: list[tf.Tensor], settings: dict[str, tf.Tensor]) -> list[tf.Tensor]:
         pruned = super().updated_masks(masks, settings)
+        self.start_afresh([mask & ~left for mask, left in zip(masks, pruned, strict=True)])
         return [
             drop_and_grow(
                 entry.weight.value,

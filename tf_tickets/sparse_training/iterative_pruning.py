@@ -2,23 +2,25 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from tf_tickets.layers import (
+    check_backup_comes_later,
     has_own_schedule,
     mask_layers,
     masked_weights,
+    nothing_to_prune,
     reset_optimizer,
     restore_weights,
-    stock_weights,
+    stock_values,
     value_of,
 )
-from tf_tickets.pruning import Quota, Ticket, Within, draw_ticket, masks_of, round_sparsities
+from tf_tickets.pruning import Quota, Ticket, Within, carried, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.choices import GLOBAL, check_choice
-from tf_tickets.pruning.classifier import check_classifier_keep
+from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity
 from tf_tickets.support.numbers import check_whole, is_whole
@@ -47,7 +49,10 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             a 0-based epoch of the first part, those at its start, with the rates from there on (weight
             rewinding); `"none"`, they stay (learning-rate rewinding).
         ratios: `"global"` or a rule of `tf_tickets.keep_counts`.
-        classifier_keep: fraction of the last layer that is kept apart from the rest.
+        classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept
+            apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
+            ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
+            with global ratios, as of `"lt"`, and 0.3 with smart ones.
         source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks, whatever
             they are, are set to it at the start. None: the masks that the model has then, or all weights.
 
@@ -75,14 +80,13 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         epochs_per_round: int,
         rewind: str | int = "init",
         ratios: str = GLOBAL,
-        classifier_keep: float | None = None,
+        classifier_keep: float | Literal["ranked", "method"] | None = None,
         source: Within | None = None,
     ):
         super().__init__()
         self.sparsity = check_sparsity(sparsity)
         check_choice("ratios", ratios, (GLOBAL, *RATIOS))
-        if classifier_keep is not None:
-            check_classifier_keep(classifier_keep)
+        classifier_keep = classifier_keep_of_magnitudes(classifier_keep, ratios)
         self.rounds = check_whole("rounds=", rounds, 1)
         self.epochs_per_round = check_whole("epochs_per_round=", epochs_per_round, 1)
         if not (rewind in REWINDS or is_whole(rewind, 0, epochs_per_round - 1)):
@@ -105,9 +109,10 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 f"{self.rounds} rounds of {self.epochs_per_round} epochs after a first training of as many "
                 f"take epochs={needed}. Received: epochs={self.params['epochs']}"
             )
+        check_backup_comes_later(self)
         entries = mask_layers(self.model).masked
         if not entries:
-            raise ValueError(f"Model '{self.model.name}' has nothing to prune.")
+            raise ValueError(nothing_to_prune(self.model))
         self.tickets, self._weights, self._rates = [], [], []
         if has_own_schedule(self.model.optimizer) and self._to:
             raise ValueError(
@@ -138,7 +143,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         if part == 0:
             self._rates.append(float(value_of(optimizer.learning_rate)))
             if epoch == self._to and self.rewind != "none":
-                self._weights = [value_of(weight) for weight in stock_weights(self.model)]
+                self._weights = stock_values(self.model)
             return
         if place == 0:
             self._prune(part - 1)
@@ -154,6 +159,15 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
                 f"IterativeMagnitudePruning did not reach its target: the training ended after "
                 f"{len(self.tickets)} of {self.rounds} rounds at a density of {density:.6g}, and "
                 f"{1 - self.sparsity:.6g} was asked for. The masks are left as they are.",
+                stacklevel=2,
+            )
+            return
+        now = carried(self.tickets[-1], self.model)
+        if now is not self.tickets[-1] and now is not None:
+            warnings.warn(
+                f"IterativeMagnitudePruning left {self.tickets[-1].kept:,} weights, and the training ended "
+                f"with {now.kept:,}: somebody has set other masks since, as by restoring weights of an "
+                "earlier epoch.",
                 stacklevel=2,
             )
 

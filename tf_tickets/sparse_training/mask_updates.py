@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import MaskedWeight, masked_weights, scope_of, value_of
-from tf_tickets.pruning import Ticket, Within, masks_of, ticket_of
+from tf_tickets.layers import Mask, MaskedWeight, masked_weights, scope_of, value_of
+from tf_tickets.pruning import Ticket, Within, carried, masks_of, ticket_of
 from tf_tickets.sparse_training.gradient_taps import GradientTaps
-from tf_tickets.sparse_training.slots import slots_of
+from tf_tickets.sparse_training.slots import moving_slots
 from tf_tickets.support.numbers import check_whole
 
 UPDATED_PART = 0.75  # of a training in which masks move, where nothing else is said (RigL, section 3)
@@ -44,7 +44,7 @@ class MaskUpdates(keras.callbacks.Callback):
         seed: of random numbers.
 
     Attributes:
-        ticket: after the training, the Ticket that the model carries.
+        ticket: after the training, the Ticket that the model carries, whoever set its masks since.
 
     Raises:
         ValueError: a value out of range; or, at the start of training, a model that is not compiled or has no
@@ -68,7 +68,7 @@ class MaskUpdates(keras.callbacks.Callback):
         self.end_step = None if end_step is None else check_whole("end_step=", end_step, 1)
         self.source = source
         self.seed = check_whole("seed=", seed, 0)
-        self.ticket: Ticket | None = None
+        self._ticket: Ticket | None = None
         self._entries: list[MaskedWeight] = []
         self._taps = GradientTaps()
         self._initial_density = 1.0
@@ -104,10 +104,12 @@ class MaskUpdates(keras.callbacks.Callback):
                 'tf_tickets.prune(model, "erk", sparsity) first, or mask_layers(model) for all-true ones.'
             )
         known, self._entries = self._entries, entries
+        for mask in self._masks:
+            mask.forget()
         if self.watches_gradient:
             GradientTaps.check(entries, type(self).__name__)
         self._allowed = self._check_source([value_of(mask) for mask in self._masks])
-        self._slots = slots_of(self.model, [entry.weight for entry in entries])
+        self._slots = moving_slots(self.model, [entry.weight for entry in entries])
         self._iterations_at_start = self._iterations()
         if known != entries or self.begin_step is None or self._iterations_at_start <= self.begin_step:
             # Otherwise this is the next part of a training whose beginning it has seen.
@@ -134,6 +136,10 @@ class MaskUpdates(keras.callbacks.Callback):
         """Raises ValueError if the updates cannot take place; the model is known then."""
 
     @property
+    def ticket(self) -> Ticket | None:
+        return carried(self._ticket, self.model)
+
+    @property
     def density(self) -> float:
         """Fraction of all prunable weights that the masks keep now."""
         return self._kept / sum(entry.size for entry in self._entries)
@@ -143,7 +149,7 @@ class MaskUpdates(keras.callbacks.Callback):
         return sum(int(value_of(mask).sum()) for mask in self._masks)
 
     @property
-    def _masks(self) -> list[keras.Variable]:
+    def _masks(self) -> list[Mask]:
         return [entry.mask for entry in self._entries if entry.mask is not None]
 
     def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
@@ -180,14 +186,19 @@ class MaskUpdates(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self._due_between(self._iterations_before, self._iterations())
-        if step is not None:
+        if step is None:
+            return
+        try:
             self.update(step)
+        except BaseException:
+            self._taps.detach(self.model, self._entries)
+            raise
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._taps.detach(self.model, self._entries)
-        self.ticket = ticket_of(self.model, {"found_by": type(self).__name__, "seed": self.seed})
-        if self.ticket.collapsed:
-            warnings.warn(f"After training, {self.ticket.collapsed}.", stacklevel=2)
+        self._ticket = ticket_of(self.model, {"found_by": type(self).__name__, "seed": self.seed})
+        if self._ticket.collapsed:
+            warnings.warn(f"After training, {self._ticket.collapsed}.", stacklevel=2)
 
     def update(self, step: int) -> None:
         """Moves the masks as after the step, counted from 1 at the beginning of the training."""
@@ -209,16 +220,22 @@ class MaskUpdates(keras.callbacks.Callback):
     def _update_masks(self, settings: dict[str, tf.Tensor]) -> None:
         before = [tf.convert_to_tensor(mask.value) for mask in self._masks]
         after = self.updated_masks(before, settings)
-        for entry, slots, mask, old, new in zip(
-            self._entries, self._slots, self._masks, before, after, strict=True
-        ):
-            grown = new & ~old
-            # What the mask hid is still in the variable, and what was learned of it in the optimizer.
-            entry.weight.assign(tf.where(grown, tf.zeros_like(entry.weight.value), entry.weight.value))
+        # What is hidden is zero, and so is what grows; the optimizer forgets what it learned of both.
+        self.start_afresh([new ^ old for old, new in zip(before, after, strict=True)])
+        for mask, new in zip(self._masks, after, strict=True):
+            mask.assign(new)
+
+    def start_afresh(self, places: Sequence[tf.Tensor]) -> None:
+        """Makes weights zero, and what the optimizer keeps for them fresh: a part of the traced update.
+
+        Args:
+            places: bool tensors in forward order, where.
+        """
+        for entry, slots, place in zip(self._entries, self._slots, places, strict=True):
+            entry.weight.assign(tf.where(place, tf.zeros_like(entry.weight.value), entry.weight.value))
             for slot in slots:
                 value = slot.variable.value
-                slot.variable.assign(tf.where(grown, tf.cast(slot.fresh, value.dtype), value))
-            mask.assign(new)
+                slot.variable.assign(tf.where(place, tf.cast(slot.fresh, value.dtype), value))
 
     def _check_source(self, masks: list[np.ndarray]) -> list[tf.Tensor]:
         if self.source is None:

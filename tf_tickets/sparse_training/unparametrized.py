@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_tickets.layers import MaskedWeight, mask_layers
+from tf_tickets.layers import MaskedWeight, mask_layers, nothing_to_prune
 
 
 def unparametrized_weights(model: keras.Model, what: str) -> list[MaskedWeight]:
@@ -17,7 +17,7 @@ def unparametrized_weights(model: keras.Model, what: str) -> list[MaskedWeight]:
     """
     entries = mask_layers(model).masked
     if not entries:
-        raise ValueError(f"{what} finds nothing to prune in the model.")
+        raise ValueError(f"{what}: {nothing_to_prune(model)}")
     for entry in entries:
         known = entry.layer.parametrizations.get(entry.attribute)
         if known is not None:

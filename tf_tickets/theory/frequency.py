@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from tf_tickets.support.numbers import is_number
+
 
 @dataclasses.dataclass(frozen=True)
 class Frequency:
@@ -26,5 +28,23 @@ class Frequency:
         """Of the value, by the binomial formula; 0 where it always or never happened."""
         return math.sqrt(self.value * (1 - self.value) / self.trials)
 
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Where the probability lies with at least that confidence, exactly: Clopper and Pearson, 1934.
+
+        Never a single point, also where it always or never happened.
+
+        Args:
+            confidence: in (0, 1).
+        """
+        from scipy.stats import beta
+
+        if not is_number(confidence) or not 0 < confidence < 1:
+            raise ValueError(f"confidence= is in (0, 1). Received: {confidence!r}")
+        tail, failures = (1 - confidence) / 2, self.trials - self.successes
+        low = float(beta.ppf(tail, self.successes, failures + 1)) if self.successes else 0.0
+        high = float(beta.ppf(1 - tail, self.successes + 1, failures)) if failures else 1.0
+        return low, high
+
     def __str__(self) -> str:
-        return f"{self.value:.4f} ± {self.standard_error:.4f} ({self.trials:,} trials)"
+        low, high = self.interval()
+        return f"{self.value:.4f} [{low:.4f}, {high:.4f}] ({self.trials:,} trials)"

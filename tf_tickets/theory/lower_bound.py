@@ -83,7 +83,7 @@ def connected_frequency(
 
     Example:
         >>> print(tt.theory.connected_frequency(0.5, inputs=10, width=7))
-        0.9257 ± 0.0026 (10,000 trials)
+        0.9257 [0.9204, 0.9308] (10,000 trials)
     """
     density = check_density(density)
     inputs, width = check_whole("inputs", inputs, 1), check_whole("width", width, 1)

@@ -26,15 +26,19 @@ from tf_tickets.support.options import (
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 
+def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
+    """The 0-based epochs of milestones; a part of a training is epoch 1 at least: none begins low."""
+    return [int(x) if x >= 1 or not x else max(1, round(x * epochs)) for x in milestones]
+
+
 def _milestone_rate(recipe: Recipe, epoch: int) -> float:
-    starts = (
-        round(milestone * recipe.epochs) if milestone < 1 else milestone for milestone in recipe.milestones
-    )
+    starts = milestone_epochs(recipe.milestones, recipe.epochs)
     return recipe.learning_rate * recipe.lr_decay ** sum(start <= epoch for start in starts)
 
 
 def _cosine_rate(recipe: Recipe, epoch: int) -> float:
-    progress = min(epoch / recipe.epochs, 1.0)
+    length = recipe.epochs - recipe.warmup_epochs
+    progress = min((epoch - recipe.warmup_epochs) / length, 1.0) if length else 1.0
     amplitude = recipe.learning_rate - recipe.min_learning_rate
     return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * amplitude
 
@@ -44,7 +48,7 @@ class Schedule:
     """How a learning rate changes: one row of the table.
 
     Attributes:
-        rate: (recipe, 0-based epoch after the warm-up) -> the rate.
+        rate: (recipe, 0-based epoch of the training, not of the warm-up) -> the rate.
         uses: fields of the recipe that mean something to it alone.
     """
 
@@ -150,6 +154,12 @@ class Recipe:
         "Part of every training label that is spread over all classes, in [0, 1).",
         default=0.0,
     )
+    cycles: int = _field(
+        whole(1),
+        TRAINING,
+        "How many times the schedule is run through, warm-up and milestones with it, in the epochs.",
+        default=1,
+    )
 
     def __post_init__(self) -> None:
         _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
@@ -163,12 +173,23 @@ class Recipe:
             self.min_learning_rate,
         )
         _require(
-            self.warmup_epochs <= self.epochs,
+            self.epochs % self.cycles == 0,
+            "cycles",
+            f"a divisor of the epochs, {self.epochs}",
+            self.cycles,
+        )
+        _require(
+            self.warmup_epochs <= self.cycle_epochs,
             "warmup_epochs",
-            f"at most the epochs, {self.epochs}",
+            f"at most the epochs{' of a cycle' if self.cycles > 1 else ''}, {self.cycle_epochs}",
             self.warmup_epochs,
         )
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON reads a list
+
+    @property
+    def cycle_epochs(self) -> int:
+        """Epochs of one run through the schedule."""
+        return self.epochs // self.cycles
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -179,6 +200,12 @@ class Recipe:
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
 
+        A warm-up of n epochs goes up in equal steps, from 1 / n of the rate to the rate itself in its last
+        epoch. Then cosine falls over the epochs that are left, from the rate on, as in the code of Soft
+        Threshold Reparameterization. Milestones are epochs of the whole training, warm-up included, as in
+        "Accurate, Large Minibatch SGD" (Goyal et al., 2017): a drop that falls into the warm-up is made when
+        that ends.
+
         Args:
             epoch: 0-based, non-negative. From the last epoch on, cosine stays at its floor.
 
@@ -186,6 +213,10 @@ class Recipe:
             ValueError: `epoch` is negative or not whole.
         """
         _require(number("[0, inf)").accepts(epoch) and epoch == int(epoch), "epoch", "0 or more", epoch)
+        if self.cycles > 1:
+            begun = min(epoch // self.cycle_epochs, self.cycles - 1) * self.cycle_epochs
+            one = dataclasses.replace(self, epochs=self.cycle_epochs, cycles=1)
+            return one.learning_rate_at(epoch - begun)
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
         return SCHEDULES[self.schedule].rate(self, epoch)
