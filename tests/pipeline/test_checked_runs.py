@@ -119,7 +119,7 @@ def lab(tmp_path_factory):
             parts = [seen[i : i + steps_per_epoch] for i in range(0, len(seen), steps_per_epoch)]
             lab.now.trainings.append(
                 Training(
-                    weights=[weight.numpy() for weight in layers.stock_weights(self.model)],
+                    weights=layers.stock_values(self.model),
                     masks=[entry.mask.numpy() for entry in tt.masked_weights(self.model)],
                     epochs=list(epochs),
                     x=[np.concatenate([x for x, _ in part]) for part in parts],

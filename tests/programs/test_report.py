@@ -296,7 +296,7 @@ def test_the_command_lists_warnings_and_succeeds_without_tensorflow(folder, tmp_
     text = (tmp_path / "report" / "index.html").read_text()
     assert "<h1>Mine</h1>" in text and "less than 2 points" in text
     imported = (tmp_path / "imported").read_text().split("\n")
-    assert "tf_tickets.reporting.report" in imported and "matplotlib" in imported
+    assert "tf_tickets.reporting.report_directory" in imported and "matplotlib" in imported
     assert not {"tensorflow", "keras", "matplotlib.pyplot"} & set(imported)
 
 

@@ -72,6 +72,12 @@ def state(model) -> dict:
     }
 
 
+def forgotten(optimizer: list[np.ndarray], masks) -> list[np.ndarray]:
+    """An optimizer's state with zeros where masks hide the weight; shapes of masked weights are their own."""
+    by_shape = {mask.shape: mask for mask in masks}
+    return [np.where(by_shape[a.shape], a, 0) if a.shape in by_shape else a for a in optimizer]
+
+
 def assert_same(one, other) -> None:
     """Equal to the last bit, for arrays, lists of arrays and states."""
     if isinstance(one, dict):

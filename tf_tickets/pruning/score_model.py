@@ -1,11 +1,12 @@
 """Scores of a model, as the user asks for them."""
 
+import contextlib
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.layers import borrowed_masks, cover
+from tf_tickets.layers import borrowed_masks, cover, masked_weights
 from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.draw import draw_ticket
@@ -71,7 +72,9 @@ def score(
     batches = batches_for(row, model, data, samples_per_class)
     rng = stream(seed, "score")
     if sparsity is None:
-        return checked_scores(model, score, batches, rng, score_options)
+        # Of a masked model the weights are whole meanwhile: magnitudes are those of what masks hide, too.
+        with borrowed_masks(model) if masked_weights(model) else contextlib.nullcontext():
+            return checked_scores(model, score, batches, rng, score_options)
     plan_budgets(model, score, Quota(ratios=GLOBAL, sparsity=sparsity, rounds=rounds))
     earlier = Quota(
         ratios=GLOBAL, sparsity=round_sparsities(check_sparsity(sparsity), rounds)[-2], rounds=rounds - 1
