@@ -7,8 +7,6 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-import tf_tickets as tt
-
 ROOT = pathlib.Path(__file__).parents[2]
 
 project = "tf_tickets"
@@ -62,7 +60,7 @@ def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lin
     if what == "data":
         names = described if isinstance(described, Mapping) else []
         lines[:] = [", ".join(f"``{name}``" for name in names), ""]
-    elif what == "class" and issubclass(described, tt.layers.Masked) and "stock" in vars(described):
+    elif what == "class" and "stock" in vars(described):
         del lines[lines.index("") :]
 
 

@@ -45,6 +45,7 @@ def _class_masked_inside(stock: Any) -> type:
         hold_masks_inside(self)
 
     members = {
+        "stock": stock,
         "build": build,
         "__module__": __name__,
         "__doc__": (
