@@ -104,12 +104,13 @@ class MaskUpdates(keras.callbacks.Callback):
                 'tf_tickets.prune(model, "erk", sparsity) first, or mask_layers(model) for all-true ones.'
             )
         known, self._entries = self._entries, entries
-        for mask in self._masks:
-            mask.forget()
         if self.watches_gradient:
             GradientTaps.check(entries, type(self).__name__)
         self._allowed = self._check_source([value_of(mask) for mask in self._masks])
         self._slots = moving_slots(self.model, [entry.weight for entry in entries])
+        # Nothing is refused any more for what the model is.
+        for mask in self._masks:
+            mask.forget()
         self._iterations_at_start = self._iterations()
         if known != entries or self.begin_step is None or self._iterations_at_start <= self.begin_step:
             # Otherwise this is the next part of a training whose beginning it has seen.
