@@ -27,7 +27,7 @@ from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
 from tf_tickets.laboratory import investigation
 from tf_tickets.programs import report
-from tf_tickets.sweeps import sweep_flags
+from tf_tickets.sweeps import data_cache, sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARSER = doctest.DocTestParser()
@@ -211,6 +211,7 @@ def test_blocks(page, chain, monkeypatch):
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
     # A block that loads data trains on a few of them, and without XLA, which takes longest of all.
     monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))
+    monkeypatch.setattr(data_cache, "_LOADED", {})  # or the plans of later tests would find the few
     monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     names = {"__name__": "__main__"}
     for line, code in chain:

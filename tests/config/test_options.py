@@ -17,7 +17,16 @@ FIRST = (
     *("model", "epochs", "augment", "width", "batch_size", "optimizer", "learning_rate", "momentum"),
     *("nesterov", "weight_decay", "schedule", "milestones", "lr_decay", "min_learning_rate", "warmup_epochs"),
     *("method", "sparsity", "ratios", "family", "classifier_keep", "rewind_epoch", "rounding", "seed"),
-    *("dataset", "data_fingerprint", "validation_fraction", "image_size", "recipe", "replicas", "threads"),
+    *(
+        "dataset",
+        "data_fingerprint",
+        "validation_fraction",
+        "image_size",
+        "standardize",
+        "recipe",
+        "replicas",
+        "threads",
+    ),
 )
 every_option = pytest.mark.parametrize("row", [*OPTIONS, *RECIPE_OPTIONS], ids=lambda row: row.field)
 every_flag = pytest.mark.parametrize("row", FLAGS.values(), ids=lambda row: row.name)
@@ -121,8 +130,8 @@ class TestWhatOptionsDecide:
 
     def test_runs_of_one_setting_share_data_model_training_and_machine(self):
         assert set(config.fields_that_decide(SETTING)) == {
-            "dataset", "data_fingerprint", "validation_fraction", "image_size", "recipe", "replicas",
-            "threads", "mixed_precision", "jit_compile",
+            "dataset", "data_fingerprint", "validation_fraction", "image_size", "standardize", "recipe",
+            "replicas", "threads", "mixed_precision", "jit_compile",
         }  # fmt: skip
 
     def test_an_option_of_the_users_own_dataclass_needs_no_more_than_its_row(self):

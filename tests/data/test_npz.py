@@ -15,11 +15,11 @@ ARRAYS = {"x_train": IMAGES, "y_train": LABELS, "x_test": TEST_IMAGES, "y_test":
 
 @pytest.fixture
 def load(tmp_path):
-    def load(**changes):
+    def load(standardize="auto", **changes):
         arrays = {**ARRAYS, **changes}
         path = tmp_path / "mine.npz"
         np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
-        return data.load(f"npz:{path}")
+        return data.load(f"npz:{path}", standardize=standardize)
 
     return load
 
@@ -38,11 +38,142 @@ def test_bytes_are_scaled_and_normalised_by_the_training_set(load):
     np.testing.assert_array_equal(y, LABELS)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
-def test_images_of_every_other_type_are_used_as_they_are(load, dtype):
-    dataset = load(**both(lambda x: x.astype(dtype)))
-    x, _ = dataset.train
-    np.testing.assert_array_equal(x, IMAGES.astype(dtype).astype(np.float32))
+class TestPixels:
+    """What scikit-learn, pandas and lists give is seldom uint8."""
+
+    @pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float16, np.float32, np.float64])
+    def test_of_0_to_255_are_bytes_whatever_their_type(self, load, dtype):
+        dataset = load(**both(lambda x: x.astype(dtype)))
+        assert dataset.fingerprint == load().fingerprint
+        np.testing.assert_array_equal(dataset.test[0], load().test[0])
+        assert f"0 to 255 as {np.dtype(dtype)}, taken for bytes" in dataset.notes[0]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x: x / 255 * 250 + 0.5,  # resized
+            lambda x: x.astype(np.uint16) * 257,
+            lambda x: x - 128.0,
+            lambda x: x - 127.5,
+        ],
+    )
+    def test_of_other_ranges_that_no_network_takes_are_standardised(self, load, change):
+        dataset = load(**both(change))
+        np.testing.assert_allclose(dataset.train[0], load().train[0], atol=1e-3)
+        assert "standardised by channel" in dataset.notes[0]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x: (x / 255).astype(np.float32),
+            lambda x: (x / 127.5 - 1).astype(np.float32),
+            lambda x: (x - 120.0) / 70,
+            lambda x: x > 127,
+            lambda x: (x > 127).astype(np.float32),
+            lambda x: (x > 127).astype(np.int64),
+        ],
+    )
+    def test_that_a_network_takes_are_used_as_they_are(self, load, change):
+        dataset = load(**both(change))
+        np.testing.assert_array_equal(dataset.train[0], change(IMAGES).astype(np.float32))
+        assert dataset.notes == ()
+
+    def test_of_0_and_1_as_bytes_are_standardised_too(self, load):
+        x, _ = load(**both(lambda x: (x > 127).astype(np.uint8))).train
+        np.testing.assert_allclose(x.std((0, 1, 2)), 1, atol=1e-4)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+    def test_can_be_left_as_they_are(self, load, dtype):
+        dataset = load("never", **both(lambda x: x.astype(dtype)))
+        np.testing.assert_array_equal(dataset.train[0], IMAGES.astype(np.float32))
+
+    def test_can_be_standardised_always(self, load):
+        x, _ = load("always", **both(lambda x: x / 255)).train
+        np.testing.assert_allclose(x.std((0, 1, 2)), 1, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [
+            (IMAGES, TEST_IMAGES / 255),
+            (IMAGES / 255, TEST_IMAGES),
+            (IMAGES.astype(np.float32), TEST_IMAGES / 255),
+            (IMAGES / 255, TEST_IMAGES.astype(np.float32)),
+            (IMAGES / 255 * 100, TEST_IMAGES / 255),
+        ],
+    )
+    def test_in_two_units_are_refused(self, load, train, test):
+        with pytest.raises(ValueError, match=r"mine\.npz: x_train holds .*, but x_test .*one unit and type"):
+            load(x_train=train, x_test=test)
+
+    def test_of_dark_images_have_the_unit_of_the_others(self, load):
+        dark = (TEST_IMAGES > 127).astype(np.int64)
+        found = load(x_train=IMAGES.astype(np.int64), x_test=dark)
+        assert found.splits["test"].images.dtype == np.uint8
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_with_channels_first_are_turned(self, load, channels):
+        dataset = load(**both(lambda x: np.moveaxis(x[..., :channels], -1, 1)))
+        assert dataset.input_shape == (16, 20, channels)
+        assert dataset.fingerprint == load(**both(lambda x: x[..., :channels])).fingerprint
+        assert dataset.notes == (f"channels first: {channels} of 16x20, which are put last",)
+
+    @pytest.mark.parametrize("shape", [(3, 4, 16), (2, 16, 20), (16, 20, 3), (3, 3, 3)])
+    def test_of_which_it_is_not_evident_stay_as_they_are(self, load, shape):
+        r = np.random.default_rng(0)
+        found = load(
+            x_train=r.integers(0, 256, (20, *shape)).astype(np.uint8),
+            x_test=r.integers(0, 256, (8, *shape)).astype(np.uint8),
+        )
+        assert found.input_shape == shape
+
+
+class TestLabels:
+    NAMES = np.array(["plane", "bird", "cat", "dog"])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda y: np.eye(4, dtype=int)[y],
+            lambda y: np.eye(4, dtype=np.float32)[y],
+            lambda y: np.eye(4, dtype=bool)[y],
+            lambda y: y.astype(np.float64),
+            lambda y: y[:, None].astype(np.float32),
+        ],
+    )
+    def test_of_one_meaning_are_one_dataset(self, load, change):
+        found = load(y_train=change(LABELS), y_test=change(TEST_LABELS))
+        assert found.fingerprint == load().fingerprint
+
+    @pytest.mark.parametrize("kind", ["U", "S"])
+    def test_may_be_names(self, load, kind):
+        names = self.NAMES.astype(kind)
+        dataset = load(y_train=names[LABELS], y_test=names[TEST_LABELS])
+        order = np.argsort(np.argsort(names))
+        np.testing.assert_array_equal(dataset.train[1], order[LABELS])
+        np.testing.assert_array_equal(dataset.test[1], order[TEST_LABELS])
+        assert dataset.notes == ("labels: 4 names in the order of the alphabet, bird, cat, dog, ...",)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"y_test": NAMES[TEST_LABELS]}, "y_train holds whole numbers, but y_test names"),
+            ({"y_train": np.full((20, 4), 0.25)}, "one-hot rows"),
+            ({"y_train": np.ones((20, 4), int)}, "one-hot rows"),
+            ({"y_train": LABELS + 0.5}, "the first one"),
+            ({"y_train": LABELS * np.nan}, "whole numbers or names"),
+            (
+                {"y_train": np.eye(4)[LABELS], "y_test": np.eye(5)[TEST_LABELS]},
+                "4 columns of classes, but y_test 5",
+            ),
+            (
+                {"y_train": NAMES[:2][LABELS % 2], "y_test": NAMES[TEST_LABELS]},
+                "classes that y_train lacks: cat, dog",
+            ),
+        ],
+    )
+    def test_that_are_none_are_refused(self, load, changes, message):
+        with pytest.raises(ValueError, match=message):
+            load(**changes)
 
 
 # A table: years, money, a flag, a code, and a column that is constant while training.
@@ -115,16 +246,14 @@ def test_the_shape_chooses_the_recipe(load, shape, model, width, augment):
         ({"x_test": None}, "lacks x_test; found"),
         ({"x_train": np.array([[object()]] * 20)}, "allow_pickle"),
         ({"y_train": LABELS[:-1]}, "19 labels for 20 examples"),
-        ({"y_train": LABELS.astype(float)}, "whole-number labels"),
-        ({"y_train": LABELS.astype(str)}, "whole-number labels"),
-        ({"y_train": np.eye(4, dtype=int)[LABELS]}, "whole-number labels"),
+        ({"y_train": LABELS.astype(str)}, "y_train holds names, but y_test whole numbers"),
+        ({"y_train": LABELS.astype(complex)}, "labels: whole numbers or names"),
         ({"y_train": LABELS.astype(int) - 1}, "labels must be 0 or more"),
         ({"y_train": LABELS + 1}, "1 to 4 without 0"),
         ({"y_train": LABELS.astype(np.int64) + 2**32}, "31 bits"),
         ({"y_train": LABELS * 0}, "at least 2 classes"),
         ({"y_test": TEST_LABELS + 1}, "0 to 3. Received: 4"),
         ({"x_test": TEST_IMAGES[:, 1:]}, "one shape"),
-        ({"x_test": TEST_IMAGES / 255}, "one type"),
         ({"x_train": IMAGES[0, 0, 0]}, "x_train must hold numbers"),
         ({"x_train": IMAGES[:0]}, "not be empty"),
         ({"x_train": IMAGES.astype(complex)}, "complex128"),

@@ -15,4 +15,5 @@ def load_data(values: flags.FlagValues) -> data.Dataset:
         seed=values.seed,
         validation_fraction=values.validation_fraction,
         image_size=values.image_size,
+        standardize=values.standardize,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, RATIOS
+from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import FAMILIES, METHODS_OWN, RANKED, ROUNDINGS, SAMPLINGS
@@ -137,6 +138,15 @@ class Options:
         default=None,
         decides=SETTING,
         always_named=True,
+    )
+    standardize: str = option(
+        choice(STANDARDIZE),
+        DATA,
+        "Bring the examples of npz:FILE to mean 0, deviation 1, images by channel, tables by column. auto: "
+        "all but images of floats in [0, 1], or with negative values and none beyond 32. never: the model "
+        "gets the values of the file.",
+        default=AUTO,
+        decides=SETTING,
     )
     recipe: Recipe = option(mapping(), decides=SETTING, always_named=True)
     replicas: int = option(whole(1), decides=SETTING, always_named=True)

@@ -34,6 +34,7 @@ class Dataset:
         recipe: the training that belongs to the dataset.
         preprocessing: from raw examples to the model's input.
         splits: `"train"`, `"test"` and, if asked for, `"validation"`, each `Examples`.
+        notes: what was recognised in the data, for people.
 
     Raises:
         ValueError: the splits do not fit each other.
@@ -52,6 +53,7 @@ class Dataset:
     recipe: Recipe
     preprocessing: Preprocessing
     splits: Mapping[str, Examples]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for split, examples in self.splits.items():

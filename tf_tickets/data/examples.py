@@ -13,6 +13,7 @@ from tf_tickets.data.labels import HIGHEST_LABEL
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.stored_images import StoredImages
+from tf_tickets.support.memory import shared_tensor
 
 _CHUNK = 1024  # images resized in one piece
 
@@ -25,6 +26,8 @@ class Examples:
         images: array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
             stay on disk.
         labels: array `(n,)` of whole numbers; kept as int32.
+        meaning: what the values stand for, where that is not what it was for the same ones before; it is
+            part of the hash.
 
     Raises:
         ValueError: there are none, or not as many labels as images.
@@ -32,6 +35,7 @@ class Examples:
 
     images: Any
     labels: np.ndarray
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         stored = isinstance(self.images, StoredImages)
@@ -53,6 +57,7 @@ class Examples:
             raise ValueError(
                 f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
             )
+        object.__setattr__(self, "_writable", images)
         object.__setattr__(self, "images", images if stored else _read_only(images))
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int32)))
 
@@ -63,13 +68,15 @@ class Examples:
     def tensors(self) -> tuple[Any, Any]:
         """(images, labels) as eager tensors on the CPU, made once and shared by all batches.
 
-        Images that stay on disk stay what they are.
+        They share memory with the arrays where these were made for it. Images that stay on disk stay what
+        they are.
         """
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
             stored = isinstance(self.images, StoredImages)
-            return self.images if stored else tf.constant(self.images), tf.constant(self.labels)
+            images = self.images if stored else shared_tensor(self._writable)  # type: ignore[attr-defined]
+            return images, tf.constant(self.labels)
 
     def batch(self, indices: Any, seed: Any, preprocessing: Preprocessing) -> Any:
         """Some of the raw images, in a graph or eagerly.
@@ -132,6 +139,7 @@ class Examples:
                 hasher.update(np.ascontiguousarray(array).data)
             if array.ndim == 2 and array.dtype.kind == "f":
                 hasher.update(b"standardised by columns")  # as they were not at first
+        hasher.update(self.meaning.encode())
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

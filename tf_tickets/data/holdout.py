@@ -44,4 +44,4 @@ def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def _take(examples: Examples, chosen: np.ndarray) -> Examples:
-    return Examples(examples.images[chosen], examples.labels[chosen])
+    return Examples(examples.images[chosen], examples.labels[chosen], examples.meaning)

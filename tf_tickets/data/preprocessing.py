@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
 from tf_tickets.support.numbers import is_finite, is_whole
+
+_PIECE = 1 << 22  # values that are looked at together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +92,7 @@ def mean_and_std(images: np.ndarray, scale: float) -> tuple[tuple[float, ...], t
     """
     shared = images.ndim == 2 and images.dtype == np.uint8
     columns = images.reshape(-1, 1) if shared else images.reshape(-1, images.shape[-1])
-    if images.dtype == np.uint8:
-        mean, std = _byte_statistics(columns)
-    else:
-        mean, std = columns.mean(axis=0, dtype=np.float64), columns.std(axis=0, dtype=np.float64)
+    mean, std = (_byte_statistics if images.dtype == np.uint8 else _statistics)(columns)
     mean, std = mean * scale, std * scale
     # Rounding leaves a constant float column a tiny std that would blow up its noise.
     std = np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-30), std, 1.0)
@@ -102,6 +102,22 @@ def mean_and_std(images: np.ndarray, scale: float) -> tuple[tuple[float, ...], t
 def _byte_statistics(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Histograms are exact and need no float copy of a dataset of a gigabyte.
     values = np.arange(256.0)
-    counts = np.stack([np.bincount(column, minlength=256) for column in columns.T])
+    counts = np.zeros((columns.shape[1], 256), np.int64)
+    for rows in _pieces(columns):
+        counts += np.stack([np.bincount(column, minlength=256) for column in rows.T])
     mean = counts @ values / len(columns)
     return mean, np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / len(columns))
+
+
+def _statistics(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column in float64, without a copy of all of them."""
+    total = sum(rows.sum(axis=0, dtype=np.float64) for rows in _pieces(columns))
+    mean = total / len(columns)
+    squares = sum(((rows - mean) ** 2).sum(axis=0) for rows in _pieces(columns))
+    return mean, np.sqrt(squares / len(columns))
+
+
+def _pieces(columns: np.ndarray) -> Iterator[np.ndarray]:
+    rows = max(1, _PIECE // columns.shape[1])
+    for start in range(0, len(columns), rows):
+        yield columns[start : start + rows]

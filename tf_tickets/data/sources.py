@@ -11,6 +11,7 @@ from tf_tickets.data import digits, idx, imagenet, npz, tfds_source, tiny_imagen
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
+from tf_tickets.data.recognition import AUTO, NEVER, STANDARDIZE
 from tf_tickets.data.splits import Splits
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.training.recipe import Recipe
@@ -48,8 +49,8 @@ class Source:
         std: likewise.
         crop: whether augmentation crops; None lets the size of the images decide.
         flip: whether augmentation mirrors; None lets the size of the images decide.
-        floats_as_given: whether images of floats are left as they are. Features of a table, each of which
-            has its own unit, are standardised always.
+        takes_standardize: whether the examples are the user's own, so that `standardize` may say how they are
+            normalised.
     """
 
     read: Callable[[str, str | None, tuple[int, int] | None], Splits]
@@ -60,7 +61,7 @@ class Source:
     std: tuple[float, ...] | None = None
     crop: bool | None = None
     flip: bool | None = None
-    floats_as_given: bool = False
+    takes_standardize: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -130,7 +131,9 @@ SOURCES: dict[str, Source] = {
         flip=False,  # mirrored digits and letters are other ones, or none
     ),
     "npz:FILE": Source(
-        npz.read, "a .npz file with x_train, y_train, x_test, y_test: images or a table", floats_as_given=True
+        npz.read,
+        "a .npz file with x_train, y_train, x_test, y_test: images or a table",
+        takes_standardize=True,
     ),
 }
 
@@ -141,6 +144,7 @@ def load(
     seed: int = 0,
     validation_fraction: float = 0.0,
     image_size: int | tuple[int, int] | None = None,
+    standardize: str = AUTO,
 ) -> Dataset:
     """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
@@ -155,6 +159,9 @@ def load(
         validation_fraction: part of the training set to hold out, stratified, in [0, 0.5]. The
             test set is never touched. Default 0.0.
         image_size: pixels, one number or (height, width), to resize images to. Default None.
+        standardize: of `npz:FILE`, whether the examples are brought to mean 0 and deviation 1 (images by
+            channel, tables by column): `"always"`, `"never"` (the model gets the values of the file), or
+            `"auto"`: all but images of floats in [0, 1], or with negative values and none beyond 32.
 
     Returns:
         A `Dataset`.
@@ -173,6 +180,14 @@ def load(
     source, argument = find(name)
     check_split(seed, validation_fraction)
     size = _size(image_size)
+    if standardize not in STANDARDIZE:
+        raise ValueError(f"standardize={standardize!r} is unknown. Choose one of: {', '.join(STANDARDIZE)}.")
+    if standardize != AUTO and not source.takes_standardize:
+        takers = ", ".join(pattern for pattern, row in SOURCES.items() if row.takes_standardize)
+        raise ValueError(
+            f"standardize={standardize!r} means nothing to {name}, whose normalisation is known: it is for "
+            f"{takers}."
+        )
     stored = source.read(argument, data_dir, size)
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:
@@ -186,8 +201,9 @@ def load(
         input_shape=input_shape,
         num_classes=stored.num_classes,
         recipe=source.recipe or generic_recipe(input_shape),
-        preprocessing=_preprocessing(source, images),
+        preprocessing=_preprocessing(source, images, stored.as_given, standardize),
         splits=splits,
+        notes=stored.notes,
     )
 
 
@@ -224,11 +240,17 @@ def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:
     return GENERIC
 
 
-def _preprocessing(source: Source, images: Any) -> Preprocessing:
+def _preprocessing(
+    source: Source, images: Any, as_given: bool = False, standardize: str = AUTO
+) -> Preprocessing:
     scale = natural_scale(images) if source.scale is None else source.scale
-    if source.mean is not None and source.std is not None:
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    if standardize == NEVER:
+        scale, mean, std = 1.0, (0.0,), (1.0,)
+    elif source.mean is not None and source.std is not None:
         mean, std = source.mean, source.std
-    elif source.floats_as_given and images.dtype.kind == "f" and images.ndim > 2:
+    elif as_given and standardize == AUTO:
         mean, std = (0.0,), (1.0,)
     else:
         mean, std = mean_and_std(images, scale)

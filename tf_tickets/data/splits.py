@@ -15,8 +15,12 @@ class Splits:
         train: of the shape and type of `test`.
         test: examples that are never used for anything but evaluation.
         num_classes: at least 2.
+        as_given: whether the values are the model's input as they are, without any scaling.
+        notes: what was recognised in the data, for people.
     """
 
     train: Examples
     test: Examples
     num_classes: int
+    as_given: bool = False
+    notes: tuple[str, ...] = ()

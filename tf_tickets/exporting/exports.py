@@ -13,6 +13,7 @@ import numpy as np
 
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.exporting.quantization import QUANTIZATIONS
+from tf_tickets.exporting.replacement import check_place
 from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
 
@@ -69,7 +70,7 @@ def export(
             compiled), or `"litert"` (its outputs are compared with the model's; of a model with recurrent
             layers zeros are stored, too, and where these are not unrolled it takes batches of one). None
             goes by the suffix of the path: .keras, .tflite, or none for a SavedModel.
-        overwrite: replace what is at `path`.
+        overwrite: replace the export of this format that is at `path`; nothing else is replaced.
         allow_dense: export a model that has neither masks nor zeros, as it is.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
             or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
@@ -88,7 +89,8 @@ def export(
         TypeError: `model` is no Keras model.
         ValueError: an unknown format, suffix or option, a dense model, options of another format, or a LiteRT
             model whose outputs differ or that cannot be had.
-        FileExistsError: `path` exists and `overwrite` is false.
+        FileExistsError: `path` exists and `overwrite` is false, or it is no export of this format, or holds
+            other files.
 
     Example:
         >>> ticket = tt.prune(model, "magnitude", sparsity=0.9)
@@ -119,8 +121,7 @@ def export(
         )
     if QUANTIZATIONS[quantize].needs_data and data is None:
         raise ValueError(f"quantize={quantize!r} needs data=: sample inputs, a few hundred of them.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")
+    place = check_place(path, format, overwrite)
     masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
     kernels = kernels_in(model)
     with folded(model):
@@ -131,7 +132,7 @@ def export(
                 "first (a clone or a loaded copy may be another model than the pruned one), or pass "
                 "allow_dense=True."
             )
-        with replacing(path) as new:
+        with replacing(place) as new:
             row.write(model, new, **options)
     return Exported(path, format, total=sum(int(np.prod(kernel.shape)) for kernel in kernels), zeros=zeros)
 

@@ -21,6 +21,8 @@ class Format:
     Attributes:
         file: name of the export in a run's directory.
         write: (model, path, **options): writes a model whose zeros are baked in.
+        foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
+            nothing such, an export is replaced.
         suffix: that a path must have; any where it is empty.
         verify: (model, path, inputs) -> facts of the stage: loads the export back and compares the outputs
             with the model's on a batch of inputs. None: `write` has compared them already, or there is
@@ -30,6 +32,7 @@ class Format:
 
     file: str
     write: Callable[..., None]
+    foreign: Callable[[pathlib.Path], list[str]]
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
     options: tuple[str, ...] = ()
@@ -39,12 +42,19 @@ FORMATS: dict[str, Format] = {
     "saved_model": Format(
         "saved_model",
         late("tf_tickets.exporting.writers:write_saved_model"),
+        late("tf_tickets.exporting.replacement:foreign_to_saved_model"),
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
     ),
-    "keras": Format("model.keras", late("tf_tickets.exporting.writers:write_keras"), suffix=".keras"),
+    "keras": Format(
+        "model.keras",
+        late("tf_tickets.exporting.writers:write_keras"),
+        late("tf_tickets.exporting.replacement:foreign_to_keras"),
+        suffix=".keras",
+    ),
     "litert": Format(
         "model.tflite",
         late("tf_tickets.exporting.writers:write_litert"),
+        late("tf_tickets.exporting.replacement:foreign_to_litert"),
         options=("quantize", "data", "converter_options"),
     ),
 }

@@ -15,6 +15,8 @@ import tensorflow as tf
 from tf_tickets import layers, models, pruning, training
 from tf_tickets.config import Config
 from tf_tickets.data import Dataset
+from tf_tickets.exporting import FORMATS
+from tf_tickets.exporting.replacement import check_place
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.pipeline import search
 from tf_tickets.pipeline.environment import versions
@@ -42,6 +44,8 @@ def prepare(
     dense = dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
     directory.check()
     dense.check()
+    for format in config.export:  # what is there and no export stays
+        check_place(directory.path / FORMATS[format].file, format, overwrite=True)
     _check_batches(config, dataset)
     recipe = config.recipe
     with strategy.scope(), _precision(config.mixed_precision):

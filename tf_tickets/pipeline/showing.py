@@ -44,6 +44,7 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
             else f"what the search finds among {keep:,} of {total:,} weights in {count} layers",
             **({"source mask": _source_shown(job)} if job.source else {}),
             "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
+            **({"taken for": "; ".join(dataset.notes)} if dataset.notes else {}),
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",

@@ -15,6 +15,10 @@ from tf_tickets.storage.errors import NotOurs
 
 PathLike = str | os.PathLike
 
+SCRATCH = ".tf_tickets-scratch-"
+# A file of that name in a scratch folder says that it is one, and what it was for.
+MARK = ".tf_tickets-scratch"
+
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[pathlib.Path]:
@@ -24,8 +28,9 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=SCRATCH))
     try:
+        (scratch / MARK).write_text(path.name, encoding="utf-8")
         yield scratch / path.name
         new = scratch / path.name
         if new.is_file():
@@ -36,7 +41,28 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
             path.replace(scratch / f"{path.name}.old")
         new.replace(path)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove(scratch)
+
+
+def remove_scratch(folder: pathlib.Path) -> None:
+    """Removes what `replacing` has left in a folder, and below it, when its process was killed.
+
+    A folder that only looks like it stays: name and mark must both say so. What was about to be replaced when
+    the process was killed is put back.
+    """
+    for scratch in folder.rglob(f"{SCRATCH}*"):
+        if (scratch / MARK).is_file() and not scratch.is_symlink():
+            _remove(scratch)
+
+
+def _remove(scratch: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        name = (scratch / MARK).read_text(encoding="utf-8")
+        path = scratch.parent / name
+        old = scratch / f"{name}.old"
+        if old.exists() and not os.path.lexists(path):
+            old.replace(path)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_json(path: PathLike, value: Any) -> None:

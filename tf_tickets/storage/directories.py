@@ -17,6 +17,19 @@ from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.stages import is_stage
 from tf_tickets.support.differences import difference
 
+# What a run writes into its directory, and does not write anew in place of an older one.
+_WRITTEN = (
+    "config.json",
+    "stages.json",
+    "result.json",
+    "metrics.jsonl",
+    "ticket.npz",
+    "start_ticket.npz",
+    "*.weights.h5",
+    "round_[0-9][0-9]",
+    "checkpoints",
+)
+
 Self = TypeVar("Self", bound="Directory")
 
 
@@ -110,10 +123,13 @@ class Directory:
         return packed.getvalue()
 
     def unpack(self, packed: bytes) -> None:
-        """Unpacks what `pack` gave into this directory; what was in it is removed."""
+        """Unpacks what `pack` gave into this directory, in place of what a run wrote into it before.
+
+        Files of somebody else stay.
+        """
         for path in self.path.iterdir():
-            if path.name != locks.LOCK:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if any(path.match(pattern) for pattern in _WRITTEN):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             archive.extractall(self.path)
 

@@ -6,10 +6,10 @@ import contextlib
 import os
 import pathlib
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator
 
+from tf_tickets.storage.atomic_files import remove_scratch
 from tf_tickets.storage.errors import NotOurs
 
 try:
@@ -49,6 +49,5 @@ def locked(folder: pathlib.Path, waiting: Callable[[str], None] | None = None) -
             began = time.strftime("%Y-%m-%d %H:%M:%S")
             file.write(f"process {os.getpid()} on {platform.node()}, since {began}")
             file.flush()
-        for scratch in folder.rglob(".*.????????"):
-            shutil.rmtree(scratch, ignore_errors=True)
+        remove_scratch(folder)
         yield

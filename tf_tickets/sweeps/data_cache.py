@@ -16,8 +16,14 @@ _LOADED: dict[tuple, Dataset] = {}
 
 def load_data(values: FlagValues) -> Dataset:
     """The dataset that flags ask for; the last one is kept."""
-    seed = values.seed if values.validation_fraction else None
-    key = (values.dataset, values.data_dir, values.validation_fraction, values.image_size, seed)
+    key = (
+        values.dataset,
+        values.data_dir,
+        values.validation_fraction,
+        values.image_size,
+        values.standardize,
+        values.seed if values.validation_fraction else None,
+    )
     if key not in _LOADED:
         dataset = configuration.load_data(values)
         _LOADED.clear()
