@@ -53,3 +53,15 @@ def test_the_seed_draws_it():
 def test_holding_out_nothing_is_refused():
     with pytest.raises(ValueError, match=r"validation_fraction=0\.01 of 10 examples"):
         hold_out(numbered(np.arange(10) % 2), 0.01, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_what_remains_can_stay_where_it_is(fraction):
+    images = np.arange(5000, dtype=np.float32)[:, None] * np.ones(3, np.float32)
+    labels = np.arange(5000) % 7
+    kept, held = hold_out(Examples(images.copy(), labels), fraction, seed=0)
+    reused, held_too = hold_out(Examples(images, labels), fraction, seed=0, reuse=True)
+    for one, other in ((kept, reused), (held, held_too)):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert np.shares_memory(reused.images, images) and not np.shares_memory(kept.images, images)

@@ -1,5 +1,7 @@
 """`npz:FILE`: the user's own arrays."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -293,3 +295,33 @@ def test_a_damaged_file_is_a_value_error_or_still_whole(tmp_path, position, junk
         data.load(f"npz:{path}")
     except ValueError as error:
         assert str(error)
+
+
+class TestMemory:
+    """A file of two gigabytes must fit where there are three."""
+
+    @pytest.mark.parametrize("fraction", [0.0, 0.1])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+    def test_that_reading_takes_is_the_files_size_and_half_of_it(self, tmp_path, dtype, fraction):
+        size = 4_000_000 // np.dtype(dtype).itemsize  # some pieces
+        x = np.random.default_rng(0).integers(0, 256, (size // 16, 4, 12)).astype(dtype)
+        if np.dtype(dtype).kind == "f":
+            x /= 256
+        y = np.arange(len(x), dtype=np.uint8) % 10
+        np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:100], y_test=y[:100])
+        del x
+        data.load("digits")  # what is imported first
+        tracemalloc.start()
+        try:
+            dataset = data.load(f"npz:{tmp_path / 'mine.npz'}", validation_fraction=fraction)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 1.5 * (tmp_path / "mine.npz").stat().st_size
+        images = dataset.splits["train"].images
+        assert np.shares_memory(np.asarray(memoryview(dataset.splits["train"].tensors[0])), images)
+
+    def test_that_is_not_there_is_told_before_it_is_taken(self, load, monkeypatch):
+        monkeypatch.setattr("tf_tickets.support.memory.available_bytes", lambda: 1000.0)
+        with pytest.raises(ValueError, match=r"mine\.npz needs 26\.9 kB of memory, and 1 kB can be had here"):
+            load()

@@ -2,8 +2,7 @@
 
 import concurrent.futures
 
-import keras
-
+from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.executors import local
 
 
@@ -22,4 +21,4 @@ class Here:
 def stay_here(monkeypatch):
     """For a test, sweeps start no process, and clear nothing that other tests hold."""
     monkeypatch.setattr(local, "_start_processes", lambda jobs, threads: Here())
-    monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
+    monkeypatch.setattr(worker, "clear_session", lambda: None)

@@ -75,6 +75,8 @@ def epoch_batches(
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(epochs) * steps - first_step))
     options = tf.data.Options()
     options.deterministic = True
+    # There is nothing to rewrite here, and for rewriting all examples would be copied.
+    options.experimental_optimization.apply_default_optimizations = False
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 

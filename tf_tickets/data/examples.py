@@ -13,7 +13,7 @@ from tf_tickets.data.labels import HIGHEST_LABEL
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.stored_images import StoredImages
-from tf_tickets.support.memory import shared_tensor
+from tf_tickets.support.memory import aligned_empty, shared_tensor
 
 _CHUNK = 1024  # images resized in one piece
 
@@ -36,6 +36,7 @@ class Examples:
     images: Any
     labels: np.ndarray
     meaning: str = ""
+    _writable: Any = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         stored = isinstance(self.images, StoredImages)
@@ -75,7 +76,7 @@ class Examples:
 
         with tf.init_scope(), tf.device("CPU:0"):
             stored = isinstance(self.images, StoredImages)
-            images = self.images if stored else shared_tensor(self._writable)  # type: ignore[attr-defined]
+            images = self.images if stored else shared_tensor(self._writable)
             return images, tf.constant(self.labels)
 
     def batch(self, indices: Any, seed: Any, preprocessing: Preprocessing) -> Any:
@@ -118,11 +119,30 @@ class Examples:
             )
         if images.shape[1:3] == size:
             return self
-        chunks = [
-            resize(self.tensors[0][start : start + _CHUNK], size).numpy()
-            for start in range(0, len(images), _CHUNK)
-        ]
-        return dataclasses.replace(self, images=np.concatenate(chunks))
+        resized = aligned_empty((len(images), *size, images.shape[-1]), images.dtype)
+        for start in range(0, len(images), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            resized[chunk] = resize(self.tensors[0][chunk], size).numpy()
+        return dataclasses.replace(self, images=resized)
+
+    def take(self, rows: np.ndarray, reuse: bool = False) -> Examples:
+        """Some of the examples.
+
+        Args:
+            rows: their numbers, in rising order.
+            reuse: put them where these ones are, if it can be written; these are of no use any more then.
+        """
+        images = self.images
+        if not isinstance(images, StoredImages):
+            shape = (len(rows), *images.shape[1:])
+            reuse = reuse and self._writable.flags.writeable
+            taken = self._writable[: len(rows)] if reuse else aligned_empty(shape, images.dtype)
+            for start in range(0, len(rows), _CHUNK):
+                chunk = slice(start, start + _CHUNK)
+                taken[chunk] = images[rows[chunk]]  # from behind where it goes, or from just there
+        return dataclasses.replace(
+            self, images=images[rows] if isinstance(images, StoredImages) else taken, labels=self.labels[rows]
+        )
 
     def add_to_hash(self, hasher: Any, split: str) -> None:
         """Feeds a hash with what tells these raw examples from others.

@@ -7,13 +7,16 @@ import numpy as np
 from tf_tickets.data.examples import Examples
 
 
-def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
+def hold_out(
+    examples: Examples, fraction: float, seed: int, reuse: bool = False
+) -> tuple[Examples, Examples]:
     """Splits examples in two, class by class; both parts keep the stored order.
 
     Args:
         examples: the training split.
         fraction: part to hold out, in (0, 0.5].
         seed: of the draw, for `numpy.random.default_rng`.
+        reuse: leave what remains in the memory of `examples`, which are of no use any more then.
 
     Returns:
         (what remains, what is held out). Held out are `round(fraction * n)` examples, spread over
@@ -32,7 +35,8 @@ def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, 
             f"validation_fraction={fraction} of {len(labels)} examples holds out none. "
             "Ask for a larger fraction."
         )
-    return _take(examples, ~held_out), _take(examples, held_out)
+    apart = examples.take(np.flatnonzero(held_out))
+    return examples.take(np.flatnonzero(~held_out), reuse=reuse), apart
 
 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
@@ -41,7 +45,3 @@ def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
     missing = round(fraction * sizes.sum()) - counts.sum()
     counts[np.argsort(counts - fraction * sizes, kind="stable")[:missing]] += 1
     return np.minimum(counts, np.maximum(sizes - 1, 0))
-
-
-def _take(examples: Examples, chosen: np.ndarray) -> Examples:
-    return Examples(examples.images[chosen], examples.labels[chosen], examples.meaning)

@@ -54,11 +54,6 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
             f"{path}: the examples of x_train and x_test must have one shape. "
             f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}"
         )
-    check_memory(
-        f"{path}",
-        sum(math.prod(x.shape) * min(4, x.dtype.itemsize) for x in (x_train, x_test)),
-        "Save fewer examples in the file, or as uint8.",
-    )
     with _DamageNamed(path):
         labels = [y.read() for y in (y_train, y_test)]
         ranges = (Range.of(x_train.pieces()), Range.of(x_test.pieces()))
@@ -66,6 +61,11 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     for key, x, y in (("y_train", x_train, train_labels), ("y_test", x_test, test_labels)):
         _check_labels(path, key, y, x.shape[0])
     dtype, as_given, more = _kept_as(path, (x_train, x_test), ranges)
+    check_memory(
+        str(path),
+        sum(math.prod(x.shape) for x in (x_train, x_test)) * np.dtype(dtype).itemsize,
+        "Save fewer examples in it, or images of 0 to 255.",
+    )
     first = channels_first(x_train.shape)
     if first:
         shown = "x".join(map(str, x_train.shape[2:]))

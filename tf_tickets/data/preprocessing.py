@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_tickets.support.numbers import is_finite, is_whole
 
-_PIECE = 1 << 22  # values that are looked at together
+_PIECE = 1 << 16  # values that are looked at together
 
 
 @dataclasses.dataclass(frozen=True)

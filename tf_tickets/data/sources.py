@@ -193,7 +193,9 @@ def load(
     if size is not None:
         splits = {split: examples.resized(size) for split, examples in splits.items()}
     if validation_fraction:
-        splits["train"], splits["validation"] = hold_out(splits["train"], validation_fraction, seed)
+        splits["train"], splits["validation"] = hold_out(
+            splits["train"], validation_fraction, seed, reuse=True
+        )
     images = splits["train"].images
     input_shape = images.shape[1:]
     return Dataset(

@@ -12,6 +12,7 @@ from tf_tickets.data.examples import Examples
 from tf_tickets.data.labels import count_classes
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.splits import Splits
+from tf_tickets.support.memory import aligned_empty
 
 _CHUNK = 1024  # examples read in one piece where all images have one size
 
@@ -70,7 +71,7 @@ def _read_split(
     start = 0
     for some_images, some_labels in _chunks(builder, split, keys, image_size):
         if images is None:
-            images = np.empty((count, *some_images.shape[1:]), some_images.dtype)
+            images = aligned_empty((count, *some_images.shape[1:]), some_images.dtype)
         if some_images.shape[1:] != images.shape[1:]:
             raise ValueError(
                 f"tfds:{builder.name} has images of several sizes, {images.shape[1:3]} and "

@@ -19,7 +19,7 @@ from tf_tickets.support.memory import aligned_empty
 DEFLATE_LIMIT = 1032
 # What NumPy writes. The other methods of zip inflate a block at once, up to a million times its size.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_PIECE = 1 << 24  # bytes that are read at once
+_PIECE = 1 << 20  # bytes that are read at once
 
 
 def check_npz(path: str | os.PathLike, keys: Iterable[str] | None = None) -> None:

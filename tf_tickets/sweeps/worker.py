@@ -14,6 +14,7 @@ import traceback
 from absl import flags
 
 from tf_tickets import config as configuration
+from tf_tickets.support.sessions import clear_session
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
 from tf_tickets.sweeps.cell import parse
 from tf_tickets.sweeps.data_cache import load_data
@@ -36,7 +37,6 @@ def initialize(parent: int, threads: int, environment: dict[str, str]) -> None:
 
 def run_task(task: Task) -> Outcome:
     """Does a task. Whatever goes wrong in it is told, not raised."""
-    import keras
     import rich.console
 
     from tf_tickets import pipeline, training
@@ -64,7 +64,7 @@ def run_task(task: Task) -> Outcome:
         details = f"{screen.getvalue()}\n{traceback.format_exc()}"
         return Outcome(time.perf_counter() - began, None, problem or type(error).__name__, details)
     finally:
-        keras.utils.clear_session()
+        clear_session()
 
 
 def _check_as_planned(task: Task, config: configuration.Config) -> None:
