@@ -1,6 +1,7 @@
 """Files and copies of masked models: the masks come back, or it is refused."""
 
 import copy
+import json
 import pathlib
 import pickle
 import subprocess
@@ -51,6 +52,34 @@ class OfTwo(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.first.get_config()["units"]}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class AroundAnother(keras.Model):
+    """A model that is given another one, and writes it into its config."""
+
+    def __init__(self, part, **kwargs):
+        super().__init__(**kwargs)
+        self.part, self.head = part, keras.layers.Dense(2)
+
+    def call(self, inputs):
+        return self.head(self.part(inputs))
+
+    def get_config(self):
+        return {"part": keras.saving.serialize_keras_object(self.part)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["part"]))
+
+
+def in_a_sequential_model(part):
+    return keras.Sequential([keras.Input(part.input_shape[1:]), part, keras.layers.Dense(2)])
+
+
+def in_a_functional_model(part):
+    inputs = keras.Input(part.input_shape[1:])
+    return keras.Model(inputs, keras.layers.Dense(2)(part(inputs)))
 
 
 class Preset(nets.Backwards):
@@ -209,16 +238,38 @@ class TestCopies:
     @every_net
     def test_a_clone_has_weights_of_its_own_and_the_masks(self, name):
         """Also made where nobody sees it, as scikit-learn's wrapper of Keras does before it trains."""
-        if name == "subclassed":
-            pytest.skip("Keras clones functional and Sequential models")
         model = nets.hide(nets.build(name))
         clone = keras.models.clone_model(model)
         masks, expected = ([x.mask.numpy() for x in tt.masked_weights(y)] for y in (clone, model))
         nets.assert_equal(masks, expected)
         for entry in tt.masked_weights(clone):
             assert not np.any(entry.weight.numpy()[~entry.mask.numpy()])
-        clone.layers[-1].kernel_mask.set(np.ones((clone.layers[-1].kernel.shape), bool))
+        clone.set_weights(model.get_weights())
+        x, _ = nets.inputs_of(model)
+        nets.assert_equal(nets.outputs(clone, x), nets.outputs(model, x))
+        mask = tt.masked_weights(clone)[-1].mask
+        mask.set(np.ones(mask.shape, bool))
         nets.assert_equal([x.mask.numpy() for x in tt.masked_weights(model)], expected)
+
+    @pytest.mark.parametrize("around", [in_a_sequential_model, in_a_functional_model, AroundAnother])
+    def test_a_clone_of_a_model_around_one_that_is_masked_has_its_masks(self, around):
+        part = nets.hide(nets.build("sequential"))
+        model = around(part)
+        x, _ = nets.inputs_of(part)
+        clone = keras.models.clone_model(model)
+        clone.compile("sgd", "mse")
+        clone.fit(x, np.zeros((len(x), 2)), verbose=0)  # which builds some
+        nets.assert_equal(nets.masks(clone), nets.masks(part))
+        for entry in tt.masked_weights(clone):
+            assert not np.any(entry.weight.numpy()[~entry.mask.numpy()])
+        assert all(type(layer.name) is str for layer in clone._flatten_layers())
+
+    def test_a_config_has_the_masks_in_this_process_and_not_as_text(self):
+        model = nets.hide(nets.build("nested"))
+        config = model.get_config()
+        nets.assert_equal(nets.masks(type(model).from_config(config)), nets.masks(model))
+        for text in (json.loads(json.dumps(config)), pickle.loads(pickle.dumps(config))):
+            assert all(mask.all() for mask in nets.masks(type(model).from_config(text)))
 
     def test_scikit_learns_wrapper_trains_the_pruned_network(self):
         pytest.importorskip("sklearn")

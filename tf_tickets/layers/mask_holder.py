@@ -40,6 +40,7 @@ class MaskHolder(keras.Layer):
         with without_masked_classes([self, *inner]):
             written = keras.saving.serialize_keras_object(self)
         holds = {
+            "name": self.name,
             "class": {key: written[key] for key in ("module", "class_name", "registered_name")},
             "inner_layers": len(inner),
             "masked": [[i, layer.stock.__name__, list(layer.masks)] for i, layer in masked],
@@ -48,7 +49,7 @@ class MaskHolder(keras.Layer):
         if "_awaited_masks" in self.__dict__:
             # Written again before it is built: Bidirectional makes its layers of configs of the one given.
             holds["inner_layers"], holds["masked"], masks = self._awaited_masks
-        return LayerConfig({**written["config"], KEY: holds}, masks)
+        return {**written["config"], KEY: LayerConfig(holds, masks)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *_: Any) -> Any:
@@ -58,7 +59,7 @@ class MaskHolder(keras.Layer):
         layer = keras.saving.deserialize_keras_object({**holds["class"], "config": own})
         if holds["masked"]:
             hold_masks(layer)
-            layer.__dict__["_awaited_masks"] = (holds["inner_layers"], holds["masked"], masks_of(config))
+            layer.__dict__["_awaited_masks"] = (holds["inner_layers"], holds["masked"], masks_of(holds))
         return layer
 
     def get_build_config(self) -> dict[str, Any] | None:
@@ -66,6 +67,12 @@ class MaskHolder(keras.Layer):
         for _, layer in self._masked_inside():
             layer.note_written()
         return super().get_build_config()
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Builds what its own class builds; if that is all of it, it has its masks before it is called."""
+        super().build_from_config(config)
+        if "_awaited_masks" in self.__dict__:
+            self._mask_inner_layers()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outputs = super().__call__(*args, **kwargs)

@@ -39,13 +39,15 @@ def take_mask_from(mask: Mask, other: keras.Variable | None) -> None:
     """Sets a mask that was just created to the value of another of its shape; to nothing new without one."""
     if other is None or other.shape != mask.shape:
         return
-    value = value_of(other)
+    with tf.init_scope():
+        value = value_of(other)
     if mask._value is None:
         # Keras creates the variables later: those of layers that are built while a model is traced.
         mask._initializer = lambda shape, dtype: tf.constant(value, dtype)
     else:
-        mask.set(value)
-        mask.forget()
+        with tf.init_scope():  # a layer may be built where a function is traced
+            mask.set(value)
+            mask.forget()
 
 
 def remove_masks(layer: keras.Layer) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import keras
 
-from tf_tickets.layers.layer_config import LayerConfig, masks_of
+from tf_tickets.layers.layer_config import LayerConfig, masks_of, without_masks
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_variables import add_masks, attach_mask, drop_masks, take_mask_from
 from tf_tickets.layers.maskable import (
@@ -72,7 +72,7 @@ class Masked(keras.Layer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *options: Any) -> Any:
         """A layer of the config, not built yet; with the masks of the one whose `get_config` this is."""
-        layer = super().from_config(config, *options)
+        layer = super().from_config(without_masks(config), *options)
         layer.__dict__["_given_masks"] = masks_of(config)
         return layer
 
