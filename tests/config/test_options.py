@@ -17,16 +17,7 @@ FIRST = (
     *("model", "epochs", "augment", "width", "batch_size", "optimizer", "learning_rate", "momentum"),
     *("nesterov", "weight_decay", "schedule", "milestones", "lr_decay", "min_learning_rate", "warmup_epochs"),
     *("method", "sparsity", "ratios", "family", "classifier_keep", "rewind_epoch", "rounding", "seed"),
-    *(
-        "dataset",
-        "data_fingerprint",
-        "validation_fraction",
-        "image_size",
-        "standardize",
-        "recipe",
-        "replicas",
-        "threads",
-    ),
+    *("dataset", "data_fingerprint", "validation_fraction", "image_size", "recipe", "replicas", "threads"),
 )
 every_option = pytest.mark.parametrize("row", [*OPTIONS, *RECIPE_OPTIONS], ids=lambda row: row.field)
 every_flag = pytest.mark.parametrize("row", FLAGS.values(), ids=lambda row: row.name)

@@ -12,6 +12,7 @@ import pytest
 from tests.runs import configure, finished, run
 from tf_tickets import METHODS, Ticket, data, pipeline
 from tf_tickets.pruning import SCORES
+from tf_tickets.storage.atomic_files import MARK
 from tf_tickets.storage.directories import RunDirectory
 from tf_tickets.storage.errors import NotOurs
 from tf_tickets.training import TrainingDiverged
@@ -317,9 +318,12 @@ def test_two_processes_do_not_work_in_one_directory(tmp_path):
 def test_scratch_of_a_killed_process_is_swept_away(tmp_path):
     for directory in (tmp_path / "run", tmp_path / "dense"):
         directory.mkdir()
-    (tmp_path / "run" / ".config.json.abcd1234").mkdir()
+    for name in (".tf_tickets-scratch-abcd1234", ".backup.20250101"):
+        (tmp_path / "run" / name).mkdir()
+    (tmp_path / "run/.tf_tickets-scratch-abcd1234" / MARK).write_text("config.json")
     run(tmp_path / "run", "--method=random", "--epochs=1")
-    assert not (tmp_path / "run" / ".config.json.abcd1234").exists()
+    assert not (tmp_path / "run/.tf_tickets-scratch-abcd1234").exists()
+    assert (tmp_path / "run/.backup.20250101").exists()
 
 
 THREE_ROUNDS = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")

@@ -16,6 +16,12 @@ from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
+from tf_tickets.support.startup import default_threads
+from tf_tickets.support.words import plural
+
+# Of a sweep that is planned here and done on larger machines, threads may be more than this one's cores.
+MOST_THREADS = 256
+THREADS_PER_CORE = 4
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -23,6 +29,12 @@ def check_flags(values: flags.FlagValues) -> None:
     for name, option in FLAGS.items():
         if values[name].value is not None:
             option.kind.check(name, values[name].value)
+    most = max(MOST_THREADS, THREADS_PER_CORE * default_threads())
+    if values.threads is not None and values.threads > most:
+        raise ValueError(
+            f"--threads={values.threads}: this machine has {plural(default_threads(), 'core')}; more than "
+            f"{most} threads are not started."
+        )
     method = method_of(values)
     row = METHODS[method]
     if not row.prunes and values.sparsity:

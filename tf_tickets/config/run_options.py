@@ -16,7 +16,15 @@ from tf_tickets.config.kinds import CLASSIFIER_KEEP, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
-from tf_tickets.pruning.choices import FAMILIES, METHODS_OWN, RANKED, ROUNDINGS, SAMPLINGS
+from tf_tickets.pruning.choices import (
+    FAMILIES,
+    METHODS_OWN,
+    MOST_BATCHES,
+    MOST_ROUNDS,
+    RANKED,
+    ROUNDINGS,
+    SAMPLINGS,
+)
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.options import (
     DATA,
@@ -200,7 +208,7 @@ class Options:
         needs=needs.DRAWS,
     )
     rounds: int | None = option(
-        whole(1),
+        whole(1, MOST_ROUNDS),
         TICKET,
         "Prune in so many rounds, each to the same fraction of the one before, rewinding and training "
         "between them where the method trains first. Default: the score's own (SynFlow 100, others 1).",
@@ -243,7 +251,7 @@ class Options:
         needs=needs.SEES_DATA,
     )
     scoring_batches: int | None = option(
-        whole(1),
+        whole(1, MOST_BATCHES),
         TICKET,
         "Batches to score on, each picked anew. Default: 1, or 10 with more than 100 classes.",
         default=None,

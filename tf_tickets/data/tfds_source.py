@@ -12,7 +12,7 @@ from tf_tickets.data.examples import Examples
 from tf_tickets.data.labels import count_classes
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.splits import Splits
-from tf_tickets.support.memory import aligned_empty
+from tf_tickets.support.memory import aligned_empty, check_memory
 
 _CHUNK = 1024  # examples read in one piece where all images have one size
 
@@ -71,6 +71,11 @@ def _read_split(
     start = 0
     for some_images, some_labels in _chunks(builder, split, keys, image_size):
         if images is None:
+            check_memory(
+                f"tfds:{builder.name}",
+                float(count) * some_images[0].nbytes,
+                "Choose a smaller dataset, or a smaller image_size=.",
+            )
             images = aligned_empty((count, *some_images.shape[1:]), some_images.dtype)
         if some_images.shape[1:] != images.shape[1:]:
             raise ValueError(

@@ -21,40 +21,42 @@ class Format:
     Attributes:
         file: name of the export in a run's directory.
         write: (model, path, **options): writes a model whose zeros are baked in.
-        foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
-            nothing such, an export is replaced.
         suffix: that a path must have; any where it is empty.
         verify: (model, path, inputs) -> facts of the stage: loads the export back and compares the outputs
             with the model's on a batch of inputs. None: `write` has compared them already, or there is
             nothing to compare.
         options: names of the options of `export` that `write` takes.
+        foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
+            nothing such, an export is replaced. Of a format in one file, by default, any file is replaced.
     """
 
     file: str
     write: Callable[..., None]
-    foreign: Callable[[pathlib.Path], list[str]]
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
     options: tuple[str, ...] = ()
+    foreign: Callable[[pathlib.Path], list[str]] = late(
+        "tf_tickets.exporting.foreign_files:foreign_to_a_file"
+    )
 
 
 FORMATS: dict[str, Format] = {
     "saved_model": Format(
         "saved_model",
         late("tf_tickets.exporting.writers:write_saved_model"),
-        late("tf_tickets.exporting.replacement:foreign_to_saved_model"),
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
+        foreign=late("tf_tickets.exporting.foreign_files:foreign_to_saved_model"),
     ),
     "keras": Format(
         "model.keras",
         late("tf_tickets.exporting.writers:write_keras"),
-        late("tf_tickets.exporting.replacement:foreign_to_keras"),
         suffix=".keras",
+        foreign=late("tf_tickets.exporting.foreign_files:foreign_to_keras"),
     ),
     "litert": Format(
         "model.tflite",
         late("tf_tickets.exporting.writers:write_litert"),
-        late("tf_tickets.exporting.replacement:foreign_to_litert"),
         options=("quantize", "data", "converter_options"),
+        foreign=late("tf_tickets.exporting.foreign_files:foreign_to_litert"),
     ),
 }

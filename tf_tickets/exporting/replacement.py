@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import zipfile
 
 from tf_tickets.exporting.formats import FORMATS
 
@@ -38,61 +37,3 @@ def check_place(path: pathlib.Path, format: str, overwrite: bool) -> pathlib.Pat
             f"{', '.join(foreign[:_NAMED])}{more}. Choose another path, or move that away."
         )
     return place
-
-
-def foreign_to_saved_model(path: pathlib.Path) -> list[str]:
-    """What a folder holds beside a SavedModel; all of it where there is none."""
-    if not path.is_dir():
-        return ["a file"]
-    files = [found.relative_to(path) for found in sorted(path.rglob("*")) if not _is_folder(found)]
-    folders = [found.relative_to(path) for found in sorted(path.rglob("*")) if _is_folder(found)]
-    if not files and not folders:
-        return []
-    own = _files_of(path)
-    parents = {parent for name in own for parent in name.parents} | {
-        pathlib.Path("variables"),
-        pathlib.Path("assets"),
-    }
-    foreign = [name for name in files if name not in own] + [name for name in folders if name not in parents]
-    return [str(name) for name in foreign]
-
-
-def _is_folder(path: pathlib.Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _files_of(path: pathlib.Path) -> set[pathlib.Path]:
-    """The files that a SavedModel in a folder consists of; none where there is no such."""
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    try:
-        graphs = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs
-    except (OSError, DecodeError):
-        return set()
-    if not graphs:
-        return set()
-    names = {"saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "variables/variables.index"}
-    names |= {f"assets/{asset.filename}" for graph in graphs for asset in graph.asset_file_def}
-    shards = {found.relative_to(path) for found in path.glob("variables/variables.data-*-of-*")}
-    return {pathlib.Path(name) for name in names} | shards
-
-
-def foreign_to_keras(path: pathlib.Path) -> list[str]:
-    """What lies at a path, if it is no .keras file."""
-    if not path.is_file():
-        return ["a folder"]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        names = set()
-    return [] if {"config.json", "metadata.json"} <= names else ["a file of another kind"]
-
-
-def foreign_to_litert(path: pathlib.Path) -> list[str]:
-    """What lies at a path, if it is no LiteRT file."""
-    if not path.is_file():
-        return ["a folder"]
-    with open(path, "rb") as file:
-        return [] if file.read(8)[4:] == b"TFL3" else ["a file of another kind"]

@@ -47,7 +47,8 @@ def build(
         A `keras.Model` from `(batch, *input_shape)` to logits `(batch, num_classes)`.
 
     Raises:
-        ValueError: an argument is out of range, or the model cannot take the input shape.
+        ValueError: an argument is out of range, the model cannot take the input shape, or there is not enough
+            memory to train it.
 
     Example:
 
@@ -60,13 +61,17 @@ def build(
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1: VGG19 and ResNet32.
     - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): VGG16, ResNet18 and ResNet50.
     """
-    return model_row(name).build(
-        name,
-        input_shape=_checked_shape(input_shape),
-        num_classes=_checked_integer("num_classes", num_classes, at_least=2),
-        width=_checked_width(width),
-        seed=_checked_integer("seed", seed, at_least=0),
-    )
+    from tf_tickets.models.sizes import checked_size
+
+    row, width = model_row(name), _checked_width(width)
+    with checked_size(f"{name} at width {width:g}"):
+        return row.build(
+            name,
+            input_shape=_checked_shape(input_shape),
+            num_classes=_checked_integer("num_classes", num_classes, at_least=2),
+            width=width,
+            seed=_checked_integer("seed", seed, at_least=0),
+        )
 
 
 def _checked_shape(input_shape: Any) -> tuple[int, ...]:

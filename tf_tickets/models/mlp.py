@@ -8,6 +8,7 @@ from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.models import parts
 from tf_tickets.models.initial_weights import layer_seeds
 
+MOST_LAYERS = 1000
 HIDDEN_SIZES = {"lenet_300_100": (300, 100)}
 
 
@@ -58,4 +59,6 @@ def _hidden_sizes(name: str) -> tuple[int, ...]:
             f"There is no model {name!r}. Choose lenet_300_100, or mlp_ and positive hidden sizes "
             "with an underscore between them, such as mlp_512_256; mlp_bn_512_256 has batch normalization."
         )
+    if name.count("_") > MOST_LAYERS:
+        raise ValueError(f"More than {MOST_LAYERS} layers are not built. Received: {name:.40}...")
     return tuple(int(size) for size in name.removeprefix("mlp_").removeprefix("bn_").split("_"))

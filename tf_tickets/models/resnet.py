@@ -10,6 +10,7 @@ from tf_tickets.models import parts
 from tf_tickets.models.initial_weights import layer_seeds
 
 CHANNELS = (32, 64, 128)
+DEEPEST = 200  # blocks of a stage: ResNet-1202
 
 
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
@@ -52,6 +53,8 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
 def _blocks_per_stage(name: str) -> int:
     depth = re.fullmatch(r"resnet([1-9]\d*)", name)
     blocks, rest = divmod(int(depth[1]) - 2, 6) if depth else (0, 0)
+    if blocks > DEEPEST:
+        raise ValueError(f"{name} is deeper than resnet{6 * DEEPEST + 2}, the deepest published.")
     if blocks < 1 or rest:
         raise ValueError(
             f"There is no model {name!r}. The depth must be 6n+2: resnet20, resnet32, resnet44, "

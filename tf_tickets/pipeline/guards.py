@@ -1,6 +1,8 @@
 """What a run is guarded from: other processes in its directory, the loss of workers, too little memory."""
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -48,6 +50,8 @@ def explain_lack_of_memory(size: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has one name for both
+            raise OSError(errno.ENOSPC, f"A disk is full. ({_reason(error)})") from error
         raise RuntimeError(
             f"Out of memory at {size}. Lower that, or --width, or --image_size. ({_reason(error)})"
         ) from error

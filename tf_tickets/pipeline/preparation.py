@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import dataclasses
 import os
+import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from tf_tickets.data import Dataset
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.methods.searches import SearchPlan
+from tf_tickets.models.sizes import activations
 from tf_tickets.pipeline import search
 from tf_tickets.pipeline.environment import versions
 from tf_tickets.pipeline.job import Job
@@ -25,7 +27,11 @@ from tf_tickets.pipeline.showing import show_plan
 from tf_tickets.pipeline.tickets import draw_source, quota_of
 from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
+from tf_tickets.support.memory import check_memory, in_words
 from tf_tickets.support.random_streams import stream_seed
+
+# Of the weights that a run writes: dense and final ones, those of an epoch, and checkpoints with slots.
+WRITTEN_COPIES = 8
 
 
 def prepare(
@@ -60,6 +66,7 @@ def prepare(
         plan = search.make_plan(config, dataset, source)
         search.convert(model, config, plan)
         optimizer = training.make_optimizer(recipe)
+    _check_sizes(config, dataset, model, directory.path)
     search.make_callbacks(config, plan)  # whose errors come before work, too
     weights = layers.prunable_weights(model)
     _check_masks(config, model, weights, plan, source)
@@ -106,6 +113,27 @@ def _precision(policy: str | None) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _check_sizes(config: Config, dataset: Dataset, model: keras.Model, place: pathlib.Path) -> None:
+    """Raises ValueError if there is not enough memory for a step of training, or disk for the run."""
+    batch = min(config.recipe.batch_size, len(dataset.splits["train"]))
+    # Forwards and backwards. Those of a GPU are in a memory of its own.
+    if not tf.config.list_physical_devices("GPU"):
+        check_memory(
+            f"--batch_size={config.recipe.batch_size} of {config.recipe.model}",
+            2 * 4.0 * batch * activations(model),
+            "Choose a smaller one, or a smaller --width or --image_size.",
+        )
+    needed = WRITTEN_COPIES * 4 * model.count_params()
+    while not place.exists():
+        place = place.parent
+    disk = shutil.disk_usage(place)
+    if needed > disk.free and disk.total:
+        raise ValueError(
+            f"The disk of {place} has {in_words(disk.free)} left, and a run of {config.recipe.model} writes "
+            f"about {in_words(needed)}. Make room, or choose another --run_dir."
+        )
 
 
 def _check_batches(config: Config, dataset: Dataset) -> None:

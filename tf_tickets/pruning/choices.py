@@ -10,6 +10,9 @@ FAMILIES = tuple(DEPTH_POWERS)
 DEFAULT_FAMILY = "resnet"  # of a network whose architecture names none
 ROUNDINGS = ("exact", "reference")
 SAMPLINGS = ("exact", "bernoulli")
+# More are a slip of the keyboard, which would be noticed after days.
+MOST_ROUNDS = 10_000  # the papers' most are 100
+MOST_BATCHES = 100_000
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the classifier
 LOTTERY_CLASSIFIER_KEEP = 1.0  # section 4.1: a global ranking of trained magnitudes keeps it whole
 # What `classifier_keep` takes beside fractions, wherever it is asked for.

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from tf_tickets.pruning.choices import FAMILIES, GLOBAL, RANKED, ROUNDINGS, SAMPLINGS, check_choice
+from tf_tickets.pruning.choices import (
+    FAMILIES,
+    GLOBAL,
+    MOST_ROUNDS,
+    RANKED,
+    ROUNDINGS,
+    SAMPLINGS,
+    check_choice,
+)
 from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.given_ratios import Ratios, ratios_as_json
@@ -106,7 +114,7 @@ def checked_rounds(rounds: int | None, score: str | ScoreFunction, row: Score, t
     """
     if rounds is None:
         return row.rounds
-    rounds = check_whole("rounds", rounds, 1)
+    rounds = check_whole("rounds", rounds, 1, MOST_ROUNDS)
     if rounds > 1 and not row.sees_masks and not trains_between:
         raise ValueError(
             f"rounds={rounds}: {name_of(score)} scores do not depend on what is pruned, so that "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tf_tickets.storage.errors import NotOurs
+from tf_tickets.support.memory import in_words
 
 PathLike = str | os.PathLike
 
@@ -40,6 +42,15 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
         if path.is_dir():
             path.replace(scratch / f"{path.name}.old")
         new.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+            left = in_words(shutil.disk_usage(path.parent).free)
+            raise OSError(
+                errno.ENOSPC,
+                f"The disk of {path.parent} is full ({left} are left): {path.name} is not written. Make room; the "
+                "same command goes on",
+            ) from error
+        raise
     finally:
         _remove(scratch)
 

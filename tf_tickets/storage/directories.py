@@ -26,7 +26,7 @@ _WRITTEN = (
     "ticket.npz",
     "start_ticket.npz",
     "*.weights.h5",
-    "round_[0-9][0-9]",
+    "round_[0-9]*",
     "checkpoints",
 )
 

@@ -26,14 +26,16 @@ def is_whole(value: Any, least: float = -math.inf, most: float = math.inf) -> bo
     return whole and least <= int(value) <= most
 
 
-def check_whole(name: str, value: Any, least: int) -> int:
+def check_whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     """The value as an int.
 
     Raises:
-        ValueError: it is no whole number, or less than `least`; `name` is what people know it by.
+        ValueError: it is no whole number, less than `least`, or more than `most`; `name` is what people know
+            it by.
     """
-    if not is_whole(value, least):
-        raise ValueError(f"{name} is a whole number, {least} or more. Received: {value!r}")
+    if not is_whole(value, least, most):
+        to = f"{least} or more" if most == math.inf else f"{least} to {most:,}"
+        raise ValueError(f"{name} is a whole number, {to}. Received: {value!r}")
     return int(value)
 
 

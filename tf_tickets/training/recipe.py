@@ -62,6 +62,9 @@ SCHEDULES: dict[str, Schedule] = {
     "constant": Schedule(lambda recipe, epoch: recipe.learning_rate),
 }
 
+# More are a slip of the keyboard: their batches would be drawn for years.
+MOST_EPOCHS = 1_000_000
+
 
 def _is_milestone(value: Any) -> bool:
     return number("[0, inf)").accepts(value) and value <= MOST and (value < 1 or value == int(value))
@@ -119,7 +122,7 @@ class Recipe:
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
         "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
     )
-    epochs: int = _first(whole(1), TRAINING, "Of dense training, and of retraining.")
+    epochs: int = _first(whole(1, MOST_EPOCHS), TRAINING, "Of dense training, and of retraining.")
     augment: bool = _first(switch(), TRAINING, "Random crops and flips.")
     width: float = _first(
         number("(0, inf)"),
@@ -147,7 +150,7 @@ class Recipe:
     )
     lr_decay: float = _first(number("(0, 1]"), TRAINING, "Factor at each milestone.", default=0.1)
     min_learning_rate: float = _first(number("[0, inf)"), TRAINING, "Floor of the cosine.", default=0.0)
-    warmup_epochs: int = _first(whole(0), TRAINING, "Epochs of linear warm-up.", default=0)
+    warmup_epochs: int = _first(whole(0, MOST_EPOCHS), TRAINING, "Epochs of linear warm-up.", default=0)
     label_smoothing: float = _field(
         number("[0, 1)"),
         TRAINING,
