@@ -100,13 +100,15 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
     if config.pretrains:
         cost += job.recipe.epochs * (1.0 if job.source is None else density(job.source.masks))
     for number in range(config.trained_rounds - 1):
-        cost += epochs * density(pruning.Ticket.load(directory.round(number).ticket).masks)
+        earlier = directory.round(number)
+        cost += epochs * density(pruning.Ticket.load(earlier.checked(earlier.ticket)).masks)
     if search is None:
         return cost + epochs * density(ticket.masks)
     ends = [row["macs_density"] for row in (directory.finished("retrain") or {})["history"]]
     if search.in_levels:
         return cost + sum(ends)
-    begins = [density(pruning.Ticket.load(directory.start_ticket).masks), *ends[:-1]]
+    start = pruning.Ticket.load(directory.checked(directory.start_ticket))
+    begins = [density(start.masks), *ends[:-1]]
     return cost + sum((a + b) / 2 for a, b in zip(begins, ends, strict=True))
 
 
