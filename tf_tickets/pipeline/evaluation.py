@@ -60,7 +60,7 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
 
 def _numbers_of_dense(job: Job) -> dict[str, Any]:
     """Numbers of the dense training, under what it was of; none where there was none."""
-    config, dense = job.config, job.dense.finished("train")
+    config, dense = job.config, job.dense.noted("train")
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
@@ -79,7 +79,7 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
 def _history(job: Job) -> list[dict[str, float]]:
     """Rows of the last training with epochs: the ticket's, or where it has none the dense one's."""
     own = (job.directory.finished("retrain") or {})["history"]
-    return own or (job.dense.finished("train") or {}).get("history", [])
+    return own or (job.dense.noted("train") or {}).get("history", [])
 
 
 def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
