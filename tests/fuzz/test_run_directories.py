@@ -62,6 +62,15 @@ def test_an_output_is_only_looked_for(tmp_path, outputs):
     read_or_refused(lambda: RunDirectory(tmp_path, {}, "run").finished("ticket"), str(tmp_path))
 
 
+def test_a_file_that_is_noted_is_only_looked_at_inside(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "run").mkdir()
+    facts = {"seconds": 1.0, "outputs": [], "hashes": {"../secret": "00"}}
+    (tmp_path / "run" / "stages.json").write_text(json.dumps({"other": facts}))
+    with pytest.raises(NotOurs, match=r"stages\.json is damaged: .*hashes"):
+        RunDirectory(tmp_path / "run", {}, "run").check_files()
+
+
 NUMBERS = {
     "test_accuracy": 0.5,
     "compressed_bytes": 100,
@@ -84,6 +93,13 @@ NUMBERS = {
         ("ticket", {"sha256": "00", "seconds": []}),
         ("retrain", {"history": [1]}),
         ("train", {"history": [{"test_accuracy": "x"}], "compressed_bytes": 1}),
+        ("train", {"history": [], "compressed_bytes": -1}),
+        ("evaluate", {"numbers": {**NUMBERS, "test_accuracy": 2.0}}),
+        ("evaluate", {"numbers": {**NUMBERS, "macs": 2}}),
+        ("evaluate", {"numbers": {**NUMBERS, "best_test_accuracy": 0.4}}),
+        ("retrain", {"history": [], "seconds": -1.0}),
+        ("retrain", {"history": [], "hashes": {"../ticket.npz": "00"}}),
+        ("retrain", {"history": [], "seal": "00"}),
     ],
 )
 def test_odd_facts_of_a_stage_are_refused_before_they_are_used(tmp_path, stage, facts):

@@ -59,6 +59,38 @@ class TestARun:
             results.load(url + "s")
 
 
+class TestFilesThatAStageLeft:
+    def test_are_compared_where_the_copy_is_worked_in_and_told_by_the_url(self, place, url):
+        ours = directory(url).claim()
+        with ours.locked():
+            ours.final_weights.write_bytes(b"weights")
+            ours.finish("retrain", {"seconds": 1.0, "history": []}, [ours.final_weights])
+        again = directory(url).claim()
+        assert again.finished("retrain")  # as far as is known before it is fetched
+        with again.locked():
+            again.check_files()
+        (place / "final.weights.h5").write_bytes(b"others")
+        said = rf"{url}/final\.weights\.h5 is not what .* Delete {url} to"
+        with pytest.raises(NotOurs, match=said), again.locked():
+            again.check_files()
+
+    def test_and_a_result_are_never_ahead_of_what_is_noted(self, place, url):
+        ours = directory(url).claim()
+        with ours.locked():
+            for accuracy in (0.5, 0.6):
+                Recorder.written.clear()
+                ours.write_result({"test_accuracy": accuracy})
+                ours.copy.push()
+                assert [x for x in Recorder.written if x[0] != "."] == ["stages.json", "result.json"]
+
+    def test_that_are_removed_with_their_folder_end_the_run_and_are_not_begun_again(self, place, url):
+        ours = directory(url).claim()
+        with pytest.raises(NotOurs, match="was taken over: it is held by nobody now"), ours.locked():
+            shutil.rmtree(place)
+            ours.finish("retrain", {"seconds": 1.0, "history": []})
+        assert not place.exists()
+
+
 class TestPushing:
     def test_uploads_what_speaks_of_files_after_them(self, place, url):
         ours = directory(url).claim()

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import shutil
 from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
+from tf_tickets.storage.directories import Directory
+
 
 class EpochLog(keras.callbacks.Callback):
     """Writes every epoch's numbers as a JSON line, and for TensorBoard.
 
     Args:
-        path: the .jsonl file; started afresh.
-        tensorboard: folder for event files.
+        directory: of the training; the log in it is started afresh.
     """
 
-    def __init__(self, path: pathlib.Path, tensorboard: pathlib.Path):
+    def __init__(self, directory: Directory):
         super().__init__()
-        self.path, self.tensorboard = path, tensorboard
+        self.directory = directory
+        self.path, self.tensorboard = directory.metrics, directory.tensorboard
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         # An interrupted attempt may have left its part.
@@ -35,6 +36,7 @@ class EpochLog(keras.callbacks.Callback):
             self._write(row)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.directory.check_in_place()
         self._write({"epoch": epoch, **(logs or {})})
 
     def _write(self, row: Mapping[str, float]) -> None:

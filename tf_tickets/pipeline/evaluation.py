@@ -60,7 +60,7 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
 
 def _numbers_of_dense(job: Job) -> dict[str, Any]:
     """Numbers of the dense training, under what it was of; none where there was none."""
-    config, dense = job.config, job.dense.finished("train")
+    config, dense = job.config, job.dense.noted("train")
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
@@ -79,7 +79,7 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
 def _history(job: Job) -> list[dict[str, float]]:
     """Rows of the last training with epochs: the ticket's, or where it has none the dense one's."""
     own = (job.directory.finished("retrain") or {})["history"]
-    return own or (job.dense.finished("train") or {}).get("history", [])
+    return own or (job.dense.noted("train") or {}).get("history", [])
 
 
 def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None]) -> float | None:
@@ -100,13 +100,15 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
     if config.pretrains:
         cost += job.recipe.epochs * (1.0 if job.source is None else density(job.source.masks))
     for number in range(config.trained_rounds - 1):
-        cost += epochs * density(pruning.Ticket.load(directory.round(number).ticket).masks)
+        earlier = directory.round(number)
+        cost += epochs * density(pruning.Ticket.load(earlier.checked(earlier.ticket)).masks)
     if search is None:
         return cost + epochs * density(ticket.masks)
     ends = [row["macs_density"] for row in (directory.finished("retrain") or {})["history"]]
     if search.in_levels:
         return cost + sum(ends)
-    begins = [density(pruning.Ticket.load(directory.start_ticket).masks), *ends[:-1]]
+    start = pruning.Ticket.load(directory.checked(directory.start_ticket))
+    begins = [density(start.masks), *ends[:-1]]
     return cost + sum((a + b) / 2 for a, b in zip(begins, ends, strict=True))
 
 

@@ -16,6 +16,8 @@ from tf_tickets.storage.directories import Directory
 def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
     """For the duration, no other process works in the directory; all of the team have what the chief has.
 
+    What is there already is what the stages of a run have left, or it is an error.
+
     Args:
         job: whose team it is.
         directory: which is claimed.
@@ -23,6 +25,7 @@ def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
     """
     waiting = f"waiting for another process, at work in {directory.where}"
     with directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+        directory.check_files()
         if job.team.size > 1:
             packed = job.team.broadcast(directory.pack() if job.team.chief else b"")
             if not job.team.chief:

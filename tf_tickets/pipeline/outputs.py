@@ -10,7 +10,6 @@ from tf_tickets.exporting import export as export_model
 from tf_tickets.pipeline.environment import hardware, versions
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_result
-from tf_tickets.storage.atomic_files import read_json, write_json
 
 
 def export(job: Job) -> None:
@@ -22,6 +21,7 @@ def export(job: Job) -> None:
         if directory.finished(f"export_{format}") is not None:
             continue
         began = time.perf_counter()
+        directory.begin(f"export_{format}")
         export_model(job.model, path, format, overwrite=True, allow_dense=True)
         facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
         directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
@@ -30,12 +30,11 @@ def export(job: Job) -> None:
 def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[str, Any]:
     """Writes result.json and the closing table."""
     config, directory = job.config, job.directory
-    stages = read_json(directory.stages)
-    seconds = {stage: facts["seconds"] for stage, facts in stages.items()}
+    seconds: dict[str, float | None] = {**directory.seconds}
     numbers = dict(numbers)
     dense_seconds = numbers.pop("dense_seconds", None)
     if config.trained_rounds > 1:
-        seconds = {"rounds": stages["ticket"]["rounds_seconds"], **seconds}
+        seconds = {"rounds": (directory.finished("ticket") or {})["rounds_seconds"], **seconds}
     if config.pretrains:
         seconds = {"dense": dense_seconds, **seconds}
     result = {
@@ -56,7 +55,7 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "versions": versions(),
         "hardware": hardware(config),
     }
-    write_json(directory.result, result)
+    directory.write_result(result)
     show_result(job, ticket, result)
     return result
 

@@ -24,7 +24,7 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
     epochs = config.retraining_epochs
     parts = []
     if config.pretrains:
-        done = job.dense.finished("train") is not None
+        done = job.dense.noted("train") is not None
         parts.append("dense training: done before" if done else f"{plural(recipe.epochs, 'epoch')} dense")
     if epochs:
         times = f"{config.trained_rounds} rounds of " if config.trained_rounds > 1 else ""

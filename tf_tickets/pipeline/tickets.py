@@ -21,8 +21,7 @@ from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import train_ticket
 from tf_tickets.pruning.scoring_examples import first_of_each_class
-from tf_tickets.storage.atomic_files import read_json
-from tf_tickets.storage.directories import Directory, TicketDirectory
+from tf_tickets.storage.directories import TicketDirectory
 from tf_tickets.support.random_streams import stream_seed
 
 
@@ -40,7 +39,7 @@ def find_ticket(job: Job) -> pruning.Ticket:
         make = functools.partial(_draw, job, number, before)
         before = _load_or_make(job, earlier, earlier.ticket, make)
         train_ticket(job, before, earlier, number)
-        facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + _seconds(earlier)
+        facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + sum(earlier.seconds.values())
     path = directory.ticket if config.row.search is None else directory.start_ticket
     return _load_or_make(job, directory, path, lambda: _checked(job, _draw(job, last, before)), facts)
 
@@ -105,7 +104,10 @@ def _load_or_make(
     """
     if directory.finished("ticket") is None:
         began = time.perf_counter()
-        make().save(path, overwrite=True)
+        directory.begin("ticket", [path])
+        made = make()
+        directory.check_in_place()
+        made.save(path, overwrite=True)
         ticket = pruning.Ticket.load(path)
         directory.finish(
             "ticket",
@@ -215,7 +217,3 @@ def _scoring_batches(job: Job) -> list[tuple[tf.Tensor, tf.Tensor]] | None:
         )
         for number in range(config.scoring_batches)
     ]
-
-
-def _seconds(directory: Directory) -> float:
-    return sum(facts["seconds"] for facts in read_json(directory.stages).values())

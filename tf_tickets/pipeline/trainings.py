@@ -22,7 +22,7 @@ from tf_tickets.pipeline.measures import (
 )
 from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
-from tf_tickets.storage.directories import Directory, TicketDirectory
+from tf_tickets.storage.directories import DenseDirectory, Directory, TicketDirectory
 from tf_tickets.support.random_streams import stream_seed
 
 
@@ -42,13 +42,9 @@ def pretrain(job: Job) -> None:
         else:
             show.line(f"dense training: done before, in {dense.where}")
             _checkpoints(job, dense).clear()
-        if rewind is not None and not dense.epoch_weights(rewind).exists():
+        if rewind is not None and not dense.holds_epoch(rewind):
             show.line(f"dense training, again up to epoch {rewind}, to rewind to")
-            layers.restore_weights(job.model, job.init_weights)
-            checkpoints = _checkpoints(job, dense, stage="rewind", epochs=rewind)
-            _fit(job, _dense_plan(job, rewind), checkpoints)
-            weights.save(job.model, dense.epoch_weights(rewind))
-            checkpoints.clear()
+            _train_up_to(job, rewind)
 
 
 def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
@@ -59,7 +55,7 @@ def retrain(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     train_ticket(job, ticket, job.directory, job.config.trained_rounds - 1)
     if job.config.row.search is None:
         return ticket
-    ticket = pruning.Ticket.load(job.directory.ticket)
+    ticket = pruning.Ticket.load(job.directory.checked(job.directory.ticket))
     job.team.agree("the ticket that was found", ticket.sha256)
     show_search_result(job.show, ticket)
     return ticket
@@ -96,6 +92,20 @@ def train_ticket(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, n
         moves=last and config.row.search is not None,
     )
     _train(job, directory, "retrain", plan)
+
+
+def _train_up_to(job: Job, epoch: int) -> None:
+    """Trains the dense network again up to an epoch, and adds its weights to the dense training."""
+    dense, stage = job.dense, f"epoch_{epoch:04d}"
+    path = dense.epoch_weights(epoch)
+    dense.begin(stage, [path])
+    layers.restore_weights(job.model, job.init_weights)
+    checkpoints = _checkpoints(job, dense, stage="rewind", epochs=epoch)
+    _fit(job, _dense_plan(job, epoch), checkpoints)
+    dense.check_in_place()
+    weights.save(job.model, path)
+    dense.finish(stage, {"seconds": checkpoints.seconds}, [path])
+    checkpoints.clear()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,15 +149,17 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
     masks = sha256(np.asarray(entry.mask) for entry in layers.masked_weights(job.model))
     epochs = [plan.epochs.start, plan.epochs.stop]
     checkpoints = _checkpoints(job, directory, stage=stage, epochs=epochs, masks=masks)
-    logs = [EpochLog(directory.metrics, directory.tensorboard), weights.KeepWeights(plan.kept)]
+    logs = [EpochLog(directory), weights.KeepWeights(directory, plan.kept)]
     measures = {"": measure_of_density(job.model)} if plan.moves else {}
+    outputs = [directory.final_weights, *([job.directory.ticket] if plan.moves else [])]
+    others = [directory.metrics]
+    directory.begin(stage, [*outputs, *others])
     history = _fit(job, plan, checkpoints, logs, measures)
-    outputs = [directory.final_weights]
+    directory.check_in_place()
     if plan.moves:
         origin = {**job.origin, "search": job.config.all_search_options}
         ticket = pruning.ticket_of(job.model, origin)
         ticket.save(job.directory.ticket, overwrite=True)
-        outputs.append(job.directory.ticket)
     with layers.folded(job.model):
         weights.save(job.model, directory.final_weights)
         values = job.model.get_weights()
@@ -160,6 +172,7 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
             "history": history,
         },
         outputs,
+        [*others, *(directory.kept_epochs if isinstance(directory, DenseDirectory) else ())],
     )
     checkpoints.clear()
 
@@ -167,7 +180,11 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
 def _checkpoints(job: Job, directory: Directory, **owner: Any) -> training.Checkpoints:
     owner = {"of": directory.identity, **owner}
     return training.Checkpoints(
-        directory.checkpoints, owner, minutes=job.config.checkpoint_minutes, warn=job.show.warn
+        directory.checkpoints,
+        owner,
+        minutes=job.config.checkpoint_minutes,
+        warn=job.show.warn,
+        before_saving=directory.check_in_place,
     )
 
 

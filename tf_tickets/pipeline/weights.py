@@ -23,8 +23,9 @@ def load(model: keras.Model, path: pathlib.Path, directory: Directory) -> None:
     """Puts the weights of a file into the model; masks, if there are any, stay.
 
     Raises:
-        ValueError: the file is damaged; it names the directory to delete.
+        ValueError: the file is damaged, or not what a stage left; it names the directory to delete.
     """
+    directory.checked(path)
     try:
         layers.restore_weights(model, path)
     except (OSError, ValueError, KeyError) as error:
@@ -47,16 +48,18 @@ class KeepWeights(keras.callbacks.Callback):
     """Saves the weights at the start of some epochs.
 
     Args:
-        paths: epoch -> file.
+        directory: of the training.
+        paths: epoch -> file in it.
     """
 
-    def __init__(self, paths: Mapping[int, pathlib.Path]) -> None:
+    def __init__(self, directory: Directory, paths: Mapping[int, pathlib.Path]) -> None:
         super().__init__()
-        self.paths = paths
+        self.directory, self.paths = directory, paths
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         # An epoch that is resumed in its midst begins twice; its beginning was kept by the first.
         if epoch in self.paths and not self.paths[epoch].exists():
+            self.directory.check_in_place()
             save(self.model, self.paths[epoch])
 
 

@@ -14,6 +14,7 @@ from tf_tickets.config import Config
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.results import reading
 from tf_tickets.results.arms import Arm, own_options
+from tf_tickets.results.reading import BROKEN
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.variant import Variant, asks_for_sparsity
 from tf_tickets.storage.atomic_files import PathLike
@@ -152,11 +153,12 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
             )
         if not view.path.is_dir():
             raise NotADirectoryError(f"{path} is a file. Give run directories, or folders that hold them.")
-        for directory in reading.find(view.path):
+        for directory, problem in reading.find(view.path):
             name = view.named(directory)
-            real = directory.resolve() if isinstance(name, pathlib.Path) else name
+            real = pathlib.Path(os.path.realpath(directory)) if isinstance(name, pathlib.Path) else name
             if real not in found:
-                found[real] = Run(name, **vars(reading.read(directory)))
+                record = reading.Record(BROKEN, problem=problem) if problem else reading.read(directory)
+                found[real] = Run(name, **vars(record))
     if not found:
         raise ValueError(
             f"There is no run in {', '.join(map(str, paths)) or 'no folder'}. "

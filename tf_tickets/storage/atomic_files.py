@@ -78,17 +78,28 @@ def _remove(scratch: pathlib.Path) -> None:
 
 def write_json(path: PathLike, value: Any) -> None:
     """Writes JSON, whole or not at all."""
-    with replacing(path) as new, open(new, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, sort_keys=False)
-        file.write("\n")
+    write_text(path, json_text(value))
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Writes text, whole or not at all."""
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8", newline="\n")
+
+
+def json_text(value: Any) -> str:
+    """JSON as it is written to files."""
+    return json.dumps(value, indent=2, sort_keys=False) + "\n"
 
 
 def read_json(path: PathLike) -> Any:
     """Reads JSON.
 
     Raises:
-        NotOurs: it is not JSON; names the file.
+        NotOurs: it is not JSON, or no file; names it.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # of a pipe the end would be waited for
+        raise NotOurs(f"{path} is no file.")
     try:
         return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no text, no JSON, a number too long, lists too deep

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import zipfile
@@ -12,9 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tf_tickets.storage import locks
-from tf_tickets.storage.atomic_files import PathLike, read_json, write_json
+from tf_tickets.storage.atomic_files import PathLike, json_text, read_json, write_json, write_text
 from tf_tickets.storage.errors import NotOurs
-from tf_tickets.storage.stages import is_stage
+from tf_tickets.storage.fingerprints import files_of, fingerprint
+from tf_tickets.storage.json_rules import Unfit
+from tf_tickets.storage.stages import DIFFERS, RESULT, check_stages, hashes_of, sealed
 from tf_tickets.support.differences import difference
 
 # What a run writes into its directory, and does not write anew in place of an older one.
@@ -40,32 +44,48 @@ class Directory:
         path: where; made if it does not exist.
         identity: JSON-able mapping, what the directory belongs to.
         label: what it is, for messages.
+        flag: by which people choose another; None: that of the label.
     """
 
-    def __init__(self, path: PathLike, identity: Mapping[str, Any], label: str):
+    def __init__(self, path: PathLike, identity: Mapping[str, Any], label: str, flag: str | None = None):
         self.path = pathlib.Path(path)
         self.identity = json.loads(json.dumps(identity))
         self.label = label
+        self.flag = f"--{label}_dir" if flag is None else flag
 
     def check(self) -> None:
         """Raises NotOurs if the directory holds anything of another config, or of somebody else."""
-        if not self.path.exists():
+        try:
+            self._check()
+        except OSError as error:
+            raise NotOurs(
+                f"{error.filename or self.path} cannot be read: {error.strerror or error}. "
+                f"Choose another {self.flag}."
+            ) from error
+
+    def _check(self) -> None:
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
             return
         if not self.path.is_dir():
-            raise NotOurs(f"{self.path} is not a directory. Choose another --{self.label}_dir.")
+            raise NotOurs(f"{self.path} is not a directory. Choose another {self.flag}.")
         if not self.config.exists():
             # Names with a dot in front are our own scratch, of a process that was killed.
-            if any(not path.name.startswith(".") for path in self.path.iterdir()):
+            names = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]
+            if any(name in ("stages.json", "result.json") for name in names):
+                raise NotOurs(f"{self.config} is missing. {self.remedy} Or choose another {self.flag}.")
+            if names:
                 raise NotOurs(
                     f"{self.path} is not empty and not a {self.label} directory of tf_tickets. "
-                    f"Choose another --{self.label}_dir."
+                    f"Choose another {self.flag}."
                 )
             return
         found = read_json(self.config)
         if found != self.identity:
             raise NotOurs(
                 f"{self.path} belongs to another config ({difference(found, self.identity)}). "
-                f"Choose another --{self.label}_dir; nothing was changed."
+                f"Choose another {self.flag}; nothing was changed."
             )
 
     def claim(self: Self) -> Self:
@@ -78,6 +98,19 @@ class Directory:
         except OSError as error:
             raise NotOurs(f"--{self.label}_dir={self.path} cannot be written: {error}") from error
         return self
+
+    def check_in_place(self) -> None:
+        """Sees to it, before a file is written, that the directory is there and says whose it is.
+
+        Raises:
+            NotOurs: it was removed while it was claimed.
+        """
+        if not self.path.is_dir():
+            raise NotOurs(
+                f"{self.path} was removed while a process was at work in it. The same command makes it again."
+            )
+        if not self.config.exists():
+            write_json(self.config, self.identity)
 
     def locked(self, waiting: Callable[[str], None] | None = None) -> contextlib.AbstractContextManager[None]:
         """Locks the directory for the duration, so that no other process works in it.
@@ -93,27 +126,123 @@ class Directory:
         return locks.locked(self.path, waiting)
 
     def finished(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left (its `seconds` among it), or None; also if an output is gone."""
-        facts = self._stages().get(stage)
-        if facts is None or not all((self.path / name).exists() for name in facts.get("outputs", ())):
-            return None
+        """What a finished stage left (its `seconds` among it), or None; also if an output is gone.
+
+        Raises:
+            NotOurs: a file is not what the stage left.
+        """
+        facts = self.noted(stage)
+        if facts is not None:
+            for name, digest in hashes_of(facts).items():
+                self._check_file(name, stage, digest)
         return facts
 
-    def finish(self, stage: str, facts: Mapping[str, Any], outputs: Sequence[pathlib.Path] = ()) -> None:
-        """Notes a stage as finished; its outputs, paths in the directory, are in place already."""
-        names = [path.name for path in outputs]
-        write_json(self.stages, {**self._stages(), stage: {**facts, "outputs": names}})
+    def noted(self, stage: str) -> dict[str, Any] | None:
+        """As `finished`, of files whose contents are not looked at."""
+        facts = self._stages().get(stage)
+        if facts is None:
+            return None
+        outputs = facts.get("outputs") or ()
+        inside = [name for name in hashes_of(facts) if name.partition("/")[0] in outputs]
+        return facts if all((self.path / name).exists() for name in (*outputs, *inside)) else None
+
+    def begin(self, stage: str, outputs: Sequence[pathlib.Path] = ()) -> None:
+        """Takes back that a stage is finished, and what is noted of files that are written anew."""
+        stages = self._stages()
+        left = self._without(stages, stage, [self._name(path) for path in outputs])
+        if left != stages:
+            write_json(self.stages, left)
+
+    def finish(
+        self,
+        stage: str,
+        facts: Mapping[str, Any],
+        outputs: Sequence[pathlib.Path] = (),
+        others: Sequence[pathlib.Path] = (),
+    ) -> None:
+        """Notes a stage as finished, with fingerprints of its files, which are in place already.
+
+        Args:
+            stage: its name.
+            facts: what is noted.
+            outputs: files and folders in the directory without which it is not finished.
+            others: files that it has left, too.
+        """
+        files = [file for path in (*outputs, *others) for file in files_of(path)]
+        hashes = {self._name(path): fingerprint(path) for path in files}
+        self._note(
+            stage,
+            {
+                **facts,
+                "outputs": [path.name for path in outputs],
+                "hashes": {name: digest for name, digest in hashes.items() if digest},
+            },
+        )
+
+    def checked(self, path: pathlib.Path) -> pathlib.Path:
+        """A file in the directory that is about to be read.
+
+        Raises:
+            NotOurs: it is not what a stage left.
+        """
+        name = self._name(path)
+        for stage, facts in self._stages().items():
+            if name in hashes_of(facts):
+                self._check_file(name, stage, hashes_of(facts)[name])
+        return path
+
+    def check_files(self, contents: bool = True) -> None:
+        """Raises NotOurs if a file is not what a finished stage left; result.json is left to its readers.
+
+        Args:
+            contents: whether they are looked at; otherwise stages.json alone is.
+        """
+        for stage in self._stages():
+            if contents and stage != RESULT:
+                self.finished(stage)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What the finished stages took."""
+        return {stage: facts["seconds"] for stage, facts in self._stages().items() if stage != RESULT}
+
+    def _check_file(self, name: str, stage: str, digest: str) -> None:
+        found = fingerprint(self.path / name)
+        if found is not None and found != digest:
+            raise NotOurs(
+                f"{self.path / name} is not what stage {stage} left there: {DIFFERS}. {self.remedy}"
+            )
+
+    def _note(self, stage: str, facts: Mapping[str, Any]) -> None:
+        self.check_in_place()
+        left = self._without(self._stages(), stage, list(hashes_of(facts)))
+        write_json(self.stages, {**left, stage: sealed(facts, stage, self.identity)})
+
+    def _without(self, stages: Mapping[str, Any], stage: str, names: Sequence[str]) -> dict[str, Any]:
+        """The facts of all stages but one, which no longer speak of some files."""
+        left = {}
+        for other, facts in stages.items():
+            kept = {name: digest for name, digest in hashes_of(facts).items() if name not in names}
+            if kept != hashes_of(facts):
+                facts = sealed({**facts, "hashes": kept}, other, self.identity)
+            if other != stage:
+                left[other] = facts
+        return left
+
+    def _name(self, path: pathlib.Path) -> str:
+        return path.relative_to(self.path).as_posix()
 
     def _stages(self) -> dict[str, Any]:
         stages = read_json(self.stages) if self.stages.exists() else {}
-        if not isinstance(stages, dict) or not all(is_stage(*item) for item in stages.items()):
-            raise NotOurs(f"{self.stages} is damaged. {self.remedy}")
-        return stages
+        try:
+            return check_stages(stages, self.identity)
+        except Unfit as problem:
+            raise NotOurs(f"{self.stages} is damaged: {problem}. {self.remedy}") from None
 
     def pack(self) -> bytes:
         """Packs all that another process needs to go on from here into a ZIP archive."""
         packed = io.BytesIO()
-        over = self.finished("ticket") is not None  # then the rounds that led to it are of no use
+        over = self.noted("ticket") is not None  # then the rounds that led to it are of no use
         with zipfile.ZipFile(packed, "w") as archive:
             for path in sorted(self.path.rglob("*")):
                 name = path.relative_to(self.path)
@@ -181,6 +310,22 @@ class DenseDirectory(Directory):
         """Weights at the start of an epoch: what weight rewinding goes back to."""
         return self.path / f"epoch_{epoch:04d}.weights.h5"
 
+    @property
+    def kept_epochs(self) -> list[pathlib.Path]:
+        """Weights of epochs that are there, whichever run they were kept for."""
+        return sorted(self.path.glob("epoch_*.weights.h5"))
+
+    def holds_epoch(self, epoch: int) -> bool:
+        """Whether the weights of an epoch are there, and whole.
+
+        Those of a process that was killed before it noted them are not, where files are noted at all.
+        """
+        path, stages = self.epoch_weights(epoch), self._stages()
+        if not path.exists():
+            return False
+        noted = any(path.name in hashes_of(facts) for facts in stages.values())
+        return noted or "hashes" not in stages.get("train", {})
+
 
 class TicketDirectory(Directory):
     """A ticket and its training: a run's, or that of one of its earlier rounds."""
@@ -215,4 +360,33 @@ class RunDirectory(TicketDirectory):
 
     def waits_for_export(self, formats: Sequence[str]) -> bool:
         """Whether any of the formats is not exported yet."""
-        return any(self.finished(f"export_{format}") is None for format in formats)
+        return any(self.noted(f"export_{format}") is None for format in formats)
+
+    def check_files(self, contents: bool = True) -> None:
+        super().check_files(contents)
+        for path in sorted(self.path.glob("round_*")):
+            number = path.name.removeprefix("round_")
+            if number.isdigit():
+                earlier = self.round(int(number))
+                if earlier.config.exists():
+                    earlier.check()
+                earlier.check_files(contents)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes result.json, whose hash is noted before: who reads it never finds one that is not known."""
+        text = json_text(result)
+        new, old = hashlib.sha256(text.encode()).hexdigest(), fingerprint(self.result)
+        noted = self._stages().get(RESULT, {})
+        known = [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
+        if new == old and known == [new]:
+            return
+        self._note(
+            RESULT,
+            {
+                "seconds": 0.0,
+                "outputs": [self.result.name],
+                "hashes": {self.result.name: new},
+                "earlier": [old] if old and old != new and (old in known or not known) else [],
+            },
+        )
+        write_text(self.result, text)

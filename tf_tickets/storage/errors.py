@@ -2,4 +2,4 @@
 
 
 class NotOurs(ValueError):
-    """A directory that this run must not write to."""
+    """A directory that this run must not write to, or a file in it that is not what a run left there."""

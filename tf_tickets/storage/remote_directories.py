@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tf_tickets.storage import scratch_copies
@@ -107,13 +107,17 @@ class RemoteDirectory(Directory):
         return self.copy.held(waiting, self.take_over)
 
     def finished(self, stage: str) -> dict[str, Any] | None:
-        if self.fetched:
-            return super().finished(stage)
-        view = view_of(self.url)
-        return Directory(view.path, self.identity, self.label).finished(stage)
+        # What is not fetched yet has contents of JSON alone; all else is checked once it is.
+        return super().finished(stage) if self.fetched else self.noted(stage)
 
-    def finish(self, stage: str, facts: Mapping[str, Any], outputs: Sequence[pathlib.Path] = ()) -> None:
-        super().finish(stage, facts, outputs)
+    def noted(self, stage: str) -> dict[str, Any] | None:
+        if self.fetched:
+            return super().noted(stage)
+        view = view_of(self.url)
+        return Directory(view.path, self.identity, self.label).noted(stage)
+
+    def _note(self, stage: str, facts: Mapping[str, Any]) -> None:
+        super()._note(stage, facts)
         self.copy.push_if_possible()
 
 
@@ -148,7 +152,7 @@ class RemoteDense(RemoteDirectory, DenseDirectory):
 
     @contextlib.contextmanager
     def _held(self, waiting: Callable[[str], None] | None) -> Iterator[None]:
-        if not super().finished("train"):
+        if not super().noted("train"):
             with super()._held(waiting):
                 yield
             return
@@ -170,6 +174,6 @@ class RemoteRound(TicketDirectory):
         super().__init__(local.path, local.identity, local.label)
         self.copy = copy
 
-    def finish(self, stage: str, facts: Mapping[str, Any], outputs: Sequence[pathlib.Path] = ()) -> None:
-        super().finish(stage, facts, outputs)
+    def _note(self, stage: str, facts: Mapping[str, Any]) -> None:
+        super()._note(stage, facts)
         self.copy.push_if_possible()

@@ -1,73 +1,117 @@
-"""Stages of a run: what is noted of those that are finished, and what it must look like to be read."""
+"""Stages of a run: what is noted of those that are finished, and what it must look like to be believed.
+
+A stage's facts name the files that it has left, each with its fingerprint, and are sealed themselves, by a
+hash of what they say, of which stage, and of whose directory. Those of older releases have neither.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from tf_tickets.support.numbers import is_number, is_whole
+from tf_tickets.storage import json_rules
+from tf_tickets.storage.json_rules import AMOUNT, COUNT, MAPPING, TEXT, TEXTS, Rule, require
+from tf_tickets.storage.run_numbers import check_history, check_numbers
+
+# The stage that writes result.json. It is noted before that is there, so that no moment is without a hash.
+RESULT = "result"
+DIFFERS = "it was edited, exchanged or damaged"
 
 
-def is_stage(name: str, facts: Any) -> bool:
-    """Whether these are facts of a finished stage."""
-    return (
-        isinstance(facts, dict)
-        and facts.keys() >= _NEEDED.get(name, {"seconds"})
-        and all(fits(facts[fact]) for fact, fits in _FACTS.items() if fact in facts)
+def check_stages(stages: Any, identity: Any, where: str = "stages.json") -> dict[str, dict[str, Any]]:
+    """The facts of the finished stages, checked.
+
+    Args:
+        stages: what the file holds.
+        identity: JSON, whose directory it is.
+        where: they stand, for people.
+
+    Raises:
+        Unfit: they are no such facts, say what cannot be, or are not what was written.
+    """
+    for stage, facts in json_rules.mapping(stages, where).items():
+        _check_facts(stage, json_rules.mapping(facts, f"{where}: {stage}"), f"{where}: {stage}")
+        seal = facts.get("seal")
+        require(
+            seal is None or seal == _seal(facts, stage, identity),
+            f"{where}: {stage} is not what was written there: {DIFFERS}",
+        )
+    return stages
+
+
+def sealed(facts: Mapping[str, Any], stage: str, identity: Any) -> dict[str, Any]:
+    """Facts of a stage with their seal, which a change of any of them breaks."""
+    facts = json.loads(json.dumps(facts))
+    return {**facts, "seal": _seal(facts, stage, identity)}
+
+
+def hashes_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """File, by its path in the directory -> fingerprint, as a stage has left it."""
+    return facts.get("hashes") or {}
+
+
+def _seal(facts: Mapping[str, Any], stage: str, identity: Any) -> str:
+    said = [_plain(identity), stage, {name: value for name, value in facts.items() if name != "seal"}]
+    try:
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    except RecursionError:
+        raise json_rules.Unfit(f"{stage} is nested too deep") from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON of which equal values are written alike: 1.0 as 1."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _check_facts(stage: str, facts: Mapping[str, Any], where: str) -> None:
+    json_rules.check(facts, _FACTS, where)
+    for name in _NEEDED.get(stage, ()):
+        require(facts.get(name) is not None, f"{where}: {name} is missing")
+    check_history(facts.get("history") or (), f"{where}: history")
+    if facts.get("numbers") is not None:
+        for name in _NUMBERS_NEEDED:
+            require(name in facts["numbers"], f"{where}: {name} is missing")
+        check_numbers(facts["numbers"], where)
+
+
+def _are_hashes(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(digest, str) and _is_inside(name) for name, digest in value.items()
     )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is_inside(name: str) -> bool:
+    """Whether a path, once it is joined to a directory's, does not lead out of it."""
+    path = pathlib.PurePosixPath(name)
+    return "\0" not in name and "\\" not in name and not path.is_absolute() and ".." not in path.parts
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_whole_or_none(value: Any) -> bool:
-    return value is None or is_whole(value)
-
-
-def _is_history(value: Any) -> bool:
-    rows = value if isinstance(value, list) else [None]
-    return all(isinstance(row, dict) and is_number(row.get("test_accuracy")) for row in rows)
-
-
-def _are_numbers(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() >= {name for name, (needed, _) in _NUMBERS.items() if needed}
-        and all(fits(value[name]) for name, (_, fits) in _NUMBERS.items() if name in value)
-    )
-
-
-# What is read of a network's numbers: name -> (whether it must be there, what it looks like).
-_NUMBERS: dict[str, tuple[bool, Callable[[Any], bool]]] = {
-    "test_accuracy": (True, is_number),
-    "compressed_bytes": (True, is_whole),
-    "weights_sha256": (True, _is_text),
-    "macs": (True, _is_whole_or_none),
-    "macs_kept": (True, _is_whole_or_none),
-    "dense_seconds": (False, is_number),
-    "dense_test_accuracy": (False, is_number),
-    "pretraining_test_accuracy": (False, is_number),
-    "dense_compressed_bytes": (False, is_whole),
+_HASHES: Rule = (_are_hashes, "a mapping of files to their hashes")
+# What is read of any stage.
+_FACTS: json_rules.Rules = {
+    "seconds": (True, AMOUNT),
+    "outputs": (False, TEXTS),
+    "hashes": (False, _HASHES),
+    "earlier": (False, TEXTS),
+    "seal": (False, TEXT),
+    "sha256": (False, TEXT),
+    "rounds_seconds": (False, AMOUNT),
+    "compressed_bytes": (False, COUNT),
+    "history": (False, (lambda x: isinstance(x, list), "a list of epochs")),
+    "numbers": (False, MAPPING),
 }
-# What is read of any stage: name -> what it looks like.
-_FACTS: dict[str, Callable[[Any], bool]] = {
-    "seconds": is_number,
-    "outputs": _are_texts,
-    "sha256": _is_text,
-    "rounds_seconds": is_number,
-    "compressed_bytes": is_whole,
-    "history": _is_history,
-    "numbers": _are_numbers,
-}
-# What must be there: stage -> names; of other stages the seconds alone.
+# What must be there too: stage -> names.
 _NEEDED = {
-    "ticket": {"seconds", "sha256"},
-    "train": {"seconds", "history", "compressed_bytes"},
-    "retrain": {"seconds", "history"},
-    "evaluate": {"seconds", "numbers"},
+    "ticket": ("sha256",),
+    "train": ("history", "compressed_bytes"),
+    "retrain": ("history",),
+    "evaluate": ("numbers",),
 }
+_NUMBERS_NEEDED = ("test_accuracy", "compressed_bytes", "weights_sha256", "macs", "macs_kept")

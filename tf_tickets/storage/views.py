@@ -33,10 +33,12 @@ class View:
     Attributes:
         path: where to look.
         exists: whether there is anything.
+        is_whole: whether files have their contents, all of them.
     """
 
     path: pathlib.Path
     exists: bool
+    is_whole = True
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = folder
@@ -68,6 +70,7 @@ class RemoteView(View):
     """
 
     folder: str
+    is_whole = False
 
     def refresh(self) -> None:
         self._kept = tempfile.TemporaryDirectory(prefix="tf_tickets-view-")

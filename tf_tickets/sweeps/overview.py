@@ -26,19 +26,24 @@ def show_plan(plan: SweepPlan, show: Console) -> None:
     alone = sum(run.config.recipe.epochs for run in waiting if run.config.pretrains)
     saved = f" ({epochs + alone:,} without sharing)" if alone > dense_epochs else ""
     facts = {
-        "runs": f"{len(plan.runs):,}, of which {len(plan.runs) - len(waiting):,} are done",
+        "runs": f"{len(plan.runs):,}, of which {len(plan.done):,} are done",
         "dense": f"{plural(len(networks), 'network')}, shared by {plural(len(sharing), 'run')}; "
         f"{len(dense):,} to train",
         "cost": f"{epochs + dense_epochs:,} epochs of training, {dense_epochs:,} of them dense{saved}",
         "time": _time(plan, epochs + dense_epochs),
         "machine": plan.executor.describe(plan.resources),
     }
-    silent = plan.grid.silent
+    silent, broken = plan.grid.silent, plan.broken
+    if broken:
+        facts["broken"] = plural(len(broken), "directory", "directories")
     if silent:
         facts["left out"] = f"{plural(len(silent), 'cell')} (times seeds) whose check says nothing:"
     show.facts("sweep", facts)
     for label, reason in silent.items():
         show.line(f"    {label}: {reason}")
+    for problem, runs in broken.items():
+        others = f" and {plural(len(runs) - 1, 'other')}" if len(runs) > 1 else ""
+        show.warn(f"broken: {runs[0].label}{others}: {problem}")
     show.line("")
 
 
@@ -77,8 +82,8 @@ def _time(plan: SweepPlan, epochs: int) -> str:
         return "nothing to do"
     rates = [
         run.result["seconds"]["retrain"] / len(run.config.retraining_epochs)
-        for run in plan.runs
-        if run.result is not None and run.result["seconds"].get("retrain") and run.cost
+        for run in plan.done
+        if run.result and (run.result.get("seconds") or {}).get("retrain") and run.cost
     ]
     if not rates:
         return "not known before the first run"

@@ -55,15 +55,30 @@ class SweepPlan:
 
     @property
     def waiting(self) -> list[PlannedRun]:
-        """Runs without a result."""
-        return [run for run in self.runs if run.result is None]
+        """Runs without a result, which can be run."""
+        return [run for run in self.runs if run.result is None and run.problem is None]
+
+    @property
+    def done(self) -> list[PlannedRun]:
+        """Runs that have their result."""
+        return [run for run in self.runs if run.result is not None]
+
+    @property
+    def broken(self) -> dict[str, list[PlannedRun]]:
+        """What is wrong with a directory -> the runs that cannot be done, or whose result does not count."""
+        found: dict[str, list[PlannedRun]] = {}
+        for run in self.runs:
+            problem = run.problem or run.doubt
+            if problem is not None:
+                found.setdefault(problem, []).append(run)
+        return found
 
     @property
     def dense(self) -> dict[str, PlannedRun]:
         """Dense trainings still to be done: directory -> the run that stands for all that share it."""
         chosen: dict[str, PlannedRun] = {}
         for run in self.waiting:
-            if not run.config.pretrains or run.dense.finished("train") is not None:
+            if not run.config.pretrains or run.dense.noted("train") is not None:
                 continue
             known = chosen.setdefault(run.config.dense_dir, run)
             # Who rewinds to an epoch must be the one to train, or it would have to be trained up to again.
@@ -81,7 +96,6 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
 
     Raises:
         ValueError: a value that no run, or not this sweep, can have.
-        NotOurs: a directory of a run is somebody else's.
     """
     if STRATEGIES[values.strategy].multi_worker:
         raise ValueError(
@@ -111,10 +125,6 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     for cell in found.cells:
         config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
         runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
-    with view.named_in_errors():
-        for run in runs.values():
-            run.directory.check()
-            run.dense.check()
     return SweepPlan(tuple(runs.values()), found, executor, _resources(values, executor), view, without_data)
 
 

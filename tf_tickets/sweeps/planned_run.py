@@ -11,10 +11,14 @@ from tf_tickets.config import Config
 from tf_tickets.storage.atomic_files import read_json
 from tf_tickets.storage.directories import DenseDirectory, RunDirectory
 from tf_tickets.storage.errors import NotOurs
+from tf_tickets.storage.json_rules import Unfit
+from tf_tickets.storage.result_file import read_result
 from tf_tickets.storage.urls import is_url
 from tf_tickets.storage.views import View
 from tf_tickets.sweeps.cell import Cell
 from tf_tickets.sweeps.task import DENSE, Task
+
+FLAG = "--runs_dir"  # by which a sweep is told to go elsewhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +40,13 @@ class PlannedRun:
     @property
     def directory(self) -> RunDirectory:
         """Its run directory, to be looked at."""
-        return RunDirectory(self.view.local(self.config.run_dir), self.config.identity, "run")
+        return RunDirectory(self.view.local(self.config.run_dir), self.config.identity, "run", FLAG)
 
     @property
     def dense(self) -> DenseDirectory:
         """The dense training that it shares, to be looked at."""
-        return DenseDirectory(self.view.local(self.config.dense_dir), self.config.dense_identity, "dense")
+        place = self.view.local(self.config.dense_dir)
+        return DenseDirectory(place, self.config.dense_identity, "dense", FLAG)
 
     @functools.cached_property
     def result(self) -> dict[str, Any] | None:
@@ -50,17 +55,44 @@ class PlannedRun:
 
     @property
     def fresh_result(self) -> dict[str, Any] | None:
-        """What result.json holds now; None where the run is not finished, or not this config's."""
-        directory = self.directory
+        """What result.json holds now; None where the run is not finished, or it cannot be believed."""
         try:
-            if read_json(directory.config) != directory.identity:
-                return None
-            if directory.waits_for_export(self.config.export):
-                return None
-            result = read_json(directory.result)
-            return result if isinstance(result["test_accuracy"], float) else None
-        except (OSError, NotOurs, KeyError, TypeError):
+            return self._read_result()
+        except (OSError, NotOurs, Unfit):
             return None
+
+    @functools.cached_property
+    def problem(self) -> str | None:
+        """Why it cannot be run, in one line; None if it can, or is done."""
+        if self.result is not None:
+            return None
+        try:
+            with self.view.named_in_errors():
+                for directory in (self.directory, *((self.dense,) if self.config.pretrains else ())):
+                    directory.check()
+                    directory.check_files(contents=self.view.is_whole)
+        except (OSError, NotOurs) as error:
+            return str(error)
+        return None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why a result.json that is there is not believed, in one line; None where it is, or is not there."""
+        try:
+            self._read_result()
+        except Unfit as error:
+            return f"{self.config.run_dir}: {error}. It is made again from what the stages have left."
+        except (OSError, NotOurs):
+            return None
+        return None
+
+    def _read_result(self) -> dict[str, Any] | None:
+        directory = self.directory
+        if not directory.result.exists() or read_json(directory.config) != directory.identity:
+            return None
+        if directory.waits_for_export(self.config.export):
+            return None
+        return read_result(directory.path, directory.identity)
 
     @property
     def cost(self) -> int:

@@ -17,7 +17,7 @@ FAILURES = "failures.log"
 
 
 def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
-    """Runs what is not done yet, dense trainings first, and goes on past failures.
+    """Runs what is not done yet, dense trainings first, and goes on past failures and broken directories.
 
     Returns:
         Label of each cell that has no result -> what went wrong.
@@ -40,7 +40,10 @@ def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
         find_outcome = functools.partial(_find_outcome, plan)
         outcomes = plan.executor.make_pool(tasks, after, plan.resources, progress, find_outcome).run()
     plan.view.refresh()
-    failures = {tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None}
+    failures = {run.label: Outcome(0.0, problem=run.problem) for run in plan.runs if run.problem is not None}
+    failures |= {
+        tasks[key].title: outcome for key, outcome in outcomes.items() if outcome.problem is not None
+    }
     for label, outcome in failures.items():
         _log(plan, label, outcome)
     return failures

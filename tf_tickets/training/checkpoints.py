@@ -49,6 +49,7 @@ class Checkpoints:
         minutes: between two checkpoints within an epoch; 0 for one after every call. There is one after
             every epoch too.
         warn: told what is passed over. Defaults to `warnings.warn`.
+        before_saving: called each time; what it raises keeps a checkpoint from being written.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Checkpoints:
         owner: Mapping[str, Any],
         minutes: float = 10.0,
         warn: Callable[[str], None] | None = None,
+        before_saving: Callable[[], None] | None = None,
     ):
         self.folder = pathlib.Path(folder)
         self.owner = json.loads(json.dumps(owner))
         self.minutes = minutes
         self.warn = warnings.warn if warn is None else warn
+        self.before_saving = before_saving
         self._began = self._saved = time.monotonic()
         self._spent = 0.0
 
@@ -91,6 +94,8 @@ class Checkpoints:
 
     def save(self, history: Sequence[Mapping[str, float]], step: int, values: Sequence[np.ndarray]) -> None:
         """Writes a checkpoint and removes those that are too old."""
+        if self.before_saving is not None:
+            self.before_saving()
         facts = {
             "owner": self.owner,
             "history": list(history),
