@@ -9,6 +9,7 @@ DEPTH_POWERS = {"resnet": 0, "vgg": 2}
 FAMILIES = tuple(DEPTH_POWERS)
 DEFAULT_FAMILY = "resnet"  # of a network whose architecture names none
 ROUNDINGS = ("exact", "reference")
+CURVATURES = ("gauss_newton", "hessian")
 SAMPLINGS = ("exact", "bernoulli")
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the classifier
 LOTTERY_CLASSIFIER_KEEP = 1.0  # section 4.1: a global ranking of trained magnitudes keeps it whole
