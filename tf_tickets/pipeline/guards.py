@@ -14,13 +14,22 @@ from tf_tickets.storage.directories import Directory
 def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
     """For the duration, no other process works in the directory; all of the team have what the chief has.
 
+    A run that is finished is shown again also where no lock can be had, on a disk that may only be read:
+    nothing is left to be written.
+
     Args:
         job: whose team it is.
         directory: which is claimed.
         wait: for another process at work in it; otherwise that is an error.
     """
     waiting = f"waiting for another process, at work in {directory.where}"
-    with directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+    lock = directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock)
+        except OSError:
+            if not (directory is job.directory and job.is_finished):
+                raise
         if job.team.size > 1:
             packed = job.team.broadcast(directory.pack() if job.team.chief else b"")
             if not job.team.chief:

@@ -1,6 +1,8 @@
 """What a run hands over: exports in the formats asked for, and result.json."""
 
 import dataclasses
+import json
+import pathlib
 import time
 from typing import Any
 
@@ -56,9 +58,29 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "versions": versions(),
         "hardware": hardware(config),
     }
-    write_json(directory.result, result)
+    if not _is_there(directory.result, result):
+        try:
+            write_json(directory.result, result)
+        except OSError:
+            if not job.is_finished:  # of one that is, on a disk that may only be read, a result is there
+                raise
     show_result(job, ticket, result)
     return result
+
+
+def _is_there(path: pathlib.Path, result: dict[str, Any]) -> bool:
+    """Whether a file holds a result already; its versions and hardware are those that made it."""
+    if not path.exists():
+        return False
+    try:
+        found = read_json(path)
+    except ValueError:  # damaged
+        return False
+    machine = {"versions", "hardware"}
+    if not isinstance(found, dict) or not machine <= found.keys():
+        return False
+    written = json.loads(json.dumps(result))
+    return {**found, **{name: written[name] for name in machine}} == written
 
 
 def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:
