@@ -10,6 +10,12 @@ from tests.layers.every_net import classes, made_by_parents, some_nets
 from tf_tickets.layers import folded
 
 
+@pytest.mark.parametrize("what", [None, "model", keras.layers.Dense])
+def test_fold_takes_models(what):
+    with pytest.raises(TypeError, match=r"^fold takes a keras.Model. Received: "):
+        tt.fold(what)
+
+
 class TestFolded:
     """For the duration only."""
 

@@ -128,6 +128,18 @@ REFUSED = {
         {"method": "hybrid", "init_weights": nets.functional((6, 9, 5, 3)).get_weights()},
         "do not fit",
     ),
+    "init_weights that are NaN": (
+        {"method": "lt", "init_weights": [x * np.nan for x in nets.functional().get_weights()]},
+        r"init_weights= has NaN or infinite values, those for \S+/kernel among them",
+    ),
+    "init_weights that are infinite": (
+        {"method": "hybrid", "init_weights": [x + np.inf for x in nets.functional().get_weights()]},
+        "init_weights= has NaN or infinite values",
+    ),
+    "init_weights at a URL": (
+        {"method": "lt", "init_weights": "s3://bucket/initial.weights.h5"},
+        "a path on this machine is needed here, no URL",
+    ),
     "init_weights of no arrays": (
         {"method": "lt", "init_weights": 7},
         "a list of arrays or a .weights.h5 file",

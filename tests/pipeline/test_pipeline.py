@@ -1,6 +1,7 @@
 """The story from data to result, on small networks: what every method leaves behind, what is never redone."""
 
 import dataclasses
+import errno
 import itertools
 import json
 import shutil
@@ -11,7 +12,9 @@ import pytest
 
 from tests.runs import configure, finished, run
 from tf_tickets import METHODS, Ticket, data, pipeline
+from tf_tickets.pipeline import outputs
 from tf_tickets.pruning import SCORES
+from tf_tickets.storage import atomic_files, directories, locks
 from tf_tickets.storage.atomic_files import MARK
 from tf_tickets.storage.directories import RunDirectory
 from tf_tickets.storage.errors import NotOurs
@@ -106,6 +109,29 @@ def test_a_finished_run_is_not_redone(tmp_path):
     again, _ = run(tmp_path / "run", "--method=hybrid")
     assert elsewhere(again) == elsewhere(first)
     assert files == {path: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_shown_again_where_nothing_may_be_written(tmp_path, monkeypatch):
+    finished(tmp_path / "run", "--method=hybrid")
+    _, before = run(tmp_path / "run", "--method=hybrid")
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != ".lock"}
+    _, again = run(tmp_path / "run", "--method=hybrid")
+    assert again == before
+    assert files == {path: path.stat().st_mtime_ns for path in files}, "nothing has changed"
+
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(locks, "open", refused, raising=False)
+    for module in (atomic_files, directories, outputs):
+        monkeypatch.setattr(module, "write_json", refused)
+    assert run(tmp_path / "run", "--method=hybrid")[1] == before
+    monkeypatch.setattr(outputs, "versions", lambda: {"python": "4.0"})
+    assert run(tmp_path / "run", "--method=hybrid")[1] == before
+    (tmp_path / "run" / "result.json").unlink()
+    with pytest.raises(OSError, match="Read-only"):
+        run(tmp_path / "run", "--method=hybrid")
 
 
 @pytest.mark.slow
@@ -439,6 +465,28 @@ class TestOwnScores:
         named, _ = run(tmp_path / "named", "--method=magnitude")
         assert result["layers"] == named["layers"]
         assert result["weights_sha256"] == named["weights_sha256"]
+
+    def test_one_that_ends_the_program_is_an_error_that_names_it(self, tmp_path):
+        with pytest.raises(
+            RuntimeError, match=r"^--score=tests.users_scores:leaving failed: SystemExit: 0 \(.*users_"
+        ):
+            run(tmp_path / "run", "--method=snip", "--score=tests.users_scores:leaving")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--method=obd", "--score_options=probes=0"),
+            ("--method=obd", "--score_options=curvature=fisher"),
+            ("--method=grasp", "--score_options=temperature=hot"),
+            ("--method=grasp", "--score_options=halves=2"),
+            ("--method=snip", "--score_options=loss=mse"),
+        ],
+        ids=" ".join,
+    )
+    def test_options_of_wrong_values_are_refused_before_work_starts(self, arguments, tmp_path):
+        with pytest.raises(ValueError, match=r"^--score, --score_options: (probes|curv|temp|halves|loss)"):
+            run(tmp_path / "run", *arguments)
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.slow
     def test_options_reach_the_score(self, tmp_path, monkeypatch):

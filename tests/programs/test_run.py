@@ -84,6 +84,11 @@ BAD_LABELS = {
         ("--model=vgg19", "16x16"),
         ("--dataset=npz:bad.npz", "Received: 4"),
         ("--dataset=npz:nothing.npz", "nothing.npz"),
+        ("--width=1e308", "--width=1e+308 is out of range"),
+        ("--run_dir=data://", "--run_dir=data:// names no folder"),
+        ("--run_dir=reference://", "--run_dir=reference:// cannot be opened"),
+        ("--dense_dir=memory://dense", "--dense_dir=memory://dense is in the memory of this process"),
+        ("--run_dir=s3:/bucket/run", "two slashes, s3://bucket/run"),
     ],
 )
 def test_so_is_what_is_found_later(argument, message, tmp_path, monkeypatch, capsys):

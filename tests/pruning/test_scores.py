@@ -1,6 +1,8 @@
 """Scores: what they are, that taking them leaves no trace, and what is asked of a callable of one's own."""
 
 import functools
+import inspect
+import re
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests.pruning import nets
 from tests.pruning.nets import assert_same
-from tf_tickets.pruning.scores import SCORES, Score
+from tf_tickets.pruning.scores import SCORES, Score, check_options
 from tf_tickets.support.random_streams import stream
 
 
@@ -88,6 +90,19 @@ class TestEveryScore:
     def test_takes_no_unknown_option(self, name):
         with pytest.raises(ValueError, match=r"Unknown option temprature, x. Accepted here: "):
             tt.score(shared(), name, x=1, temprature=2)
+
+    def test_says_of_every_option_what_it_takes(self, name):
+        row = SCORES[name]
+        assert row.takes.keys() == set(row.options)
+        for option, parameter in inspect.signature(row.resolved).parameters.items():
+            if option in row.takes:
+                check_options(row, {option: parameter.default})
+
+    def test_takes_no_option_of_another_type(self, name):
+        for option in SCORES[name].takes:
+            for value in (0, -1.5, "no such", [1]):
+                with pytest.raises(ValueError, match=rf"^{option}( is |=).*{re.escape(repr(value))}"):
+                    check_options(SCORES[name], {option: value})
 
 
 class TestMagnitude:
@@ -315,6 +330,21 @@ class TestWhatIsRefused:
     def test_what_is_no_model(self, model):
         with pytest.raises(TypeError, match=r"Pruning takes a keras.Model. Received: "):
             tt.score(model, "magnitude")
+
+    def test_labels_that_are_texts(self):
+        x, y = nets.examples(shared())
+        names = np.array(list("abc"))[y]
+        for model in (nets.functional(), nets.functional()):
+            with pytest.raises(
+                ValueError, match=r"labels that are texts.*np.unique\(y, return_inverse=True\)"
+            ):
+                tt.score(model, "snip", data=(x, names))
+            model.compile("sgd", LOSS)
+
+    def test_data_that_are_no_arrays(self):
+        x, y = nets.examples(shared())
+        with pytest.raises(ValueError, match=r"^data= holds what is no array: .*$"):
+            tt.score(shared(), "snip", data=(x, [*y[:-1], None]))
 
     def test_scores_that_need_data_without_data(self, monkeypatch):
         monkeypatch.setitem(SCORES, "curious", Score(function=positions, data="needed"))

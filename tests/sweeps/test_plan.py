@@ -22,6 +22,11 @@ class TestPlan:
         assert plan.resources.runs_dir == (str(tmp_path / "runs") if absolute else "runs")
         assert plan.resources.jobs == (None if executor == "ray" else default_threads())
 
+    def test_finds_runs_in_the_users_own_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        plan = plan_of("--method=snip", "--runs_dir=~/runs", "--dry_run")
+        assert plan.resources.runs_dir == str(tmp_path / "runs")
+
     def test_that_needed_no_data_is_not_run(self, tmp_path):
         plan = plan_of("--method=snip", "--dry_run", f"--runs_dir={tmp_path / 'runs'}")
         with pytest.raises(ValueError, match="made for --dry_run cannot be run"):
@@ -33,6 +38,9 @@ class TestPlan:
             (["--strategy=multi_worker"], "A sweep uses several machines with --executor=ray"),
             (["--ray_address=auto"], "--ray_address=auto is only for --executor=ray, not local"),
             (["--gpus_per_run=1"], "--gpus_per_run=1 is only for --executor=ray, not local"),
+            (["--runs_dir=memory://runs"], "--runs_dir=memory://runs is in the memory of this process"),
+            (["--runs_dir=s3:/bucket"], "--runs_dir=s3:/bucket: a URL has two slashes, s3://bucket"),
+            (["--runs_dir=reference://x"], "--runs_dir=reference://x cannot be opened"),
         ],
     )
     def test_is_refused_where_flags_mean_nothing(self, arguments, message):

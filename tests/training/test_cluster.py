@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tf_tickets.training import cluster
 from tf_tickets.training.cluster import cluster_resolver
 
 
@@ -56,6 +57,33 @@ class TestTheClusterOfTheEnvironment:
         monkeypatch.setenv("TF_CONFIG", value)
         with pytest.raises(ValueError, match=r"TF_CONFIG should look like .* Received: "):
             cluster_resolver()
+
+    @pytest.mark.parametrize(
+        ("hosts", "message"),
+        [
+            (["a:1", "b:1", "a:1"], "TF_CONFIG names a:1 2 times: every process has an address of its own"),
+            (["a", "b"], "TF_CONFIG: an address is HOST:PORT, .* Received: 'a'"),
+            (["a:x", "b:1"], "TF_CONFIG: an address is HOST:PORT, .* Received: 'a:x'"),
+        ],
+    )
+    def test_has_an_address_for_every_process(self, hosts, message, monkeypatch):
+        value = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(value))
+        with pytest.raises(ValueError, match=message):
+            cluster_resolver()
+
+    def test_says_which_machine_it_cannot_find(self, monkeypatch, capsys):
+        hosts = ["localhost:1234", "no-such\x1b[31m.invalid:1234"]
+        value = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(value))
+        monkeypatch.setattr(cluster, "_is_known", lambda name: name == "localhost")
+        with cluster._waiting_for(cluster_resolver()):
+            said = capsys.readouterr().out
+        name = r"no-such\x1b[31m.invalid"
+        assert said == (
+            f"waiting for the 2 workers of the cluster, 10 minutes at most: localhost:1234, {name}:1234; "
+            f"{name} cannot be looked up from here: is that the name?\n"
+        )
 
     def test_a_slurm_step_that_says_too_little_is_an_error(self, monkeypatch):
         monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")

@@ -10,7 +10,7 @@ from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
 from tf_tickets.config.loading import load_data
 from tf_tickets.config.making import make_config, plan_config, unused_fields
 from tf_tickets.config.names import run_name
-from tf_tickets.config.refusals import check_flags, says_nothing, useless_flags
+from tf_tickets.config.refusals import check_flags, check_places, says_nothing, useless_flags
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.support.options import GROUPS
 
@@ -22,6 +22,7 @@ __all__ = [
     "RECIPE_OPTIONS",
     "Config",
     "check_flags",
+    "check_places",
     "define_flags",
     "digest",
     "fields_that_decide",

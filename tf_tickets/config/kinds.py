@@ -1,6 +1,15 @@
 """Kinds of options that only a run has."""
 
-from tf_tickets.support.options import Kind, number
+import dataclasses
+
+from tf_tickets.storage.user_paths import user_path, user_place
+from tf_tickets.support.options import Kind, number, text
+
+
+def _file(name: str, value: str) -> str:
+    user_path(f"--{name}={value}", value)
+    return PLACE.parse(name, value)
+
 
 _FRACTION = number("[0, 1]")
 _PROPORTION = number("(-inf, inf)")
@@ -14,3 +23,6 @@ RATIOS = Kind(
 )
 # A number; on a command line also the word for nothing set apart.
 CLASSIFIER_KEEP = Kind("string", _FRACTION.accepts, _FRACTION.expected)
+# A path or a URL, and a file of this machine, with `~` for the user's own folder.
+PLACE = dataclasses.replace(text(), parse=lambda name, value: user_place(f"--{name}={value}", value))
+FILE = dataclasses.replace(text(), parse=_file)

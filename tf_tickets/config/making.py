@@ -98,9 +98,10 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
 
 def _placed(config: Config, values: flags.FlagValues, runs_dir: str) -> Config:
     """The config with its directories."""
-    run_dir = values.run_dir or urls.join(runs_dir, run_name(config))
+    said = fields_of(values)
+    run_dir = said["run_dir"] or urls.join(runs_dir, run_name(config))
     parent = urls.parent(run_dir)
-    dense_dir = values.dense_dir or urls.join(parent, "dense", digest(config.dense_identity))
+    dense_dir = said["dense_dir"] or urls.join(parent, "dense", digest(config.dense_identity))
     if urls.same(run_dir, dense_dir):
         raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
     return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)

@@ -15,6 +15,7 @@ from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
+from tf_tickets.storage.user_paths import lasting_place
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
@@ -59,6 +60,13 @@ def check_flags(values: flags.FlagValues) -> None:
         check_search_options(method, row.search, read_pairs("search_options", values.search_options))
     classifier_keep_of(values, chosen)
     find(values.dataset)
+
+
+def check_places(values: flags.FlagValues) -> None:
+    """Refuses directories at URLs that cannot be opened, or do not outlive the process."""
+    for name in ("run_dir", "dense_dir"):
+        if values[name].value:
+            lasting_place(name, values[name].value)
 
 
 def useless_flags(values: flags.FlagValues) -> list[str]:

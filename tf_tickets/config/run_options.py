@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_tickets.config import needs
-from tf_tickets.config.kinds import CLASSIFIER_KEEP, RATIOS
+from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
@@ -166,10 +166,10 @@ class Options:
         always_named=True,
     )
     data_dir: str | None = option(
-        text(), DATA, "Where TFDS keeps its datasets.", default=None, decides=NOTHING
+        PLACE, DATA, "Where TFDS keeps its datasets.", default=None, decides=NOTHING
     )
     run_dir: str = option(
-        text(),
+        PLACE,
         PLACES,
         "Where the run goes, a path or a URL (s3://...). Default: runs/NAME-HASH, named after the config.",
         default="",
@@ -177,7 +177,7 @@ class Options:
         repeated=False,
     )
     dense_dir: str = option(
-        text(),
+        PLACE,
         PLACES,
         "The dense training that runs share. Default: RUN_DIR/../dense/HASH.",
         default="",
@@ -265,7 +265,7 @@ class Options:
         needs=needs.SEES_DATA,
     )
     ticket: str | None = option(
-        text(),
+        FILE,
         TICKET,
         "Retrain this ticket (a ticket.npz) instead of drawing one. --method says where from; default: the "
         "method that found it.",

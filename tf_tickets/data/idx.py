@@ -12,8 +12,8 @@ import numpy as np
 from tf_tickets.data.examples import Examples
 from tf_tickets.data.labels import count_classes
 from tf_tickets.data.splits import Splits
-from tf_tickets.data.user_paths import user_path
 from tf_tickets.storage.npz_archives import DEFLATE_LIMIT
+from tf_tickets.storage.user_paths import user_path
 
 PARTS = {"train": "train", "test": "t10k"}
 _BYTES = 0x08  # the format's code for unsigned bytes, the only type that the family uses

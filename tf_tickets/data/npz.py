@@ -11,8 +11,8 @@ from tf_tickets.data.examples import Examples
 from tf_tickets.data.labels import HIGHEST_LABEL, count_classes
 from tf_tickets.data.recognition import Range, channels_first, recognised_labels
 from tf_tickets.data.splits import Splits
-from tf_tickets.data.user_paths import user_path
 from tf_tickets.storage.npz_archives import StoredArray, check_npz, names_in, stored_arrays
+from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.memory import aligned_empty, check_memory
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")

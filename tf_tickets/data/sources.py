@@ -13,6 +13,7 @@ from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
 from tf_tickets.data.recognition import AUTO, NEVER, STANDARDIZE
 from tf_tickets.data.splits import Splits
+from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.training.recipe import Recipe
 
@@ -153,7 +154,7 @@ def load(
     Args:
         name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
             `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
-        data_dir: folder where TensorFlow Datasets keeps datasets, and where an unpacked
+        data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
         seed: of the validation split. Default 0.
         validation_fraction: part of the training set to hold out, stratified, in [0, 0.5]. The
@@ -188,6 +189,8 @@ def load(
             f"standardize={standardize!r} means nothing to {name}, whose normalisation is known: it is for "
             f"{takers}."
         )
+    if data_dir is not None:
+        data_dir = user_place(f"data_dir={data_dir}", data_dir)
     stored = source.read(argument, data_dir, size)
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tf_tickets.support.words import in_short
+
 
 def open_dataset(name: str, data_dir: str | None) -> Any:
     """The builder of a dataset that TFDS knows, or that is prepared in `data_dir`.
@@ -115,12 +117,6 @@ def damaged(builder: Any, reason: str) -> str:
         f"{builder.name} in {builder.data_dir} cannot be read: {reason}. "
         "Delete that folder to have it prepared again."
     )
-
-
-def in_short(error: Exception) -> str:
-    """The message of an error on one line, cut off where it is long."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:500].rstrip(".") or type(error).__name__
 
 
 def _dtype(feature: Any) -> np.dtype:

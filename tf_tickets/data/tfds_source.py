@@ -13,6 +13,7 @@ from tf_tickets.data.labels import count_classes
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.splits import Splits
 from tf_tickets.support.memory import aligned_empty, check_memory
+from tf_tickets.support.words import in_short
 
 _CHUNK = 1024  # examples read in one piece where all images have one size
 
@@ -124,4 +125,4 @@ def _chunks(
         dataset = dataset.batch(_CHUNK if one_size else 1).prefetch(tf.data.AUTOTUNE)
         yield from dataset.as_numpy_iterator()
     except (tf.errors.OpError, OSError, NotImplementedError) as error:
-        raise ValueError(tfds_builders.damaged(builder, tfds_builders.in_short(error))) from error
+        raise ValueError(tfds_builders.damaged(builder, in_short(error))) from error

@@ -17,7 +17,8 @@ from tf_tickets.data.tiny_imagenet_listings import (
     test_listing,
     train_listing,
 )
-from tf_tickets.data.user_paths import user_path
+from tf_tickets.storage.urls import is_url
+from tf_tickets.storage.user_paths import user_path
 
 
 def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
@@ -31,9 +32,10 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
         ValueError: a file is damaged.
         ConnectionError: there is no folder, and the archive cannot be downloaded.
     """
-    root = user_path("--data_dir", data_dir) if data_dir else tfds_builders.default_data_dir()
-    if (root / FOLDER).is_dir():
-        return read_folder(root / FOLDER)
+    if not (data_dir and is_url(data_dir)):
+        root = user_path(f"data_dir={data_dir}", data_dir) if data_dir else tfds_builders.default_data_dir()
+        if (root / FOLDER).is_dir():
+            return read_folder(root / FOLDER)
     from tf_tickets.data.tiny_imagenet_builder import TinyImagenet
 
     builder = tfds_builders.open_builder(name, lambda: TinyImagenet(data_dir=data_dir))

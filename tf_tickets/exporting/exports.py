@@ -16,6 +16,7 @@ from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
+from tf_tickets.storage.user_paths import user_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def export(
 
     Args:
         model: a built Keras model, masked or folded.
-        path: a folder for `"saved_model"`, a file for the others.
+        path: a folder for `"saved_model"`, a file for the others; `~` is expanded.
         format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
             compiled), or `"litert"` (its outputs are compared with the model's; of a model with recurrent
             layers zeros are stored, too, and where these are not unrolled it takes batches of one). None
@@ -99,7 +100,7 @@ def export(
         >>> pruned.serve(x)
     """
     check_model(model, "export takes")
-    path = pathlib.Path(path)
+    path = user_path(str(path), path)
     format = _format_of(path) if format is None else format
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is unknown. Choose one of: {', '.join(FORMATS)}.")

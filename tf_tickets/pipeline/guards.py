@@ -16,7 +16,8 @@ from tf_tickets.storage.directories import Directory
 def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
     """For the duration, no other process works in the directory; all of the team have what the chief has.
 
-    What is there already is what the stages of a run have left, or it is an error.
+    What is there already is what the stages of a run have left, or it is an error. A run that is finished is
+    shown again also where no lock can be had, on a disk that may only be read: nothing is left to be written.
 
     Args:
         job: whose team it is.
@@ -24,7 +25,13 @@ def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
         wait: for another process at work in it; otherwise that is an error.
     """
     waiting = f"waiting for another process, at work in {directory.where}"
-    with directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None):
+    lock = directory.locked((lambda holder: job.show.line(f"{waiting} ({holder})")) if wait else None)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock)
+        except OSError:
+            if not (directory is job.directory and job.is_finished):
+                raise
         directory.check_files()
         if job.team.size > 1:
             packed = job.team.broadcast(directory.pack() if job.team.chief else b"")

@@ -78,6 +78,14 @@ class Job:
         return self.config.recipe
 
     @property
+    def is_finished(self) -> bool:
+        """Whether all of the run is there, its result and the exports that are asked for among it."""
+        stages = ("ticket", "retrain", "evaluate")
+        done = all(self.directory.finished(stage) is not None for stage in stages)
+        waits = self.directory.waits_for_export(self.config.export)
+        return done and not waits and self.directory.result.exists()
+
+    @property
     def origin(self) -> dict[str, Any]:
         """Where the tickets of the run are from."""
         return {"method": self.config.method, "run": self.config.identity}

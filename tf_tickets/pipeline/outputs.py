@@ -1,6 +1,7 @@
 """What a run hands over: exports in the formats asked for, and result.json."""
 
 import dataclasses
+import json
 import time
 from typing import Any
 
@@ -55,9 +56,21 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "versions": versions(),
         "hardware": hardware(config),
     }
-    directory.write_result(result)
+    before = directory.unchanged_result()
+    if before is not None and {**before, **_machine(result)} == json.loads(json.dumps(result)):
+        result.update(_machine(before))  # which made it
+    try:
+        directory.write_result(result)
+    except OSError:
+        if not job.is_finished:  # of one that is, on a disk that may only be read, a result is there
+            raise
     show_result(job, ticket, result)
     return result
+
+
+def _machine(result: dict[str, Any]) -> dict[str, Any]:
+    """What a result says of the machine and its software."""
+    return json.loads(json.dumps({name: result.get(name) for name in ("versions", "hardware")}))
 
 
 def _layers(ticket: pruning.Ticket) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, show: Console, title: str, epochs: Sequence[int], steps: int):
         super().__init__()
-        self.out, self.title, self.steps = show.out, title, steps
+        self.show, self.title, self.steps = show, title, steps
         self.first, self.total = epochs[0], len(epochs)
         self.before = 0  # epochs done by an earlier process
         self.bar = rich.progress.Progress(
@@ -37,7 +37,7 @@ class Progress(keras.callbacks.Callback):
             rich.progress.MofNCompleteColumn(),
             rich.progress.TextColumn("{task.fields[numbers]}"),
             rich.progress.TimeRemainingColumn(),
-            console=self.out,
+            console=show.out,
             transient=True,
         )
         self.task: Any = None
@@ -45,16 +45,15 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.began = self.printed = time.monotonic()
-        if self.out.is_terminal:
+        if self.show.out.is_terminal:
             self.bar.start()
             self.task = self.bar.add_task(self.title, total=self.total * self.steps, numbers="")
 
     def on_resume(self, history: Sequence[Mapping[str, float]]) -> None:
         """Tells where it goes on."""
         self.before = len(history)
-        self.out.print(
+        self.show.line(
             f"  {self.title}: goes on from a checkpoint, {self.before} of {self.total} epochs done",
-            markup=False,
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -73,16 +72,14 @@ class Progress(keras.callbacks.Callback):
         if self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
             left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
-            self.out.print(
+            self.show.line(
                 f"  {self.title}: epoch {done}/{self.total}  {_numbers(logs)}  {ending}",
-                markup=False,
             )
             self.printed = now
         elif self.task is not None and last:
-            self.out.print(
+            self.show.line(
                 f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  "
                 f"in {now - self.began:.0f} s",
-                markup=False,
             )
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

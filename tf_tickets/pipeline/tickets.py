@@ -187,7 +187,7 @@ def _explain_own_score(config: Config) -> Iterator[None]:
     """For the duration, what a score of the user's own raises is told with its file and line."""
     try:
         yield
-    except Exception as error:  # their code can raise anything
+    except (Exception, SystemExit) as error:  # their code can raise anything, and end the program
         if config.score_code is None or isinstance(error, ValueError):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]

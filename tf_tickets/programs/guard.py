@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from tf_tickets.support.late import ending_of
 from tf_tickets.support.startup import EXPECTED, quieten
+from tf_tickets.support.streams import visible
 
 
 def guarded(work: Callable[[flags.FlagValues], int], unexpected: Sequence[str] = ()) -> int:
@@ -27,7 +29,9 @@ def guarded(work: Callable[[flags.FlagValues], int], unexpected: Sequence[str] =
     try:
         return work(flags.FLAGS)
     except EXPECTED as error:
-        return fail(str(error))
+        return fail(str(error) or type(error).__name__)
+    except SystemExit as end:  # of code of the user's own, somewhere: the work is not done
+        return fail(ending_of(end))
     except KeyboardInterrupt as interrupt:
         where = f" ({interrupt})" if str(interrupt) else ""
         number = getattr(interrupt, "signal", signal.SIGINT)
@@ -36,7 +40,5 @@ def guarded(work: Callable[[flags.FlagValues], int], unexpected: Sequence[str] =
 
 def fail(message: str, code: int = 1) -> int:
     """Says in one line what is wrong; returns the process's exit code."""
-    # Names of files and the like can hold what would command a terminal.
-    shown = "".join(x if x.isprintable() or x in "\n\t" else f"\\x{ord(x):02x}" for x in message)
-    print(f"tf_tickets: {shown}", file=sys.stderr)
+    print(f"tf_tickets: {visible(message)}", file=sys.stderr)
     return code

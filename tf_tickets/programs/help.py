@@ -1,15 +1,26 @@
-"""What all programs share: a --help that shows flags by group, and what is wrong with flags in one line."""
+"""What all programs share: their start, a --help that shows flags by group, one line of what is wrong."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from absl import flags
+from absl import app, flags
 
 from tf_tickets.programs.guard import fail
+from tf_tickets.support import streams
+
+
+def start(main: Callable[[Sequence[str]], int], about: str, groups: Sequence[str]) -> None:
+    """Starts a program, whose flags are defined; arguments as for `parse_flags`.
+
+    Args:
+        main: arguments that are no flags, the program's name first -> exit code.
+    """
+    streams.settle()
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, about, groups))
 
 
 def parse_flags(argv: Sequence[str], about: str, groups: Sequence[str]) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from absl import app, flags
+from absl import flags
 
 from tf_tickets.programs.guard import fail, guarded
-from tf_tickets.programs.help import parse_flags
+from tf_tickets.programs.help import start
 from tf_tickets.reporting import report_directory
 from tf_tickets.reporting.document import Document, printable
+from tf_tickets.support.streams import visible
 from tf_tickets.support.words import plural
 
 ABOUT = """\
@@ -33,7 +34,8 @@ def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
     page, document = report_directory.make(runs, values.output, values.title, values.margin, values.alpha)
     for warning in _warnings(document):
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    print(f"{page}: {dict(document.facts)['runs']}, {plural(len(document.sections), 'setting')}")
+    settings = plural(len(document.sections), "setting")
+    print(visible(f"{page}: {dict(document.facts)['runs']}, {settings}"))
     return 0
 
 
@@ -60,4 +62,4 @@ def _warnings(document: Document) -> Iterable[str]:
 def entry_point() -> None:
     """Starts the program."""
     define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, (GROUP,)))
+    start(main, ABOUT, (GROUP,))

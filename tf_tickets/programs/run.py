@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from tf_tickets import config as configuration
 from tf_tickets.programs.guard import guarded
-from tf_tickets.programs.help import parse_flags
+from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads, load_tensorflow
 
@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(values: flags.FlagValues) -> int:
     load_tensorflow(values.threads or default_threads())
     configuration.check_flags(values)
+    configuration.check_places(values)
     from tf_tickets import pipeline, training
 
     # Before anything else touches TensorFlow's devices, which a cluster would set up anew.
@@ -41,4 +42,4 @@ def _run(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     configuration.define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, configuration.GROUPS))
+    start(main, ABOUT, configuration.GROUPS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from tf_tickets import laboratory
 from tf_tickets.programs.guard import guarded
-from tf_tickets.programs.help import parse_flags
+from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.sweep_flags import GROUPS
@@ -47,4 +47,4 @@ def _judge(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     laboratory.define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, GROUPS))
+    start(main, ABOUT, GROUPS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from tf_tickets.programs.guard import guarded
-from tf_tickets.programs.help import parse_flags
+from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
 from tf_tickets.sweeps.overview import show_failures, show_plan, show_table
 from tf_tickets.sweeps.plan import plan_sweep
@@ -43,4 +43,4 @@ def _sweep(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     define_flags()
-    app.run(main, flags_parser=lambda argv: parse_flags(argv, ABOUT, GROUPS))
+    start(main, ABOUT, GROUPS)

@@ -9,6 +9,7 @@ DEPTH_POWERS = {"resnet": 0, "vgg": 2}
 FAMILIES = tuple(DEPTH_POWERS)
 DEFAULT_FAMILY = "resnet"  # of a network whose architecture names none
 ROUNDINGS = ("exact", "reference")
+CURVATURES = ("gauss_newton", "hessian")
 SAMPLINGS = ("exact", "bernoulli")
 # More are a slip of the keyboard, which would be noticed after days.
 MOST_ROUNDS = 10_000  # the papers' most are 100

@@ -11,7 +11,6 @@ from tf_tickets.pruning.model_loss import Loss
 from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.scoring_loss import ScoringLoss
 from tf_tickets.pruning.trace_cache import kept_trace
-from tf_tickets.support.numbers import check_whole
 
 Arrays = list[np.ndarray]
 
@@ -117,15 +116,12 @@ def obd(
 
     Reference: LeCun et al., 1989, "Optimal brain damage", eq. 5.
     """
-    probes = check_whole("probes", probes, 1)
-    if curvature not in CURVATURES:
-        raise ValueError(f"curvature={curvature!r} is unknown. Choose one of: {', '.join(CURVATURES)}.")
     weights = prunable_weights(model)
     scoring = kept_trace(ScoringLoss, model, weights, batches, loss=loss, training=training)
     values = scoring.values()
     diagonal = [np.zeros(value.shape, value.dtype.as_numpy_dtype) for value in values]
     for _ in range(probes):
-        for total, estimate in zip(diagonal, CURVATURES[curvature](scoring, values, rng), strict=True):
+        for total, estimate in zip(diagonal, ESTIMATES[curvature](scoring, values, rng), strict=True):
             total += estimate / probes
     return [w.numpy() ** 2 * h / 2 for w, h in zip(values, diagonal, strict=True)]
 
@@ -140,7 +136,7 @@ def _hutchinson(scoring: ScoringLoss, values: Sequence[tf.Tensor], rng: np.rando
 
 
 # Estimates of the diagonal, each from one vector of random signs.
-CURVATURES: dict[str, Callable[[ScoringLoss, Sequence[tf.Tensor], np.random.Generator], Arrays]] = {
+ESTIMATES: dict[str, Callable[[ScoringLoss, Sequence[tf.Tensor], np.random.Generator], Arrays]] = {
     "gauss_newton": _gauss_newton,
     "hessian": _hutchinson,
 }

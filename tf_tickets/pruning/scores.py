@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from tf_tickets.pruning import reference_counts
+from tf_tickets.pruning.choices import CURVATURES, check_choice
 from tf_tickets.support.late import Late, late, resolve
+from tf_tickets.support.options import Kind, choice, number, switch, whole
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
+# No command line can give one.
+LOSS = Kind("", lambda value: value is None or callable(value), "a function (y, outputs) -> scalar")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Score:
             made.
         reference_count: (number of weights, sparsity) -> weights that the authors' code keeps of a global
             ranking by this score, where no two scores tie.
+        takes: options of the function -> what values each takes; of a user's own nothing is known.
     """
 
     function: ScoreFunction
@@ -42,6 +47,7 @@ class Score:
     sees_masks: bool = True
     independent: bool = False
     reference_count: Callable[[int, float], int] = reference_counts.ranked_count
+    takes: Mapping[str, Kind] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def resolved(self) -> ScoreFunction:
@@ -62,19 +68,34 @@ SCORES: dict[str, Score] = {
         sees_masks=False,
         reference_count=reference_counts.lottery_count,
     ),
-    "snip": Score(late("tf_tickets.pruning.gradient_scores:snip"), data="needed"),
+    "snip": Score(
+        late("tf_tickets.pruning.gradient_scores:snip"),
+        data="needed",
+        takes={"loss": LOSS, "training": switch()},
+    ),
     "grasp": Score(
         late("tf_tickets.pruning.gradient_scores:grasp"),
         data="needed",
         keeps="smallest",
         reference_count=reference_counts.grasp_count,
+        takes={
+            "temperature": number("(0, inf)"),
+            "halves": switch(),
+            "redraw_classifier": switch(),
+            "loss": LOSS,
+            "training": switch(),
+        },
     ),
     "synflow": Score(
         late("tf_tickets.pruning.synflow:synflow"),
         rounds=100,
         reference_count=reference_counts.synflow_count,
     ),
-    "obd": Score(late("tf_tickets.pruning.gradient_scores:obd"), data="needed"),
+    "obd": Score(
+        late("tf_tickets.pruning.gradient_scores:obd"),
+        data="needed",
+        takes={"curvature": choice(CURVATURES), "probes": whole(1), "loss": LOSS, "training": switch()},
+    ),
 }
 
 
@@ -125,7 +146,8 @@ def check_data(score: str | ScoreFunction, data: Any) -> None:
 
 
 def check_options(row: Score, options: Mapping[str, Any], also: Sequence[str] = ()) -> None:
-    """Refuses options that neither the score nor its caller takes, and a callable that is no score."""
+    """Refuses options that neither the score nor its caller takes, or of other values than it takes, and a
+    callable that is no score."""
     own = {name: value for name, value in options.items() if name not in also}
     if not own and row in SCORES.values():
         return  # Nothing to check, and so nothing to import.
@@ -142,3 +164,11 @@ def check_options(row: Score, options: Mapping[str, Any], also: Sequence[str] = 
             f"A score is called as (model, batches, rng, **options), and {name_of(row.resolved)} cannot be: "
             f"{error}."
         ) from None
+    for name, value in own.items():
+        kind = row.takes.get(name)
+        if kind is None:
+            continue
+        if kind.choices:
+            check_choice(name, value, kind.choices)
+        elif not kind.accepts(value.item() if isinstance(value, np.generic) else value):
+            raise ValueError(f"{name} is {kind.expected}. Received: {value!r}")

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.support.numbers import check_whole
+from tf_tickets.support.words import in_short
 
 Batch = tuple[Any, ...]
 
@@ -120,7 +121,10 @@ def _checked(batch: Any) -> Batch:
             "data= holds batches (x, y) or (x, y, sample_weight). Received: "
             f"{type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, Sequence) else "")
         )
-    batch = tuple(tf.nest.map_structure(tf.convert_to_tensor, part) for part in batch)
+    try:
+        batch = tuple(tf.nest.map_structure(tf.convert_to_tensor, part) for part in batch)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"data= holds what is no array: {in_short(error)}.") from error
     lengths = {part.shape[0] if part.shape.rank else None for part in tf.nest.flatten(batch)}
     if len(lengths) != 1 or None in lengths or 0 in lengths:
         raise ValueError(

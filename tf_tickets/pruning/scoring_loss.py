@@ -40,7 +40,8 @@ class ScoringLoss:
 
     Raises:
         ValueError: a temperature that is no positive number, or for a model whose outputs are not known to
-            be logits; halves of a batch of one example; a model with a loss that is not known.
+            be logits; halves of a batch of one example; labels that are texts; a model with a loss that is
+            not known.
     """
 
     def __init__(
@@ -62,6 +63,12 @@ class ScoringLoss:
             raise ValueError(f"loss is a function (y, outputs) -> scalar. Received: {loss!r}")
         if not isinstance(training, (bool, np.bool_)):
             raise ValueError(f"training is True or False. Received: {training!r}")
+        labels = [part.dtype for batch in batches for part in tf.nest.flatten(batch[1])]
+        if loss is None and tf.string in labels:
+            raise ValueError(
+                "data= has labels that are texts, of which there is no loss. Number the classes: "
+                "classes, y = np.unique(y, return_inverse=True)."
+            )
         self.model = model
         self.weights = weights
         self.precision = precision_of(weights)

@@ -5,7 +5,6 @@ import json
 import math
 import operator
 import os
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from tf_tickets.storage.atomic_files import replacing
 from tf_tickets.storage.npz_archives import check_npz
+from tf_tickets.storage.user_paths import user_path
 
 FORMAT = "tf_tickets.ticket"
 FORMAT_VERSION = 1
@@ -32,7 +32,7 @@ def save_ticket(
     """Writes a ticket, whole or not at all.
 
     Args:
-        path: where to; taken as it is, no suffix is added.
+        path: where to, `~` expanded; no suffix is added.
         masks, names, origin, notes, on_path: the ticket's, see `Ticket`.
         overwrite: replace an existing file.
 
@@ -40,7 +40,7 @@ def save_ticket(
         FileExistsError: the file exists and `overwrite` is false.
         IsADirectoryError: the path is a directory, which is never replaced.
     """
-    path = pathlib.Path(path)
+    path = user_path(str(path), path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory. A ticket is a file.")
     if path.exists() and not overwrite:
@@ -74,6 +74,7 @@ def load_ticket(path: str | os.PathLike, make: Callable[..., T]) -> T:
         FileNotFoundError: no such file.
         ValueError: not a ticket, of a newer format, or damaged.
     """
+    path = user_path(str(path), path)
     try:
         check_npz(path)
         with np.load(path, allow_pickle=False) as file:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from tf_tickets import results
 from tf_tickets.reporting.document import Document
 from tf_tickets.storage.atomic_files import PathLike, read_json, replacing, write_json
+from tf_tickets.storage.user_paths import user_path
 
 TITLE = "Tickets and their sanity checks"
 # Says that a directory is ours, and which files of it.
@@ -56,7 +57,7 @@ def make(
     for name, value, limit in (("margin", margin, 1), ("alpha", alpha, 0.5)):
         if not 0 < value < limit:
             raise ValueError(f"{name}={value} is out of range: it lies between 0 and {limit}, both excluded.")
-    directory = pathlib.Path(output)
+    directory = user_path(f"--output={output}", output)
     _check_ours(directory)
     found = results.load(runs)
 

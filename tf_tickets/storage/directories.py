@@ -372,12 +372,27 @@ class RunDirectory(TicketDirectory):
                     earlier.check()
                 earlier.check_files(contents)
 
+    def unchanged_result(self) -> dict[str, Any] | None:
+        """result.json as far as it is noted to be what a run wrote; None where there is none such."""
+        known = self._known_results()
+        if not self.result.exists() or (known and fingerprint(self.result) not in known):
+            return None
+        try:
+            found = read_json(self.result)
+        except NotOurs:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _known_results(self) -> list[str]:
+        """Hashes that result.json may have; none where they were not noted."""
+        noted = self._stages().get(RESULT, {})
+        return [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
+
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, whose hash is noted before: who reads it never finds one that is not known."""
         text = json_text(result)
         new, old = hashlib.sha256(text.encode()).hexdigest(), fingerprint(self.result)
-        noted = self._stages().get(RESULT, {})
-        known = [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
+        known = self._known_results()
         if new == old and known == [new]:
             return
         self._note(

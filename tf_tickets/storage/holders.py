@@ -20,6 +20,7 @@ from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.stores import Store, open_store
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.words import in_short
 
 HOLDER = ".holder.json"
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -130,7 +131,10 @@ class Holder:
     def _write_and_see(self) -> bool:
         self.token, self.since = uuid.uuid4().hex, time.strftime("%Y-%m-%d %H:%M:%S %z")
         _written.add(self.token)
-        self.renew()
+        try:
+            self.renew()
+        except Exception as error:  # each store has errors of its own
+            raise OSError(f"{self.url} cannot be written: {in_short(error)}") from error
         time.sleep(SECONDS_TO_SETTLE)
         return (_read(self.store, self.root) or {}).get("token") == self.token
 

@@ -13,6 +13,7 @@ from tf_tickets.storage import locks
 from tf_tickets.storage.atomic_files import replacing
 from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.urls import is_url
+from tf_tickets.support.words import in_short
 
 
 def open_store(url: str) -> tuple[Store, str]:
@@ -25,10 +26,10 @@ def open_store(url: str) -> tuple[Store, str]:
         import fsspec
 
         fs, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each store has errors of its own
         raise ValueError(
-            f"{url} cannot be opened: {error} (URLs need fsspec, pip install tf_tickets[ray], and the "
-            "package of their kind: s3fs, gcsfs, ...)"
+            f"{url} cannot be opened: {in_short(error)} (URLs need fsspec, pip install tf_tickets[ray], and "
+            "the package of their kind: s3fs, gcsfs, ...)"
         ) from error
     if not url.partition("://")[2].strip("/"):
         raise ValueError(f"{url} names no folder. URLs of directories look like s3://bucket/runs.")
@@ -39,7 +40,7 @@ def append(path: str, text: str) -> None:
     """Adds to a text file, at a path or URL; makes it, and its folder, where there is none."""
     if not is_url(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         return
     store, root = open_store(path)
@@ -47,7 +48,7 @@ def append(path: str, text: str) -> None:
         before = store.read(root)
     except FileNotFoundError:
         before = b""
-    store.write(root, before + text.encode())
+    store.write(root, before + text.encode(errors="backslashreplace"))
 
 
 class Store:
@@ -59,6 +60,16 @@ class Store:
 
     def __init__(self, fs: Any):
         self.fs = fs
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what it holds outlives this process, and is seen by others."""
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        fs = self.fs
+        while not isinstance(fs, MemoryFileSystem) and getattr(fs, "fs", None) is not None:
+            fs = fs.fs  # behind one that keeps copies of it
+        return not isinstance(fs, MemoryFileSystem)
 
     def names(self, root: str, url: str) -> list[str]:
         """The files in a folder, but for scratch. None leads out of it, as `..` starts with a dot.
@@ -76,8 +87,8 @@ class Store:
             paths = self.fs.find(root)
         except FileNotFoundError:
             return []
-        except OSError as error:
-            raise OSError(f"{url} cannot be read: {error}") from error
+        except Exception as error:  # each store has errors of its own
+            raise OSError(f"{url} cannot be read: {in_short(error)}") from error
         names = []
         for path in paths:
             name = path[len(root) :].lstrip("/")

@@ -9,19 +9,21 @@ import tempfile
 
 from tf_tickets.storage.stores import open_store
 from tf_tickets.storage.urls import is_url, join, named_in_errors
+from tf_tickets.storage.user_paths import user_place
 
 
 def view_of(folder: str | os.PathLike) -> View:
     """A view of a folder.
 
     Args:
-        folder: path or URL.
+        folder: path, `~` and all, or URL.
 
     Raises:
-        ValueError: it is a URL that cannot be opened.
+        ValueError: it can be neither, or is a URL that cannot be opened.
         OSError: it cannot be read.
     """
-    return RemoteView(str(folder)) if is_url(folder) else View(folder)
+    place = user_place(str(folder), folder) if isinstance(folder, str) else folder
+    return RemoteView(str(place)) if is_url(place) else View(place)
 
 
 class View:

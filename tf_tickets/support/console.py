@@ -9,16 +9,23 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tf_tickets.support.streams import encodable, visible
 from tf_tickets.support.words import duration
 
 if TYPE_CHECKING:
     import rich.console
+    import rich.text
 
 BAR_WIDTH = 20
 
 
+def say(out: rich.console.Console, text: str, style: str | None = None) -> None:
+    """Prints a text as it is, whatever it holds: no markup, no emoji codes, nothing that steers."""
+    out.print(encodable(visible(text), out.encoding), style=style, markup=False, emoji=False)
+
+
 class Console:
-    """Prints for people; knows nothing of pruning.
+    """Prints for people; knows nothing of pruning. All of it goes through `say`, or `_cell`.
 
     Args:
         console: where to. Defaults to standard output.
@@ -41,28 +48,36 @@ class Console:
         self.out.print(f"\n[bold]{title}[/bold]")
         width = max(map(len, facts), default=0)
         for name, value in facts.items():
-            self.out.print(f"  {name.ljust(width)}  {value}", markup=False)
+            say(self.out, f"  {name.ljust(width)}  {visible(value, kept='')}")
 
     def line(self, text: str) -> None:
         """One line."""
-        self.out.print(text, markup=False)
+        say(self.out, text)
 
     def warn(self, text: str) -> None:
         """One line that should not be overlooked."""
-        self.out.print(f"warning: {text}", style="yellow", markup=False)
+        say(self.out, f"warning: {text}", style="yellow")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; all columns but the first are numbers or bars."""
-        import rich.markup
         import rich.table
 
         table = rich.table.Table(title=title, title_justify="left", box=None, pad_edge=False)
         for i, column in enumerate(columns):
-            table.add_column(column, justify="right" if 0 < i < len(columns) - 1 else "left")
+            table.add_column(
+                column,
+                justify="right" if 0 < i < len(columns) - 1 else "left",
+                overflow="fold" if self.out.options.ascii_only else "ellipsis",
+            )
         for row in rows:
-            table.add_row(*map(rich.markup.escape, row))
+            table.add_row(*map(self._cell, row))
         self.out.print()
         self.out.print(table)
+
+    def _cell(self, text: str) -> rich.text.Text:
+        import rich.text
+
+        return rich.text.Text(encodable(visible(text, kept=""), self.out.encoding))
 
     def sweep(self, tasks: int, cost: int) -> SweepProgress:
         """A context that shows a sweep's progress."""
@@ -109,8 +124,12 @@ class SweepProgress:
         elapsed = time.monotonic() - self.began
         left = elapsed / self.spent * (self.cost - self.spent) if self.spent else 0.0
         when = f"about {duration(left)} left" if self.done < self.tasks else f"{duration(elapsed)} in all"
-        self.out.print(f"  [{self.done}/{self.tasks}] {label}: {ending}; {when}", markup=False)
+        self.note(f"[{self.done}/{self.tasks}] {label}: {ending}; {when}")
         self.bar.update(self.task, completed=self.spent, left=when)
+
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        say(self.out, f"  {text}")
 
 
 def bar(fraction: float, width: int = BAR_WIDTH) -> str:

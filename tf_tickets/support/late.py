@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,16 +21,27 @@ def resolve(name: str) -> Any:
         name: `"module:attribute"` (or `"module:attribute.attribute"`), or a module's name alone.
 
     Raises:
-        ImportError, AttributeError: there is no such module, or it has no such attribute; and whatever the
-            module raises while it is imported.
+        ImportError, AttributeError: there is no such module, it ends the program instead of being imported,
+            or it has no such attribute; and whatever the module raises while it is imported.
 
     Example:
         >>> resolve("math:sqrt")(4.0)
         2.0
     """
     module, colon, attribute = name.partition(":")
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except SystemExit as end:
+        raise ImportError(
+            f"{ending_of(end)}; what is to be run alone stands under if __name__ == '__main__':"
+        ) from end
     return functools.reduce(getattr, attribute.split("."), found) if colon else found
+
+
+def ending_of(end: SystemExit) -> str:
+    """What to say of code that ends the program it is used in: where that was, and by what."""
+    where = traceback.extract_tb(end.__traceback__)[-1]
+    return f"{where.filename}, line {where.lineno}, ends the program (SystemExit: {end.code})"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,7 +73,9 @@ class Kind:
                 raise ValueError(
                     f"--{name}={','.join(unknown)} is unknown. Choose from: {', '.join(self.choices)}."
                 )
-        elif self.flag != "string" and not self.accepts(value):
+        elif self.flag == "string":
+            self.parse(name, value)
+        elif not self.accepts(value):
             raise ValueError(f"--{name}={value} is out of range: it is {self.wanted(value)}.")
 
     def wanted(self, value: Any) -> str:

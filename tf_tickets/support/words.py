@@ -1,4 +1,4 @@
-"""Numbers in words, for people."""
+"""Numbers and errors in words, for people."""
 
 
 def plural(count: int | str, noun: str, several: str | None = None) -> str:
@@ -18,3 +18,9 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def in_short(error: Exception) -> str:
+    """The message of an error on one line, cut off where it is long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)[:500].rstrip(".") or type(error).__name__

@@ -14,6 +14,7 @@ from tf_tickets.config import Config
 from tf_tickets.data.sources import find
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
+from tf_tickets.storage.user_paths import lasting_place
 from tf_tickets.storage.views import View, view_of
 from tf_tickets.support.startup import default_threads, load_tensorflow
 from tf_tickets.sweeps.cell import Cell, planned
@@ -106,6 +107,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if values.threads is None:
         values.threads = 1
     _check_executor(values)
+    values.runs_dir = lasting_place("runs_dir", values.runs_dir)
     executor = EXECUTORS[values.executor]
     if values["export"].using_default_value:
         values.export = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tf_tickets.storage import stores, urls
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome
+from tf_tickets.training.interruption import ended_politely
 
 if TYPE_CHECKING:
     from tf_tickets.support.console import Console
@@ -19,11 +20,14 @@ FAILURES = "failures.log"
 def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
     """Runs what is not done yet, dense trainings first, and goes on past failures and broken directories.
 
+    Ctrl-C and SIGTERM end it after what is being trained has saved a checkpoint.
+
     Returns:
         Label of each cell that has no result -> what went wrong.
 
     Raises:
         ValueError: the plan was made without data.
+        KeyboardInterrupt: it was told to end.
     """
     if plan.without_data:
         raise ValueError("A plan that was made for --dry_run cannot be run.")
@@ -36,7 +40,7 @@ def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
         for run in waiting
         if run.config.pretrains and run.config.dense_dir in dense
     }
-    with show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
+    with ended_politely(), show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
         find_outcome = functools.partial(_find_outcome, plan)
         outcomes = plan.executor.make_pool(tasks, after, plan.resources, progress, find_outcome).run()
     plan.view.refresh()

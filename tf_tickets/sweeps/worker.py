@@ -14,11 +14,13 @@ import traceback
 from absl import flags
 
 from tf_tickets import config as configuration
+from tf_tickets.support.late import ending_of
 from tf_tickets.support.sessions import clear_session
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
 from tf_tickets.sweeps.cell import parse
 from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.task import DENSE, Outcome, Task
+from tf_tickets.training import interruption
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -26,6 +28,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 def initialize(parent: int, threads: int, environment: dict[str, str]) -> None:
     """Prepares the process; it ends when its parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption.hear_once()
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     os.environ.update(environment)
     configuration.define_flags()
@@ -59,8 +62,10 @@ def run_task(task: Task) -> Outcome:
         return Outcome(time.perf_counter() - began, result["test_accuracy"])
     except KeyboardInterrupt:  # by SIGTERM, at the end of the sweep; what there was to save is saved
         os._exit(128 + signal.SIGTERM)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the latter of a score, which would end the whole sweep
         problem = str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
+        if isinstance(error, SystemExit):
+            problem = ending_of(error)
         details = f"{screen.getvalue()}\n{traceback.format_exc()}"
         return Outcome(time.perf_counter() - began, None, problem or type(error).__name__, details)
     finally:

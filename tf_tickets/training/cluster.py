@@ -4,14 +4,19 @@ import contextlib
 import functools
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from tf_tickets.support.streams import visible
+
+_ADDRESS = re.compile(r"\S+:[0-9]{1,5}")
 MINUTES_TO_MEET = 10.0  # for the workers of a cluster
 
 
@@ -25,7 +30,7 @@ def multi_worker() -> tf.distribute.Strategy:
     except tf.errors.OpError as error:
         raise ValueError(
             f"{_own_host(resolver)} cannot join its cluster (is an earlier process still there, or the port "
-            f"taken?): {error}"
+            f"taken?{_of_unknown(resolver)}): {error}"
         ) from error
 
 
@@ -55,6 +60,30 @@ def cluster_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
     )
 
 
+def _hosts(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> list[str]:
+    return [host for group in resolver.cluster_spec().as_dict().values() for host in group]
+
+
+def _unknown_hosts(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> list[str]:
+    """Names of machines of the cluster that this one cannot look up; those of some come late."""
+    names = dict.fromkeys(host.rpartition(":")[0].strip("[]") for host in _hosts(resolver))
+    return [name for name in names if not _is_known(name)]
+
+
+def _is_known(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _of_unknown(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
+    """What to say of machines that cannot be found; nothing where all can."""
+    names = _unknown_hosts(resolver)
+    return f"; {visible(', '.join(names))} cannot be looked up from here: is that the name?" if names else ""
+
+
 def _own_host(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
     return resolver.cluster_spec().as_dict()[resolver.task_type][resolver.task_id]
 
@@ -62,10 +91,10 @@ def _own_host(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
 @contextlib.contextmanager
 def _waiting_for(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> Iterator[None]:
     """For the duration, Ctrl-C and a time limit end the process, though TensorFlow lets no Python run."""
-    hosts = [host for group in resolver.cluster_spec().as_dict().values() for host in group]
+    hosts = _hosts(resolver)
     print(
         f"waiting for the {len(hosts)} workers of the cluster, {MINUTES_TO_MEET:g} minutes at most: "
-        f"{', '.join(hosts)}",
+        f"{visible(', '.join(hosts))}{_of_unknown(resolver)}",
         flush=True,
     )
     if threading.current_thread() is not threading.main_thread():
@@ -96,7 +125,16 @@ def _check_tf_config(text: str) -> None:
             and isinstance(task["index"], int)
             and 0 <= task["index"] < len(hosts[task["type"]])
         )
+        addresses = [host for group in hosts.values() for host in group] if fits else []
     except (ValueError, TypeError, KeyError):
         fits = False
     if not fits:
         raise ValueError(f"TF_CONFIG should look like {example}. Received: {text}")
+    for address in addresses:
+        if _ADDRESS.fullmatch(address) is None:
+            raise ValueError(f"TF_CONFIG: an address is HOST:PORT, as in {example}. Received: {address!r}")
+        if addresses.count(address) > 1:
+            raise ValueError(
+                f"TF_CONFIG names {address} {addresses.count(address)} times: every process has an address "
+                "of its own, on one machine another port."
+            )

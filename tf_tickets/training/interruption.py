@@ -1,11 +1,45 @@
 """Ctrl-C, and the polite kill of a scheduler, answered where a training can be saved."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 _OBEYED = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_after: dict[signal.Signals, Any] = {}  # what a signal comes to that comes again, where that is not obeyed
+
+
+def hear_once() -> None:
+    """From now on a second SIGTERM is ignored in this process: who has sent it waits for what is being saved.
+
+    For the processes of a pool, which are all told to end again when the first of them has.
+    """
+    _after[signal.SIGTERM] = signal.SIG_IGN
+
+
+@contextlib.contextmanager
+def ended_politely() -> Iterator[None]:
+    """For the duration, SIGTERM is an exception, as Ctrl-C is; a second one is obeyed at once.
+
+    Raises:
+        Interrupted: by SIGTERM.
+    """
+    alone = threading.current_thread() is not threading.main_thread()
+    if alone or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Interrupted("", number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,6 +83,8 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         self._restore()
+        if number in _after:
+            signal.signal(number, _after[signal.Signals(number)])
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

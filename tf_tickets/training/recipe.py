@@ -25,6 +25,8 @@ from tf_tickets.support.options import (
 )
 from tf_tickets.training.optimizers import OPTIMIZERS
 
+WIDEST = 10_000.0  # times the channels of a network
+
 
 def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
     """The 0-based epochs of milestones; a part of a training is epoch 1 at least: none begins low."""
@@ -125,7 +127,7 @@ class Recipe:
     epochs: int = _first(whole(1, MOST_EPOCHS), TRAINING, "Of dense training, and of retraining.")
     augment: bool = _first(switch(), TRAINING, "Random crops and flips.")
     width: float = _first(
-        number("(0, inf)"),
+        number(f"(0, {WIDEST:g}]"),
         MODEL,
         "Scales the widths; 1.0 is the paper's. Default: the recipe's, or 1.0 with --model.",
         default=1.0,

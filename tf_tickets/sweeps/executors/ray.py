@@ -132,7 +132,7 @@ class RayPool:
         self.queue.put_back(key)
         what = "node" if losses is self.lost_nodes else "process"
         title = self.queue.tasks[key].title
-        self.queue.progress.out.print(f"  {title}: its {what} died; tried again", markup=False)
+        self.queue.progress.note(f"{title}: its {what} died; tried again")
         return None
 
     def _cancel(self, ray: ModuleType) -> None:
