@@ -381,7 +381,8 @@ class TestPaths:
     def test_a_failed_export_leaves_the_old_one_and_the_model(self, tmp_path, monkeypatch):
         model = nets.poison(nets.hide(nets.build("sequential")))
         before = model.get_weights()
-        (tmp_path / "m.keras").write_text("old")
+        tt.export(model, tmp_path / "m.keras")
+        old = (tmp_path / "m.keras").read_bytes()
 
         def fail(*args, **kwargs):
             raise OSError("disk full")
@@ -390,7 +391,7 @@ class TestPaths:
         nets.compiled(model)
         with pytest.raises(OSError, match="disk full"):
             tt.export(model, tmp_path / "m.keras", "keras", overwrite=True)
-        assert (tmp_path / "m.keras").read_text() == "old"
+        assert (tmp_path / "m.keras").read_bytes() == old
         assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
         assert model.compiled and model.optimizer is not None
         nets.assert_equal(model.get_weights(), before)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_tickets import training
 from tf_tickets.pipeline.job import Job
 from tf_tickets.storage.directories import Directory
+from tf_tickets.storage.packing import pack, unpack
 
 
 @contextlib.contextmanager
@@ -34,9 +35,9 @@ def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
                 raise
         directory.check_files()
         if job.team.size > 1:
-            packed = job.team.broadcast(directory.pack() if job.team.chief else b"")
+            packed = job.team.broadcast(pack(directory) if job.team.chief else b"")
             if not job.team.chief:
-                directory.unpack(packed)
+                unpack(packed, directory)
         yield
 
 

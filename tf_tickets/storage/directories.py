@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import pathlib
-import shutil
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,19 +17,6 @@ from tf_tickets.storage.fingerprints import files_of, fingerprint
 from tf_tickets.storage.json_rules import Unfit
 from tf_tickets.storage.stages import DIFFERS, RESULT, check_stages, hashes_of, sealed
 from tf_tickets.support.differences import difference
-
-# What a run writes into its directory, and does not write anew in place of an older one.
-_WRITTEN = (
-    "config.json",
-    "stages.json",
-    "result.json",
-    "metrics.jsonl",
-    "ticket.npz",
-    "start_ticket.npz",
-    "*.weights.h5",
-    "round_[0-9]*",
-    "checkpoints",
-)
 
 Self = TypeVar("Self", bound="Directory")
 
@@ -238,29 +222,6 @@ class Directory:
             return check_stages(stages, self.identity)
         except Unfit as problem:
             raise NotOurs(f"{self.stages} is damaged: {problem}. {self.remedy}") from None
-
-    def pack(self) -> bytes:
-        """Packs all that another process needs to go on from here into a ZIP archive."""
-        packed = io.BytesIO()
-        over = self.noted("ticket") is not None  # then the rounds that led to it are of no use
-        with zipfile.ZipFile(packed, "w") as archive:
-            for path in sorted(self.path.rglob("*")):
-                name = path.relative_to(self.path)
-                unused = any(part.startswith("." if not over else (".", "round_")) for part in name.parts)
-                if path.suffix in (".json", ".npz", ".h5") and not unused:
-                    archive.write(path, name.as_posix())
-        return packed.getvalue()
-
-    def unpack(self, packed: bytes) -> None:
-        """Unpacks what `pack` gave into this directory, in place of what a run wrote into it before.
-
-        Files of somebody else stay.
-        """
-        for path in self.path.iterdir():
-            if any(path.match(pattern) for pattern in _WRITTEN):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            archive.extractall(self.path)
 
     @property
     def remedy(self) -> str:

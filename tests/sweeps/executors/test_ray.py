@@ -93,7 +93,7 @@ class FakeRay:
     def finish(self, label, cost, ending):
         """What the person sees."""
 
-    def print(self, text, **_):
+    def note(self, text):
         self.shown.append(text)
 
 
