@@ -47,8 +47,8 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
             left = in_words(shutil.disk_usage(path.parent).free)
             raise OSError(
                 errno.ENOSPC,
-                f"The disk of {path.parent} is full ({left} are left), and {path.name} is not written. "
-                "Make room; the same command goes on",
+                f"The disk of {path.parent} is full ({left} are left), and {path.name} is not written. Make "
+                "room; the same command goes on",
             ) from error
         raise
     finally:
