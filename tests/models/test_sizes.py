@@ -25,7 +25,7 @@ def test_too_large_a_model_is_refused(small_machine, name):
 
 
 def test_a_width_that_makes_it_too_large_is_named(small_machine):
-    with pytest.raises(ValueError, match="lenet_300_100 at width 100, .* or a smaller width"):
+    with pytest.raises(ValueError, match=r"lenet_300_100 at width 100, .* or a smaller width"):
         models.build("lenet_300_100", (8, 8, 1), 10, width=100)
 
 

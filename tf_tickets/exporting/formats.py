@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_ANY_FILE = late("tf_tickets.exporting.foreign_files:foreign_to_a_file")
+
+
 @dataclasses.dataclass(frozen=True)
 class Format:
     """One row of the table.
@@ -35,9 +38,7 @@ class Format:
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
     options: tuple[str, ...] = ()
-    foreign: Callable[[pathlib.Path], list[str]] = late(
-        "tf_tickets.exporting.foreign_files:foreign_to_a_file"
-    )
+    foreign: Callable[[pathlib.Path], list[str]] = _ANY_FILE
 
 
 FORMATS: dict[str, Format] = {
