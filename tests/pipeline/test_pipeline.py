@@ -124,8 +124,9 @@ def test_a_finished_run_is_shown_again_where_nothing_may_be_written(tmp_path, mo
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(locks, "open", refused, raising=False)
-    for module in (atomic_files, directories, outputs):
-        monkeypatch.setattr(module, "write_json", refused)
+    for name in ("write_json", "write_text"):
+        for module in (atomic_files, directories):
+            monkeypatch.setattr(module, name, refused)
     assert run(tmp_path / "run", "--method=hybrid")[1] == before
     monkeypatch.setattr(outputs, "versions", lambda: {"python": "4.0"})
     assert run(tmp_path / "run", "--method=hybrid")[1] == before

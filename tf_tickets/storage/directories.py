@@ -354,7 +354,7 @@ class RunDirectory(TicketDirectory):
         text = json_text(result)
         new, old = hashlib.sha256(text.encode()).hexdigest(), fingerprint(self.result)
         known = self._known_results()
-        if new == old and known == [new]:
+        if new == old and known[:1] == [new]:
             return
         self._note(
             RESULT,
