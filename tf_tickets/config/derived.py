@@ -54,7 +54,8 @@ def method_of(values: flags.FlagValues) -> str:
             )
     if method not in METHODS:
         raise ValueError(
-            f"--method={method} is unknown.{did_you_mean(method, METHODS)} Choose one of: {', '.join(METHODS)}."
+            f"--method={method} is unknown.{did_you_mean(method, METHODS)} "
+            f"Choose one of: {', '.join(METHODS)}."
         )
     return method
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tf_tickets.data import digits, idx, imagenet, npz, own, tfds_source, tiny_imagenet
+from tf_tickets.data import digits, idx, imagenet, npz, own_datasets, tfds_source, tiny_imagenet
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
@@ -140,7 +140,7 @@ SOURCES: dict[str, Source] = {
 }
 
 # What a function of the user's returns.
-OWN = Source(own.read, "a function of your own", takes_standardize=True)
+OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True)
 
 
 def load(
@@ -233,7 +233,7 @@ def find(name: str) -> tuple[Source, str]:
                 if colon and not argument:
                     raise ValueError(f"{name!r} lacks what follows the colon: {pattern}.")
                 return source, argument if colon else name
-        if is_own(name):
+        if is_own(name) and prefix not in SOURCES:
             return OWN, name
     raise ValueError(
         f"Unknown dataset {name!r}.{did_you_mean(name, SOURCES)} Datasets: {', '.join(SOURCES)}; those of "

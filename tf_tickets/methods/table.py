@@ -266,7 +266,8 @@ def method_row(method: str | Method) -> Method:
         return method
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
-            f"method={method!r} is unknown.{did_you_mean(method, METHODS)} Choose one of: {', '.join(METHODS)}."
+            f"method={method!r} is unknown.{did_you_mean(method, METHODS)} "
+            f"Choose one of: {', '.join(METHODS)}."
         )
     return METHODS[method]
 

@@ -34,8 +34,8 @@ class Architecture:
 _VGG = Architecture(late("tf_tickets.models.vgg:build"), family="vgg", model_names="vgg*_bn")
 _RESNET = Architecture(late("tf_tickets.models.resnet:build"))
 _RESNET_CIFAR = Architecture(late("tf_tickets.models.resnet_cifar:build"))
-OWN_MODEL = Architecture(late("tf_tickets.models.own:build"))
-OWN_FILE = Architecture(late("tf_tickets.models.own:load"))
+OWN_MODEL = Architecture(late("tf_tickets.models.own_models:build"))
+OWN_FILE = Architecture(late("tf_tickets.models.own_models:load"))
 KERAS_FILE = ".keras"
 APPLICATIONS = "keras:"
 _MLP = Architecture(late("tf_tickets.models.mlp:build"))

@@ -115,7 +115,8 @@ def score_row(score: str | ScoreFunction) -> Score:
         return Score(function=own_function("score", score), data="used")
     if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
-            f"score={score!r} is unknown.{did_you_mean(score, SCORES)} Choose one of: {', '.join(SCORES)}, or pass a callable "
+            f"score={score!r} is unknown.{did_you_mean(score, SCORES)} Choose one of: "
+            f"{', '.join(SCORES)}, or pass a callable "
             "(model, batches, rng) -> arrays, or its name as module:function or file.py:function."
         )
     return SCORES[score]

@@ -160,6 +160,7 @@ def check_row(name: str) -> Check:
     """The row of a check's name."""
     if name not in CHECKS:
         raise ValueError(
-            f"--sanity_check={name} is unknown.{did_you_mean(name, CHECKS)} Choose one of: {', '.join(CHECKS)}."
+            f"--sanity_check={name} is unknown.{did_you_mean(name, CHECKS)} "
+            f"Choose one of: {', '.join(CHECKS)}."
         )
     return CHECKS[name]

@@ -51,7 +51,7 @@ def own_function(option: str, name: str) -> Any:
     """
     value = own(option, name)
     if not callable(value):
-        raise ValueError(f"{option}={name!r} is no function. Received: {value!r:.80}")
+        raise ValueError(f"{option}={name!r} is no function but {type(value).__name__}.")
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
     """` Did you mean digits?`, or nothing where no name is near."""
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
     return f" Did you mean {close[0]}?" if close else ""
 
 
