@@ -1,5 +1,6 @@
 """Packaging of tf_tickets: version, what it requires, and the development tools."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -44,9 +45,13 @@ DEVELOPMENT = [
     "sphinx>=8.1",
 ]
 
+PROGRAMS = ("run", "sweep", "sanity", "report")
+# Read, not imported: that would need what is about to be installed.
+VERSION = runpy.run_path(str(Path(__file__).with_name("tf_tickets") / "support" / "version.py"))["VERSION"]
+
 setup(
     name="tf_tickets",
-    version="0.1.0",
+    version=VERSION,
     description="Pruning research on TensorFlow and Keras 3: tickets, and checks of what they use",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -55,5 +60,14 @@ setup(
     package_data={"tf_tickets": ["py.typed"], "tf_tickets.reporting": ["page.html"]},
     python_requires=">=3.10,<3.14",
     install_requires=REQUIRES,
+    entry_points={
+        "console_scripts": [
+            "tf-tickets = tf_tickets.programs.overview:entry_point",
+            *(
+                f"tf-tickets-{name} = tf_tickets.programs.{name}:entry_point"
+                for name in ("run", "sweep", "sanity", "report")
+            ),
+        ]
+    },
     extras_require={"dev": DEVELOPMENT, "ray": RAY},
 )

@@ -32,6 +32,7 @@ ORDER = (
 # What `python -m` starts, and the public names: at the top, whatever their folder.
 FRONT = {
     "tf_tickets",
+    "tf_tickets.__main__",
     "tf_tickets.run",
     "tf_tickets.sweep",
     "tf_tickets.report",

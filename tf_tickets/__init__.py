@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.backend import check_environment
 from tf_tickets.support.late import late_names
+from tf_tickets.support.version import VERSION
 
 if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets import callbacks as callbacks
@@ -25,9 +26,14 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.methods import METHODS as METHODS
     from tf_tickets.methods import Method as Method
     from tf_tickets.methods.prune import prune as prune
+    from tf_tickets.programs.calls import report as report
+    from tf_tickets.programs.calls import run as run
+    from tf_tickets.programs.calls import sweep as sweep
     from tf_tickets.pruning import Ticket as Ticket
     from tf_tickets.pruning import keep_counts as keep_counts
     from tf_tickets.pruning import score as score
+
+__version__ = VERSION
 
 check_environment()
 
@@ -50,13 +56,16 @@ _PUBLIC = {
     "register_maskable": "tf_tickets.layers:register_maskable",
     "sanity": "tf_tickets.sanity",
     "sanity_check": "tf_tickets.laboratory:sanity_check",
+    "report": "tf_tickets.programs.calls:report",
+    "run": "tf_tickets.programs.calls:run",
     "score": "tf_tickets.pruning:score",
     "sparse_training": "tf_tickets.sparse_training",
+    "sweep": "tf_tickets.programs.calls:sweep",
     "theory": "tf_tickets.theory",
     "training": "tf_tickets.training",
 }
 
-__all__ = list(_PUBLIC)
+__all__ = ["__version__", *_PUBLIC]
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)
 

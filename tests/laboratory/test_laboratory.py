@@ -103,7 +103,10 @@ def test_baselines_stand_beside(tmp_path, monkeypatch):
     ("changes", "message"),
     [
         ({"seeds": 2}, r"2 seeds are too few .* at least 3, and 10 to 20"),
-        ({"checks": ["shuffle"]}, "sanity_check=shuffle is unknown. Choose one of: random_labels"),
+        (
+            {"checks": ["shuffle"]},
+            "sanity_check=shuffle is unknown. Did you mean shuffle_weights. Choose one of: random_labels",
+        ),
         ({"method": "random", "checks": ["rearrange"]}, "no check can say anything .*random and independent"),
         ({"method": "dense"}, "only for a method that ends at a sparsity"),
         ({"method": "snap"}, "method=snap is unknown"),
@@ -112,7 +115,7 @@ def test_baselines_stand_beside(tmp_path, monkeypatch):
         ({"alpha": 0.7}, "alpha"),
         ({"checks": []}, "checks= is empty"),
         ({"dry_run": True}, "for the command line"),
-        ({"color": "red"}, "color= is unknown. Flags of tf_tickets.run"),
+        ({"color": "red"}, "color= is unknown.* Accepted are flags: "),
         ({"method": lambda model, batches, rng: []}, "cannot be imported by other processes"),
         ({"method": disguised}, "cannot be imported by other processes"),
         ({"method": users_scores.needing, "score": "snip"}, "is a score already"),

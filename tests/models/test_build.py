@@ -117,7 +117,9 @@ def test_logits_keep_full_precision_under_mixed_precision(name):
 
 class TestRefusals:
     def test_an_unknown_name(self):
-        with pytest.raises(ValueError, match=r"no model 'vgg12'. Choose one of: vgg11, .*keras:{NAME}"):
+        with pytest.raises(
+            ValueError, match=r"no model 'vgg12'. Did you mean vgg19. Choose one of: vgg11, .*keras:{NAME}"
+        ):
             models.build("vgg12", (32, 32, 3), 10)
 
     @pytest.mark.parametrize("name", ["resnet", "resnet2", "resnet33", "resnet0", "resnet032", "resnet-4"])

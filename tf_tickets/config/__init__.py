@@ -7,10 +7,17 @@ from tf_tickets.config.config import (
     fields_that_decide,
 )
 from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
+from tf_tickets.config.keywords import flag_values
 from tf_tickets.config.loading import load_data
 from tf_tickets.config.making import make_config, plan_config, unused_fields
 from tf_tickets.config.names import run_name
-from tf_tickets.config.refusals import check_flags, check_places, says_nothing, useless_flags
+from tf_tickets.config.refusals import (
+    check_flags,
+    check_places,
+    imports_own_code,
+    says_nothing,
+    useless_flags,
+)
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.support.options import GROUPS
 
@@ -26,6 +33,8 @@ __all__ = [
     "define_flags",
     "digest",
     "fields_that_decide",
+    "flag_values",
+    "imports_own_code",
     "load_data",
     "make_config",
     "plan_config",

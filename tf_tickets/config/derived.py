@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from tf_tickets.config.config import OPTIONS
+from tf_tickets.data.sources import SOURCES
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.table import METHODS, REWOUND
+from tf_tickets.models.architectures import APPLICATIONS, KERAS_FILE
 from tf_tickets.pruning.choices import GLOBAL, METHODS_OWN, RANKED
-from tf_tickets.pruning.ratios import RATIOS
+from tf_tickets.pruning.ratios import RATIOS, named_rule
 from tf_tickets.pruning.scores import score_row
-from tf_tickets.support.late import resolve
+from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.options import DERIVED, read_pairs
+from tf_tickets.support.own_code import code_hash, is_own
+from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
     from tf_tickets.pruning import Ticket
+
+TICKET_PREFIX = "ticket:"  # of a file whose ratios are taken
+# What stands before a colon and names no module.
+PREFIXES = (TICKET_PREFIX, APPLICATIONS, *(f"{name.partition(':')[0]}:" for name in SOURCES if ":" in name))
 
 
 def fields_of(values: flags.FlagValues) -> dict[str, Any]:
@@ -46,7 +53,10 @@ def method_of(values: flags.FlagValues) -> str:
                 f"--method= where its retraining starts from, one of: {', '.join(retrained)}."
             )
     if method not in METHODS:
-        raise ValueError(f"--method={method} is unknown. Choose one of: {', '.join(METHODS)}.")
+        raise ValueError(
+            f"--method={method} is unknown.{did_you_mean(method, METHODS)} "
+            f"Choose one of: {', '.join(METHODS)}."
+        )
     return method
 
 
@@ -58,9 +68,19 @@ def choice_of(values: flags.FlagValues) -> Choice:
     except ValueError as error:
         raise ValueError(f"--{error}") from None
     ratios = values.ratios or row.ratios
-    if ratios not in (GLOBAL, *RATIOS):
+    if not is_own_rule(ratios) and ratios not in (GLOBAL, *RATIOS):
         ratios = _given_ratios(ratios, (GLOBAL, *RATIOS))
     return Choice(row, score, ratios)
+
+
+def is_own_rule(text: str) -> bool:
+    """Whether ratios are a rule of the user's own, by its name; errors where there is none such."""
+    if not is_own(text) or text.startswith(TICKET_PREFIX):
+        return False
+    try:
+        return named_rule(text) is not None
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
 
 
 def source_of(values: flags.FlagValues) -> dict[str, Any]:
@@ -68,9 +88,8 @@ def source_of(values: flags.FlagValues) -> dict[str, Any]:
     if values.source_density is None:
         return {}
     text = values.source_ratios or "erk"
-    return {
-        "source_ratios": text if text in RATIOS else _given_ratios(text, tuple(RATIOS), "source_ratios"),
-    }
+    named = text in RATIOS or is_own_rule(text)
+    return {"source_ratios": text if named else _given_ratios(text, tuple(RATIOS), "source_ratios")}
 
 
 def load_ticket(path: str) -> Ticket:
@@ -110,14 +129,21 @@ def rewind_epoch_of(values: flags.FlagValues, chosen: Choice, epochs: int) -> in
     return epoch
 
 
-def code_of(score: str | None) -> str | None:
-    """Hash of the file of a score of the user's own, so that changed code is a changed config."""
-    if score is None or ":" not in score:
-        return None
-    module = resolve(score.partition(":")[0])
-    path = getattr(module, "__file__", None)
-    code = b"" if path is None else pathlib.Path(path).read_bytes()
-    return hashlib.sha256(code).hexdigest()[:16]
+def code_of(name: Any) -> str | None:
+    """Hash of the file that an own name leads to, so that changed code is another config; None of others."""
+    return code_hash(name) if code_is_own(name) else None
+
+
+def code_is_own(name: Any) -> bool:
+    """Whether a flag's value names code of the user's own."""
+    return is_own(name) and not name.startswith(PREFIXES)
+
+
+def model_code_of(name: str) -> str | None:
+    """The same of a model's name, which may be that of a `.keras` file."""
+    if not name.endswith(KERAS_FILE):
+        return code_of(name)
+    return hashlib.sha256(user_path(f"--model={name}", name).read_bytes()).hexdigest()[:16]
 
 
 def new_search_options(values: flags.FlagValues, chosen: Choice) -> dict[str, Any]:
@@ -129,13 +155,13 @@ def new_search_options(values: flags.FlagValues, chosen: Choice) -> dict[str, An
 
 def _given_ratios(text: str, names: Sequence[str], flag: str = "ratios") -> tuple[float, ...]:
     """Ratios of a ticket, or numbers."""
-    if text.startswith("ticket:"):
-        found = load_ticket(text.removeprefix("ticket:"))
+    if text.startswith(TICKET_PREFIX):
+        found = load_ticket(text.removeprefix(TICKET_PREFIX))
         return tuple(layer.keep_ratio for layer in found.layers)
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--{flag}={text} is unknown. Choose one of: {', '.join(names)}; "
+            f"--{flag}={text} is unknown.{did_you_mean(text, names)} Choose one of: {', '.join(names)}; "
             "or give a number for each layer, or ticket:FILE."
         ) from None

@@ -6,13 +6,18 @@ import os
 
 from tf_tickets.config.config import Config, digest
 from tf_tickets.methods.table import METHODS
+from tf_tickets.support.own_code import short_name
 
 
 def run_name(config: Config) -> str:
     """Name of the run's directory: what a person looks for, and a hash of everything."""
-    dataset = "".join(c if c.isalnum() else "_" for c in os.path.basename(config.dataset.rstrip("/")))
-    model = config.recipe.model.replace(":", "_")
+    dataset = _plain(os.path.basename(config.dataset.rstrip("/")))
+    model = _plain(short_name(config.recipe.model))
     check = "" if config.sanity_check is None else f"-{config.sanity_check}"
     row = METHODS.get(config.method)
     asked = f"-{config.sparsity:g}" if row is None or row.aims or not row.prunes else ""
     return f"{dataset}-{model}-{config.method}{asked}{check}-seed{config.seed}-{digest(config.identity)}"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)

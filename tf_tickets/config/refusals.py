@@ -6,23 +6,35 @@ import dataclasses
 
 from absl import flags
 
-from tf_tickets.config.derived import choice_of, classifier_keep_of, load_ticket, method_of, source_of
+from tf_tickets.config.derived import (
+    choice_of,
+    classifier_keep_of,
+    code_is_own,
+    load_ticket,
+    method_of,
+    source_of,
+)
 from tf_tickets.config.flags import FLAGS, given
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
-from tf_tickets.data.sources import find
+from tf_tickets.data.sources import OWN, find
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.models.architectures import OWN_FILE, OWN_MODEL, model_row
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
-from tf_tickets.storage.user_paths import lasting_place
+from tf_tickets.storage.user_paths import lasting_place, user_path
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
+from tf_tickets.support.own_code import own_function
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
 
 # Of a sweep that is planned here and done on larger machines, threads may be more than this one's cores.
 MOST_THREADS = 256
 THREADS_PER_CORE = 4
+
+# Flags that may name code of the user's own.
+OWN_CODE = ("model", "dataset", "score", "ratios", "source_ratios")
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -59,7 +71,11 @@ def check_flags(values: flags.FlagValues) -> None:
     if row.search is not None:
         check_search_options(method, row.search, read_pairs("search_options", values.search_options))
     classifier_keep_of(values, chosen)
-    find(values.dataset)
+    source, name = find(values.dataset)
+    if source is OWN:
+        own_function("--dataset", name)
+    if values.model is not None:
+        _check_model(values.model)
 
 
 def check_places(values: flags.FlagValues) -> None:
@@ -67,6 +83,23 @@ def check_places(values: flags.FlagValues) -> None:
     for name in ("run_dir", "dense_dir"):
         if values[name].value:
             lasting_place(name, values[name].value)
+
+
+def imports_own_code(values: flags.FlagValues) -> bool:
+    """Whether flags name code of the user's own, which may load TensorFlow when it is imported."""
+    return any(code_is_own(values[name].value) for name in OWN_CODE)
+
+
+def _check_model(name: str) -> None:
+    """Refuses names of no model; of ours only their forms are known before they are built."""
+    try:
+        row = model_row(name)
+    except ValueError as error:
+        raise ValueError(f"--model: {error}") from None
+    if row is OWN_MODEL:
+        own_function("--model", name)
+    elif row is OWN_FILE and not user_path(f"--model={name}", name).is_file():
+        raise ValueError(f"--model={name}: there is no such file.")
 
 
 def useless_flags(values: flags.FlagValues) -> list[str]:

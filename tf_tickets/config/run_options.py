@@ -157,6 +157,7 @@ class Options:
         decides=SETTING,
     )
     recipe: Recipe = option(mapping(), decides=SETTING, always_named=True)
+    model_code: str | None = option(text(), default=None, decides=SETTING)
     replicas: int = option(whole(1), decides=SETTING, always_named=True)
     threads: int = option(
         whole(1),
@@ -200,6 +201,8 @@ class Options:
         needs=needs.DRAWS,
     )
     score_code: str | None = option(text(), default=None)
+    ratios_code: str | None = option(text(), default=None)
+    source_code: str | None = option(text(), default=None, decides=SOURCE)
     score_options: Mapping[str, Any] = option(
         pairs(),
         TICKET,

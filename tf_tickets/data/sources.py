@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from typing import Any
 
-from tf_tickets.data import digits, idx, imagenet, npz, tfds_source, tiny_imagenet
+from tf_tickets.data import digits, idx, imagenet, npz, own_datasets, tfds_source, tiny_imagenet
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
@@ -15,6 +14,8 @@ from tf_tickets.data.recognition import AUTO, NEVER, STANDARDIZE
 from tf_tickets.data.splits import Splits
 from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.numbers import is_number, is_whole
+from tf_tickets.support.own_code import is_own
+from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.recipe import Recipe
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
@@ -138,6 +139,9 @@ SOURCES: dict[str, Source] = {
     ),
 }
 
+# What a function of the user's returns.
+OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True)
+
 
 def load(
     name: str,
@@ -153,7 +157,8 @@ def load(
 
     Args:
         name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`.
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`; or
+            `"module:function"` or `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
         data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
         seed: of the validation split. Default 0.
@@ -228,11 +233,11 @@ def find(name: str) -> tuple[Source, str]:
                 if colon and not argument:
                     raise ValueError(f"{name!r} lacks what follows the colon: {pattern}.")
                 return source, argument if colon else name
-    close = difflib.get_close_matches(str(name), SOURCES, n=1)
+        if is_own(name) and prefix not in SOURCES:
+            return OWN, name
     raise ValueError(
-        f"Unknown dataset {name!r}."
-        + (f" Did you mean {close[0]}?" if close else "")
-        + f" Datasets: {', '.join(SOURCES)}; those of TensorFlow Datasets are written tfds:NAME."
+        f"Unknown dataset {name!r}.{did_you_mean(name, SOURCES)} Datasets: {', '.join(SOURCES)}; those of "
+        "TensorFlow Datasets are written tfds:NAME, a function of yours module:function or file.py:function."
     )
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numbers
 import pathlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
 
+from tf_tickets import config as configuration
 from tf_tickets import results
-from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
+from tf_tickets.config import DEFAULT_SPARSITY
 from tf_tickets.laboratory.design import ALPHA, MARGIN, define_flags, make_plan
 from tf_tickets.laboratory.findings import Findings
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
-from tf_tickets.support.options import written
+from tf_tickets.support.own_code import name_of_object
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
+from tf_tickets.sweeps.sweep_flags import GROUPS
 
 
 def sanity_check(
@@ -77,28 +78,20 @@ def sanity_check(
     if callable(method):
         if "score" in given:
             raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
-        given["score"] = _importable(method)
+        given["score"] = name_of_object("The score", method, abroad=True)
         method = "snip"
     if checks is not None and not len(checks):
         raise ValueError("checks= is empty. None stands for all that can say something about the method.")
     asked = {
-        "method": written(method),
-        "sparsity": written(sparsity),
-        "seed": written(range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds),
-        **({} if checks is None else {"sanity_check": written(checks)}),
-        **({} if jobs is None else {"jobs": jobs}),
+        "method": method,
+        "sparsity": sparsity,
+        "seed": range(int(seeds)) if isinstance(seeds, numbers.Integral) else seeds,
+        "sanity_check": checks,
+        "jobs": jobs,
         "runs_dir": runs_dir,
-        **{name: written(_as_pairs(value)) for name, value in given.items() if value is not None},
+        **given,
     }
-    values = flags.FlagValues()
-    define_flags(values)
-    unknown = [name for name in asked if name not in values]
-    if unknown:
-        raise ValueError(f"{unknown[0]}= is unknown. Flags of tf_tickets.run are accepted: {_names(values)}.")
-    try:
-        values(["sanity", *(f"--{name}={value}" for name, value in asked.items())])
-    except flags.Error as error:
-        raise ValueError(str(error)) from None
+    values = configuration.flag_values(define_flags, asked, GROUPS, abroad=True)
     if values.dry_run:
         raise ValueError("dry_run= is for the command line, python -m tf_tickets.sanity --dry_run.")
     try:
@@ -135,26 +128,3 @@ def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> 
 
 def _place(run_dir: str) -> pathlib.Path | str:
     return run_dir if is_url(run_dir) else pathlib.Path(run_dir)
-
-
-def _importable(score: Callable) -> str:
-    """The name under which processes of a sweep find a function."""
-    module, name = getattr(score, "__module__", None), getattr(score, "__qualname__", "<lambda>")
-    found = None if module in (None, "__main__") else getattr(sys.modules.get(str(module)), name, None)
-    # A decorated function may bear the name of another.
-    if found is not score:
-        raise ValueError(
-            f"The score {name} of module {module} cannot be imported by other processes: put it in a file of "
-            "its own, at its top level, and pass the function or score='file:function'."
-        )
-    return f"{module}:{name}"
-
-
-def _as_pairs(value: Any) -> Any:
-    """A mapping as `name=value` texts, of which one that reads as a number is one; other values as given."""
-    return [f"{name}={inner}" for name, inner in value.items()] if isinstance(value, Mapping) else value
-
-
-def _names(values: flags.FlagValues) -> str:
-    by_group = values.flags_by_module_dict()
-    return ", ".join(flag.name for group in GROUPS for flag in by_group[group])

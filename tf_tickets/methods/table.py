@@ -6,6 +6,7 @@ from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.scores import ScoreFunction
+from tf_tickets.support.words import did_you_mean
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
@@ -264,7 +265,10 @@ def method_row(method: str | Method) -> Method:
     if isinstance(method, Method):
         return method
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"method={method!r} is unknown. Choose one of: {', '.join(METHODS)}.")
+        raise ValueError(
+            f"method={method!r} is unknown.{did_you_mean(method, METHODS)} "
+            f"Choose one of: {', '.join(METHODS)}."
+        )
     return METHODS[method]
 
 

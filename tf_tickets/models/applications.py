@@ -1,13 +1,12 @@
 """Any model of keras.applications, with fresh weights drawn from a seed."""
 
-import contextlib
 import inspect
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 
 from tf_tickets.models import parts
+from tf_tickets.models.initial_weights import drawing_from
 
 PREFIX = "keras:"
 
@@ -42,7 +41,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
             f"of: {', '.join(PREFIX + other for other in _names() if _has_width(other))}."
         )
     try:
-        with _drawing_from(seed):
+        with drawing_from(seed):
             model = constructor(
                 weights=None,
                 include_top=True,
@@ -73,20 +72,6 @@ def _constructor(name: str) -> Callable[..., keras.Model]:
 
 def _has_width(name: str) -> bool:
     return "alpha" in inspect.signature(getattr(keras.applications, name)).parameters
-
-
-@contextlib.contextmanager
-def _drawing_from(seed: int) -> Iterator[None]:
-    """Lets Keras draw the seeds that a constructor does not set from `seed`.
-
-    Keras takes them from Python's `random`, whose state is put back at the end.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
 
 
 def _leave_pixels_alone(model: keras.Model) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late
+from tf_tickets.support.own_code import is_own
+from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +34,10 @@ class Architecture:
 _VGG = Architecture(late("tf_tickets.models.vgg:build"), family="vgg", model_names="vgg*_bn")
 _RESNET = Architecture(late("tf_tickets.models.resnet:build"))
 _RESNET_CIFAR = Architecture(late("tf_tickets.models.resnet_cifar:build"))
+OWN_MODEL = Architecture(late("tf_tickets.models.own_models:build"))
+OWN_FILE = Architecture(late("tf_tickets.models.own_models:load"))
+KERAS_FILE = ".keras"
+APPLICATIONS = "keras:"
 _MLP = Architecture(late("tf_tickets.models.mlp:build"))
 
 # What is accepted, as people write it.
@@ -52,12 +58,23 @@ MODELS: dict[str, Architecture] = {
 
 
 def model_row(name: str) -> Architecture:
-    """The row of a model's name."""
+    """The row of a model's name.
+
+    Raises:
+        ValueError: there is none; the message lists what there is.
+    """
+    if isinstance(name, str) and name.endswith(KERAS_FILE):
+        return OWN_FILE
+    if is_own(name) and not name.startswith(APPLICATIONS):
+        return OWN_MODEL
     for spelling, row in MODELS.items():
         start, variable, _ = spelling.partition("{")
         if name == spelling or (variable and str(name).startswith(start)):
             return row
-    raise ValueError(f"There is no model {name!r}. Choose one of: {', '.join(MODELS)}.")
+    raise ValueError(
+        f"There is no model {name!r}.{did_you_mean(name, MODELS)} Choose one of: {', '.join(MODELS)}; or "
+        "name a function of your own, module:function or file.py:function, or a .keras file."
+    )
 
 
 def family_of(model_name: str) -> str | None:

@@ -1,6 +1,8 @@
 """Initializers of the papers' networks, each with a seed of its own."""
 
+import contextlib
 import itertools
+import random
 from collections.abc import Iterator
 
 import keras
@@ -29,3 +31,17 @@ def kaiming_normal(fan: str, seed: int) -> keras.initializers.Initializer:
 def classifier_normal(seed: int) -> keras.initializers.Initializer:
     """N(0, 0.01), which the papers' code draws its linear layer from."""
     return keras.initializers.RandomNormal(0.0, 0.01, seed=seed)
+
+
+@contextlib.contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Lets Keras draw the seeds that a constructor does not set from `seed`.
+
+    Keras takes them from Python's `random`, whose state is put back at the end.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -26,6 +26,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(values: flags.FlagValues) -> int:
+    if not configuration.imports_own_code(values):
+        configuration.check_flags(values)  # before TensorFlow is loaded: a slip is answered at once
     load_tensorflow(values.threads or default_threads())
     configuration.check_flags(values)
     configuration.check_places(values)

@@ -1,6 +1,6 @@
 """Ratios that are given: one number a layer, by name, or those of a ticket. They make a rule of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +11,9 @@ from tf_tickets.pruning.reference_counts import Shape
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.support.numbers import is_number
 
-Ratios: TypeAlias = str | Sequence[float] | np.ndarray | Mapping[str, float] | Ticket
+Ratios: TypeAlias = (
+    str | Sequence[float] | np.ndarray | Mapping[str, float] | Ticket | Callable[[Sequence[Shape]], Any]
+)
 # Of each weight, its own name and its layer's.
 Names: TypeAlias = Sequence[tuple[str, str]]
 
@@ -40,7 +42,8 @@ def rule_of(ratios: Ratios, shapes: Sequence[Shape], names: Names | None) -> Rul
     if values is None:
         raise ValueError(
             f"ratios={ratios!r} is unknown. Choose one of: {', '.join(RATIOS)}. Or give one number in [0, 1] "
-            "a layer, a mapping from names of weights or layers to such numbers, or a Ticket."
+            "a layer, a mapping from names of weights or layers to such numbers, a Ticket, or a function of "
+            "the shapes."
         )
     if len(values) != len(shapes):
         raise ValueError(
@@ -61,6 +64,8 @@ def ratios_as_json(ratios: Ratios) -> Any:
         return [layer.keep_ratio for layer in ratios.layers]
     if isinstance(ratios, Mapping):
         return {str(name): float(value) for name, value in ratios.items()}
+    if callable(ratios):
+        return getattr(ratios, "__name__", repr(ratios))
     return ratios if isinstance(ratios, str) else [float(value) for value in ratios]
 
 

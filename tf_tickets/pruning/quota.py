@@ -72,7 +72,7 @@ OPTIONS = tuple(
 def check_quota(quota: Quota, row: Score) -> None:
     """Refuses a quota that cannot be, whatever the model, or not with scores of this row."""
     rule = named_rule(quota.ratios)
-    if isinstance(quota.ratios, str):
+    if isinstance(quota.ratios, str) and rule is None:
         check_choice("ratios", quota.ratios, (GLOBAL, *RATIOS))
     check_choice("rounding", quota.rounding, ROUNDINGS)
     check_choice("sampling", quota.sampling, SAMPLINGS)

@@ -15,6 +15,7 @@ from tf_tickets.pruning import pours, reference_counts
 from tf_tickets.pruning.choices import DEPTH_POWERS, FAMILIES, GLOBAL
 from tf_tickets.pruning.pours import Pour
 from tf_tickets.pruning.reference_counts import LayerCounts, Shape
+from tf_tickets.support.own_code import is_own, own, own_function
 
 Densities = Callable[[Sequence[Shape], str], np.ndarray]
 
@@ -49,8 +50,47 @@ def ranks_all(ratios: Any) -> bool:
 
 
 def named_rule(ratios: Any) -> Rule | None:
-    """The row of a rule's name; None where layers are ranked together, and of ratios that are given."""
+    """The row of a rule's name, or one made of a function; None where layers are ranked, or ratios given.
+
+    A function takes the shapes of the kernels, in forward order, and returns a number for each: relative
+    densities, of which only the proportions matter. It may be named, `"module:function"`; what is named may
+    be a `Rule`.
+    """
+    if callable(ratios):
+        return _own_rule(ratios)
+    if is_own(ratios):
+        found = own("ratios", ratios)
+        return found if isinstance(found, Rule) else _own_rule(own_function("ratios", ratios))
     return RATIOS.get(ratios) if isinstance(ratios, str) else None
+
+
+def is_rule(ratios: Any) -> bool:
+    """Whether it names a row of the table, or all layers together, or is a rule of the user's own."""
+    return ranks_all(ratios) or named_rule(ratios) is not None
+
+
+def _own_rule(function: Callable[[Sequence[Shape]], Any]) -> Rule:
+    """A rule of the user's own; what it returns is checked when it is asked."""
+
+    def densities(shapes: Sequence[Shape], family: str) -> np.ndarray:
+        name = getattr(function, "__name__", repr(function))
+        try:
+            values = np.asarray(function([tuple(shape) for shape in shapes]), np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"ratios={name}: it returns one number a layer, and failed: {error}") from error
+        if (
+            values.shape != (len(shapes),)
+            or not np.isfinite(values).all()
+            or values.min() < 0
+            or not values.any()
+        ):
+            raise ValueError(
+                f"ratios={name}: it returns {len(shapes)} numbers here, one a layer, 0 or more, not all 0. "
+                f"Received: {values.tolist()!s:.100}"
+            )
+        return values
+
+    return _water_filled(densities)
 
 
 def _uniform(shapes: Sequence[Shape], family: str) -> np.ndarray:

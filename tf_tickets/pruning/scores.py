@@ -14,8 +14,10 @@ import numpy as np
 
 from tf_tickets.pruning import reference_counts
 from tf_tickets.pruning.choices import CURVATURES, check_choice
-from tf_tickets.support.late import Late, late, resolve
+from tf_tickets.support.late import Late, late
 from tf_tickets.support.options import Kind, choice, number, switch, whole
+from tf_tickets.support.own_code import is_own, own, own_function
+from tf_tickets.support.words import did_you_mean
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
 # No command line can give one.
@@ -100,36 +102,24 @@ SCORES: dict[str, Score] = {
 
 
 def score_row(score: str | ScoreFunction) -> Score:
-    """The row of a score's name, or a row made of a callable, also of one named `"module:function"`."""
+    """The row of a score's name, or a row made of a callable, also of one named `"module:function"`.
+
+    What is named may be a `Score`, which says more than a function does.
+    """
     if callable(score):
         return Score(function=score, data="used")
-    if isinstance(score, str) and ":" in score:
-        return Score(function=imported(score), data="used")
+    if is_own(score):
+        found = own("score", score)
+        if isinstance(found, Score):
+            return found
+        return Score(function=own_function("score", score), data="used")
     if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
-            f"score={score!r} is unknown. Choose one of: {', '.join(SCORES)}, or pass a callable "
-            "(model, batches, rng) -> arrays, or its name as 'module:function'."
+            f"score={score!r} is unknown.{did_you_mean(score, SCORES)} Choose one of: "
+            f"{', '.join(SCORES)}, or pass a callable "
+            "(model, batches, rng) -> arrays, or its name as module:function or file.py:function."
         )
     return SCORES[score]
-
-
-def imported(name: str) -> ScoreFunction:
-    """The callable that `"module:function"` names.
-
-    Raises:
-        ValueError: the module cannot be imported, or has no such callable.
-    """
-    module_name, _, attribute = name.partition(":")
-    try:
-        value = resolve(name)
-    except Exception as error:  # whatever the module does on import
-        raise ValueError(
-            f"score={name!r}: {module_name} has no {attribute or 'function'} to import ({error}). "
-            "It is written module:function, the module on Python's path or in the current directory."
-        ) from error
-    if not callable(value):
-        raise ValueError(f"score={name!r} is no function but {type(value).__name__}.")
-    return value
 
 
 def name_of(score: str | ScoreFunction) -> str:

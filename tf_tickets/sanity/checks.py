@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.methods.table import INIT, TRAINED
 from tf_tickets.support.late import late
+from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -158,5 +159,8 @@ CHECKS: dict[str, Check] = {
 def check_row(name: str) -> Check:
     """The row of a check's name."""
     if name not in CHECKS:
-        raise ValueError(f"--sanity_check={name} is unknown. Choose one of: {', '.join(CHECKS)}.")
+        raise ValueError(
+            f"--sanity_check={name} is unknown.{did_you_mean(name, CHECKS)} "
+            f"Choose one of: {', '.join(CHECKS)}."
+        )
     return CHECKS[name]

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib
+import importlib.util
+import pathlib
 import sys
 import traceback
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +22,8 @@ def resolve(name: str) -> Any:
     """The object of a name.
 
     Args:
-        name: `"module:attribute"` (or `"module:attribute.attribute"`), or a module's name alone.
+        name: `"module:attribute"` (or `"module:attribute.attribute"`), `"folder/file.py:attribute"`, or a
+            module's name alone.
 
     Raises:
         ImportError, AttributeError: there is no such module, it ends the program instead of being imported,
@@ -28,14 +33,40 @@ def resolve(name: str) -> Any:
         >>> resolve("math:sqrt")(4.0)
         2.0
     """
-    module, colon, attribute = name.partition(":")
+    module, colon, attribute = split(name)
     try:
-        found = importlib.import_module(module)
+        found = _module_of(module) if module.endswith(".py") else importlib.import_module(module)
     except SystemExit as end:
         raise ImportError(
             f"{ending_of(end)}; what is to be run alone stands under if __name__ == '__main__':"
         ) from end
     return functools.reduce(getattr, attribute.split("."), found) if colon else found
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """(module or file, colon, attribute) of a name; a path may hold a colon of its own."""
+    module, colon, attribute = name.partition(":")
+    path, other, last = name.rpartition(":")
+    return (path, other, last) if path.endswith(".py") else (module, colon, attribute)
+
+
+def _module_of(path: str) -> types.ModuleType:
+    """The module that a file holds, run once in a process for each version of the file."""
+    place = pathlib.Path(path).expanduser().resolve()
+    code = place.read_bytes()
+    name = f"tf_tickets_own_{hashlib.sha256(str(place).encode() + code).hexdigest()[:16]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, place)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} is no Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # before it runs: dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 def ending_of(end: SystemExit) -> str:

@@ -1,5 +1,14 @@
 """Numbers and errors in words, for people."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """` Did you mean digits?`, or nothing where no name is near."""
+    close = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
+    return f" Did you mean {close[0]}?" if close else ""
+
 
 def plural(count: int | str, noun: str, several: str | None = None) -> str:
     """`1 epoch`, `2 epochs`, `2.5 points`.

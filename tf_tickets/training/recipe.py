@@ -23,6 +23,7 @@ from tf_tickets.support.options import (
     switch,
     whole,
 )
+from tf_tickets.support.own_code import short_name
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 WIDEST = 10_000.0  # times the channels of a network
@@ -199,7 +200,8 @@ class Recipe:
     @property
     def identity(self) -> dict[str, Any]:
         """What names a run: all fields, but later ones only where they are not at their defaults."""
-        values = {row: getattr(self, row.field) for row in options_of(Recipe)}
+        named = dataclasses.replace(self, model=short_name(self.model))
+        values = {row: getattr(named, row.field) for row in options_of(Recipe)}
         return {row.field: value for row, value in values.items() if row.always_named or value != row.default}
 
     def learning_rate_at(self, epoch: int) -> float:

@@ -1,0 +1,56 @@
+"""Flags from Python: keyword arguments with the flags' names, and objects of the user's own by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from tf_tickets.support.options import written
+from tf_tickets.support.own_code import name_of_object
+from tf_tickets.support.words import did_you_mean
+
+
+def flag_values(
+    define: Callable[[flags.FlagValues], None], given: Mapping[str, Any], groups: Sequence[str], abroad: bool
+) -> flags.FlagValues:
+    """Parsed flags of keyword arguments; those that are None are left out.
+
+    Args:
+        define: defines a program's flags.
+        given: name of a flag -> value: text, number, list, mapping, or an object of the user's own.
+        groups: of flags that are listed where a name is unknown.
+        abroad: whether other processes work with them, which find objects by their names alone.
+
+    Raises:
+        ValueError: an unknown name, a value that the flag does not take, or an object that cannot be found
+            where it is needed.
+    """
+    values = flags.FlagValues()
+    define(values)
+    asked = {name: value for name, value in given.items() if value is not None}
+    for name in asked:
+        if name not in values:
+            by_group = values.flags_by_module_dict()
+            known = [flag.name for group in groups for flag in by_group[group]]
+            raise ValueError(
+                f"{name}= is unknown.{did_you_mean(name, known)} Accepted are flags: {', '.join(known)}."
+            )
+    texts = {name: written(_as_texts(name, value, abroad)) for name, value in asked.items()}
+    try:
+        values(["tf_tickets", *(f"--{name}={text}" for name, text in texts.items())])
+    except flags.Error as error:
+        raise ValueError(str(error)) from None
+    return values
+
+
+def _as_texts(name: str, value: Any, abroad: bool) -> Any:
+    """Functions by name; mappings as `name=value`, where what reads as a number is one; others as given."""
+    if callable(value):
+        return name_of_object(name, value, abroad)
+    if isinstance(value, Mapping):
+        return [f"{key}={inner}" for key, inner in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [_as_texts(name, part, abroad) if callable(part) else part for part in value]
+    return value

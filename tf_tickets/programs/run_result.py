@@ -1,0 +1,111 @@
+"""What a run of Python comes to: its numbers, ticket and model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import html
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from tf_tickets.config import Config
+from tf_tickets.data import Dataset
+from tf_tickets.storage.urls import is_url, join
+
+if TYPE_CHECKING:
+    import keras
+
+    from tf_tickets.pruning import Ticket
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        numbers: what result.json holds.
+        config: what the run was told.
+        dataset: that it was trained on; None where another process read it.
+    """
+
+    numbers: dict[str, Any]
+    config: Config
+    dataset: Dataset | None
+
+    @property
+    def accuracy(self) -> float:
+        """Of the test set, after the final epoch."""
+        return self.numbers["test_accuracy"]
+
+    @property
+    def dense_accuracy(self) -> float | None:
+        """The same of the dense network, where one was trained."""
+        return self.numbers.get("dense_test_accuracy")
+
+    @property
+    def sparsity(self) -> float:
+        """That was reached."""
+        return self.numbers["achieved_sparsity"]
+
+    @property
+    def path(self) -> pathlib.Path | str:
+        """The run's directory, a path or a URL."""
+        return self.config.run_dir if is_url(self.config.run_dir) else pathlib.Path(self.config.run_dir)
+
+    @functools.cached_property
+    def ticket(self) -> Ticket:
+        """The masks. Of a run at a URL, its directory is to be fetched first."""
+        from tf_tickets.pruning import Ticket
+
+        return Ticket.load(self._local("ticket.npz"))
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The trained model, with its masks."""
+        from tf_tickets import models
+        from tf_tickets.config.loading import data_of
+        from tf_tickets.support.random_streams import stream_seed
+
+        config, recipe = self.config, self.config.recipe
+        dataset = data_of(config) if self.dataset is None else self.dataset
+        model = models.build(
+            recipe.model,
+            dataset.input_shape,
+            dataset.num_classes,
+            width=recipe.width,
+            seed=stream_seed(config.seed, "init"),
+        )
+        model.load_weights(self._local("final.weights.h5"))
+        self.ticket.apply(model)
+        return model
+
+    def table(self) -> str:
+        """Layer by layer, as text."""
+        return self.ticket.summary()
+
+    def __repr__(self) -> str:
+        check = f", {self.config.sanity_check}" if self.config.sanity_check else ""
+        dense = "" if self.dense_accuracy is None else f", dense {self.dense_accuracy:.4f}"
+        return (
+            f"RunResult({self.config.method}{check}, sparsity {self.sparsity:.4f}, seed {self.config.seed}: "
+            f"accuracy {self.accuracy:.4f}{dense}; {self.path})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "method": self.config.method,
+            "sparsity": f"{self.sparsity:.4%}",
+            "accuracy of the final epoch": f"{self.accuracy:.2%}",
+            "of the dense network": "-" if self.dense_accuracy is None else f"{self.dense_accuracy:.2%}",
+            "seed": self.config.seed,
+            "directory": self.path,
+        }
+        cells = (
+            f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items()
+        )
+        return f"<table>{''.join(cells)}</table>"
+
+    def _local(self, name: str) -> str:
+        if is_url(self.config.run_dir):
+            raise ValueError(f"{join(self.config.run_dir, name)} is at a URL. Copy the directory here first.")
+        return join(self.config.run_dir, name)
