@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.programs.calls import report as report
     from tf_tickets.programs.calls import run as run
     from tf_tickets.programs.calls import sweep as sweep
+    from tf_tickets.programs.run_result import RunResult as RunResult
     from tf_tickets.pruning import Ticket as Ticket
     from tf_tickets.pruning import keep_counts as keep_counts
     from tf_tickets.pruning import score as score
@@ -41,6 +42,7 @@ check_environment()
 _PUBLIC = {
     "METHODS": "tf_tickets.methods:METHODS",
     "Method": "tf_tickets.methods:Method",
+    "RunResult": "tf_tickets.programs.run_result:RunResult",
     "Ticket": "tf_tickets.pruning:Ticket",
     "callbacks": "tf_tickets.callbacks",
     "data": "tf_tickets.data",
@@ -65,7 +67,7 @@ _PUBLIC = {
     "training": "tf_tickets.training",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = list(_PUBLIC)
 
 __getattr__, __dir__ = late_names(__name__, _PUBLIC)
 
