@@ -3,6 +3,7 @@
 And names the tests that should be marked slow: `./scripts/test --quick` is quick as long as they are.
 """
 
+import gc
 import resource
 
 import pytest
@@ -10,10 +11,15 @@ import tensorflow as tf
 from hypothesis import settings
 
 import tests.replicas  # noqa: F401
+from tf_tickets.support.sessions import clear_session
 
 # A busy machine is no fault.
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
+
+# Whatever collects garbage, or looks for what was traced, passes over what has been imported so far.
+gc.collect()
+gc.freeze()
 
 # CPU seconds of a test, its processes' included, from which on it is marked slow.
 SLOW = 2.0
@@ -25,6 +31,13 @@ def cpu_seconds():
     """Of this process and of those of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+    """What TensorFlow and Keras keep of a file's models, after it: it would make all later tests dearer."""
+    yield
+    clear_session()
 
 
 @pytest.fixture
