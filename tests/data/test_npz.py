@@ -101,6 +101,12 @@ class TestPixels:
             (IMAGES.astype(np.float32), TEST_IMAGES / 255),
             (IMAGES / 255, TEST_IMAGES.astype(np.float32)),
             (IMAGES / 255 * 100, TEST_IMAGES / 255),
+            (IMAGES / 127.5 - 1, TEST_IMAGES.astype(np.float64)),
+            (IMAGES.astype(np.float64), TEST_IMAGES / 127.5 - 1),
+            ((IMAGES - 120.0) / 70, TEST_IMAGES.astype(np.float64)),
+            ((IMAGES > 127).astype(np.int64), TEST_IMAGES.astype(np.int64)),
+            (IMAGES.astype(np.uint16) * 257, TEST_IMAGES),
+            (IMAGES, TEST_IMAGES.astype(np.uint16) * 257),
         ],
     )
     def test_in_two_units_are_refused(self, load, train, test):
@@ -111,6 +117,15 @@ class TestPixels:
         dark = (TEST_IMAGES > 127).astype(np.int64)
         found = load(x_train=IMAGES.astype(np.int64), x_test=dark)
         assert found.splits["test"].images.dtype == np.uint8
+
+    def test_a_little_beyond_1_are_still_of_0_to_1(self, load):
+        def change(x):
+            return x / 254.9
+
+        dataset = load(x_train=IMAGES / 255, x_test=change(TEST_IMAGES))
+        np.testing.assert_array_equal(dataset.train[0], (IMAGES / 255).astype(np.float32))
+        dataset = load(**both(change))
+        np.testing.assert_array_equal(dataset.train[0], change(IMAGES).astype(np.float32))
 
     @pytest.mark.parametrize("channels", [1, 3])
     def test_with_channels_first_are_turned(self, load, channels):
@@ -139,6 +154,7 @@ class TestLabels:
             lambda y: np.eye(4, dtype=np.float32)[y],
             lambda y: np.eye(4, dtype=bool)[y],
             lambda y: y.astype(np.float64),
+            lambda y: y.astype(np.float16),
             lambda y: y[:, None].astype(np.float32),
         ],
     )

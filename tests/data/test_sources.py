@@ -101,6 +101,13 @@ def test_image_size_resizes_both_splits(size, shape):
     assert (images.dtype, images.max()) == (np.uint8, 16)
 
 
+def test_an_image_size_that_cannot_be_held_is_told_before_work_on_any_split(monkeypatch):
+    """The training images alone would fit."""
+    monkeypatch.setattr("tf_tickets.support.memory.available_bytes", lambda: 16.0**2 * 1500)
+    with pytest.raises(ValueError, match=r"image_size=\(16, 16\) of 1,797 images needs 460 kB of memory"):
+        data.load("digits", image_size=16)
+
+
 def test_vectors_have_no_image_size(tmp_path):
     x, y = labelled_bytes(4, (6,), 2, 0)
     np.savez(tmp_path / "vectors.npz", x_train=x, y_train=y, x_test=x, y_test=y)

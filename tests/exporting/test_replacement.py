@@ -7,7 +7,7 @@ import zipfile
 import keras
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tf_tickets as tt
@@ -119,6 +119,13 @@ class TestOthersFiles:
         with pytest.raises(FileExistsError, match="a file of another kind"):
             check_place(tmp_path / "out.keras", "keras", overwrite=True)
 
+    @pytest.mark.parametrize("format", PATHS)
+    def test_a_link_that_leads_to_itself_is_kept(self, tmp_path, format):
+        path = tmp_path / PATHS[format]
+        path.symlink_to(path)
+        with pytest.raises(FileExistsError, match=f"holds what is no {format} export"):
+            check_place(path, format, overwrite=True)
+
     @pytest.mark.parametrize("path", [".", "..", "../.."])
     def test_the_current_folder_and_those_around_it_are_kept(self, tmp_path, monkeypatch, path):
         (tmp_path / "a/b").mkdir(parents=True)
@@ -150,6 +157,7 @@ class TestOthersFiles:
         ),
         beside=st.booleans(),
     )
+    @example(names=["variables/variables.data-00000-of-00002"], beside=True)
     def test_of_any_names_are_kept(self, exports, tmp_path_factory, names, beside):
         """Alone, or beside an export, whose own files only a change of theirs could hide."""
         folder = tmp_path_factory.mktemp("any") / "out"

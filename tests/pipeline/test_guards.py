@@ -45,6 +45,19 @@ class TestTwoProcessesInOneDirectory:
         with ours.locked():
             assert f"process {os.getpid()} " in (ours.path / ".lock").read_text()
 
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_a_file_that_is_called_as_the_lock_by_chance_stays(self, linked, tmp_path):
+        """Of a folder that else holds hidden files alone, in which runs may go."""
+        lock, mine = tmp_path / "run/.lock", tmp_path / "mine"
+        lock.parent.mkdir()
+        mine.write_bytes(b"process \xff of mine")
+        lock.symlink_to(mine) if linked else lock.write_bytes(b"\xff of another program")
+        before = lock.read_bytes()
+        ours = Directory(lock.parent, {"x": 1}, "run").claim()
+        with ours.locked(), pytest.raises(NotOurs, match="Another process is at work"), ours.locked():
+            pass
+        assert lock.read_bytes() == before
+
 
 class TestDisks:
     @pytest.mark.slow

@@ -105,6 +105,11 @@ class TestEveryScore:
                     check_options(SCORES[name], {option: value})
 
 
+def test_probes_of_days_are_refused():
+    with pytest.raises(ValueError, match="probes is a whole number, 1 or more, at most 1000000"):
+        check_options(SCORES["obd"], {"probes": 10**9})
+
+
 class TestMagnitude:
     def test_is_the_absolute_value(self):
         model = nets.functional()

@@ -67,6 +67,14 @@ class TestFinished:
         assert trained.finished("train") is None
 
 
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere/x")])
+def test_a_folder_in_which_nothing_can_be_locked_is_left_as_it_is(tmp_path, make):
+    make(tmp_path / ".lock")
+    with pytest.raises(NotOurs, match=r"\.lock is no file that can be locked\. Choose another --run_dir"):
+        Directory(tmp_path, {"method": "lt"}, "run").claim()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 class TestFilesThatAStageLeft:
     @pytest.mark.parametrize("name", ["final.weights.h5", "metrics.jsonl"])
     @pytest.mark.parametrize("ask", ["finished", "checked", "check_files"])

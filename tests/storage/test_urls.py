@@ -35,3 +35,8 @@ class TestNames:
     def test_that_are_one_place_are_refused(self):
         with pytest.raises(ValueError, match="two directories"):
             configure("--run_dir=s3://bucket/a", "--dense_dir=s3://bucket/a/", "--model=mlp_24_16")
+
+    def test_that_are_one_folder_by_a_link_are_refused(self, tmp_path):
+        (tmp_path / "link").symlink_to(tmp_path / "run")
+        with pytest.raises(ValueError, match="two directories"):
+            configure(f"--run_dir={tmp_path}/run", f"--dense_dir={tmp_path}/link", "--model=mlp_24_16")

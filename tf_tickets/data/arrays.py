@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_tickets.data.examples import Examples
 from tf_tickets.data.labels import HIGHEST_LABEL, count_classes
-from tf_tickets.data.recognition import Range, channels_first, recognised_labels
+from tf_tickets.data.recognition import Range, channels_first, in_two_units, recognised_labels
 from tf_tickets.data.splits import Splits
 from tf_tickets.support.memory import aligned_empty, check_memory
 
@@ -143,8 +143,7 @@ def _kept_as(
                 f"Received: {stored[0]} and {stored[1]}"
             )
         return kept, False, ()
-    one_kind = stored[0] == stored[1] and train.whole and test.whole  # dark images may be among them
-    if min(train.lowest, test.lowest) >= 0 and (train.highest <= 1) != (test.highest <= 1) and not one_kind:
+    if in_two_units(train, test, stored[0], stored[1]):
         raise ValueError(
             f"{source}: x_train holds {train} ({stored[0]}), but x_test {test} ({stored[1]}). Save both in "
             "one unit and type."

@@ -13,7 +13,7 @@ from tf_tickets.data.labels import HIGHEST_LABEL
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.data.resizing import resize
 from tf_tickets.data.stored_images import StoredImages
-from tf_tickets.support.memory import aligned_empty, check_memory, shared_tensor
+from tf_tickets.support.memory import aligned_empty, shared_tensor
 
 _CHUNK = 1024  # images resized in one piece, or fewer large ones
 _PIXELS = 1 << 22
@@ -120,17 +120,19 @@ class Examples:
             )
         if images.shape[1:3] == size:
             return self
-        check_memory(
-            f"image_size={size} of {len(images):,} images",
-            float(len(images)) * size[0] * size[1] * images.shape[-1] * images.dtype.itemsize,
-            "Choose a smaller one.",
-        )
         resized = aligned_empty((len(images), *size, images.shape[-1]), images.dtype)
         count = max(1, min(_CHUNK, _PIXELS // (size[0] * size[1])))
         for start in range(0, len(images), count):
             chunk = slice(start, start + count)
             resized[chunk] = resize(self.tensors[0][chunk], size).numpy()
         return dataclasses.replace(self, images=resized)
+
+    def resized_bytes(self, size: tuple[int, int]) -> float:
+        """The memory that the same images of a size take, beside these."""
+        images = self.images
+        if images.ndim != 4 or images.shape[1:3] == size:
+            return 0.0
+        return float(len(images)) * size[0] * size[1] * images.shape[-1] * images.dtype.itemsize
 
     def take(self, rows: np.ndarray, reuse: bool = False) -> Examples:
         """Some of the examples.

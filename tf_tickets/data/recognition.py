@@ -14,6 +14,8 @@ import numpy as np
 STANDARDIZE = AUTO, ALWAYS, NEVER = ("auto", "always", "never")
 # Images with values beyond it are no network's input as they are: neither in [0, 1] nor standardised.
 FAR = 32.0
+# The end of [-1, 1], with what rounding and resizing add.
+ONE = 1.001
 _CHANNELS = (1, 3, 4)
 
 
@@ -54,13 +56,39 @@ class Range:
     @property
     def are_raw(self) -> bool:
         """Whether they are evidently no network's input as they are."""
-        within = self.lowest >= -1 and self.highest <= 1
+        within = self.lowest >= -ONE and self.highest <= ONE
         if self.whole or self.lowest >= 0:
             return not within
         return max(-self.lowest, self.highest) > FAR
 
+    @property
+    def counts(self) -> bool:
+        """Whether they are evidently counted from 0 on, to 255 or 65535, and no fractions."""
+        return (self.whole or self.lowest >= 0) and self.highest > FAR
+
     def __str__(self) -> str:
         return f"{'whole numbers ' if self.whole else ''}{self.lowest:.6g} to {self.highest:.6g}"
+
+
+def in_two_units(train: Range, test: Range, train_type: np.dtype, test_type: np.dtype) -> bool:
+    """Whether the pixels of training and test images evidently have different units.
+
+    Args:
+        train: of the training images.
+        test: of the test images.
+        train_type: as which those are stored.
+        test_type: as which these are stored.
+    """
+    for bytes_of, other in ((train_type, test), (test_type, train)):
+        if bytes_of == np.uint8 and not (other.whole and other.lowest >= 0 and other.highest <= 255):
+            return True
+    if test.counts and not train.are_raw:
+        return True
+    if train.counts and not test.are_raw and not test.whole:  # whole ones may be dark images
+        return True
+    if train_type == test_type and train.whole and test.whole:
+        return False
+    return min(train.lowest, test.lowest) >= 0 and (train.highest <= ONE) != (test.highest <= ONE)
 
 
 def channels_first(shape: tuple[int, ...]) -> bool:
@@ -116,7 +144,9 @@ def _kind(source: str, key: str, labels: np.ndarray) -> str:
 def _are_whole(labels: np.ndarray) -> bool:
     if labels.dtype.kind != "f" or not np.isfinite(labels).all():
         return False
-    return bool((labels == np.floor(labels)).all() and np.abs(labels).max(initial=0) < 2**53)
+    return bool(
+        (labels == np.floor(labels)).all() and np.abs(labels.astype(np.float64)).max(initial=0) < 2**53
+    )
 
 
 def _example(labels: np.ndarray) -> str:

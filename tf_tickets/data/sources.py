@@ -13,6 +13,7 @@ from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_s
 from tf_tickets.data.recognition import AUTO, NEVER, STANDARDIZE
 from tf_tickets.data.splits import Splits
 from tf_tickets.storage.user_paths import user_place
+from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.words import did_you_mean
@@ -199,6 +200,11 @@ def load(
     stored = source.read(argument, data_dir, size)
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:
+        check_memory(
+            f"image_size={size} of {sum(map(len, splits.values())):,} images",
+            sum(examples.resized_bytes(size) for examples in splits.values()),
+            "Choose a smaller one.",
+        )
         splits = {split: examples.resized(size) for split, examples in splits.items()}
     if validation_fraction:
         splits["train"], splits["validation"] = hold_out(

@@ -40,8 +40,10 @@ def _files_of(path: pathlib.Path) -> set[pathlib.Path]:
         return set()
     names = {"saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "variables/variables.index"}
     names |= {f"assets/{asset.filename}" for graph in graphs for asset in graph.asset_file_def}
-    shards = {found.relative_to(path) for found in path.glob("variables/variables.data-*-of-*")}
-    return {pathlib.Path(name) for name in names} | shards
+    # One more than there are says of itself and all the others that they are not of one export.
+    count = sum(1 for _ in path.glob("variables/variables.data-*"))
+    names |= {f"variables/variables.data-{i:05d}-of-{count:05d}" for i in range(count)}
+    return {pathlib.Path(name) for name in names}
 
 
 def foreign_to_a_file(path: pathlib.Path) -> list[str]:

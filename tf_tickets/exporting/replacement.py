@@ -22,7 +22,7 @@ def check_place(path: pathlib.Path, format: str, overwrite: bool) -> pathlib.Pat
         FileExistsError: there is something, and it is not to be replaced.
     """
     place = pathlib.Path(os.path.realpath(path))
-    if not place.exists():
+    if not os.path.lexists(place):
         return place
     if not overwrite:
         raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")

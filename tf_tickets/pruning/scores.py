@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tf_tickets.pruning import reference_counts
-from tf_tickets.pruning.choices import CURVATURES, check_choice
+from tf_tickets.pruning.choices import CURVATURES, MOST_PROBES, check_choice
 from tf_tickets.support.late import Late, late
 from tf_tickets.support.options import Kind, choice, number, switch, whole
 from tf_tickets.support.own_code import is_own, own, own_function
@@ -96,7 +96,12 @@ SCORES: dict[str, Score] = {
     "obd": Score(
         late("tf_tickets.pruning.gradient_scores:obd"),
         data="needed",
-        takes={"curvature": choice(CURVATURES), "probes": whole(1), "loss": LOSS, "training": switch()},
+        takes={
+            "curvature": choice(CURVATURES),
+            "probes": whole(1, MOST_PROBES),
+            "loss": LOSS,
+            "training": switch(),
+        },
     ),
 }
 
@@ -161,4 +166,4 @@ def check_options(row: Score, options: Mapping[str, Any], also: Sequence[str] = 
         if kind.choices:
             check_choice(name, value, kind.choices)
         elif not kind.accepts(value.item() if isinstance(value, np.generic) else value):
-            raise ValueError(f"{name} is {kind.expected}. Received: {value!r}")
+            raise ValueError(f"{name} is {kind.wanted(value)}. Received: {value!r}")

@@ -54,6 +54,9 @@ class Directory:
             return
         if not self.path.is_dir():
             raise NotOurs(f"{self.path} is not a directory. Choose another {self.flag}.")
+        lock = self.path / locks.LOCK
+        if os.path.lexists(lock) and not lock.is_file():
+            raise NotOurs(f"{lock} is no file that can be locked. Choose another {self.flag}.")
         if not self.config.exists():
             # Names with a dot in front are our own scratch, of a process that was killed.
             names = [path.name for path in self.path.iterdir() if not path.name.startswith(".")]

@@ -18,6 +18,7 @@ except ImportError:  # not on Windows; there nothing keeps two runs out of one d
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+_NOTE = "process "  # what a note of ours begins with; a file of somebody else has that name by chance
 
 
 @contextlib.contextmanager
@@ -33,7 +34,7 @@ def locked(folder: pathlib.Path, waiting: Callable[[str], None] | None = None) -
         NotOurs: another process is at work, and `waiting` is None.
         OSError: the directory cannot be written.
     """
-    with open(folder / LOCK, "a+", encoding="utf-8") as file:
+    with open(folder / LOCK, "a+", encoding="utf-8", errors="replace") as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,9 +46,17 @@ def locked(folder: pathlib.Path, waiting: Callable[[str], None] | None = None) -
                 waiting(holder)
                 fcntl.flock(file, fcntl.LOCK_EX)
             # Who holds the lock is told by the lock alone; this is for people.
-            file.truncate(0)
-            began = time.strftime("%Y-%m-%d %H:%M:%S")
-            file.write(f"process {os.getpid()} on {platform.node()}, since {began}")
-            file.flush()
+            if _is_note(folder / LOCK):
+                file.truncate(0)
+                began = time.strftime("%Y-%m-%d %H:%M:%S")
+                file.write(f"{_NOTE}{os.getpid()} on {platform.node()}, since {began}")
+                file.flush()
         remove_scratch(folder)
         yield
+
+
+def _is_note(path: pathlib.Path) -> bool:
+    """Whether a file is what was written here, or empty, and no link that leads elsewhere."""
+    with open(path, "rb") as file:
+        start = file.read(len(_NOTE))
+    return not path.is_symlink() and start in (b"", _NOTE.encode())

@@ -30,8 +30,9 @@ def join(folder: str, *names: str) -> str:
 
 
 def same(path: str, other: str) -> bool:
-    """Whether two paths or URLs are the same place, as far as their names tell."""
-    return canonical(path) == canonical(other)
+    """Whether two paths or URLs are the same place: here also by links, elsewhere as far as names tell."""
+    one, two = canonical(path), canonical(other)
+    return one == two or (not (is_url(one) or is_url(two)) and os.path.realpath(one) == os.path.realpath(two))
 
 
 def canonical(path: str) -> str:
