@@ -1,6 +1,8 @@
 """The console: what a person sees of plans, tables and progress, whatever names and notes hold."""
 
 import io
+import subprocess
+import sys
 
 import pytest
 import rich.console
@@ -57,3 +59,27 @@ def test_a_progress_bar_has_letters_that_there_are():
         progress.finish("a", 1, "done")
         progress.bar.refresh()
     assert "[1/2] a: done" in seen()
+
+
+def test_output_that_nobody_reads_any_more_is_an_error_that_says_so():
+    program = """
+from tf_tickets.support.console import Console
+show = Console()
+try:
+    input()
+    show.line("a")
+except OSError as error:
+    import sys
+    print(error, file=sys.stderr)
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        process.stdout.close()
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.stderr.read() == (
+            "nobody reads the output any more; finished work is kept, the same command goes on\n"
+        )
+    assert process.returncode == 0

@@ -1,5 +1,6 @@
 """What a sweep would do: tells it before work, and finds what is done."""
 
+import numpy as np
 import pytest
 
 from tests.sweeps.plans import plan_of, shown
@@ -56,6 +57,17 @@ class TestPlan:
         assert "not known before the first run" in text
         assert "2 runs at a time, 1 thread each" in text
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("more", [(), ("--dry_run",)])
+    def test_tells_what_was_recognised_in_the_users_own_data(self, more, tmp_path):
+        rng = np.random.default_rng(0)
+        x, y = rng.integers(0, 256, (20, 4, 4)), np.arange(20) % 2
+        np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        data = f"--dataset=npz:{tmp_path / 'mine.npz'}"
+        text = shown(
+            show_plan, plan_of(*SMALL, "--method=snip", data, f"--runs_dir={tmp_path / 'runs'}", *more)
+        )
+        assert "mine.npz: images: whole numbers 0 to 255 as int64, taken for bytes" in " ".join(text.split())
 
     def test_is_the_same_before_and_after_the_data_are_read(self, tmp_path):
         place = f"--runs_dir={tmp_path / 'runs'}"

@@ -5,6 +5,7 @@ rich is loaded when something is shown, not for `--help`.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -32,9 +33,7 @@ class Console:
     """
 
     def __init__(self, console: rich.console.Console | None = None):
-        import rich.console
-
-        self.out = console or rich.console.Console(highlight=False, soft_wrap=not _is_terminal())
+        self.out = console or _standard_output()
 
     @classmethod
     def silent(cls) -> Console:
@@ -138,6 +137,21 @@ def bar(fraction: float, width: int = BAR_WIDTH) -> str:
     if fraction > 0:
         eighths = max(eighths, 1)
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
+
+
+def _standard_output() -> rich.console.Console:
+    """Standard output; that nobody reads it any more, as after `| head -1`, is an OSError that says so."""
+    import rich.console
+
+    class Output(rich.console.Console):
+        def on_broken_pipe(self) -> None:
+            with contextlib.suppress(SystemExit):  # which would look like the end of code of the user's own
+                super().on_broken_pipe()
+            raise BrokenPipeError(
+                "nobody reads the output any more; finished work is kept, the same command goes on"
+            )
+
+    return Output(highlight=False, soft_wrap=not _is_terminal())
 
 
 def _is_terminal() -> bool:

@@ -33,6 +33,9 @@ def show_plan(plan: SweepPlan, show: Console) -> None:
         "time": _time(plan, epochs + dense_epochs),
         "machine": plan.executor.describe(plan.resources),
     }
+    notes = [f"{name}: {'; '.join(found)}" for name, found in plan.notes.items() if found]
+    if notes:
+        facts["taken for"] = "; ".join(notes)
     silent, broken = plan.grid.silent, plan.broken
     if broken:
         facts["broken"] = plural(len(broken), "directory", "directories")

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import sys
+from collections.abc import Mapping
 
 from absl.flags import FlagValues
 
@@ -39,6 +40,7 @@ class SweepPlan:
         resources: what each task has there.
         view: of the folder of the runs.
         without_data: made without looking at the data, to be shown, not to be run.
+        notes: dataset -> what was recognised in it, for people.
     """
 
     runs: tuple[PlannedRun, ...]
@@ -47,6 +49,7 @@ class SweepPlan:
     resources: Resources
     view: View
     without_data: bool = False
+    notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def runs_dir(self) -> str:
@@ -124,10 +127,14 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     # Where there is no run yet, a plan needs no data to say what is done.
     without_data = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))
     runs: dict[str, PlannedRun] = {}
+    notes: dict[str, tuple[str, ...]] = {}
     for cell in found.cells:
         config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
         runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
-    return SweepPlan(tuple(runs.values()), found, executor, _resources(values, executor), view, without_data)
+        if not without_data or find(config.dataset)[0].recipe is None:  # then they are loaded
+            notes.setdefault(config.dataset, load_data(cell.values).notes)
+    resources = _resources(values, executor)
+    return SweepPlan(tuple(runs.values()), found, executor, resources, view, without_data, notes)
 
 
 def _check_executor(values: FlagValues) -> None:
