@@ -68,7 +68,7 @@ def remove_scratch(folder: pathlib.Path) -> None:
 
 def _remove(scratch: pathlib.Path) -> None:
     with contextlib.suppress(OSError):
-        name = (scratch / MARK).read_text(encoding="utf-8")
+        name = pathlib.PurePath((scratch / MARK).read_text(encoding="utf-8")).name  # it leads nowhere else
         path = scratch.parent / name
         old = scratch / f"{name}.old"
         if old.exists() and not os.path.lexists(path):
