@@ -17,7 +17,11 @@ from tests.layers.recurrent_nets import KINDS, Fused, Minimal, around, build, in
 from tf_tickets.layers import GradientTap, Masked, attach_parametrization, borrowed_masks, folded
 
 L = keras.layers
-every_kind = pytest.mark.parametrize("kind", KINDS)
+# One of each way to hold a cell.
+QUICK = ("GRU", "Bidirectional LSTM", "ConvLSTM1D", "RNN of a stack")
+every_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS]
+)
 gpu_kind = pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM"])
 
 
