@@ -4,27 +4,33 @@ And names the tests that should be marked slow: `./scripts/test --quick` is quic
 """
 
 import gc
+import os
 import resource
+import sys
 
 import pytest
-import tensorflow as tf
 from hypothesis import settings
-
-import tests.replicas  # noqa: F401
-from tf_tickets.support.sessions import clear_session
 
 # A busy machine is no fault.
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
 
-# Whatever collects garbage, or looks for what was traced, passes over what has been imported so far.
-gc.collect()
-gc.freeze()
-
 # CPU seconds of a test, its processes' included, from which on it is marked slow.
 SLOW = 2.0
 _SECONDS = "CPU seconds"
 _unmarked = {}
+
+
+def pytest_configure(config):
+    """Not where other processes run the tests: they need not wait until TensorFlow is loaded here too."""
+    if "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None):
+        import tests.replicas  # noqa: F401
+
+
+def pytest_collection_finish():
+    """What is imported stays: whoever collects garbage, or looks for what was traced, passes over it."""
+    gc.collect()
+    gc.freeze()
 
 
 def cpu_seconds():
@@ -37,12 +43,17 @@ def cpu_seconds():
 def forgotten():
     """What TensorFlow and Keras keep of a file's models, after it: it would make all later tests dearer."""
     yield
-    clear_session()
+    if "keras" in sys.modules:
+        from tf_tickets.support.sessions import clear_session
+
+        clear_session()
 
 
 @pytest.fixture
 def untraced():
     """Runs all functions eagerly: for a few steps of a tiny network, tracing takes longer than the steps."""
+    import tensorflow as tf
+
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

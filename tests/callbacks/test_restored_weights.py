@@ -46,7 +46,7 @@ def best(**options):
     )
 
 
-@pytest.mark.parametrize("stopping_first", [False, True])
+@pytest.mark.parametrize("stopping_first", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MAKE)
 def test_the_best_weights_of_before_leave_the_target_or_it_is_said(name, stopping_first):
     pruning = MAKE[name]()

@@ -65,7 +65,10 @@ class TestTheVariable:
             for part in entry.weight._value.values:
                 assert not np.any(part.numpy()[~value_of(entry.mask)])
 
-    @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "Lamb", "Lion"])
+    @pytest.mark.parametrize(
+        "optimizer",
+        ["SGD", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Adam", "Lamb", "Lion"))],
+    )
     def test_stays_zero_while_it_trains_on_with_momentum_from_before(self, optimizer):
         made = getattr(keras.optimizers, optimizer)(0.1, **({"momentum": 0.9} if optimizer == "SGD" else {}))
         model, (x, y) = perceptron(made), data()

@@ -29,12 +29,21 @@ ARMS = [
 EPOCHS, BATCH, TRAINING_SET = 2, 64, 1437
 STEPS = -(-TRAINING_SET // BATCH)
 
-every_arm = pytest.mark.parametrize(("method", "check"), ARMS)
+# One of each place: what a check does to the data, to the masks, to the weights.
+QUICK = ("corrupted", "rearrange", "reinitialize")
 
 
 def arms_of(*checks):
-    """The arms of some checks, as parameters of a test."""
-    return pytest.mark.parametrize(("method", "check"), [arm for arm in ARMS if arm[1] in checks])
+    """The arms of some checks, as parameters of a test. Each is a run, and slow where it is not of QUICK."""
+    arms = [pytest.param(*arm, marks=slow_or_not(*arm)) for arm in ARMS if arm[1] in checks]
+    return pytest.mark.parametrize(("method", "check"), arms)
+
+
+def slow_or_not(method, check):
+    return () if method == "snip" and check in QUICK else (pytest.mark.slow,)
+
+
+every_arm = arms_of(*CHECKS)
 
 
 @dataclasses.dataclass
@@ -218,19 +227,23 @@ class TestChecksOfTheData:
         pretraining, _ = lab.arm("lt", check).trainings
         return pretraining
 
+    @pytest.mark.slow
     def test_without_a_check_the_dense_training_sees_what_the_retraining_sees(self, lab):
         pretraining, retraining = lab.arm("lt").trainings
         assert same(pretraining.x, retraining.x) and same(pretraining.y, retraining.y)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", DATA)
     def test_the_dense_training_starts_from_the_same_weights(self, lab, check):
         assert same(self.dense(lab, check).weights, self.dense(lab).weights)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", ["random_labels", "random_pixels", "corrupted", "half_dataset"])
     def test_the_dense_training_takes_as_many_steps(self, lab, check):
         assert self.dense(lab, check).steps == self.dense(lab).steps == STEPS
         assert [len(y) for y in self.dense(lab, check).y] == [TRAINING_SET] * EPOCHS
 
+    @pytest.mark.slow
     def test_random_labels_are_one_wrong_label_for_each_image(self, lab):
         clean, checked = self.dense(lab), self.dense(lab, "random_labels")
         assert same(checked.x, clean.x)
@@ -239,6 +252,7 @@ class TestChecksOfTheData:
         first, second = (dict(examples(x, y)) for x, y in zip(checked.x, checked.y, strict=True))
         assert first == second, "the same ones in every epoch"
 
+    @pytest.mark.slow
     def test_random_pixels_are_the_images_own(self, lab):
         clean, checked = self.dense(lab), self.dense(lab, "random_pixels")
         assert same(checked.y, clean.y)
@@ -247,11 +261,13 @@ class TestChecksOfTheData:
             np.testing.assert_array_equal(np.sort(images), np.sort(originals))
             assert not (images == originals).all(axis=1).any()
 
+    @pytest.mark.slow
     def test_corrupted_data_are_both(self, lab):
         checked = self.dense(lab, "corrupted")
         assert same(checked.x, self.dense(lab, "random_pixels").x)
         assert same(checked.y, self.dense(lab, "random_labels").y)
 
+    @pytest.mark.slow
     def test_half_of_the_data_are_seen_twice(self, lab):
         checked = self.dense(lab, "half_dataset")
         found = [set(examples(x, y)) for x, y in zip(checked.x, checked.y, strict=True)]
@@ -259,6 +275,7 @@ class TestChecksOfTheData:
         assert len(found[0]) == TRAINING_SET // 2
         assert not np.array_equal(checked.y[0], checked.y[1]), "shuffled anew in each epoch"
 
+    @pytest.mark.slow
     def test_the_first_half_is_seen_in_its_order_in_half_the_steps(self, lab):
         checked = self.dense(lab, "half_dataset_in_order")
         assert checked.steps == STEPS // 2 == 11
@@ -278,7 +295,9 @@ class TestChecksOfTheData:
         assert set(examples(*batches[0])) <= changed
         assert np.bincount(batches[0][1]).tolist() == [10] * 10, "as many of each class, by its label"
 
-    @pytest.mark.parametrize("check", OTHERS)
+    @pytest.mark.parametrize(
+        "check", [pytest.param(check, marks=slow_or_not("snip", check)) for check in OTHERS]
+    )
     def test_other_checks_leave_them_alone(self, lab, check):
         (batches,), (plain,) = lab.arm("snip", check).scored, lab.arm("snip").scored
         assert same(batches[0], plain[0])
@@ -304,7 +323,7 @@ class TestChecksOfTheTicket:
         for mask, before in zip(arm.ticket.masks, plain.ticket.masks, strict=True):
             assert before.all() or not np.array_equal(mask, before)
 
-    @pytest.mark.parametrize("method", ["lt", "snip"])
+    @pytest.mark.parametrize("method", [pytest.param("lt", marks=pytest.mark.slow), "snip"])
     def test_effective_sparsity_is_that_of_the_attacked_ticket(self, lab, method):
         arm = lab.arm(method, "rearrange")
         counted = pruning.path_counts(tt.models.build("mlp_24_16", (8, 8, 1), 10), arm.ticket.masks)
@@ -340,6 +359,7 @@ class TestChecksOfTheTicket:
             assert np.std(new) == pytest.approx(np.std(old), rel=0.2)
         assert same(biases(attacked), biases(plain)), "zeros, both"
 
+    @pytest.mark.slow
     def test_rearranging_and_reinitializing_are_what_each_is_alone(self, lab):
         both = lab.arm("snip", "rearrange+reinitialize").retraining
         assert same(both.masks, lab.arm("snip", "rearrange").retraining.masks)
@@ -368,10 +388,11 @@ class TestChecksOfTheTicket:
     @pytest.mark.parametrize("check", ["corrupted", "invert"])
     def test_a_ticket_from_a_file_was_drawn_before(self, lab, check):
         with pytest.raises(ValueError, match=f"was drawn before, and {check} changes the drawing"):
-            configure(f"--ticket={lab.arm('lt').directory / 'ticket.npz'}", f"--sanity_check={check}")
+            configure(f"--ticket={lab.arm('snip').directory / 'ticket.npz'}", f"--sanity_check={check}")
 
 
 class TestInvertedScores:
+    @pytest.mark.slow
     def test_keep_as_many_weights_but_others(self, lab):
         arm, plain = lab.arm("snip", "invert"), lab.arm("snip")
         assert arm.result["kept"] == plain.result["kept"]
@@ -398,16 +419,19 @@ class TestDenseTraining:
         assert len(second.trainings) == 1 and "dense training: done before" in second.screen
         assert not same(second.retraining.weights, lab.arm("lr_rewinding").retraining.weights)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", [check for method, check in ARMS if method == "lt"])
     def test_is_shared_with_the_unchecked_ticket_where_its_data_are(self, lab, check):
         assert len(lab.arm("lt", check).trainings) == (2 if check in DATA else 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("check", [check for method, check in ARMS if method == "lt"])
     def test_on_other_data_is_not_called_the_dense_network(self, lab, check):
         result = lab.arm("lt", check).result
         assert ("pretraining_test_accuracy" in result) == (check in DATA)
         assert ("dense_test_accuracy" in result) == (check not in DATA)
 
+    @pytest.mark.slow
     def test_of_random_labels_learns_nothing_of_the_right_ones(self, lab):
         assert lab.arm("lt", "random_labels").result["pretraining_test_accuracy"] < 0.3
         assert lab.arm("lt").result["dense_test_accuracy"] > 0.8

@@ -174,6 +174,7 @@ def test_weight_rewinding_makes_its_epoch_again_where_nobody_kept_it(tmp_path):
     assert remade["weights_sha256"] == kept["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_weight_rewinding_trains_the_rest_of_the_schedule(tmp_path):
     finished(tmp_path / "run", "--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
