@@ -194,7 +194,10 @@ def test_changed_data_is_another_config():
         (["--milestones=80,120"], "80 lies beyond the 30 epochs"),
         (["--run_dir=x", "--dense_dir=x"], "two directories"),
         (["--validation_fraction=0.9"], "0.9"),
-        (["--score=snop"], "score='snop' is unknown. Choose one of: random, magnitude, snip"),
+        (
+            ["--score=snop"],
+            "score='snop' is unknown. Did you mean snip. Choose one of: random, magnitude, snip",
+        ),
         (["--score=no_such_file:mine"], "no_such_file has no mine to import"),
         (["--method=dense", "--score=snip"], "--score=snip is only for a method that prunes"),
         (["--method=snip", "--score_options=temperature=1"], "score_options: Unknown option temperature"),

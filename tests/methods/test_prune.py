@@ -50,7 +50,10 @@ def method(**columns):
 
 # What to change in a good call, and what the error says.
 REFUSED = {
-    "unknown method": ({"method": "hybird"}, r"method='hybird' is unknown. Choose one of: dense, random"),
+    "unknown method": (
+        {"method": "hybird"},
+        r"method='hybird' is unknown. Did you mean hybrid. Choose one of: dense, random",
+    ),
     "method of a wrong type": ({"method": ["hybrid"]}, "method=.* is unknown"),
     "sparsity of 1": ({"sparsity": 1}, r"in \[0, 1\). Received: 1"),
     "negative sparsity": ({"sparsity": -0.5}, "Received: -0.5"),

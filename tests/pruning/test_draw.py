@@ -261,7 +261,7 @@ class TestWhatIsRefused:
         ("ratios", "message"),
         [
             ("clever", "is unknown. Choose one of: global, smart"),
-            (None, "is unknown. Choose one of: .* or a Ticket"),
+            (None, "is unknown. Choose one of: .* a Ticket, or a function"),
             (["smart"], "one number a layer, and there are 4 layers"),
             ({}, "conv1/kernel"),
         ],

@@ -204,7 +204,7 @@ class TestErrors:
         [
             (
                 ["--sanity_check=corupted"],
-                "--sanity_check=corupted is unknown. Choose one of: random_labe",
+                "--sanity_check=corupted is unknown. Did you mean corrupted? Cho",
             ),
             (["--sanity_check="], "--sanity_check= is unknown"),
             (["--sanity_check=none"], "--sanity_check=none is unknown"),

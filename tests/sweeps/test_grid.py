@@ -203,7 +203,10 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--method=snip,hybird"], r"--method=hybird is unknown. Choose one of: dense, random"),
+            (
+                ["--method=snip,hybird"],
+                r"--method=hybird is unknown. Did you mean hybrid. Choose one of: dense, random",
+            ),
             (["--sparsity=0.9,1.5"], r"1\.5"),
             (["--sparsity=0.9,abc"], r"--sparsity=abc: could not convert"),
             (["--sparsity=0.9,nan"], r"nan"),
@@ -217,7 +220,10 @@ class TestErrors:
             (["--seed=-1"], r"--seed takes whole numbers, 0 or more, and ranges such as 0-9. Received: '-1'"),
             (["--ratios=0.5,0.3"], r"--ratios=0.5,0.3: a sweep takes names of ratios, or ticket:FILE"),
             (["--ratios=clever"], r"--ratios=clever is unknown"),
-            (["--sanity_check=none,corupted"], r"--sanity_check=corupted is unknown. Choose one of: ran"),
+            (
+                ["--sanity_check=none,corupted"],
+                r"--sanity_check=corupted is unknown. Did you mean corrupted. Choose one of: ran",
+            ),
             (["--sanity_check=hybrid:none"], r"--sanity_check=none is unknown"),
             (["--run_dir=here"], r"--run_dir=here is for one run; a sweep has --runs_dir"),
             (["--dense_dir=here"], r"--dense_dir=here is for one run"),

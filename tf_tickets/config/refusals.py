@@ -87,7 +87,10 @@ def check_places(values: flags.FlagValues) -> None:
 
 def imports_own_code(values: flags.FlagValues) -> bool:
     """Whether flags name code of the user's own, which may load TensorFlow when it is imported."""
-    return any(code_is_own(values[name].value) for name in OWN_CODE)
+    given = [values[name].value for name in OWN_CODE]
+    return any(
+        code_is_own(name) for value in given for name in (value if isinstance(value, list) else [value])
+    )
 
 
 def _check_model(name: str) -> None:

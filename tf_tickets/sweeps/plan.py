@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from absl.flags import FlagValues
 
 from tf_tickets import config as configuration
-from tf_tickets.config import Config
+from tf_tickets.config import Config, imports_own_code
 from tf_tickets.data.sources import find
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
@@ -115,6 +115,8 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if values["export"].using_default_value:
         values.export = []
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
+        if not imports_own_code(values):
+            read_grid(values)  # before it is loaded: a slip is answered at once
         load_tensorflow(default_threads())
     found = read_grid(values, controls, _recipe)
     if not is_url(values.runs_dir):
