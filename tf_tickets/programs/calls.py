@@ -43,6 +43,8 @@ def run(
         ValueError: what the program refuses, before work; and an unknown setting.
 
     Example:
+        It writes a directory into the current one, which a test must not:
+
         >>> result = tt.run("random", 0.9, model="mlp_32_16", epochs=1, export=())  # doctest: +SKIP
         >>> result.accuracy, result.ticket.sparsity  # doctest: +SKIP
         (0.8056, 0.9000)
