@@ -281,10 +281,11 @@ class TestLiteRTIsCompared:
             return convert(f"{path}_other")
 
         monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", of_another)
-        (tmp_path / "m.tflite").write_text("old")
+        old = b"\0\0\0\0TFL3old"
+        (tmp_path / "m.tflite").write_bytes(old)
         with pytest.raises(ValueError, match=r"outputs differ from the model's by up to .* not kept"):
             tt.export(model, tmp_path / "m.tflite", overwrite=True, allow_dense=True)
-        assert (tmp_path / "m.tflite").read_text() == "old"
+        assert (tmp_path / "m.tflite").read_bytes() == old
         assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
 
 

@@ -32,27 +32,42 @@ BALANCED = {
 }
 
 
+class Made(dict):
+    """What a function makes of the name of a network, where it is asked for: the largest takes seconds."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, name):
+        return self.setdefault(name, self.make(name))
+
+
 @pytest.fixture(scope="module")
 def published():
     """The networks as published."""
-    return {name: models.build(name, (32, 32, 3), classes) for name, classes in NETWORKS.items()}
+    return Made(lambda name: models.build(name, (32, 32, 3), NETWORKS[name]))
 
 
 @pytest.fixture(scope="module")
 def weights(published):
     """The prunable weights in forward order, (layer, shape), by network."""
-    return {
-        name: [
+    return Made(
+        lambda name: [
             (entry.name.removesuffix("/kernel"), tuple(entry.weight.shape))
-            for entry in prunable_weights(model)
+            for entry in prunable_weights(published[name])
         ]
-        for name, model in published.items()
-    }
+    )
 
 
 @pytest.fixture(scope="module")
 def shapes(weights):
-    return {name: [shape for _, shape in found] for name, found in weights.items()}
+    return Made(lambda name: [shape for _, shape in weights[name]])
+
+
+def slow_or_not(name):
+    """The marks of a test of a network."""
+    return (pytest.mark.slow,) if name == "resnet50_cifar" else ()
 
 
 @pytest.mark.slow
@@ -78,6 +93,7 @@ def test_resnet18_has_two_basic_blocks_in_each_of_four_stages(shapes):
     assert shapes["resnet18_cifar"] == [*expected, (512, 10)]
 
 
+@pytest.mark.slow
 def test_resnet50_has_bottlenecks_of_expansion_four(shapes):
     expected = [(3, 3, 3, 64)]
     before = 64
@@ -93,7 +109,10 @@ def test_resnet50_has_bottlenecks_of_expansion_four(shapes):
     assert shapes["resnet50_cifar"] == [*expected, (2048, 100)]
 
 
-@pytest.mark.parametrize(("name", "convolutions"), [("resnet18_cifar", 2), ("resnet50_cifar", 3)])
+@pytest.mark.parametrize(
+    ("name", "convolutions"),
+    [("resnet18_cifar", 2), pytest.param("resnet50_cifar", 3, marks=pytest.mark.slow)],
+)
 def test_a_shortcut_is_read_after_its_block(name, convolutions, weights):
     order = [layer for layer, _ in weights[name]]
     first = order.index("stage2_block1_conv1")
@@ -102,7 +121,10 @@ def test_a_shortcut_is_read_after_its_block(name, convolutions, weights):
     assert (order[0], order[-1]) == ("stem_conv", "classifier")
 
 
-@pytest.mark.parametrize(("name", "density"), [(name, p) for name, row in BALANCED.items() for p in row])
+@pytest.mark.parametrize(
+    ("name", "density"),
+    [pytest.param(name, p, marks=slow_or_not(name)) for name, row in BALANCED.items() for p in row],
+)
 def test_the_official_balanced_density_is_met(name, density, shapes):
     densities = keep_densities(shapes[name], 1 - density, "balanced", redistribute=False)
     sizes = [math.prod(shape) for shape in shapes[name]]
@@ -122,6 +144,7 @@ def test_densities_of_resnet18_that_depend_on_shapes_and_order(shapes):
     assert pyramid[-1] * 5120 == pytest.approx(2.7, abs=0.03)
 
 
+@pytest.mark.slow
 def test_resnets_shrink_images_at_three_stages_only(published):
     """No stride in the stem and no max pool; the stride of a bottleneck is in its 3x3 convolution."""
     for name, strided in (("resnet18_cifar", "conv1"), ("resnet50_cifar", "conv2")):
@@ -136,6 +159,7 @@ def test_resnets_shrink_images_at_three_stages_only(published):
             assert model.get_layer(f"{stage}{strided}_pad").padding == ((1, 1), (1, 1))
 
 
+@pytest.mark.slow
 def test_every_convolution_is_normalized_and_has_no_bias(published):
     for name in ("resnet18_cifar", "resnet50_cifar"):
         model = published[name]
