@@ -1,16 +1,15 @@
 """How Sphinx makes the reference of the public names, from their docstrings: ./scripts/docs."""
 
-import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from sphinx.application import Sphinx
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tf_tickets.support.version import VERSION
 
 project = "tf_tickets"
-release = re.findall(r'version="(.+?)"', (ROOT / "setup.py").read_text(encoding="utf-8"))[0]
+release = VERSION
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "alabaster"
