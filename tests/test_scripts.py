@@ -119,7 +119,10 @@ def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
 
 def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
     code, out, _ = installed.call("test", "-k", "idx")
-    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -n logical --dist loadfile -k idx\n")
+    assert (code, out) == (
+        0,
+        f"in {installed.root}: -m pytest -q -n logical --dist loadfile --max-worker-restart=0 -k idx\n",
+    )
     (install,) = installed.calls(" install ")
     assert "--editable .[dev] " in install
     assert installed.calls("-m venv") == []
@@ -140,7 +143,10 @@ def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
 )
 def test_test_passes_on_what_a_person_gives_after_its_own(installed, given, passed):
     code, out, _ = installed.call("test", *given)
-    assert (code, out) == (0, f"in {installed.root}: -m pytest -q -n logical --dist loadfile{passed}\n")
+    assert (code, out) == (
+        0,
+        f"in {installed.root}: -m pytest -q -n logical --dist loadfile --max-worker-restart=0{passed}\n",
+    )
 
 
 def test_the_ci_calls_the_tests_as_the_readme_does():
