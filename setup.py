@@ -63,10 +63,7 @@ setup(
     entry_points={
         "console_scripts": [
             "tf-tickets = tf_tickets.programs.overview:entry_point",
-            *(
-                f"tf-tickets-{name} = tf_tickets.programs.{name}:entry_point"
-                for name in ("run", "sweep", "sanity", "report")
-            ),
+            *(f"tf-tickets-{name} = tf_tickets.programs.{name}:entry_point" for name in PROGRAMS),
         ]
     },
     extras_require={"dev": DEVELOPMENT, "ray": RAY},

@@ -1,4 +1,4 @@
-"""The dataset that flags ask for."""
+"""The dataset that flags or a config ask for."""
 
 from __future__ import annotations
 
@@ -8,25 +8,13 @@ from tf_tickets import data
 from tf_tickets.config.config import Config
 
 
-def data_of(config: Config) -> data.Dataset:
-    """The dataset of a config."""
+def load_data(said: flags.FlagValues | Config) -> data.Dataset:
+    """The dataset that the flags, or a config made of them, ask for."""
     return data.load(
-        config.dataset,
-        data_dir=config.data_dir,
-        seed=config.seed,
-        validation_fraction=config.validation_fraction,
-        image_size=config.image_size,
-        standardize=config.standardize,
-    )
-
-
-def load_data(values: flags.FlagValues) -> data.Dataset:
-    """The dataset that the flags ask for."""
-    return data.load(
-        values.dataset,
-        data_dir=values.data_dir,
-        seed=values.seed,
-        validation_fraction=values.validation_fraction,
-        image_size=values.image_size,
-        standardize=values.standardize,
+        said.dataset,
+        data_dir=said.data_dir,
+        seed=said.seed,
+        validation_fraction=said.validation_fraction,
+        image_size=said.image_size,
+        standardize=said.standardize,
     )

@@ -55,13 +55,7 @@ def prepare(
     _check_batches(config, dataset)
     recipe = config.recipe
     with strategy.scope(), _precision(config.mixed_precision):
-        model = models.build(
-            recipe.model,
-            dataset.input_shape,
-            dataset.num_classes,
-            width=recipe.width,
-            seed=stream_seed(config.seed, "init"),
-        )
+        model = build_model(config, dataset)
         source = draw_source(config, model)
         plan = search.make_plan(config, dataset, source)
         search.convert(model, config, plan)
@@ -92,6 +86,17 @@ def prepare(
     directory.claim()
     show_plan(job, weights)
     return job
+
+
+def build_model(config: Config, dataset: Dataset) -> keras.Model:
+    """The model of a run, as it is drawn at the initialisation: stock layers, no masks."""
+    return models.build(
+        config.recipe.model,
+        dataset.input_shape,
+        dataset.num_classes,
+        width=config.recipe.width,
+        seed=stream_seed(config.seed, "init"),
+    )
 
 
 def _scratch_config(config: Config) -> Config:

@@ -26,10 +26,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(values: flags.FlagValues) -> int:
-    if not configuration.imports_own_code(values):
+    loads_early = configuration.imports_own_code(values)
+    if not loads_early:
         configuration.check_flags(values)  # before TensorFlow is loaded: a slip is answered at once
     load_tensorflow(values.threads or default_threads())
-    configuration.check_flags(values)
+    if loads_early:
+        configuration.check_flags(values)
     configuration.check_places(values)
     from tf_tickets import pipeline, training
 

@@ -62,19 +62,10 @@ class RunResult:
     @functools.cached_property
     def model(self) -> keras.Model:
         """The trained model, with its masks."""
-        from tf_tickets import models
-        from tf_tickets.config.loading import data_of
-        from tf_tickets.support.random_streams import stream_seed
+        from tf_tickets.config import load_data
+        from tf_tickets.pipeline.preparation import build_model
 
-        config, recipe = self.config, self.config.recipe
-        dataset = data_of(config) if self.dataset is None else self.dataset
-        model = models.build(
-            recipe.model,
-            dataset.input_shape,
-            dataset.num_classes,
-            width=recipe.width,
-            seed=stream_seed(config.seed, "init"),
-        )
+        model = build_model(self.config, load_data(self.config) if self.dataset is None else self.dataset)
         model.load_weights(self._local("final.weights.h5"))
         self.ticket.apply(model)
         return model

@@ -15,7 +15,7 @@ from tf_tickets.pruning import pours, reference_counts
 from tf_tickets.pruning.choices import DEPTH_POWERS, FAMILIES, GLOBAL
 from tf_tickets.pruning.pours import Pour
 from tf_tickets.pruning.reference_counts import LayerCounts, Shape
-from tf_tickets.support.own_code import is_own, own, own_function
+from tf_tickets.support.own_code import is_own, own_row
 
 Densities = Callable[[Sequence[Shape], str], np.ndarray]
 
@@ -59,14 +59,8 @@ def named_rule(ratios: Any) -> Rule | None:
     if callable(ratios):
         return _own_rule(ratios)
     if is_own(ratios):
-        found = own("ratios", ratios)
-        return found if isinstance(found, Rule) else _own_rule(own_function("ratios", ratios))
+        return own_row("ratios", ratios, Rule, _own_rule)
     return RATIOS.get(ratios) if isinstance(ratios, str) else None
-
-
-def is_rule(ratios: Any) -> bool:
-    """Whether it names a row of the table, or all layers together, or is a rule of the user's own."""
-    return ranks_all(ratios) or named_rule(ratios) is not None
 
 
 def _own_rule(function: Callable[[Sequence[Shape]], Any]) -> Rule:

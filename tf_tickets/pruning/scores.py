@@ -16,7 +16,7 @@ from tf_tickets.pruning import reference_counts
 from tf_tickets.pruning.choices import CURVATURES, MOST_PROBES, check_choice
 from tf_tickets.support.late import Late, late
 from tf_tickets.support.options import Kind, choice, number, switch, whole
-from tf_tickets.support.own_code import is_own, own, own_function
+from tf_tickets.support.own_code import is_own, own_row
 from tf_tickets.support.words import did_you_mean
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
@@ -114,10 +114,7 @@ def score_row(score: str | ScoreFunction) -> Score:
     if callable(score):
         return Score(function=score, data="used")
     if is_own(score):
-        found = own("score", score)
-        if isinstance(found, Score):
-            return found
-        return Score(function=own_function("score", score), data="used")
+        return own_row("score", score, Score, score_row)
     if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
             f"score={score!r} is unknown.{did_you_mean(score, SCORES)} Choose one of: "

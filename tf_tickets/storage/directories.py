@@ -15,7 +15,7 @@ from tf_tickets.storage.atomic_files import PathLike, json_text, read_json, writ
 from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.fingerprints import files_of, fingerprint
 from tf_tickets.storage.json_rules import Unfit
-from tf_tickets.storage.stages import DIFFERS, RESULT, check_stages, hashes_of, sealed
+from tf_tickets.storage.stages import DIFFERS, RESULT, check_stages, hashes_of, known_results, sealed
 from tf_tickets.support.differences import difference
 
 Self = TypeVar("Self", bound="Directory")
@@ -338,7 +338,7 @@ class RunDirectory(TicketDirectory):
 
     def unchanged_result(self) -> dict[str, Any] | None:
         """result.json as far as it is noted to be what a run wrote; None where there is none such."""
-        known = self._known_results()
+        known = known_results(self._stages())
         if not self.result.exists() or (known and fingerprint(self.result) not in known):
             return None
         try:
@@ -347,16 +347,11 @@ class RunDirectory(TicketDirectory):
             return None
         return found if isinstance(found, dict) else None
 
-    def _known_results(self) -> list[str]:
-        """Hashes that result.json may have; none where they were not noted."""
-        noted = self._stages().get(RESULT, {})
-        return [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
-
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, whose hash is noted before: who reads it never finds one that is not known."""
         text = json_text(result)
         new, old = hashlib.sha256(text.encode()).hexdigest(), fingerprint(self.result)
-        known = self._known_results()
+        known = known_results(self._stages())
         if new == old and known[:1] == [new]:
             return
         self._note(

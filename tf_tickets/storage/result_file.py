@@ -11,7 +11,7 @@ from tf_tickets.storage import json_rules
 from tf_tickets.storage.fingerprints import fingerprint
 from tf_tickets.storage.json_rules import require
 from tf_tickets.storage.run_numbers import check_result
-from tf_tickets.storage.stages import DIFFERS, RESULT, check_stages, hashes_of
+from tf_tickets.storage.stages import DIFFERS, check_stages, known_results
 
 FILE = "result.json"
 
@@ -40,8 +40,7 @@ def read_result(folder: pathlib.Path, identity: Mapping[str, Any]) -> dict[str, 
     for name, value in (stages.get("evaluate") or {}).get("numbers", {}).items():
         if name in result and json.dumps(result[name]) != json.dumps(value):
             raise json_rules.Unfit(f"{FILE}: {name} is {result[name]}, in stages.json it is {value}")
-    noted = stages.get(RESULT, {})
-    known = [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
+    known = known_results(stages)
     require(not known or found in known, f"{FILE} is not what the run wrote: {DIFFERS}")
     return result
 

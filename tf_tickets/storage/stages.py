@@ -53,6 +53,12 @@ def hashes_of(facts: Mapping[str, Any]) -> dict[str, str]:
     return facts.get("hashes") or {}
 
 
+def known_results(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Fingerprints that result.json may have, the one of what is written last first; none if not noted."""
+    noted = stages.get(RESULT, {})
+    return [*hashes_of(noted).values(), *(noted.get("earlier") or ())]
+
+
 def _seal(facts: Mapping[str, Any], stage: str, identity: Any) -> str:
     said = [_plain(identity), stage, {name: value for name, value in facts.items() if name != "seal"}]
     try:

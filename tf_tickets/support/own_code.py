@@ -7,10 +7,12 @@ import inspect
 import pathlib
 import sys
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tf_tickets.support.late import resolve, split
 
+Row = TypeVar("Row")
 HELD = "tf_tickets_held"  # a module of objects that this process alone has
 HOW = (
     "It is written module:attribute, the module on Python's path or in the current directory, or "
@@ -49,7 +51,22 @@ def own_function(option: str, name: str) -> Any:
     Raises:
         ValueError: it is no function.
     """
+    return _function(option, name, own(option, name))
+
+
+def own_row(option: str, name: str, kind: type[Row], make: Callable[[Any], Row]) -> Row:
+    """The row of a table that a name leads to, or one made of the function that it leads to.
+
+    Args:
+        option, name: as for `own_function`, errors too.
+        kind: class of the rows.
+        make: function -> row.
+    """
     value = own(option, name)
+    return value if isinstance(value, kind) else make(_function(option, name, value))
+
+
+def _function(option: str, name: str, value: Any) -> Any:
     if not callable(value):
         raise ValueError(f"{option}={name!r} is no function but {type(value).__name__}.")
     return value

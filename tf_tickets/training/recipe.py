@@ -200,9 +200,11 @@ class Recipe:
     @property
     def identity(self) -> dict[str, Any]:
         """What names a run: all fields, but later ones only where they are not at their defaults."""
-        named = dataclasses.replace(self, model=short_name(self.model))
-        values = {row: getattr(named, row.field) for row in options_of(Recipe)}
-        return {row.field: value for row, value in values.items() if row.always_named or value != row.default}
+        values = {row: getattr(self, row.field) for row in options_of(Recipe)}
+        named = {
+            row.field: value for row, value in values.items() if row.always_named or value != row.default
+        }
+        return {**named, "model": short_name(self.model)}
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
