@@ -1,5 +1,6 @@
 """What a run is told: options, flags, the frozen Config, and what is refused before work starts."""
 
+from tf_tickets.config.additions import check_known_elsewhere
 from tf_tickets.config.config import (
     OPTIONS,
     Config,
@@ -29,6 +30,7 @@ __all__ = [
     "RECIPE_OPTIONS",
     "Config",
     "check_flags",
+    "check_known_elsewhere",
     "check_places",
     "define_flags",
     "digest",

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_tickets.config.run_options import Options
+from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.retraining import RETRAININGS
-from tf_tickets.methods.table import INIT, METHODS, Method
-from tf_tickets.sanity.checks import CHECKS, NO_CHECK, Check
+from tf_tickets.methods.table import INIT, Method
+from tf_tickets.sanity.checks import NO_CHECK, Check, check_row
 from tf_tickets.support.options import NOTHING, SETTING, SOURCE, Option, described, options_of
 from tf_tickets.training.recipe import Recipe
 
@@ -28,7 +29,9 @@ class Config(Options):
     @property
     def row(self) -> Method:
         """The method's row of the table, with the score that is asked for."""
-        row = METHODS[self.method]
+        row = known_row(self.method, self.method_row)
+        if row is None:
+            raise ValueError(f"method={self.method!r} is unknown here.")
         return row if self.score is None else dataclasses.replace(row, score=self.score)
 
     @property
@@ -55,7 +58,7 @@ class Config(Options):
     @property
     def check(self) -> Check:
         """The row of the sanity check; one that changes nothing where there is none."""
-        return NO_CHECK if self.sanity_check is None else CHECKS[self.sanity_check]
+        return NO_CHECK if self.sanity_check is None else check_row(self.sanity_check)
 
     @property
     def retraining_epochs(self) -> range:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from tf_tickets.config.additions import added_row
 from tf_tickets.config.config import OPTIONS
 from tf_tickets.data.sources import SOURCES
 from tf_tickets.methods.choice import Choice
-from tf_tickets.methods.table import METHODS, REWOUND
+from tf_tickets.methods.own_methods import facts_of
+from tf_tickets.methods.table import METHODS, REWOUND, method_row
 from tf_tickets.models.architectures import APPLICATIONS, KERAS_FILE
 from tf_tickets.pruning.choices import GLOBAL, METHODS_OWN, RANKED
 from tf_tickets.pruning.ratios import RATIOS, named_rule
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.options import DERIVED, read_pairs
-from tf_tickets.support.own_code import code_hash, is_own
+from tf_tickets.support.own_code import code_hash, hash_of_object, is_own
 from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -52,17 +54,13 @@ def method_of(values: flags.FlagValues) -> str:
                 f"--ticket={values.ticket} was found by {method or 'no method that is known'}: say by "
                 f"--method= where its retraining starts from, one of: {', '.join(retrained)}."
             )
-    if method not in METHODS:
-        raise ValueError(
-            f"--method={method} is unknown.{did_you_mean(method, METHODS)} "
-            f"Choose one of: {', '.join(METHODS)}."
-        )
+    method_row(method, "--method")
     return method
 
 
 def choice_of(values: flags.FlagValues) -> Choice:
     """The method's row with the score and the ratios of the flags; errors where those are unknown."""
-    row = METHODS[method_of(values)]
+    row = method_row(method_of(values), "--method")
     try:
         score = score_row(row.score if values.score is None else values.score)
     except ValueError as error:
@@ -134,16 +132,41 @@ def code_of(name: Any) -> str | None:
     return code_hash(name) if code_is_own(name) else None
 
 
+def codes_of(values: flags.FlagValues) -> dict[str, str | None]:
+    """The hashes of the user's own code: field of the config -> hash, None where no code is the user's."""
+    found = {}
+    for row in OPTIONS:
+        if row.code_of:
+            said = values[row.code_of].value
+            names = said if isinstance(said, list) else [said]
+            found[row.field] = _together([_code_of_row(row.code_of, name) for name in names])
+    return found
+
+
+def _code_of_row(flag: str, name: Any) -> str | None:
+    """The hash of what one name leads to; of a row that was added to a table, that of the row."""
+    if isinstance(name, str) and name.endswith(KERAS_FILE):
+        return hashlib.sha256(user_path(f"--{flag}={name}", name).read_bytes()).hexdigest()[:16]
+    added = added_row(flag, name)
+    return hash_of_object(added) if added is not None else code_of(name)
+
+
+def _together(hashes: Sequence[str | None]) -> str | None:
+    """One hash for several."""
+    known = [found for found in hashes if found is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    return hashlib.sha256("".join(known).encode()).hexdigest()[:16]
+
+
+def method_facts(name: str) -> dict[str, Any] | None:
+    """What the config keeps of a method's row, where that is the user's own."""
+    return facts_of(name, method_row(name)) if is_own(name) else None
+
+
 def code_is_own(name: Any) -> bool:
     """Whether a flag's value names code of the user's own."""
     return is_own(name) and not name.startswith(PREFIXES)
-
-
-def model_code_of(name: str) -> str | None:
-    """The same of a model's name, which may be that of a `.keras` file."""
-    if not name.endswith(KERAS_FILE):
-        return code_of(name)
-    return hashlib.sha256(user_path(f"--model={name}", name).read_bytes()).hexdigest()[:16]
 
 
 def new_search_options(values: flags.FlagValues, chosen: Choice) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import numbers
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -46,11 +48,14 @@ def flag_values(
 
 
 def _as_texts(name: str, value: Any, abroad: bool) -> Any:
-    """Functions by name; mappings as `name=value`, where what reads as a number is one; others as given."""
-    if callable(value):
-        return name_of_object(name, value, abroad)
+    """Objects by name; mappings as `name=value`, where what reads as a number is one; others as given."""
     if isinstance(value, Mapping):
         return [f"{key}={inner}" for key, inner in value.items()]
     if isinstance(value, (list, tuple)):
-        return [_as_texts(name, part, abroad) if callable(part) else part for part in value]
-    return value
+        return [name_of_object(name, part, abroad) if _is_object(part) else part for part in value]
+    return name_of_object(name, value, abroad) if _is_object(value) else value
+
+
+def _is_object(value: Any) -> bool:
+    """Whether it is a function, a row of a table, ...: nothing that a command line could write."""
+    return callable(value) or not isinstance(value, (str, numbers.Number, os.PathLike, Iterable))

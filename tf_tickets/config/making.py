@@ -13,11 +13,11 @@ from tf_tickets.config.config import Config, digest
 from tf_tickets.config.derived import (
     choice_of,
     classifier_keep_of,
-    code_of,
+    codes_of,
     fields_of,
     load_ticket,
+    method_facts,
     method_of,
-    model_code_of,
     new_search_options,
     rewind_epoch_of,
     source_of,
@@ -28,6 +28,7 @@ from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.data import Dataset
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
+from tf_tickets.support.own_code import is_own
 from tf_tickets.support.startup import default_threads
 from tf_tickets.training.optimizers import OPTIMIZERS
 from tf_tickets.training.recipe import SCHEDULES, Recipe
@@ -84,10 +85,8 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
         "recipe": recipe,
         "replicas": replicas,
         "threads": values.threads or default_threads(),
-        "model_code": model_code_of(recipe.model),
-        "score_code": code_of(values.score),
-        "ratios_code": code_of(values.ratios),
-        "source_code": code_of(values.source_ratios),
+        "method_row": method_facts(method_of(values)),
+        **codes_of(values),
         "ticket_sha256": None if ticket is None else ticket.sha256,
         "search_options": new_search_options(values, chosen),
         **source_of(values),
@@ -129,9 +128,10 @@ def unused_fields(recipe: Recipe) -> dict[str, str]:
     """Fields that mean nothing to the recipe's optimizer and schedule -> the flag that would need them."""
     unused = {}
     for flag, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-        if getattr(recipe, flag) not in table:  # of another version: what it uses is not known
+        name = getattr(recipe, flag)
+        if name not in table and not is_own(name):  # of another version: what it uses is not known
             continue
-        used = table[getattr(recipe, flag)].uses
+        used = table[name].uses if name in table else ()  # one's own is handed the rate alone
         for field in dict.fromkeys(field for row in table.values() for field in row.uses):
             if field not in used:
                 users = (name for name, row in table.items() if field in row.uses)

@@ -6,6 +6,7 @@ import dataclasses
 
 from absl import flags
 
+from tf_tickets.config.config import OPTIONS
 from tf_tickets.config.derived import (
     choice_of,
     classifier_keep_of,
@@ -19,22 +20,24 @@ from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.data.sources import OWN, find
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
-from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.methods.table import Method, method_row
 from tf_tickets.models.architectures import OWN_FILE, OWN_MODEL, model_row
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.storage.user_paths import lasting_place, user_path
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
-from tf_tickets.support.own_code import own_function
+from tf_tickets.support.own_code import own, own_function
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
+from tf_tickets.training.optimizers import optimizer_row
+from tf_tickets.training.recipe import schedule_row
 
 # Of a sweep that is planned here and done on larger machines, threads may be more than this one's cores.
 MOST_THREADS = 256
 THREADS_PER_CORE = 4
 
 # Flags that may name code of the user's own.
-OWN_CODE = ("model", "dataset", "score", "ratios", "source_ratios")
+OWN_CODE = ("dataset", *(row.code_of for row in OPTIONS if row.code_of))
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -49,7 +52,7 @@ def check_flags(values: flags.FlagValues) -> None:
             f"{most} threads are not started."
         )
     method = method_of(values)
-    row = METHODS[method]
+    row = method_row(method)
     if not row.prunes and values.sparsity:
         raise ValueError(f"--method={method} keeps every weight; --sparsity={values.sparsity} is not for it.")
     _check_ticket(values, method)
@@ -76,6 +79,12 @@ def check_flags(values: flags.FlagValues) -> None:
         own_function("--dataset", name)
     if values.model is not None:
         _check_model(values.model)
+    if values.optimizer is not None:
+        optimizer_row(values.optimizer)
+    if values.schedule is not None:
+        schedule_row(values.schedule)
+    for name in values.callback or ():
+        own("--callback", name)
 
 
 def check_places(values: flags.FlagValues) -> None:
@@ -143,7 +152,7 @@ def _check_ticket(values: flags.FlagValues, method: str) -> None:
                 f"--{row.name}={values[row.name].value} is for drawing a ticket, "
                 f"and --ticket={values.ticket} brings one."
             )
-    if not METHODS[method].prunes:
+    if not method_row(method).prunes:
         raise ValueError(f"--method={method} keeps every weight; --ticket={values.ticket} does not.")
 
 

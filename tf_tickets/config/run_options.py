@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_tickets.config import needs
-from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, PLACE, RATIOS
+from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
@@ -36,12 +36,14 @@ from tf_tickets.support.options import (
     SETTING,
     SOURCE,
     TICKET,
+    TRAINING,
     Beside,
     choice,
     mapping,
     names,
     number,
     option,
+    own_names,
     pairs,
     switch,
     text,
@@ -61,7 +63,8 @@ class Options:
     method: str = option(
         text(),
         TICKET,
-        f"What to do. {'; '.join(f'{name}: {row.about}' for name, row in METHODS.items())}.",
+        f"What to do. {'; '.join(f'{name}: {row.about}' for name, row in METHODS.items())}. Or a row of your "
+        "own, file.py:name of a tf_tickets.Method.",
         default="hybrid",
         decides=QUESTION,
         always_named=True,
@@ -157,7 +160,19 @@ class Options:
         decides=SETTING,
     )
     recipe: Recipe = option(mapping(), decides=SETTING, always_named=True)
-    model_code: str | None = option(text(), default=None, decides=SETTING)
+    model_code: str | None = option(text(), default=None, decides=SETTING, code_of="model")
+    optimizer_code: str | None = option(text(), default=None, decides=SETTING, code_of="optimizer")
+    schedule_code: str | None = option(text(), default=None, decides=SETTING, code_of="schedule")
+    callbacks: tuple[str, ...] = option(
+        own_names(),
+        TRAINING,
+        "Keras callbacks of your own for every training of a run: classes or functions without arguments, as "
+        "module:name or file.py:name. params['training'] tells a callback which training it is.",
+        flag="callback",
+        default=(),
+        decides=SETTING,
+    )
+    callbacks_code: str | None = option(text(), default=None, decides=SETTING, code_of="callback")
     replicas: int = option(whole(1), decides=SETTING, always_named=True)
     threads: int = option(
         whole(1),
@@ -200,9 +215,12 @@ class Options:
         default=None,
         needs=needs.DRAWS,
     )
-    score_code: str | None = option(text(), default=None)
-    ratios_code: str | None = option(text(), default=None)
-    source_code: str | None = option(text(), default=None, decides=SOURCE)
+    score_code: str | None = option(text(), default=None, code_of="score")
+    ratios_code: str | None = option(text(), default=None, code_of="ratios")
+    source_code: str | None = option(text(), default=None, decides=SOURCE, code_of="source_ratios")
+    method_code: str | None = option(text(), default=None, code_of="method")
+    method_row: Mapping[str, Any] | None = option(METHOD_FACTS, default=None)
+    check_code: str | None = option(text(), default=None, decides=QUESTION, code_of="sanity_check")
     score_options: Mapping[str, Any] = option(
         pairs(),
         TICKET,
@@ -280,7 +298,8 @@ class Options:
     sanity_check: str | None = option(
         text(),
         TICKET,
-        f"Attack the ticket, or what it is drawn from, and retrain on clean data: {', '.join(CHECKS)}.",
+        f"Attack the ticket, or what it is drawn from, and retrain on clean data: {', '.join(CHECKS)}; or "
+        "your own, file.py:name of a tf_tickets.sanity.Check.",
         default=None,
         decides=QUESTION,
     )

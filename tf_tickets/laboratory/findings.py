@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping, Sequence
 
 from tf_tickets.results import Verdict
-from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.sanity.checks import check_row
 from tf_tickets.sanity.statistics import INSENSITIVE, REVERSED, SENSITIVE
 
 # What the answers are called of a baseline, which is no attacked twin of the ticket.
@@ -113,7 +113,7 @@ def _summary(verdicts: Sequence[Verdict]) -> list[str]:
     lines = []
     for answer, meaning in meanings.items():
         asked = [
-            CHECKS[verdict.versus].asks
+            check_row(verdict.versus).asks
             for verdict in verdicts
             if verdict.comparison is not None and verdict.comparison.answer == answer
         ]

@@ -6,7 +6,7 @@ from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.scores import ScoreFunction
-from tf_tickets.support.words import did_you_mean
+from tf_tickets.support.own_code import row_of
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
@@ -260,16 +260,17 @@ METHODS: dict[str, Method] = {
 }
 
 
-def method_row(method: str | Method) -> Method:
-    """The row of a method's name; a `Method` of your own is returned as it is."""
-    if isinstance(method, Method):
-        return method
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(
-            f"method={method!r} is unknown.{did_you_mean(method, METHODS)} "
-            f"Choose one of: {', '.join(METHODS)}."
-        )
-    return METHODS[method]
+def method_row(method: str | Method, option: str = "method") -> Method:
+    """The row of a method's name; a `Method` of your own, as it is or by `file.py:name`.
+
+    Args:
+        method: what is asked for.
+        option: that it was given for, for messages.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    return row_of(option, method, METHODS, Method, what=" Make it by tf_tickets.Method(score=..., ...).")
 
 
 def baseline_methods() -> list[str]:

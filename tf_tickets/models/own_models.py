@@ -31,6 +31,8 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
             `(batch, *input_shape)` to `(batch, num_classes)`.
     """
     function = own_function("model", name)
+    if isinstance(function, keras.Model):
+        return _checked(_copy(function, name, width), name, input_shape, num_classes)
     options: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "seed": seed}
     try:
         accepted = inspect.signature(function)
@@ -46,6 +48,22 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     with drawing_from(seed):
         model = function(**options)
     return _checked(model, name, input_shape, num_classes)
+
+
+def _copy(model: keras.Model, name: str, width: float) -> keras.Model:
+    """A model like one that is there, with its weights; what is done to it is not done to that one."""
+    if width != 1.0:
+        raise ValueError(f"model={name} has one width only. Received: width={width}")
+    try:
+        with drawing_from(0):
+            copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        raise ValueError(
+            f"model={name} cannot be copied, which each run does: {error}. Pass a function {FUNCTION} that "
+            "makes it."
+        ) from error
+    return copy
 
 
 def load(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:

@@ -10,6 +10,7 @@ from tf_tickets import layers, pruning
 from tf_tickets.pipeline import weights
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.measures import compressed_bytes, macs, macs_density, measure_of_split, sha256
+from tf_tickets.storage.directories import Directory
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -53,6 +54,9 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "weights_sha256": sha256([*kernels, *rest]),
         "training_cost": _training_cost(job, ticket, uses),
     }
+    trained = _epochs_trained(job)
+    if trained != job.config.budget:
+        numbers["epochs_trained"] = trained
     if "validation" in dataset.splits:
         numbers["validation_accuracy"] = measure_of_split(job, dataset, "validation")()["accuracy"]
     return numbers
@@ -95,13 +99,17 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
         return macs_density(uses, masks) or 0.0
 
     config, directory = job.config, job.directory
-    epochs, search = len(config.retraining_epochs), config.row.search
+    search = config.row.search
+    epochs = _epochs(directory, "retrain", len(config.retraining_epochs))
     cost = 0.0
     if config.pretrains:
-        cost += job.recipe.epochs * (1.0 if job.source is None else density(job.source.masks))
+        cost += _epochs(job.dense, "train", job.recipe.epochs) * (
+            1.0 if job.source is None else density(job.source.masks)
+        )
     for number in range(config.trained_rounds - 1):
         earlier = directory.round(number)
-        cost += epochs * density(pruning.Ticket.load(earlier.checked(earlier.ticket)).masks)
+        masks = pruning.Ticket.load(earlier.checked(earlier.ticket)).masks
+        cost += _epochs(earlier, "retrain", len(config.retraining_epochs)) * density(masks)
     if search is None:
         return cost + epochs * density(ticket.masks)
     ends = [row["macs_density"] for row in (directory.finished("retrain") or {})["history"]]
@@ -110,6 +118,21 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
     start = pruning.Ticket.load(directory.checked(directory.start_ticket))
     begins = [density(start.masks), *ends[:-1]]
     return cost + sum((a + b) / 2 for a, b in zip(begins, ends, strict=True))
+
+
+def _epochs(directory: Directory, stage: str, planned: int) -> int:
+    """Epochs that a training ran: a callback may have stopped it."""
+    noted = directory.noted(stage)
+    return len(noted["history"]) if noted else planned
+
+
+def _epochs_trained(job: Job) -> int:
+    """Epochs of all trainings behind the ticket, as they ran."""
+    config = job.config
+    each = len(config.retraining_epochs)
+    rounds = (job.directory.round(number) for number in range(config.trained_rounds - 1))
+    dense = _epochs(job.dense, "train", job.recipe.epochs) if config.pretrains else 0
+    return dense + sum(_epochs(one, "retrain", each) for one in (*rounds, job.directory))
 
 
 def _chance_accuracy(labels: np.ndarray) -> float:

@@ -20,7 +20,7 @@ from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.models.sizes import activations
-from tf_tickets.pipeline import search
+from tf_tickets.pipeline import own_callbacks, search
 from tf_tickets.pipeline.environment import versions
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_plan
@@ -62,6 +62,9 @@ def prepare(
         optimizer = training.make_optimizer(recipe)
     _check_sizes(config, dataset, model, directory.path)
     search.make_callbacks(config, plan)  # whose errors come before work, too
+    own_callbacks.make(config.callbacks)
+    for epoch in (0, recipe.epochs - 1):
+        recipe.learning_rate_at(epoch)
     weights = layers.prunable_weights(model)
     _check_masks(config, model, weights, plan, source)
     job = Job(

@@ -21,7 +21,7 @@ def make_plan(config: Config, dataset: Dataset, source: pruning.Ticket | None) -
         ratios=config.ratios,
         source=None if config.free_growth else source,
         steps=len(config.retraining_epochs) * dataset.steps_per_epoch("train", recipe.batch_size),
-        decays="weight_decay" in training.OPTIMIZERS[recipe.optimizer].uses and recipe.weight_decay > 0,
+        decays="weight_decay" in training.optimizer_row(recipe.optimizer).uses and recipe.weight_decay > 0,
         seed=stream_seed(config.seed, "mask"),
     )
 

@@ -8,6 +8,7 @@ from tf_tickets import pruning
 from tf_tickets.config import Config
 from tf_tickets.exporting import FORMATS
 from tf_tickets.layers import MaskedWeight
+from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import Console, bar
@@ -48,6 +49,7 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
+            **({"callbacks": _callbacks_shown(config.callbacks)} if config.callbacks else {}),
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
             f"{', XLA' if config.jit_compile else ''}",
@@ -56,6 +58,13 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
         },
     )
     job.show.line("")
+
+
+def _callbacks_shown(names: Sequence[str]) -> str:
+    made = own_callbacks.make(names)
+    if own_callbacks.can_go_on(made):
+        return ", ".join(names)
+    return f"{', '.join(names)}; without on_resume(history), a training that is interrupted begins anew"
 
 
 def _source_shown(job: Job) -> str:

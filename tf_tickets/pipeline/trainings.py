@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tf_tickets import callbacks, layers, pruning, training
-from tf_tickets.pipeline import search, weights
+from tf_tickets.pipeline import own_callbacks, search, weights
 from tf_tickets.pipeline.epoch_log import EpochLog
 from tf_tickets.pipeline.guards import exclusive, explain_lack_of_memory
 from tf_tickets.pipeline.job import Job, TrainingData
@@ -24,6 +24,7 @@ from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
 from tf_tickets.storage.directories import DenseDirectory, Directory, TicketDirectory
 from tf_tickets.support.random_streams import stream_seed
+from tf_tickets.support.words import plural
 
 
 def pretrain(job: Job) -> None:
@@ -101,7 +102,11 @@ def _train_up_to(job: Job, epoch: int) -> None:
     dense.begin(stage, [path])
     layers.restore_weights(job.model, job.init_weights)
     checkpoints = _checkpoints(job, dense, stage="rewind", epochs=epoch)
-    _fit(job, _dense_plan(job, epoch), checkpoints)
+    done = len(_fit(job, _dense_plan(job, epoch), checkpoints, dense))
+    if done < epoch:
+        raise ValueError(
+            f"--rewind_epoch={epoch}: a --callback stopped the dense training after {plural(done, 'epoch')}."
+        )
     dense.check_in_place()
     weights.save(job.model, path)
     dense.finish(stage, {"seconds": checkpoints.seconds}, [path])
@@ -154,7 +159,7 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
     outputs = [directory.final_weights, *([job.directory.ticket] if plan.moves else [])]
     others = [directory.metrics]
     directory.begin(stage, [*outputs, *others])
-    history = _fit(job, plan, checkpoints, logs, measures)
+    history = _fit(job, plan, checkpoints, directory, logs, measures)
     directory.check_in_place()
     if plan.moves:
         origin = {**job.origin, "search": job.config.all_search_options}
@@ -192,6 +197,7 @@ def _fit(
     job: Job,
     plan: TrainingPlan,
     checkpoints: training.Checkpoints,
+    directory: Directory,
     logs: Sequence[keras.callbacks.Callback] = (),
     measures: Mapping[str, Measure] | None = None,
 ) -> list[dict[str, float]]:
@@ -201,12 +207,17 @@ def _fit(
         job: whose model it is.
         plan: of the training.
         checkpoints: of the training.
+        directory: of the training.
         logs: callbacks that write.
         measures: prefix -> what is measured after every epoch, beside the accuracy on each split.
     """
     if not plan.epochs:
         return []
     recipe, dataset = job.recipe, plan.data.dataset
+    own = own_callbacks.make(job.config.callbacks)
+    goes_on = own_callbacks.can_go_on(own)
+    if not goes_on:
+        checkpoints.clear()
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
     progress = Progress(job.show, plan.title, plan.epochs, steps)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
@@ -231,8 +242,10 @@ def _fit(
                 callbacks=[
                     # Which also gives the optimizer, that all trainings of the job share, a fresh state.
                     callbacks.LearningRateRewinding(plan.epochs[0], to=plan.epochs[0], schedule=plan.rate),
+                    own_callbacks.NameOfTraining(plan.title, str(directory.where)),
                     *plan.callbacks,
                     *logs,
+                    *own,
                     progress,
                 ],
                 evaluate=lambda: {
@@ -240,7 +253,7 @@ def _fit(
                     for prefix, measure in measures.items()
                     for name, value in measure().items()
                 },
-                checkpoints=checkpoints,
+                checkpoints=checkpoints if goes_on else None,
             )
     finally:
         progress.close()

@@ -8,7 +8,6 @@ from typing import Any
 
 from tf_tickets.config import OPTIONS, RECIPE_OPTIONS, Config, unused_fields
 from tf_tickets.data.sources import find
-from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import RANKED
 from tf_tickets.results import Run
 from tf_tickets.results.arms import own_options
@@ -35,7 +34,7 @@ def command(run: Run) -> str:
 def flags(run: Run) -> Iterator[tuple[str, Any]]:
     """Name and value of each flag of the command."""
     config = run.typed
-    method = METHODS.get(config.method)
+    method = run.row
     yield "method", config.method
     if config.ticket is None and (method is None or method.aims):
         yield "sparsity", config.sparsity

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 from tf_tickets.config import OPTIONS, Config
-from tf_tickets.methods.table import METHODS
+from tf_tickets.methods.own_methods import known_row
 from tf_tickets.results.variant import Variant
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.options import DERIVED, DRAWING, RETRAINING, SOURCE
@@ -50,14 +50,15 @@ def own_options(config: Config) -> dict[str, Any]:
         for row in OPTIONS
         if row.decides in (SOURCE, DRAWING, RETRAINING)
         and row.default is not DERIVED
-        and row.field != "score_code"  # the score's name tells
+        and not row.code_of  # the name tells
+        and row.field != "method_row"
     }
     found["augment_scoring"] = None if config.augment_scoring is None else config.recipe.augment
     # The number of classes chooses one of two; which one is seen where one of the values is left as it was.
     for samples, batches in ((1, 10), (10, 1)):
         if config.samples_per_class == samples or config.scoring_batches == batches:
             found.update(samples_per_class=samples, scoring_batches=batches)
-    row = METHODS.get(config.method)
+    row = known_row(config.method, config.method_row)
     if row is not None:
         found["ratios"] = row.ratios
         drawn_as_usual = config.ratios == row.ratios and config.ticket_sha256 is None

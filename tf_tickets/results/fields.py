@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-HASHES = ("ticket_sha256", "score_code", "data_fingerprint")
+HASHES = ("_sha256", "_code", "_fingerprint")  # end the names of hashes
 
 Frozen = tuple[tuple[str, Any], ...]
 Value = TypeVar("Value")
@@ -34,7 +34,7 @@ def grouped(values: Iterable[Value], key: Callable[[Value], Hashable]) -> dict[A
 
 def shown(name: str, value: Any) -> str:
     """A field's value, short."""
-    if name in HASHES and isinstance(value, str):
+    if name.endswith(HASHES) and isinstance(value, str):
         return value[:6]
     if name == "score_options":
         return " ".join(f"{key}:{shown('', inner)}" for key, inner in value) or "none"

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_tickets.config import Config
-from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.methods.own_methods import known_row
+from tf_tickets.methods.table import Method
 from tf_tickets.results import reading
 from tf_tickets.results.arms import Arm, own_options
 from tf_tickets.results.reading import BROKEN
@@ -49,7 +50,7 @@ class Run:
     @property
     def sparsity(self) -> float | None:
         """The sparsity asked for; None where the method has none."""
-        return self.config["sparsity"] if asks_for_sparsity(self.config["method"]) else None
+        return self.config["sparsity"] if asks_for_sparsity(self.row) else None
 
     @property
     def density(self) -> float:
@@ -103,12 +104,13 @@ class Run:
     @property
     def row(self) -> Method | None:
         """The method's row; None for a method that is not of the table."""
-        return METHODS.get(self.config["method"])
+        return known_row(self.config["method"], self.config["method_row"])
 
     @property
     def epochs(self) -> int | None:
         """Epochs trained in all: dense training, rounds and retraining; None where the method is unknown."""
-        return None if self.row is None else self.typed.budget
+        trained = self.result.get("epochs_trained")  # where a callback stopped one
+        return trained if trained is not None or self.row is None else self.typed.budget
 
     @property
     def train_seconds(self) -> float | None:

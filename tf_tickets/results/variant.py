@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_tickets.config import fields_that_decide
+from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.results.fields import Frozen, differing, frozen, grouped, shown
 from tf_tickets.support.options import NOTHING, QUESTION, SETTING, SOURCE
+from tf_tickets.support.own_code import short_name
 
 SHORT = {"ticket_sha256": "ticket"}  # in labels
 
@@ -22,11 +24,13 @@ class Variant:
         method: its name.
         options: every such field of the config.
         differs: names of the options that are not the method's own; not part of the identity.
+        facts: what is kept of the row of a method of the user's own, which is part of the options.
     """
 
     method: str
     options: Frozen
     differs: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    facts: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: Mapping[str, Any], own: Mapping[str, Any]) -> Variant:
@@ -38,26 +42,27 @@ class Variant:
         """
         other = {*fields_that_decide(SETTING, NOTHING, QUESTION), "sparsity"}
         # Nothing decides the ticket of the dense network: it is everything.
-        options = {x: y for x, y in config.items() if x not in other} if _prunes(config["method"]) else {}
+        row = known_row(config["method"], config["method_row"])
+        options = {x: y for x, y in config.items() if x not in other} if _prunes(row) else {}
         if "search_options" in options:
-            options["search_options"] = _unusual(config["method"], options["search_options"])
+            options["search_options"] = _unusual(row, options["search_options"])
         differs = tuple(name for name, value in options.items() if name in own and value != own[name])
-        return cls(config["method"], frozen(options), differs)
+        return cls(config["method"], frozen(options), differs, config["method_row"])
 
     @property
     def row(self) -> Method | None:
         """The method's row; None for a method that is not of the table."""
-        return METHODS.get(self.method)
+        return known_row(self.method, self.facts)
 
     @property
     def prunes(self) -> bool:
         """Whether it removes weights: all but the dense network do."""
-        return _prunes(self.method)
+        return _prunes(self.row)
 
     @property
     def aims(self) -> bool:
         """Whether its sparsity is one that is asked for; otherwise it is only found."""
-        return asks_for_sparsity(self.method)
+        return asks_for_sparsity(self.row)
 
     @property
     def in_source(self) -> bool:
@@ -91,7 +96,7 @@ class Variant:
             understood: options of the search that need not be said.
         """
         options = dict(self.options)
-        parts = [self.method, *_source(options)]
+        parts = [short_name(self.method), *_source(options)]
         for name in names:
             if name == "search_options":
                 said = [option for option in self.search_options if option not in understood]
@@ -101,9 +106,8 @@ class Variant:
         return ", ".join(parts)
 
 
-def asks_for_sparsity(method: str) -> bool:
+def asks_for_sparsity(row: Method | None) -> bool:
     """Whether a method's sparsity is one that is asked for; the dense network's is 0."""
-    row = METHODS.get(method)
     return row is None or row.aims or not row.prunes
 
 
@@ -144,8 +148,7 @@ def variant_order(variant: Variant) -> tuple[int, bool, str]:
     return position, bool(variant.differs), variant.label
 
 
-def _prunes(method: str) -> bool:
-    row = METHODS.get(method)
+def _prunes(row: Method | None) -> bool:
     return row is None or row.prunes
 
 
@@ -161,8 +164,7 @@ def _source(options: Mapping[str, Any]) -> list[str]:
     return [" ".join(words)]
 
 
-def _unusual(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _unusual(row: Method | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the method's search that are not its defaults."""
-    row = METHODS.get(method)
     usual = row.search.options if row is not None and row.search is not None else {}
     return {name: value for name, value in given.items() if name not in usual or value != usual[name]}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.methods.table import INIT, TRAINED
 from tf_tickets.support.late import late
-from tf_tickets.support.words import did_you_mean
+from tf_tickets.support.own_code import row_of
 
 if TYPE_CHECKING:
     import keras
@@ -157,10 +157,10 @@ CHECKS: dict[str, Check] = {
 
 
 def check_row(name: str) -> Check:
-    """The row of a check's name."""
-    if name not in CHECKS:
-        raise ValueError(
-            f"--sanity_check={name} is unknown.{did_you_mean(name, CHECKS)} "
-            f"Choose one of: {', '.join(CHECKS)}."
-        )
-    return CHECKS[name]
+    """The row of a check's name; a `Check` of your own, by `file.py:name`.
+
+    Raises:
+        ValueError: there is no such check.
+    """
+    made = " Make it by tf_tickets.sanity.Check(about=..., asks=..., place=..., ...)."
+    return row_of("--sanity_check", name, CHECKS, Check, what=made)

@@ -104,6 +104,7 @@ _NUMBERS: json_rules.Rules = {
     "macs": (False, COUNT),
     "macs_kept": (False, COUNT),
     "nonzero": (False, COUNT),
+    "epochs_trained": (False, COUNT),
     "compressed_bytes": (False, COUNT),
     "dense_compressed_bytes": (False, COUNT),
     "dense_seconds": (False, AMOUNT),

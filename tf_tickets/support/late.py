@@ -17,6 +17,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+OWN_MODULE = "tf_tickets_own_"  # begins the names of modules that were read from files of the user's
+
 
 def resolve(name: str) -> Any:
     """The object of a name.
@@ -54,7 +56,7 @@ def _module_of(path: str) -> types.ModuleType:
     """The module that a file holds, run once in a process for each version of the file."""
     place = pathlib.Path(path).expanduser().resolve()
     code = place.read_bytes()
-    name = f"tf_tickets_own_{hashlib.sha256(str(place).encode() + code).hexdigest()[:16]}"
+    name = f"{OWN_MODULE}{hashlib.sha256(str(place).encode() + code).hexdigest()[:16]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, place)
         if spec is None or spec.loader is None:

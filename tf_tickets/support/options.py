@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_tickets.support.numbers import is_finite, is_whole
+from tf_tickets.support.own_code import is_own, unknown_name
 
 MOST = 2**31 - 1  # of whole numbers
 # What --help shows, in this order; every flag of a run belongs to one group.
@@ -73,6 +74,7 @@ class Kind:
                 raise ValueError(
                     f"--{name}={','.join(unknown)} is unknown. Choose from: {', '.join(self.choices)}."
                 )
+            self.parse(name, value)
         elif self.flag == "string":
             self.parse(name, value)
         elif not self.accepts(value):
@@ -128,6 +130,8 @@ class Option:
         always_named: whether it is part of a run's name and hash also where it has its default. Only those
             that were there when the first runs were named.
         repeated: whether the command that makes a run again gives it.
+        code_of: the flag that may name code of the user's own, of which this field is found to be the hash;
+            empty for all other options.
     """
 
     field: str
@@ -142,6 +146,7 @@ class Option:
     decides: str
     always_named: bool
     repeated: bool
+    code_of: str = ""
 
     @classmethod
     def without_field(cls, name: str, kind: Kind, group: str, help: str, default: Any) -> Option:
@@ -181,6 +186,7 @@ def option(
     decides: str = DRAWING,
     always_named: bool = False,
     repeated: bool = True,
+    code_of: str = "",
 ) -> Any:
     """Declares the option that a field of a dataclass holds; arguments as the attributes of `Option`.
 
@@ -198,6 +204,7 @@ def option(
         "decides": decides,
         "always_named": always_named,
         "repeated": repeated,
+        "code_of": code_of,
     }
     # A field that is always named is always given.
     own = dataclasses.MISSING if always_named and group not in (MODEL, TRAINING) else default
@@ -245,6 +252,34 @@ def switch() -> Kind:
 def choice(names: Collection[str]) -> Kind:
     """One of some names."""
     return dataclasses.replace(name(), flag="enum", choices=tuple(names))
+
+
+def row_name(table: Mapping[str, Any]) -> Kind:
+    """The name of a row of a table, or of one of the user's own, `file.py:name`."""
+
+    def parse(flag: str, value: str) -> str:
+        if value not in table and not is_own(value):
+            raise ValueError(unknown_name(f"--{flag}", value, table))
+        return value
+
+    return dataclasses.replace(name(), parse=parse)
+
+
+def own_names() -> Kind:
+    """Names of the user's own, `file.py:name`, and nothing else."""
+
+    def parse(flag: str, parts: Sequence[str]) -> tuple[str, ...]:
+        for part in parts:
+            if not is_own(part):
+                raise ValueError(f"--{flag} takes module:attribute or file.py:attribute. Received: {part!r}")
+        return tuple(parts)
+
+    return Kind(
+        "list",
+        lambda value: isinstance(value, (list, tuple)) and all(map(is_own, value)),
+        "names of your own, as file.py:name",
+        parse=parse,
+    )
 
 
 def whole(least: int, most: int = MOST) -> Kind:

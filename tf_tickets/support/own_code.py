@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 import pathlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from tf_tickets.support.late import resolve, split
+from tf_tickets.support.late import OWN_MODULE, resolve, split
+from tf_tickets.support.words import did_you_mean
 
 Row = TypeVar("Row")
 HELD = "tf_tickets_held"  # a module of objects that this process alone has
@@ -54,16 +56,60 @@ def own_function(option: str, name: str) -> Any:
     return _function(option, name, own(option, name))
 
 
-def own_row(option: str, name: str, kind: type[Row], make: Callable[[Any], Row]) -> Row:
+def own_row(
+    option: str, name: str, kind: type[Row], make: Callable[[Any], Row] | None = None, what: str = ""
+) -> Row:
     """The row of a table that a name leads to, or one made of the function that it leads to.
 
     Args:
         option, name: as for `own_function`, errors too.
         kind: class of the rows.
-        make: function -> row.
+        make: function -> row; None where a function says too little.
+        what: how a row is made, for messages.
     """
     value = own(option, name)
-    return value if isinstance(value, kind) else make(_function(option, name, value))
+    if isinstance(value, kind):
+        return value
+    if make is None:
+        raise ValueError(f"{option}={name!r} is no {kind.__name__} but {type(value).__name__}.{what}")
+    return make(_function(option, name, value))
+
+
+def row_of(
+    option: str,
+    name: Any,
+    table: Mapping[str, Row],
+    kind: type[Row],
+    make: Callable[[Any], Row] | None = None,
+    what: str = "",
+) -> Row:
+    """The row of a table by its name; one of the user's own by `module:attribute`, or as it is.
+
+    Args:
+        option: that the name was given for, for messages.
+        name: what was given.
+        table: name -> row.
+        kind, make, what: as for `own_row`.
+
+    Raises:
+        ValueError: there is no such row, here or there; the message lists the table.
+    """
+    if isinstance(name, kind):
+        return name
+    if isinstance(name, str) and name in table:
+        return table[name]
+    if is_own(name):
+        return own_row(option, name, kind, make, what)
+    raise ValueError(unknown_name(option, name, table))
+
+
+def unknown_name(option: str, name: Any, table: Mapping[str, Any]) -> str:
+    """What to say of a name that no row of a table has, and that is none of the user's own."""
+    shown = name if option.startswith("--") else repr(name)
+    return (
+        f"{option}={shown} is unknown.{did_you_mean(name, table)} Choose one of: {', '.join(table)}; your "
+        "own is written module:attribute or file.py:attribute."
+    )
 
 
 def _function(option: str, name: str, value: Any) -> Any:
@@ -79,8 +125,14 @@ def code_hash(name: str) -> str:
     """
     module, _, _ = split(name)
     path = module if module.endswith(".py") else getattr(resolve(module), "__file__", None)
-    code = _source(resolve(name)) if path is None else pathlib.Path(path).expanduser().read_bytes()
-    return hashlib.sha256(code).hexdigest()[:16]
+    if path is None:
+        return hash_of_object(resolve(name))
+    return hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()[:16]
+
+
+def hash_of_object(value: Any) -> str:
+    """Hash of an object's own source, as far as that tells it from others."""
+    return hashlib.sha256(_source(value)).hexdigest()[:16]
 
 
 def name_of_object(option: str, value: Any, abroad: bool) -> str:
@@ -88,37 +140,89 @@ def name_of_object(option: str, value: Any, abroad: bool) -> str:
 
     Args:
         option: that the object was given for, for messages.
-        value: a function, a class, or another object with a name.
+        value: a function, a class, or any other object, such as a row of a table.
         abroad: whether other processes are to find it.
 
     Raises:
         ValueError: they could not.
     """
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    home = sys.modules.get(str(module))
-    # A decorated function may bear the name of another.
-    known = name is not None and "." not in name and getattr(home, name, None) is value
-    if known and (not abroad or module != "__main__"):
+    module, name = _place_of(value)
+    if module is not None and (not abroad or module != "__main__"):
         return f"{module}:{name}"
+    called = name or getattr(value, "__qualname__", None)
     if abroad:
+        home = module or getattr(value, "__module__", None)
         raise ValueError(
-            f"{option}={name or value!r} of module {module} cannot be imported by other processes: put it in "
-            f"a file of its own, at its top level, and pass it, or {option}='file.py:{name or 'name'}'."
+            f"{option}={called or _in_short(value)} of module {home} cannot be imported by other processes: "
+            f"put it in a file of its own, at its top level, and pass it, or "
+            f"{option}='file.py:{called or 'name'}'."
         )
     held = sys.modules.setdefault(HELD, types.ModuleType(HELD))
-    last = (name or "object").rpartition(".")[2].strip("<>")
-    name = f"{last}_{hashlib.sha256(_source(value)).hexdigest()[:8]}"
+    last = (called or type(value).__name__).rpartition(".")[2].strip("<>").lower()
+    name = f"{last}_{hash_of_object(value)[:8]}"
     setattr(held, name, value)
     return f"{HELD}:{name}"
 
 
+def _place_of(value: Any) -> tuple[str | None, str | None]:
+    """(module or file, name) of the global that an object is; None where it is none."""
+    # A decorated function may bear the name of another.
+    name = getattr(value, "__qualname__", None)
+    home = getattr(value, "__module__", None)
+    if (
+        isinstance(name, str)
+        and isinstance(home, str)
+        and "." not in name
+        and getattr(sys.modules.get(home), name, None) is value
+    ):
+        return _importable(home), name
+    if name is None:  # an instance does not know what it is called
+        for home, module in list(sys.modules.items()):
+            if isinstance(module, types.ModuleType) and home.partition(".")[0] not in ("tf_tickets", HELD):
+                for found, other in list(vars(module).items()):
+                    if other is value:
+                        return _importable(home), found
+    return None, None
+
+
+def _importable(module: str) -> str:
+    """How a module is asked for: one that was read from a file by its path."""
+    return str(sys.modules[module].__file__) if module.startswith(OWN_MODULE) else module
+
+
+def _in_short(value: Any) -> str:
+    return f"{type(value).__name__} object"
+
+
 def _source(value: Any) -> bytes:
     """What tells an object from one of other code, as far as it can be told."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return b"".join(name.encode() + _source(part) for name, part in parts)
+    if isinstance(value, Mapping):
+        return b"".join(str(key).encode() + _source(part) for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return b"".join(map(_source, value))
+    if value is None or isinstance(value, (str, int, float, complex, bytes)):
+        return repr(value).encode()
     try:
         return inspect.getsource(value).encode()
     except (OSError, TypeError):
-        code = getattr(value, "__code__", None)
-        return repr((code.co_code, code.co_consts, code.co_names)).encode() if code else repr(value).encode()
+        pass
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        return repr((code.co_code, code.co_consts, code.co_names)).encode()
+    if isinstance(value, type):
+        return value.__qualname__.encode()
+    if hasattr(value, "get_config") and hasattr(value, "get_weights"):  # a Keras model
+        weights = b"".join(weight.tobytes() for weight in value.get_weights())
+        return repr(value.get_config()).encode() + weights
+    plain = {key: part for key, part in getattr(value, "__dict__", {}).items() if _is_plain(part)}
+    return _source(type(value)) + _source(dict(sorted(plain.items())))
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, complex, bytes))
 
 
 def short_name(name: str) -> str:

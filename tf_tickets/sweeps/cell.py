@@ -11,7 +11,7 @@ from absl.flags import Error, FlagValues
 from tf_tickets import config as configuration
 from tf_tickets.config import FLAGS, Config
 from tf_tickets.data.sources import find
-from tf_tickets.methods.table import METHODS
+from tf_tickets.methods.table import method_row
 from tf_tickets.sweeps.axes import AXES, NONE
 from tf_tickets.training.recipe import Recipe
 
@@ -97,11 +97,11 @@ def planned(cell: Cell, recipe_of: RecipeOf = recipe_by_name) -> Config:
 
 def fitting(cell: Cell) -> Cell:
     """The cell without the flags that mean nothing to its method; itself, if it has none of them."""
-    asked, row = cell, METHODS.get(cell.values.method)
-    if row is not None and not row.prunes:
+    asked, row = cell, method_row(cell.values.method, "--method")
+    if not row.prunes:
         cell = cell.having(**dict.fromkeys(OF_PRUNED_NETWORKS))
     cell = cell.having(**dict.fromkeys(configuration.useless_flags(cell.values)))
-    if row is not None and row.search is not None and "search_options" in dict(cell.flags):
+    if row.search is not None and "search_options" in dict(cell.flags):
         known = row.search.options
         pairs = [pair for pair in cell.values.search_options if pair.partition("=")[0] in known]
         cell = cell.having(search_options=",".join(pairs) or None)

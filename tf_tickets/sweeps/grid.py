@@ -11,9 +11,10 @@ from absl.flags import FlagValues
 
 from tf_tickets import config as configuration
 from tf_tickets.config import FLAGS
-from tf_tickets.methods.table import METHODS
+from tf_tickets.methods.table import METHODS, method_row
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.support.options import written
+from tf_tickets.support.own_code import is_own
 from tf_tickets.sweeps.axes import AXES, NONE, values_along
 from tf_tickets.sweeps.cell import (
     OF_A_SOURCE,
@@ -130,7 +131,7 @@ def _check_of_some(
     given = [name for name in OF_A_SOURCE if name in common or axes.get(name, [None]) != [None]]
     if given and not {*axes["source_density"]} - {None, NONE}:
         raise ValueError(f"--{given[0]} is about a source mask: say --source_density too.")
-    rows = [METHODS[name] for name in axes["method"] if name in METHODS]
+    rows = [method_row(name, "--method") for name in axes["method"] if name is not None]
     known = {option for row in rows if row.search is not None for option in row.search.options}
     for pair in values.search_options or ():
         if known and pair.partition("=")[0] not in known:
@@ -145,9 +146,14 @@ def _with_check(cell: Cell, methods: Sequence[str | None]) -> Cell | None:
     check = dict(cell.flags).get("sanity_check")
     if check is None or check == NONE:
         return cell.having(sanity_check=None)
-    method, colon, name = check.rpartition(":")
+    # The check of one method only is written after it; names of one's own have colons too.
+    method = max((x for x in methods if x is not None and check.startswith(f"{x}:")), key=len, default="")
+    before, _, _ = check.rpartition(":")
+    if not method and (before in METHODS or not is_own(check)):
+        method = before
+    name = check.removeprefix(f"{method}:") if method else check
     check_row(name)
-    if not colon:
+    if not method:
         return cell
     if method not in methods:
         raise ValueError(f"--sanity_check={check} is for a method that is not in this sweep.")

@@ -125,6 +125,8 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
             raise ValueError(f"--runs_dir={folder} is no directory.")
         if executor.elsewhere:
             values.runs_dir = str(folder.absolute())
+    for cell in found.cells:
+        configuration.check_known_elsewhere(cell.values)
     view = view_of(values.runs_dir)
     # Where there is no run yet, a plan needs no data to say what is done.
     without_data = values.dry_run and not (view.path.is_dir() and any(view.path.iterdir()))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.training.interruption import Interrupted as Interrupted
     from tf_tickets.training.optimizers import OPTIMIZERS as OPTIMIZERS
     from tf_tickets.training.optimizers import make_optimizer as make_optimizer
+    from tf_tickets.training.optimizers import optimizer_row as optimizer_row
     from tf_tickets.training.sgd import SGD as SGD
     from tf_tickets.training.strategies import STRATEGIES as STRATEGIES
     from tf_tickets.training.strategies import count_replicas as count_replicas
@@ -31,6 +32,7 @@ _PUBLIC = {
     "TrainingDiverged": "tf_tickets.training.divergence:TrainingDiverged",
     "count_replicas": "tf_tickets.training.strategies:count_replicas",
     "make_optimizer": "tf_tickets.training.optimizers:make_optimizer",
+    "optimizer_row": "tf_tickets.training.optimizers:optimizer_row",
     "make_strategy": "tf_tickets.training.strategies:make_strategy",
 }
 

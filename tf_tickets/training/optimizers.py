@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
+from tf_tickets.support.own_code import row_of
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +45,46 @@ class Hyperparameters(Protocol):
         """What it begins with."""
 
 
+def optimizer_row(name: str) -> Optimizer:
+    """The row of an optimizer's name; one made of a function or class of the user's own, by `file.py:name`.
+
+    That is called as `(learning_rate) -> keras.optimizers.Optimizer`, and sets everything else itself.
+
+    Raises:
+        ValueError: there is no such optimizer, or it cannot be called.
+    """
+    return row_of("--optimizer", name, OPTIMIZERS, Optimizer, Optimizer)
+
+
 def make_optimizer(recipe: Hyperparameters) -> keras.optimizers.Optimizer:
-    """A new optimizer, with the hyperparameters of a recipe."""
-    row = OPTIMIZERS[recipe.optimizer]
-    return row.make(recipe.learning_rate, **{field: getattr(recipe, field) for field in row.uses})
+    """A new optimizer, with the hyperparameters of a recipe.
+
+    Raises:
+        ValueError: there is no such optimizer, or one of the user's own cannot be made.
+    """
+    row = optimizer_row(recipe.optimizer)
+    settings = {field: getattr(recipe, field) for field in row.uses}
+    if recipe.optimizer in OPTIMIZERS:
+        return row.make(recipe.learning_rate, **settings)
+    import keras
+
+    from tf_tickets.layers.optimizer_reset import has_own_schedule
+
+    try:
+        made = row.make(recipe.learning_rate, **settings)
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"--optimizer={recipe.optimizer} failed: {type(error).__name__}: {error}. It is called as "
+            "(learning_rate) -> keras.optimizers.Optimizer."
+        ) from error
+    if not isinstance(made, keras.optimizers.Optimizer):
+        raise ValueError(
+            f"--optimizer={recipe.optimizer} is to return a keras.optimizers.Optimizer. "
+            f"Received: {type(made).__name__}"
+        )
+    if has_own_schedule(made):
+        raise ValueError(
+            f"--optimizer={recipe.optimizer} has a LearningRateSchedule of its own, and runs set the rate: "
+            "let it take the learning_rate that it is handed, and name the schedule by --schedule."
+        )
+    return made

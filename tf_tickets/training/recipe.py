@@ -14,16 +14,16 @@ from tf_tickets.support.options import (
     SETTING,
     TRAINING,
     Kind,
-    choice,
     described,
     name,
     number,
     option,
     options_of,
+    row_name,
     switch,
     whole,
 )
-from tf_tickets.support.own_code import short_name
+from tf_tickets.support.own_code import is_own, row_of, short_name
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 WIDEST = 10_000.0  # times the channels of a network
@@ -65,6 +65,33 @@ SCHEDULES: dict[str, Schedule] = {
     "constant": Schedule(lambda recipe, epoch: recipe.learning_rate),
 }
 
+
+def schedule_row(name: str) -> Schedule:
+    """The row of a schedule's name; one made of a function of the user's own, by `file.py:name`.
+
+    The function is called as `(epoch, epochs, learning_rate) -> rate`: the 0-based epoch, all epochs (of a
+    cycle), and the recipe's rate.
+
+    Raises:
+        ValueError: there is no such schedule, or it is no function.
+    """
+
+    def made(function: Callable[[int, int, float], float]) -> Schedule:
+        return Schedule(lambda recipe, epoch: _checked_rate(name, function, recipe, epoch))
+
+    return row_of("--schedule", name, SCHEDULES, Schedule, made)
+
+
+def _checked_rate(
+    name: str, function: Callable[[int, int, float], float], recipe: Recipe, epoch: int
+) -> float:
+    rate = function(epoch, recipe.epochs, recipe.learning_rate)
+    _require(number("[0, inf)").accepts(float(rate)), f"schedule {name} at epoch {epoch}", "a rate", rate)
+    return float(rate)
+
+
+# Fields that may name code of the user's own.
+_NAMES = ("model", "optimizer", "schedule")
 # More are a slip of the keyboard: their batches would be drawn for years.
 MOST_EPOCHS = 1_000_000
 
@@ -134,7 +161,13 @@ class Recipe:
         default=1.0,
     )
     batch_size: int = _first(whole(1), TRAINING, "Global batch size.", default=64)
-    optimizer: str = _first(choice(OPTIMIZERS), TRAINING, "Optimizer.", default="sgd")
+    optimizer: str = _first(
+        row_name(OPTIMIZERS),
+        TRAINING,
+        f"{', '.join(OPTIMIZERS)}; or your own, module:function or file.py:function, such as "
+        "keras.optimizers:Lion: (learning_rate) -> keras.optimizers.Optimizer.",
+        default="sgd",
+    )
     learning_rate: float = _first(number("(0, inf)"), TRAINING, "At the top of the schedule.", default=0.1)
     momentum: float = _first(number("[0, 1)"), TRAINING, "Of SGD.", default=0.9)
     nesterov: bool = _first(switch(), TRAINING, "Nesterov's momentum.", default=False)
@@ -144,7 +177,13 @@ class Recipe:
         "Of SGD: L2, added to every gradient. Of AdamW: decoupled.",
         default=1e-4,
     )
-    schedule: str = _first(choice(SCHEDULES), TRAINING, "Schedule.", default="milestones")
+    schedule: str = _first(
+        row_name(SCHEDULES),
+        TRAINING,
+        f"{', '.join(SCHEDULES)}; or your own, module:function or file.py:function: (epoch, epochs, "
+        "learning_rate) -> rate.",
+        default="milestones",
+    )
     milestones: tuple[float, ...] = _first(
         MILESTONES,
         TRAINING,
@@ -168,7 +207,8 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
-        _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
+        known = self.schedule in SCHEDULES or is_own(self.schedule)
+        _require(known, "schedule", f"one of {', '.join(SCHEDULES)}, or your own", self.schedule)
         for row in options_of(Recipe):
             value = getattr(self, row.field)
             _require(row.kind.accepts(value), row.field, row.kind.wanted(value), value)
@@ -204,7 +244,10 @@ class Recipe:
         named = {
             row.field: value for row, value in values.items() if row.always_named or value != row.default
         }
-        return {**named, "model": short_name(self.model)}
+        return {
+            name: short_name(value) if name in _NAMES and (name == "model" or is_own(value)) else value
+            for name, value in named.items()
+        }
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
@@ -228,7 +271,7 @@ class Recipe:
             return one.learning_rate_at(epoch - begun)
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
-        return SCHEDULES[self.schedule].rate(self, epoch)
+        return schedule_row(self.schedule).rate(self, epoch)
 
 
 def _require(condition: bool, field: str, expected: str, value: Any) -> None:

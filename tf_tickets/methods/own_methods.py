@@ -1,0 +1,57 @@
+"""Methods of the user's own, as a run's config keeps them: what must be known of a row without its code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tf_tickets.methods.searches import Search, no_callbacks
+from tf_tickets.methods.table import METHODS, Method
+from tf_tickets.support.late import late
+
+# Functions stay in the user's file; all else of a row is kept.
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Method) if field.name not in ("score", "search"))
+_OF_SEARCH = ("options", "library", "drawn", "aims", "grows", "in_levels")
+
+
+def facts_of(name: str, row: Method) -> dict[str, Any]:
+    """What a config keeps of a row.
+
+    Args:
+        name: `"module:attribute"` or `"file.py:attribute"`.
+        row: what is there.
+
+    Returns:
+        JSON-able; `row_of_facts` is the inverse.
+    """
+    found = {column: getattr(row, column) for column in _COLUMNS}
+    found["score"] = row.score if isinstance(row.score, str) else f"{name}.score"
+    search = row.search
+    found["search"] = None
+    if search is not None:
+        of_search = {column: getattr(search, column) for column in _OF_SEARCH}
+        has = {"callbacks": search.callbacks is not no_callbacks, "convert": search.convert is not None}
+        found["search"] = {**of_search, "options": dict(search.options), **has}
+    return found
+
+
+def row_of_facts(name: str, facts: Mapping[str, Any]) -> Method:
+    """The row that a config has kept. Its functions are imported when they are called, and not before."""
+    row = {column: facts[column] for column in (*_COLUMNS, "score")}
+    kept = facts["search"]
+    if kept is None:
+        return Method(**row)
+    search = {column: kept[column] for column in _OF_SEARCH}
+    if kept["callbacks"]:
+        search["callbacks"] = late(f"{name}.search.callbacks")
+    if kept["convert"]:
+        search["convert"] = late(f"{name}.search.convert")
+    return Method(**row, search=Search(**search))
+
+
+def known_row(name: str, facts: Mapping[str, Any] | None) -> Method | None:
+    """The row of a method by its name or by what a config has kept of it; None where neither is known."""
+    if name in METHODS:
+        return METHODS[name]
+    return None if facts is None else row_of_facts(name, facts)
