@@ -215,6 +215,9 @@ def test_blocks(page, chain, monkeypatch):
     monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     names = {"__name__": "__main__"}
     for line, code in chain:
+        file = re.match(r"# (\w+\.py)$", code, re.MULTILINE)
+        if file:  # what later blocks import
+            pathlib.Path(file[1]).write_text(code)
         if code.startswith(">>>"):
             run(code, given(code_of(code), names), page, line)
         else:

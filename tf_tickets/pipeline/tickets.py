@@ -22,6 +22,7 @@ from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import train_ticket
 from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.directories import TicketDirectory
+from tf_tickets.support.own_code import is_own
 from tf_tickets.support.random_streams import stream_seed
 
 
@@ -188,11 +189,11 @@ def _explain_own_score(config: Config) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # their code can raise anything, and end the program
-        if config.score_code is None or isinstance(error, ValueError):
+        if not is_own(config.row.score) or isinstance(error, ValueError):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise RuntimeError(
-            f"--score={config.score} failed: {type(error).__name__}: {error} "
+            f"--score={config.row.score} failed: {type(error).__name__}: {error} "
             f"({where.filename}, line {where.lineno})"
         ) from error
 

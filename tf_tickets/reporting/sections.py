@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 
+from tf_tickets.config import OPTIONS
 from tf_tickets.reporting import figures, tables
 from tf_tickets.reporting.commands import command
 from tf_tickets.reporting.document import (
@@ -201,9 +202,9 @@ def _what(name: str, run: Run) -> str:
 def _proof(run: Run) -> str:
     weights = run.result.get("weights_sha256")
     hashed = f", weights {weights[:12]}" if weights else ""
-    code = run.config.get("score_code")
-    score = f", score's code {code[:12]}" if code else ""
-    return f"{percent(run.accuracy)} %{hashed}{score}, {run.path}"
+    codes = ((row.code_of, run.config.get(row.field)) for row in OPTIONS if row.code_of)
+    own = "".join(f", code of --{flag} {code[:12]}" for flag, code in codes if code)
+    return f"{percent(run.accuracy)} %{hashed}{own}, {run.path}"
 
 
 def _setting_facts(experiment: Experiment) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,44 @@
+"""docs/own_method.md, done as it says: its file, its commands in processes of their own, smaller."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from tests import processes
+
+PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own_method.md").read_text(encoding="utf-8")
+SMALLER = {"--epochs": "1", "--seed": "0-2", "--sparsity": "0.9"}
+FEWER = {"tf_tickets.sanity": ["--sanity_check=rearrange"]}
+
+
+def file_of_page():
+    """The Python block that is a file."""
+    return re.search(r"^```python\n(# mine.py\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1]
+
+
+def commands():
+    """The arguments of each program, with fewer epochs and seeds."""
+    for block in re.findall(r"^```\n(python .*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            _, _, module, *rest = shlex.split(line)
+            yield module, [*map(smaller, rest), *FEWER.get(module, [])]
+
+
+def smaller(word):
+    name, equals, _ = word.partition("=")
+    return f"{name}={SMALLER[name]}" if equals and name in SMALLER else word
+
+
+@pytest.mark.slow
+def test_its_commands_lead_from_a_file_to_a_page(tmp_path):
+    (tmp_path / "mine.py").write_text(file_of_page())
+    shown = {}
+    for module, rest in commands():
+        code, shown[module], said = processes.ended(processes.start("-m", module, *rest, folder=tmp_path))
+        assert code == 0, said
+    assert "mine.py:active" in shown["tf_tickets.sanity"] and "rearrange" in shown["tf_tickets.sanity"]
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "mine.py:active" in page and "uniform" in page
+    assert list(tmp_path.glob("runs/mine_py_cells-*/*.keras"))
