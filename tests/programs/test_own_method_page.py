@@ -10,7 +10,7 @@ from tests import processes
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own_method.md").read_text(encoding="utf-8")
 SMALLER = {"--epochs": "1", "--seed": "0-2", "--sparsity": "0.9"}
-FEWER = {"tf_tickets.sanity": ["--sanity_check=rearrange"]}
+FEWER = {"tf_tickets.sanity": ["--sanity_check=rearrange", "--nocontrols"]}
 
 
 def file_of_page():
@@ -39,6 +39,6 @@ def test_its_commands_lead_from_a_file_to_a_page(tmp_path):
         code, shown[module], said = processes.ended(processes.start("-m", module, *rest, folder=tmp_path))
         assert code == 0, said
     assert "mine.py:active" in shown["tf_tickets.sanity"] and "rearrange" in shown["tf_tickets.sanity"]
-    page = (tmp_path / "page" / "report.html").read_text()
-    assert "mine.py:active" in page and "uniform" in page
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "mine.py:active" in page and "snip" in page
     assert list(tmp_path.glob("runs/mine_py_cells-*/*.keras"))
