@@ -28,13 +28,15 @@ from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
 from tf_tickets.support.own_code import own_function
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
+from tf_tickets.training.losses import loss_row
+from tf_tickets.training.metrics import metric_row
 
 # Of a sweep that is planned here and done on larger machines, threads may be more than this one's cores.
 MOST_THREADS = 256
 THREADS_PER_CORE = 4
 
 # Flags that may name code of the user's own.
-OWN_CODE = ("model", "dataset", "score", "ratios", "source_ratios")
+OWN_CODE = ("model", "dataset", "score", "ratios", "source_ratios", "loss", "metric")
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -76,6 +78,12 @@ def check_flags(values: flags.FlagValues) -> None:
         own_function("--dataset", name)
     if values.model is not None:
         _check_model(values.model)
+    for name, row_of in (("loss", loss_row), ("metric", metric_row)):
+        if values[name].value is not None:
+            try:
+                row_of(values[name].value)
+            except ValueError as error:
+                raise ValueError(f"--{error}") from None
 
 
 def check_places(values: flags.FlagValues) -> None:

@@ -10,6 +10,7 @@ from tf_tickets import layers, pruning
 from tf_tickets.pipeline import weights
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.measures import compressed_bytes, macs, macs_density, measure_of_split, sha256
+from tf_tickets.training.learning_check import chance
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -41,11 +42,14 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     uses = layers.macs_per_weight(model, entries)
     test = measure_of_split(job, dataset, "test")()
     history = _history(job)
+    scale = job.scale
+    metric, own = scale.metric, f"test_{scale.metric}"
     numbers = {
-        "test_accuracy": test["accuracy"],
-        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
+        own: test[metric],
+        f"best_{own}": scale.best([test[metric], *(row[own] for row in history)]),
         "test_loss": test["loss"],
-        "chance_accuracy": _chance_accuracy(dataset.splits["test"].labels),
+        f"chance_{metric}": chance(job.recipe, dataset.splits["test"].labels, dataset.outputs),
+        **scale.record,
         "macs": macs(uses, [kernel.size for kernel in kernels]),
         "macs_kept": macs(uses, [int(mask.sum()) for mask in ticket.masks]),
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
@@ -54,7 +58,7 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "training_cost": _training_cost(job, ticket, uses),
     }
     if "validation" in dataset.splits:
-        numbers["validation_accuracy"] = measure_of_split(job, dataset, "validation")()["accuracy"]
+        numbers[f"validation_{metric}"] = measure_of_split(job, dataset, "validation")()[metric]
     return numbers
 
 
@@ -64,14 +68,15 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
-    last = dense["history"][-1]["test_accuracy"]
+    own = f"test_{job.scale.metric}"
+    last = dense["history"][-1][own]
     if config.pretrains_on_other_data:
-        numbers["pretraining_test_accuracy"] = last
+        numbers[f"pretraining_{own}"] = last
     elif config.source_density is not None:
-        numbers["source_test_accuracy"] = last
+        numbers[f"source_{own}"] = last
     else:
-        numbers["dense_test_accuracy"] = last
-        numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
+        numbers[f"dense_{own}"] = last
+        numbers[f"dense_best_{own}"] = job.scale.best(row[own] for row in dense["history"])
         numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
     return numbers
 
@@ -110,8 +115,3 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
     start = pruning.Ticket.load(directory.checked(directory.start_ticket))
     begins = [density(start.masks), *ends[:-1]]
     return cost + sum((a + b) / 2 for a, b in zip(begins, ends, strict=True))
-
-
-def _chance_accuracy(labels: np.ndarray) -> float:
-    """The accuracy of always answering with the most frequent class."""
-    return float(np.bincount(labels).max() / len(labels))

@@ -170,6 +170,7 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
             "seconds": checkpoints.seconds,
             "compressed_bytes": compressed_bytes(values),
             "history": history,
+            **job.scale.record,
         },
         outputs,
         [*others, *(directory.kept_epochs if isinstance(directory, DenseDirectory) else ())],
@@ -202,13 +203,13 @@ def _fit(
         plan: of the training.
         checkpoints: of the training.
         logs: callbacks that write.
-        measures: prefix -> what is measured after every epoch, beside the accuracy on each split.
+        measures: prefix -> what is measured after every epoch, beside the metric on each split.
     """
     if not plan.epochs:
         return []
     recipe, dataset = job.recipe, plan.data.dataset
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    progress = Progress(job.show, plan.title, plan.epochs, steps)
+    progress = Progress(job.show, plan.title, plan.epochs, steps, job.scale.metric)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
     measures = {
         **(measures or {}),
