@@ -131,10 +131,11 @@ def _changed(recipe: Recipe, values: flags.FlagValues) -> Recipe:
     _check_recipe(changed, given)
     # A default that is written out names no other run.
     task = TASKS[changed.task]
+    as_usual: dict[str, Any] = {}
     for field, names in (("loss", task.losses), ("metric", task.metrics)):
         if getattr(changed, field) == names[0]:
-            changed = dataclasses.replace(changed, **{field: None})
-    return changed
+            as_usual[field] = None
+    return dataclasses.replace(changed, **as_usual)
 
 
 def unused_fields(recipe: Recipe) -> dict[str, str]:

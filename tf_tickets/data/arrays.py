@@ -100,9 +100,9 @@ def splits_of(
             f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}"
         )
     with reading:
-        labels = [y.read() for y in (y_train, y_test)]
+        train_labels, test_labels = y_train.read(), y_test.read()
         ranges = (Range.of(x_train.pieces()), Range.of(x_test.pieces()))
-    targets = recognised_targets(source, *labels, task)
+    targets = recognised_targets(source, train_labels, test_labels, task)
     for key, x, y in (("y_train", x_train, targets.train), ("y_test", x_test, targets.test)):
         if len(y) != x.shape[0]:
             raise ValueError(f"{source}: {key} holds {len(y)} labels for {x.shape[0]} examples.")

@@ -65,7 +65,7 @@ class Examples:
                     f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
                 )
         labels = labels.astype(np.int32 if classes else np.float32)
-        if not np.isfinite(labels).all():
+        if not (classes or np.isfinite(labels).all()):
             raise ValueError("labels hold NaN, infinity, or values beyond float32.")
         object.__setattr__(self, "_writable", images)
         object.__setattr__(self, "images", images if stored else _read_only(images))

@@ -114,8 +114,9 @@ def _kind(source: str, key: str, labels: np.ndarray) -> str:
     if numbers and labels.ndim == 1:
         return WHOLE if labels.dtype.kind in "biu" or _are_whole(labels) else NUMBERS
     raise ValueError(
-        f"{source}: {key} must be labels, whole numbers or names, (n,) or (n, 1), or one-hot rows, "
-        "(n, classes); 0 and 1 for each of several labels, (n, labels); or numbers, (n,) or (n, outputs). "
+        f"{source}: {key} must be labels: whole numbers or names, (n,) or (n, 1), one-hot rows, "
+        "(n, classes), or 0 and 1 for each of several, (n, labels); or numbers: floats, (n,) or "
+        "(n, outputs). "
         f"Received: {labels.dtype} of shape {labels.shape}{_example(labels)}"
     )
 

@@ -12,7 +12,7 @@ from tf_tickets.models.initial_weights import drawing_from
 from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.own_code import own_function
 
-FUNCTION = "(input_shape, num_classes, seed) -> keras.Model, outputs in the place of num_classes if it likes"
+FUNCTION = "(input_shape, num_classes, seed) -> keras.Model"
 
 
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-HASHES = ("ticket_sha256", "score_code", "data_fingerprint")
+HASHES = ("ticket_sha256", "score_code", "loss_code", "metric_code", "data_fingerprint")
 
 Frozen = tuple[tuple[str, Any], ...]
 Value = TypeVar("Value")

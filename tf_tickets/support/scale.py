@@ -46,6 +46,10 @@ class Scale:
         }
         return {"metric": said} if said else {}
 
+    def endpoint(self, numbers: Mapping[str, Any]) -> float:
+        """What a run is judged by: the metric of its final network on the test set."""
+        return numbers[f"test_{self.metric}"]
+
     @property
     def is_share(self) -> bool:
         """Whether its numbers are shares, in [0, 1]."""
@@ -100,6 +104,11 @@ class Scale:
         """A number as it is shown, and its unit."""
         return f"{text} {self.unit}" if self.unit else text
 
+    def with_unit_of_differences(self, text: str) -> str:
+        """A word or a number, and the unit of differences where they have one."""
+        unit = self.unit_of_differences
+        return f"{text} {unit}" if unit else text
+
     def margin_words(self, margin: float) -> str:
         """A margin for people: `1 point`, `2.5 points`, `0.5 mmHg`."""
         number = f"{self.factor * margin:g}"
@@ -108,7 +117,7 @@ class Scale:
             unit = "point" if number == "1" else "points"
         return f"{number} {unit}" if unit else number
 
-    def gain(self, difference: float) -> float:
+    def gain(self, difference: Any) -> Any:
         """How much better a difference is: the difference itself, or its opposite."""
         return difference if self.higher_is_better else -difference
 
@@ -128,3 +137,13 @@ class Scale:
             where = "in (0, 1), so 0.01 is one point" if self.is_share else "a number above 0"
             raise ValueError(f"margin={margin} is out of range: of {self.words} it is {where}.")
         return margin
+
+
+def reached_by(result: Mapping[str, Any]) -> str:
+    """What a run is judged by, as it is: `0.9833`.
+
+    Args:
+        result: what result.json holds.
+    """
+    scale = Scale.of(result)
+    return scale.plain(scale.endpoint(result))
