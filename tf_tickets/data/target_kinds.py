@@ -103,7 +103,9 @@ def _kind_of_both(source: str, train: np.ndarray, test: np.ndarray) -> str:
 def _kind(source: str, key: str, labels: np.ndarray) -> str:
     """What kind of targets an array holds."""
     numbers = labels.dtype.kind in "biuf" and labels.size > 0
-    if numbers and labels.dtype.kind == "f" and not np.isfinite(labels.astype(np.float32)).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = not numbers or labels.dtype.kind != "f" or np.isfinite(labels.astype(np.float32)).all()
+    if not finite:
         raise ValueError(f"{source}: {key} holds NaN, infinity, or values beyond float32.")
     if numbers and labels.ndim == 2 and labels.shape[1] > 1:
         if not ((labels == 0) | (labels == 1)).all():

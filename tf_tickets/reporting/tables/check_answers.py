@@ -25,6 +25,8 @@ from tf_tickets.support.words import plural
 TOO_FEW = "too few seeds"
 # What an answer of the statistics is called where the other arm is no attack, but a baseline.
 BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
+# The same of a metric of which less is better.
+BASELINE_WORDS_OF_ERRORS = {**BASELINE_WORDS, "sensitive": "worse", "reversed": "better"}
 
 
 def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool = False) -> Table | None:
@@ -47,8 +49,8 @@ def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool
         rows.append(Row((Cell(experiment.names[variant]), Cell(sparsity_text(sparsity)), *cells), kind))
         before = variant
     return Table(
-        "Dense networks and random tickets, beside each ticket: shown to be above it or below it, or to be "
-        "equivalent within the margin."
+        f"Dense networks and random tickets, beside each ticket: shown to be {_sides(experiment.scale)}, or "
+        "to be equivalent within the margin."
         if baselines
         else "What each check says.",
         ("ticket", "sparsity", *columns),
@@ -153,7 +155,15 @@ def _answer_cell(verdict: Verdict | None, baselines: bool) -> Cell:
     if verdict is None:
         return Cell()
     answer = verdict.comparison.answer if verdict.comparison else TOO_FEW
-    return Cell(BASELINE_WORDS.get(answer, answer) if baselines else answer, badge=answer)
+    if not baselines or verdict.comparison is None:
+        return Cell(answer, badge=answer)
+    upwards = verdict.comparison.scale.higher_is_better
+    words = BASELINE_WORDS if upwards else BASELINE_WORDS_OF_ERRORS
+    return Cell(words.get(answer, answer), badge=answer)
+
+
+def _sides(scale: Scale) -> str:
+    return "above it or below it" if scale.higher_is_better else "better or worse than it"
 
 
 def _mean_over(runs: Iterable[Run]) -> str:
