@@ -175,10 +175,10 @@ class TestLabels:
         ("changes", "message"),
         [
             ({"y_test": NAMES[TEST_LABELS]}, "y_train holds whole numbers, but y_test names"),
-            ({"y_train": np.full((20, 4), 0.25)}, "one-hot rows"),
-            ({"y_train": np.ones((20, 4), int)}, "one-hot rows"),
-            ({"y_train": LABELS + 0.5}, "the first one"),
-            ({"y_train": LABELS * np.nan}, "whole numbers or names"),
+            ({"y_train": np.full((20, 4), 0.25)}, "y_train holds rows of numbers, but y_test whole numbers"),
+            ({"y_train": np.ones((20, 4), int)}, "y_train holds rows of 0 and 1, but y_test whole numbers"),
+            ({"y_train": LABELS + 0.5}, "y_train holds numbers, but y_test whole numbers"),
+            ({"y_train": LABELS * np.nan}, "y_train holds NaN"),
             (
                 {"y_train": np.eye(4)[LABELS], "y_test": np.eye(5)[TEST_LABELS]},
                 "4 columns of classes, but y_test 5",

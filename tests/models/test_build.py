@@ -167,9 +167,9 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"width must be a positive number.*Received: "):
             models.build("resnet8", (8, 8, 1), 10, width=width)
 
-    @pytest.mark.parametrize("num_classes", [0, 1, -3, 2.5, None])
-    def test_fewer_than_two_classes(self, num_classes):
-        with pytest.raises(ValueError, match=f"num_classes must be .* >= 2. Received: {num_classes}"):
+    @pytest.mark.parametrize("num_classes", [0, -3, 2.5, None])
+    def test_fewer_outputs_than_one(self, num_classes):
+        with pytest.raises(ValueError, match=f"num_classes must be .* >= 1. Received: {num_classes}"):
             models.build("resnet8", (8, 8, 1), num_classes)
 
     @pytest.mark.parametrize("seed", [-1, 0.5, None])

@@ -182,7 +182,7 @@ def test_the_csv_has_one_row_a_run_with_its_numbers(folder, report):
         row = rows[str(run_.path)]
         assert row["status"] == run_.status
         if run_.status == "finished":
-            assert float(row["test_accuracy"]) == run_.accuracy
+            assert float(row["test_accuracy"]) == run_.endpoint
             assert int(row["seed"]) == run_.seed
             assert int(row["macs_kept"]) == run_.result["macs_kept"]
             assert row["sanity_check"] == (run_.check or "")

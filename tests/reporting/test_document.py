@@ -4,6 +4,7 @@ import pytest
 
 from tf_tickets.reporting.document import listed, percent, significant, sparsity_text
 from tf_tickets.reporting.tables.cells import mean_and_spread, points
+from tf_tickets.support.scale import Scale
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,8 @@ def test_seeds_are_listed_as_ranges(numbers, text):
 
 
 def test_accuracies_are_in_per_cent_and_one_seed_has_no_spread():
-    assert mean_and_spread([0.9, 0.92]) == "91.00 ± 1.41"
-    assert mean_and_spread([0.9]) == "90.00"
+    assert mean_and_spread([0.9, 0.92], Scale()) == "91.00 ± 1.41"
+    assert mean_and_spread([0.9], Scale()) == "90.00"
     assert percent(None) == "–"
 
 
@@ -41,4 +42,4 @@ def test_sparsities_are_written_as_they_were_asked_for():
 
 
 def test_differences_have_a_sign_and_zero_is_no_loss():
-    assert [points(x) for x in (0.0123, -0.0123, -1e-9)] == ["+1.23", "−1.23", "+0.00"]
+    assert [points(x, Scale()) for x in (0.0123, -0.0123, -1e-9)] == ["+1.23", "−1.23", "+0.00"]

@@ -55,13 +55,13 @@ def test_the_runs_of_a_folder_are_found_and_neither_rounds_nor_dense_trainings(r
     assert len({run.setting for run in found}) == 1
     for run_ in found:
         result = json.loads((run_.path / "result.json").read_text())
-        assert (run_.accuracy, run_.seed, run_.sparsity) == (
+        assert (run_.endpoint, run_.seed, run_.sparsity) == (
             result["test_accuracy"],
             result["seed"],
             result["sparsity"],
         )
     experiment = only(experiments(found))
-    assert experiment.dense == {0: by_name["dense_run"].accuracy}
+    assert experiment.dense == {0: by_name["dense_run"].endpoint}
     assert experiment.problems == ()
 
 

@@ -54,7 +54,7 @@ class TestARun:
         assert (found.path, found.status) == (url, "finished")
         assert found.result == far
         (same,) = results.load([url, url + "/"])
-        assert same.accuracy == far["test_accuracy"]
+        assert same.endpoint == far["test_accuracy"]
         with pytest.raises(FileNotFoundError, match="does not exist"):
             results.load(url + "s")
 

@@ -19,7 +19,7 @@ def test_code_that_ends_the_program_is_a_failure_of_its_task(code, monkeypatch):
     monkeypatch.setattr(worker, "load_data", lambda values: sys.exit(code))
     monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
     outcome = worker.run_task(Task("snip", ("--method=snip",), WHOLE, 1))
-    assert outcome.accuracy is None
+    assert outcome.reached is None
     assert outcome.problem == f"{__file__}, line 19, ends the program (SystemExit: {code})"
     assert "Traceback" in outcome.details
 

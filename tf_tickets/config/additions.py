@@ -11,6 +11,8 @@ from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.scores import SCORES
 from tf_tickets.sanity.checks import CHECKS
+from tf_tickets.training.losses import LOSSES
+from tf_tickets.training.metrics import METRICS
 from tf_tickets.training.optimizers import OPTIMIZERS
 from tf_tickets.training.recipe import SCHEDULES
 
@@ -21,6 +23,8 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "ratios": RATIOS,
     "source_ratios": RATIOS,
     "sanity_check": CHECKS,
+    "loss": LOSSES,
+    "metric": METRICS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }

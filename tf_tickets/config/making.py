@@ -30,6 +30,9 @@ from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.startup import default_threads
+from tf_tickets.training.learning_tasks import BY_TARGETS, TASKS
+from tf_tickets.training.losses import LOSSES, loss_row
+from tf_tickets.training.metrics import METRICS
 from tf_tickets.training.optimizers import OPTIMIZERS
 from tf_tickets.training.recipe import SCHEDULES, Recipe
 
@@ -119,9 +122,17 @@ def _changed(recipe: Recipe, values: flags.FlagValues) -> Recipe:
     }
     if "model" in given:
         given.setdefault("width", 1.0)  # the recipe's width belongs to the recipe's model
+    if given.get("task") == BY_TARGETS:  # which the recipe knows, where the data are there
+        del given["task"]
     changed = dataclasses.replace(recipe, **given)
     _check_recipe(changed, given)
-    return changed
+    # A default that is written out names no other run.
+    task = TASKS[changed.task]
+    as_usual: dict[str, Any] = {}
+    for field, names in (("loss", task.losses), ("metric", task.metrics)):
+        if getattr(changed, field) == names[0]:
+            as_usual[field] = None
+    return dataclasses.replace(changed, **as_usual)
 
 
 def unused_fields(recipe: Recipe) -> dict[str, str]:
@@ -151,24 +162,51 @@ def _check_recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
             f"--milestones: {beyond[0]:g} lies beyond the {recipe.cycle_epochs} epochs{cycle}. (Fractions "
             "are below 1.)"
         )
+    task = TASKS[recipe.task]
+    for field, table, fitting in (("loss", LOSSES, task.losses), ("metric", METRICS, task.metrics)):
+        name = getattr(recipe, field)
+        if name in table and name not in fitting:
+            users = [task for task, row in TASKS.items() if name in (*row.losses, *row.metrics)]
+            raise ValueError(
+                f"--{field}={name} is only for {' or '.join(users)}. What is learned here is {recipe.task}: "
+                f"choose one of {', '.join(fitting)}, or one of your own."
+            )
+    if recipe.label_smoothing and not loss_row(recipe.loss_name).smooths:
+        takers = " or ".join(name for name, row in LOSSES.items() if row.smooths)
+        raise ValueError(
+            f"--label_smoothing={recipe.label_smoothing:g} is only for --loss={takers}: say "
+            "--label_smoothing=0."
+        )
 
 
 def _scoring_data(values: flags.FlagValues, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     """How the examples to score on are picked. Defaults are the papers' for 10, 100 and 200 classes."""
-    many = dataset.num_classes > 100
+    many = (dataset.num_classes or 0) > 100
     chosen = {
-        "samples_per_class": _or(values.samples_per_class, 1 if many else 10),
+        "samples_per_class": _samples_per_class(values, dataset, 1 if many else 10),
         "scoring_batches": _or(values.scoring_batches, 10 if many else 1),
         "augment_scoring": _or(values.augment_scoring, recipe.augment),
     }
-    fewest = int(np.bincount(dataset.splits["train"].labels, minlength=dataset.num_classes).min())
-    if fewest < chosen["samples_per_class"]:
-        raise ValueError(
-            f"--samples_per_class={chosen['samples_per_class']}: a class of {dataset.name} has only {fewest} "
-            "examples to train on."
-        )
     if chosen["augment_scoring"] and not dataset.preprocessing.augments:
         raise ValueError(f"--augment_scoring: dataset {dataset.name} has no augmentation.")
+    return chosen
+
+
+def _samples_per_class(values: flags.FlagValues, dataset: Dataset, default: int) -> int | None:
+    asked = values.samples_per_class
+    if dataset.num_classes is None:
+        if asked is not None:
+            raise ValueError(
+                f"--samples_per_class={asked}: {dataset.name} has no classes; what is scored on is one batch "
+                "of training, or --scoring_batches of them."
+            )
+        return None
+    chosen = _or(asked, default)
+    fewest = int(np.bincount(dataset.splits["train"].labels, minlength=dataset.num_classes).min())
+    if fewest < chosen:
+        raise ValueError(
+            f"--samples_per_class={chosen}: a class of {dataset.name} has only {fewest} examples to train on."
+        )
     return chosen
 
 

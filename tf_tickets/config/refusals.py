@@ -29,6 +29,8 @@ from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
 from tf_tickets.support.own_code import own, own_function
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
+from tf_tickets.training.losses import loss_row
+from tf_tickets.training.metrics import metric_row
 from tf_tickets.training.optimizers import optimizer_row
 from tf_tickets.training.recipe import schedule_row
 
@@ -85,6 +87,12 @@ def check_flags(values: flags.FlagValues) -> None:
         schedule_row(values.schedule)
     for name in values.callback or ():
         own("--callback", name)
+    for name, row_of in (("loss", loss_row), ("metric", metric_row)):
+        if values[name].value is not None:
+            try:
+                row_of(values[name].value)
+            except ValueError as error:
+                raise ValueError(f"--{error}") from None
 
 
 def check_places(values: flags.FlagValues) -> None:

@@ -137,7 +137,7 @@ class Options:
     validation_fraction: float = option(
         number("[0, 0.5]"),
         DATA,
-        "Part of the training set to hold out, stratified. The test set never selects anything.",
+        "Part of the training set to hold out, stratified by class. The test set never selects anything.",
         default=0.0,
         decides=SETTING,
         always_named=True,
@@ -161,6 +161,8 @@ class Options:
     )
     recipe: Recipe = option(mapping(), decides=SETTING, always_named=True)
     model_code: str | None = option(text(), default=None, decides=SETTING, code_of="model")
+    loss_code: str | None = option(text(), default=None, decides=SETTING, code_of="loss")
+    metric_code: str | None = option(text(), default=None, decides=SETTING, code_of="metric")
     optimizer_code: str | None = option(text(), default=None, decides=SETTING, code_of="optimizer")
     schedule_code: str | None = option(text(), default=None, decides=SETTING, code_of="schedule")
     callbacks: tuple[str, ...] = option(
@@ -267,7 +269,8 @@ class Options:
     samples_per_class: int | None = option(
         whole(1),
         TICKET,
-        "Examples of each class in a batch to score on. Default: 10, or 1 with more than 100 classes.",
+        "Examples of each class in a batch to score on. Default: 10, or 1 with more than 100 classes. Where "
+        "there are no classes, a batch is one of training, drawn at random.",
         default=None,
         needs=needs.SEES_DATA,
     )

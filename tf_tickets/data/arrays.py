@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tf_tickets.data.examples import Examples
-from tf_tickets.data.labels import HIGHEST_LABEL, count_classes
-from tf_tickets.data.recognition import Range, channels_first, in_two_units, recognised_labels
+from tf_tickets.data.recognition import Range, channels_first, in_two_units
 from tf_tickets.data.splits import Splits
+from tf_tickets.data.target_kinds import recognised_targets
 from tf_tickets.support.memory import aligned_empty, check_memory
+from tf_tickets.training.learning_tasks import BY_TARGETS
 
 _ROWS = 1024  # of an array in memory that are looked at together
 
@@ -73,6 +74,7 @@ def splits_of(
     x_test: Stored,
     y_test: Stored,
     reading: contextlib.AbstractContextManager[None],
+    task: str = BY_TARGETS,
 ) -> Splits:
     """Training and test examples of arrays; what they may be is said in `tf_tickets.data.npz.read`.
 
@@ -80,6 +82,7 @@ def splits_of(
         source: of the arrays, for messages.
         x_train, y_train, x_test, y_test: the arrays.
         reading: a context in which their values are read, several times.
+        task: what is learned, see `recognised_targets`.
 
     Raises:
         ValueError: they are no examples and labels, or there is not enough memory for them.
@@ -97,11 +100,12 @@ def splits_of(
             f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}"
         )
     with reading:
-        labels = [y.read() for y in (y_train, y_test)]
+        train_labels, test_labels = y_train.read(), y_test.read()
         ranges = (Range.of(x_train.pieces()), Range.of(x_test.pieces()))
-    train_labels, test_labels, notes = recognised_labels(source, *labels)
-    for key, x, y in (("y_train", x_train, train_labels), ("y_test", x_test, test_labels)):
-        _check_labels(source, key, y, x.shape[0])
+    targets = recognised_targets(source, train_labels, test_labels, task)
+    for key, x, y in (("y_train", x_train, targets.train), ("y_test", x_test, targets.test)):
+        if len(y) != x.shape[0]:
+            raise ValueError(f"{source}: {key} holds {len(y)} labels for {x.shape[0]} examples.")
     dtype, as_given, more = _kept_as(source, (x_train, x_test), ranges)
     check_memory(
         source,
@@ -117,11 +121,12 @@ def splits_of(
     # Which was not so at first: such images are other data than what they were then.
     meaning = "standardised by channel" if dtype == np.float32 and train.ndim > 2 and not as_given else ""
     return Splits(
-        Examples(train, train_labels, meaning),
-        Examples(test, test_labels, meaning),
-        count_classes(source, train_labels, test_labels),
+        Examples(train, targets.train, meaning),
+        Examples(test, targets.test, meaning),
+        targets.num_classes,
         as_given=as_given,
-        notes=(*more, *notes),
+        notes=(*more, *targets.notes),
+        task=targets.task,
     )
 
 
@@ -164,13 +169,3 @@ def _images(x: Stored, dtype: type, first: bool) -> np.ndarray:
         return images
     images = x.read(dtype)
     return images[..., None] if images.ndim == 3 else images
-
-
-def _check_labels(source: str, key: str, y: np.ndarray, count: int) -> None:
-    if len(y) != count:
-        raise ValueError(f"{source}: {key} holds {len(y)} labels for {count} examples.")
-    if y.min() < 0 or y.max() > HIGHEST_LABEL:
-        raise ValueError(
-            f"{source}: labels must be 0 or more, and fit into 31 bits. "
-            f"Received in {key}: {y.min()} to {y.max()}"
-        )

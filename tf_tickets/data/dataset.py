@@ -14,6 +14,7 @@ from tf_tickets.data.epoch_batches import epoch_batches
 from tf_tickets.data.examples import Examples
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.training.learning_tasks import TASKS, LearningTask
 from tf_tickets.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class Dataset:
     Args:
         name: what `load` was called with.
         input_shape: shape of one example, `(height, width, channels)` or `(features,)`.
-        num_classes: number of classes; labels are 0 to `num_classes - 1`.
-        recipe: the training that belongs to the dataset.
+        num_classes: number of classes; labels are 0 to `num_classes - 1`. None where what is learned are no
+            classes: labels are float32 `(n, outputs)` then.
+        recipe: the training that belongs to the dataset; it says what is learned.
         preprocessing: from raw examples to the model's input.
         splits: `"train"`, `"test"` and, if asked for, `"validation"`, each `Examples`.
         notes: what was recognised in the data, for people.
@@ -49,7 +51,7 @@ class Dataset:
 
     name: str
     input_shape: tuple[int, ...]
-    num_classes: int
+    num_classes: int | None
     recipe: Recipe
     preprocessing: Preprocessing
     splits: Mapping[str, Examples]
@@ -62,12 +64,31 @@ class Dataset:
                     f"{self.name}: examples of the {split} split have the shape "
                     f"{examples.images.shape[1:]}, but the dataset's is {self.input_shape}."
                 )
-            highest = examples.labels.max()
-            if highest >= self.num_classes:
+            labels = examples.labels
+            if self.num_classes is None or not examples.has_classes:
+                fits = self.num_classes is None and labels.shape[1:] == (self.outputs,)
+                if not fits or examples.has_classes:
+                    raise ValueError(
+                        f"{self.name}: the labels of all splits must be of one kind. Received in the {split} "
+                        f"split: {labels.dtype} of shape {labels.shape}"
+                    )
+            elif labels.max() >= self.num_classes:
                 raise ValueError(
                     f"{self.name}: labels of the {split} split must be 0 to "
-                    f"{self.num_classes - 1}. Received: {highest}"
+                    f"{self.num_classes - 1}. Received: {labels.max()}"
                 )
+
+    @property
+    def task(self) -> LearningTask:
+        """What is learned."""
+        return TASKS[self.recipe.task]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the last layer of a network gives: logits of classes or labels, or the numbers."""
+        if self.num_classes is not None:
+            return self.num_classes
+        return int(next(iter(self.splits.values())).labels.shape[-1])
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -79,7 +100,7 @@ class Dataset:
 
     @property
     def train(self) -> tuple[np.ndarray, np.ndarray]:
-        """(x, y) of the training split: normalised float32, not augmented, and int32 labels."""
+        """(x, y) of the training split: normalised float32, not augmented, and labels, int32 or float32."""
         return self._arrays("train")
 
     @property
@@ -105,9 +126,9 @@ class Dataset:
     ) -> tf.data.Dataset:
         """Batches `(x, y)` of the given epochs, one epoch after another.
 
-        x is float32 `(batch, *input_shape)`, y int32 `(batch,)`. The order is a function of (seed,
-        epoch) and the augmentation one of (seed, epoch, step within the epoch), so any part of a
-        training can be made again alone.
+        x is float32 `(batch, *input_shape)`, y int32 `(batch,)` or float32 `(batch, outputs)`. The order
+        is a function of (seed, epoch) and the augmentation one of (seed, epoch, step within the epoch), so
+        any part of a training can be made again alone.
 
         Args:
             split: `"train"`, `"test"` or `"validation"`.

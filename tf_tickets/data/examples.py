@@ -21,12 +21,14 @@ _PIXELS = 1 << 22
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Raw images (or vectors) and their labels.
+    """Raw images (or vectors), and what is to be learned of them.
 
     Args:
         images: array `(n, ...)`: uint8 where the source has bytes, otherwise float32. Or images that
             stay on disk.
-        labels: array `(n,)` of whole numbers; kept as int32.
+        labels: array `(n,)` of whole numbers, one class an example; kept as int32. Or one `(n, outputs)` of
+            finite floats, 0 and 1 for labels of which several can hold, any others for numbers; kept as
+            float32.
         meaning: what the values stand for, where that is not what it was for the same ones before; it is
             part of the hash.
 
@@ -45,26 +47,37 @@ class Examples:
         labels = np.asarray(self.labels)
         if images.dtype.kind not in "uif":
             raise ValueError(f"images must hold numbers. Received: {images.dtype}")
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        classes = labels.ndim == 1 and labels.dtype.kind in "iu"
+        if not classes and (labels.ndim != 2 or labels.dtype.kind != "f"):
             raise ValueError(
-                f"labels must be a vector of whole numbers. Received: {labels.dtype} of shape {labels.shape}"
+                "labels must be a vector of whole numbers, or a matrix of floats. "
+                f"Received: {labels.dtype} of shape {labels.shape}"
             )
         if images.ndim < 2 or len(images) != len(labels) or images.size == 0:
             raise ValueError(
                 "images and labels must hold the same number of examples, at least one. "
                 f"Received: images {images.shape}, labels {labels.shape}"
             )
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest > HIGHEST_LABEL:
-            raise ValueError(
-                f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
-            )
+        if classes:
+            lowest, highest = int(labels.min()), int(labels.max())
+            if lowest < 0 or highest > HIGHEST_LABEL:
+                raise ValueError(
+                    f"labels must be 0 or more, and fit into 31 bits. Received: {lowest} to {highest}"
+                )
+        labels = labels.astype(np.int32 if classes else np.float32)
+        if not (classes or np.isfinite(labels).all()):
+            raise ValueError("labels hold NaN, infinity, or values beyond float32.")
         object.__setattr__(self, "_writable", images)
         object.__setattr__(self, "images", images if stored else _read_only(images))
-        object.__setattr__(self, "labels", _read_only(labels.astype(np.int32)))
+        object.__setattr__(self, "labels", _read_only(labels))
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether what is to be learned is one class an example."""
+        return self.labels.ndim == 1
 
     @functools.cached_property
     def tensors(self) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""A stratified validation split, held out of the training split."""
+"""A validation split, held out of the training split; stratified by class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tf_tickets.data.examples import Examples
 def hold_out(
     examples: Examples, fraction: float, seed: int, reuse: bool = False
 ) -> tuple[Examples, Examples]:
-    """Splits examples in two, class by class; both parts keep the stored order.
+    """Splits examples in two, class by class where there are classes; both parts keep the stored order.
 
     Args:
         examples: the training split.
@@ -25,7 +25,8 @@ def hold_out(
     Raises:
         ValueError: that would hold out nothing.
     """
-    labels = examples.labels
+    # What has no classes is all of one kind.
+    labels = examples.labels if examples.has_classes else np.zeros(len(examples), np.int32)
     held_out = np.zeros(len(labels), bool)
     rng = np.random.default_rng(seed)
     for label, count in enumerate(_counts(np.bincount(labels), fraction)):

@@ -11,6 +11,7 @@ import numpy as np
 from tf_tickets.data.arrays import Held, splits_of
 from tf_tickets.data.splits import Splits
 from tf_tickets.support.own_code import own_function
+from tf_tickets.training.learning_tasks import BY_TARGETS
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 _BATCH = 1024
@@ -20,13 +21,16 @@ RETURNS = (
 )
 
 
-def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
+def read(
+    name: str, data_dir: str | None, image_size: tuple[int, int] | None, task: str = BY_TARGETS
+) -> Splits:
     """Calls a function of no arguments, and takes what it returns as arrays of `npz:FILE` are taken.
 
     Args:
         name: `"module:function"` or `"file.py:function"`.
         data_dir: not used.
         image_size: not used.
+        task: what is learned; by default what the targets evidently are.
 
     Raises:
         ValueError: there is no such function, it fails, or it returns no dataset.
@@ -38,7 +42,7 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     except (Exception, SystemExit) as error:
         raise ValueError(f"{source} failed: {type(error).__name__}: {error}") from error
     x_train, y_train, x_test, y_test = map(Held, _arrays(source, found))
-    return splits_of(source, x_train, y_train, x_test, y_test, contextlib.nullcontext())
+    return splits_of(source, x_train, y_train, x_test, y_test, contextlib.nullcontext(), task)
 
 
 def _arrays(source: str, found: Any) -> list[np.ndarray]:
@@ -72,6 +76,14 @@ def _is_tf_dataset(value: Any) -> bool:
     return isinstance(value, tf.data.Dataset)
 
 
+def _are_single(x: Any, y: Any) -> bool:
+    """Whether elements are single examples: they are no batches, which begin with one number of examples."""
+    if y.shape.rank == 0:
+        return True
+    sizes = [part.shape[0] if part.shape.rank else None for part in (x, y)]
+    return y.shape.rank == 1 and None not in sizes and sizes[0] != sizes[1]
+
+
 def _drained(source: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     """All examples of a tf.data.Dataset, batched or not."""
     import tensorflow as tf
@@ -81,7 +93,7 @@ def _drained(source: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{source}: a tf.data.Dataset is to hold pairs (x, y). Received: {spec}")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(f"{source}: a tf.data.Dataset has no end. Say by take() how much of it is meant.")
-    if spec[1].shape.rank == 0:
+    if _are_single(*spec):
         dataset = dataset.batch(_BATCH)
     pairs = list(dataset.as_numpy_iterator())
     if not pairs:

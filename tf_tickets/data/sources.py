@@ -17,6 +17,7 @@ from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.words import did_you_mean
+from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
 from tf_tickets.training.recipe import Recipe
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
@@ -44,7 +45,7 @@ class Source:
 
     Args:
         read: `(argument, data_dir, image_size) -> Splits`. The argument is what follows the colon, or
-            the name itself.
+            the name itself. Where the examples are the user's own, it takes the task too.
         about: one line for `--help`.
         recipe: None chooses one by the shape of the examples.
         scale: None is the natural one, 1/255 for bytes.
@@ -52,11 +53,11 @@ class Source:
         std: likewise.
         crop: whether augmentation crops; None lets the size of the images decide.
         flip: whether augmentation mirrors; None lets the size of the images decide.
-        takes_standardize: whether the examples are the user's own, so that `standardize` may say how they are
-            normalised.
+        is_own: whether the examples are the user's own, so that `standardize` may say how they are
+            normalised, and `task` what is learned.
     """
 
-    read: Callable[[str, str | None, tuple[int, int] | None], Splits]
+    read: Callable[..., Splits]
     about: str
     recipe: Recipe | None = None
     scale: float | None = None
@@ -64,7 +65,7 @@ class Source:
     std: tuple[float, ...] | None = None
     crop: bool | None = None
     flip: bool | None = None
-    takes_standardize: bool = False
+    is_own: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -136,12 +137,12 @@ SOURCES: dict[str, Source] = {
     "npz:FILE": Source(
         npz.read,
         "a .npz file with x_train, y_train, x_test, y_test: images or a table",
-        takes_standardize=True,
+        is_own=True,
     ),
 }
 
 # What a function of the user's returns.
-OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True)
+OWN = Source(own_datasets.read, "a function of your own", is_own=True)
 
 
 def load(
@@ -151,6 +152,7 @@ def load(
     validation_fraction: float = 0.0,
     image_size: int | tuple[int, int] | None = None,
     standardize: str = AUTO,
+    task: str = BY_TARGETS,
 ) -> Dataset:
     """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
@@ -169,6 +171,8 @@ def load(
         standardize: of `npz:FILE`, whether the examples are brought to mean 0 and deviation 1 (images by
             channel, tables by column): `"always"`, `"never"` (the model gets the values of the file), or
             `"auto"`: all but images of floats in [0, 1], or with negative values and none beyond 32.
+        task: what is learned, a name of `tf_tickets.training.TASKS`, which data of your own may say:
+            `"classification"`, `"multi_label"` or `"regression"`. `"auto"`: what the targets evidently are.
 
     Returns:
         A `Dataset`.
@@ -189,15 +193,21 @@ def load(
     size = _size(image_size)
     if standardize not in STANDARDIZE:
         raise ValueError(f"standardize={standardize!r} is unknown. Choose one of: {', '.join(STANDARDIZE)}.")
-    if standardize != AUTO and not source.takes_standardize:
-        takers = ", ".join(pattern for pattern, row in SOURCES.items() if row.takes_standardize)
+    if standardize != AUTO and not source.is_own:
         raise ValueError(
             f"standardize={standardize!r} means nothing to {name}, whose normalisation is known: it is for "
-            f"{takers}."
+            f"{_own_sources()}."
+        )
+    if task not in (BY_TARGETS, *TASKS):
+        raise ValueError(f"task={task!r} is unknown. Choose one of: {', '.join((BY_TARGETS, *TASKS))}.")
+    if task not in (BY_TARGETS, CLASSIFICATION) and not source.is_own:
+        raise ValueError(
+            f"task={task!r} means nothing to {name}, whose labels are classes. Other targets are those of "
+            f"{_own_sources()}."
         )
     if data_dir is not None:
         data_dir = user_place(f"data_dir={data_dir}", data_dir)
-    stored = source.read(argument, data_dir, size)
+    stored = source.read(argument, data_dir, size, *([task] if source.is_own else []))
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:
         check_memory(
@@ -216,7 +226,7 @@ def load(
         name=name,
         input_shape=input_shape,
         num_classes=stored.num_classes,
-        recipe=source.recipe or generic_recipe(input_shape),
+        recipe=dataclasses.replace(source.recipe or generic_recipe(input_shape), task=stored.task),
         preprocessing=_preprocessing(source, images, stored.as_given, standardize),
         splits=splits,
         notes=stored.notes,
@@ -245,6 +255,10 @@ def find(name: str) -> tuple[Source, str]:
         f"Unknown dataset {name!r}.{did_you_mean(name, SOURCES)} Datasets: {', '.join(SOURCES)}; those of "
         "TensorFlow Datasets are written tfds:NAME, a function of yours module:function or file.py:function."
     )
+
+
+def _own_sources() -> str:
+    return ", ".join(pattern for pattern, row in SOURCES.items() if row.is_own)
 
 
 def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:

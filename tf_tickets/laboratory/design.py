@@ -9,8 +9,9 @@ from tf_tickets.sanity.statistics import LEAST_SEEDS, check_settings
 from tf_tickets.sweeps import sweep_flags
 from tf_tickets.sweeps.axes import NONE, seeds_of
 from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
+from tf_tickets.training.metrics import metric_row, plain_name
 
-MARGIN, ALPHA = 0.01, 0.05
+ALPHA = 0.05
 SEEDS = "0-9"
 
 
@@ -22,8 +23,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     values.set_default("controls", True)
     flags.DEFINE_float(
         "margin",
-        MARGIN,
-        "Differences of accuracy smaller than this count as none; 0.01 is one point.",
+        None,
+        "Differences of the metric smaller than this count as none, in its unit. Default: the metric's own, "
+        "0.01 (one point) of accuracy; of errors that have the unit of the targets it must be said.",
         module_name=sweep_flags.SWEEP,
         flag_values=values,
     )
@@ -43,7 +45,7 @@ def make_plan(values: flags.FlagValues) -> SweepPlan:
     Raises:
         ValueError: too few seeds, or what a sweep refuses.
     """
-    check_settings(margin=values.margin, alpha=values.alpha)
+    check_settings(margin=0.5 if values.margin is None else values.margin, alpha=values.alpha)
     if values.method is None:
         raise ValueError("--method= is needed: which method is to be checked?")
     if values.seed is None:
@@ -60,4 +62,15 @@ def make_plan(values: flags.FlagValues) -> SweepPlan:
     if not any(run.config.sanity_check for run in plan.runs):
         reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"
         raise ValueError(f"--method={','.join(values.method)}: no check can say anything ({reasons}).")
+    _check_margin(plan, values.margin)
     return plan
+
+
+def _check_margin(plan: SweepPlan, margin: float | None) -> None:
+    """Refuses a margin that is none of the metric; none where the metric has none of its own."""
+    for name in dict.fromkeys(run.config.recipe.metric_name for run in plan.runs):
+        if metric_row(name).scale(name).checked_margin(margin) is None:
+            raise ValueError(
+                f"--margin= is needed: which difference of {plain_name(name)} counts as none is yours to "
+                "say, in its unit, before there are numbers."
+            )

@@ -25,7 +25,7 @@ class Findings:
         silent: label of a method, sparsity and check that was not run -> why it could say nothing.
         failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
         runs: the run directories.
-        margin, alpha: what the verdicts were made with.
+        margin, alpha: what the verdicts were made with; no margin: each metric's own.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -33,7 +33,7 @@ class Findings:
     silent: Mapping[str, str]
     failures: Mapping[str, str]
     runs: tuple[pathlib.Path | str, ...]
-    margin: float
+    margin: float | None
     alpha: float
 
     def answer(self, check: str, sparsity: float | None = None, method: str | None = None) -> str | None:
@@ -81,8 +81,11 @@ class Findings:
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:
     known = [verdict.comparison for verdict in verdicts if verdict.comparison is not None]
-    accuracy = f", {100 * known[0].reference_mean:.2f} % of the test set right" if known else ""
-    return f"{label} at sparsity {sparsity:g}{accuracy}"
+    reached = ""
+    if known:
+        scale = known[0].scale
+        reached = f", test {scale.words} {scale.with_unit(scale.shown(known[0].reference_mean))}"
+    return f"{label} at sparsity {sparsity:g}{reached}"
 
 
 def _lines(

@@ -12,7 +12,7 @@ from absl import flags
 from tf_tickets import config as configuration
 from tf_tickets import results
 from tf_tickets.config import DEFAULT_SPARSITY
-from tf_tickets.laboratory.design import ALPHA, MARGIN, define_flags, make_plan
+from tf_tickets.laboratory.design import ALPHA, define_flags, make_plan
 from tf_tickets.laboratory.findings import Findings
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
@@ -30,7 +30,7 @@ def sanity_check(
     *,
     checks: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 10,
-    margin: float = MARGIN,
+    margin: float | None = None,
     alpha: float = ALPHA,
     runs_dir: str = "runs",
     jobs: int | None = None,
@@ -51,7 +51,8 @@ def sanity_check(
         sparsity: fraction of the prunable weights to remove, or several.
         checks: names of `tf_tickets.sanity.CHECKS`. Default: all that can say something about the method.
         seeds: how many, or which; at least 3, and 10 to 20 for a margin of one point.
-        margin: of equivalence, in accuracy: differences smaller than this count as none.
+        margin: of equivalence: differences of the metric smaller than this count as none. None: the metric's
+            own, 0.01 of accuracy; of errors that have the unit of the targets it must be said.
         alpha: chance of any wrong "insensitive", and that of any wrong "sensitive" or "reversed", among the
             checks of one method and sparsity.
         runs_dir: folder of the runs.
@@ -102,7 +103,7 @@ def sanity_check(
     return investigate(plan, margin, alpha, show or Console())
 
 
-def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> Findings:
+def investigate(plan: SweepPlan, margin: float | None, alpha: float, show: Console) -> Findings:
     """Runs what is missing, and judges."""
     show_plan(plan, show)
     failures = run_plan(plan, show)

@@ -38,13 +38,13 @@ def build(
             batch normalisation after every ReLU;
             `"keras:MobileNetV2"` or any other constructor in `keras.applications`.
         input_shape: shape of one example: `(height, width, channels)`, for the perceptrons any.
-        num_classes: number of logits, at least 2.
+        num_classes: number of outputs, at least 1: logits of classes or of labels, or numbers.
         width: multiplies all channel counts or hidden sizes, each rounded and at least 1; of
             `keras.applications` only the MobileNets take one. Defaults to `1.0`.
         seed: non-negative integer from which all weights are drawn. Defaults to `0`.
 
     Returns:
-        A `keras.Model` from `(batch, *input_shape)` to logits `(batch, num_classes)`.
+        A `keras.Model` from `(batch, *input_shape)` to outputs `(batch, num_classes)`, without an activation.
 
     Raises:
         ValueError: an argument is out of range, the model cannot take the input shape, or there is not enough
@@ -68,7 +68,7 @@ def build(
         return row.build(
             name,
             input_shape=_checked_shape(input_shape),
-            num_classes=_checked_integer("num_classes", num_classes, at_least=2),
+            num_classes=_checked_integer("num_classes", num_classes, at_least=1),
             width=width,
             seed=_checked_integer("seed", seed, at_least=0),
         )

@@ -22,7 +22,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
 
     Args:
         name: `"module:function"` or `"file.py:function"`, a function of (input_shape, num_classes, seed), and
-            of width, if it has one.
+            of width, if it has one. It may call num_classes outputs, as where there are no classes.
         input_shape, num_classes, seed: handed over.
         width: handed over to a function that has such an argument; 1.0 for others.
 
@@ -33,9 +33,10 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     function = own_function("model", name)
     if isinstance(function, keras.Model):
         return _checked(_copy(function, name, width), name, input_shape, num_classes)
-    options: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "seed": seed}
+    options: dict[str, Any] = {"input_shape": input_shape, "seed": seed}
     try:
         accepted = inspect.signature(function)
+        options["outputs" if "outputs" in accepted.parameters else "num_classes"] = num_classes
         if "width" in accepted.parameters:
             options["width"] = width
         elif width != 1.0:
@@ -102,7 +103,7 @@ def _checked(model: Any, name: str, input_shape: tuple[int, ...], num_classes: i
         raise ValueError(f"model={name!r} cannot take inputs of shape {input_shape}: {error}") from error
     if shape is None or tuple(shape) != (2, num_classes):
         raise ValueError(
-            f"model={name!r}: its output for two examples is to have the shape {(2, num_classes)}, logits of "
-            f"{num_classes} classes. Received: {shape}"
+            f"model={name!r}: its output for two examples is to have the shape {(2, num_classes)}: logits of "
+            f"classes or labels, or numbers. Received: {shape}"
         )
     return model

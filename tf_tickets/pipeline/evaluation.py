@@ -11,6 +11,7 @@ from tf_tickets.pipeline import weights
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.measures import compressed_bytes, macs, macs_density, measure_of_split, sha256
 from tf_tickets.storage.directories import Directory
+from tf_tickets.training.learning_check import chance
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -42,11 +43,14 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     uses = layers.macs_per_weight(model, entries)
     test = measure_of_split(job, dataset, "test")()
     history = _history(job)
+    scale = job.scale
+    metric, own = scale.metric, f"test_{scale.metric}"
     numbers = {
-        "test_accuracy": test["accuracy"],
-        "best_test_accuracy": max([test["accuracy"], *(row["test_accuracy"] for row in history)]),
+        own: test[metric],
+        f"best_{own}": scale.best([test[metric], *(row[own] for row in history)]),
         "test_loss": test["loss"],
-        "chance_accuracy": _chance_accuracy(dataset.splits["test"].labels),
+        f"chance_{metric}": chance(job.recipe, dataset.splits["test"].labels, dataset.outputs),
+        **scale.record,
         "macs": macs(uses, [kernel.size for kernel in kernels]),
         "macs_kept": macs(uses, [int(mask.sum()) for mask in ticket.masks]),
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
@@ -58,7 +62,7 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     if trained != job.config.budget:
         numbers["epochs_trained"] = trained
     if "validation" in dataset.splits:
-        numbers["validation_accuracy"] = measure_of_split(job, dataset, "validation")()["accuracy"]
+        numbers[f"validation_{metric}"] = measure_of_split(job, dataset, "validation")()[metric]
     return numbers
 
 
@@ -68,14 +72,15 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
-    last = dense["history"][-1]["test_accuracy"]
+    own = f"test_{job.scale.metric}"
+    last = dense["history"][-1][own]
     if config.pretrains_on_other_data:
-        numbers["pretraining_test_accuracy"] = last
+        numbers[f"pretraining_{own}"] = last
     elif config.source_density is not None:
-        numbers["source_test_accuracy"] = last
+        numbers[f"source_{own}"] = last
     else:
-        numbers["dense_test_accuracy"] = last
-        numbers["dense_best_test_accuracy"] = max(row["test_accuracy"] for row in dense["history"])
+        numbers[f"dense_{own}"] = last
+        numbers[f"dense_best_{own}"] = job.scale.best(row[own] for row in dense["history"])
         numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
     return numbers
 
@@ -133,8 +138,3 @@ def _epochs_trained(job: Job) -> int:
     rounds = (job.directory.round(number) for number in range(config.trained_rounds - 1))
     dense = _epochs(job.dense, "train", job.recipe.epochs) if config.pretrains else 0
     return dense + sum(_epochs(one, "retrain", each) for one in (*rounds, job.directory))
-
-
-def _chance_accuracy(labels: np.ndarray) -> float:
-    """The accuracy of always answering with the most frequent class."""
-    return float(np.bincount(labels).max() / len(labels))

@@ -26,6 +26,8 @@ from tf_tickets.data import Dataset, Examples
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.storage.directories import DenseDirectory, RunDirectory
 from tf_tickets.support.console import Console
+from tf_tickets.support.scale import Scale
+from tf_tickets.training.metrics import metric_row
 from tf_tickets.training.recipe import Recipe
 
 
@@ -76,6 +78,12 @@ class Job:
     def recipe(self) -> Recipe:
         """How the network is trained."""
         return self.config.recipe
+
+    @property
+    def scale(self) -> Scale:
+        """How the numbers of its metric read."""
+        name = self.recipe.metric_name
+        return metric_row(name).scale(name)
 
     @property
     def is_finished(self) -> bool:

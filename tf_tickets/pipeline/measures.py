@@ -1,4 +1,4 @@
-"""What is measured of a network: accuracy, densities, multiply-adds, bytes, a hash."""
+"""What is measured of a network: its metric, densities, multiply-adds, bytes, a hash."""
 
 import hashlib
 import zlib

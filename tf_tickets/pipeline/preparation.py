@@ -29,6 +29,7 @@ from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
 from tf_tickets.support.memory import check_memory, in_words
 from tf_tickets.support.random_streams import stream_seed
+from tf_tickets.training.learning_check import check_learning
 
 # Of the weights that a run writes: dense and final ones, those of an epoch, and checkpoints with slots.
 WRITTEN_COPIES = 8
@@ -54,6 +55,7 @@ def prepare(
         check_place(directory.path / FORMATS[format].file, format, overwrite=True)
     _check_batches(config, dataset)
     recipe = config.recipe
+    check_learning(recipe, dataset.splits["test"].labels, dataset.outputs)
     with strategy.scope(), _precision(config.mixed_precision):
         model = build_model(config, dataset)
         source = draw_source(config, model)
@@ -78,6 +80,9 @@ def prepare(
             strategy,
             jit_compile=config.jit_compile,
             label_smoothing=recipe.label_smoothing,
+            loss=recipe.loss_name,
+            metric=recipe.metric_name,
+            outputs=dataset.outputs,
         ),
         init_weights=[np.asarray(weight) for weight in layers.stock_weights(model)],
         directory=directory,
@@ -96,7 +101,7 @@ def build_model(config: Config, dataset: Dataset) -> keras.Model:
     return models.build(
         config.recipe.model,
         dataset.input_shape,
-        dataset.num_classes,
+        dataset.outputs,
         width=config.recipe.width,
         seed=stream_seed(config.seed, "init"),
     )
@@ -191,6 +196,8 @@ def _check_pruning_data(job: Job) -> None:
         raise ValueError(
             f"--sanity_check={config.sanity_check} with --batch_size={job.recipe.batch_size}: {error}"
         ) from None
+    if job.dataset.num_classes is None:
+        return
     fewest = int(np.bincount(labels, minlength=job.dataset.num_classes).min())
     if fewest < (config.samples_per_class or 0):
         raise ValueError(

@@ -14,20 +14,22 @@ from tf_tickets.support.words import plural
 
 
 class Progress(keras.callbacks.Callback):
-    """Epochs, loss, accuracy and the time left: one bar in a terminal, a line now and then elsewhere.
+    """Epochs, loss, metric and the time left: one bar in a terminal, a line now and then elsewhere.
 
     Args:
         show: where to.
         title: of the training.
         epochs: their numbers, one after another.
         steps: of an epoch.
+        metric: name of the metric in the numbers of an epoch.
     """
 
     any_pace = True  # does not mind how many steps lie between two batch-level calls
     SECONDS_BETWEEN_LINES = 10.0
 
-    def __init__(self, show: Console, title: str, epochs: Sequence[int], steps: int):
+    def __init__(self, show: Console, title: str, epochs: Sequence[int], steps: int, metric: str):
         super().__init__()
+        self.metric = metric
         self.show, self.title, self.steps = show, title, steps
         self.first, self.total = epochs[0], len(epochs)
         self.before = 0  # epochs done by an earlier process
@@ -59,7 +61,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self.task is not None:
             done = (self._epoch - self.first) * self.steps + batch + 1
-            self.bar.update(self.task, completed=done, numbers=_numbers(logs))
+            self.bar.update(self.task, completed=done, numbers=self._numbers(logs))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
@@ -73,12 +75,12 @@ class Progress(keras.callbacks.Callback):
             left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
             self.show.line(
-                f"  {self.title}: epoch {done}/{self.total}  {_numbers(logs)}  {ending}",
+                f"  {self.title}: epoch {done}/{self.total}  {self._numbers(logs)}  {ending}",
             )
             self.printed = now
         elif self.task is not None and last:
             self.show.line(
-                f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  "
+                f"  {self.title}: {plural(self.total, 'epoch')}  {self._numbers(logs)}  "
                 f"in {now - self.began:.0f} s",
             )
 
@@ -90,13 +92,19 @@ class Progress(keras.callbacks.Callback):
         if self.task is not None:
             self.bar.stop()
 
+    def _numbers(self, logs: Mapping[str, float] | None) -> str:
+        logs = logs or {}
+        shown = (
+            ("loss", "loss", 3),
+            (self.metric, "train", 3),
+            (f"validation_{self.metric}", "validation", 3),
+            (f"test_{self.metric}", "test", 4),
+        )
+        return "  ".join(
+            f"{label} {_short(logs[key], digits)}" for key, label, digits in shown if key in logs
+        )
 
-def _numbers(logs: Mapping[str, float] | None) -> str:
-    logs = logs or {}
-    shown = (
-        ("loss", "loss", ".3f"),
-        ("accuracy", "train", ".3f"),
-        ("validation_accuracy", "validation", ".3f"),
-        ("test_accuracy", "test", ".4f"),
-    )
-    return "  ".join(f"{label} {logs[key]:{form}}" for key, label, form in shown if key in logs)
+
+def _short(value: float, decimals: int) -> str:
+    """A number with so many decimals; one of hundreds and more with five digits."""
+    return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.5g}"

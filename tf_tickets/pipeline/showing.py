@@ -12,7 +12,10 @@ from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import Console, bar
+from tf_tickets.support.own_code import short_name
 from tf_tickets.support.words import plural
+from tf_tickets.training.learning_tasks import TASKS
+from tf_tickets.training.recipe import Recipe
 
 
 def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
@@ -44,7 +47,8 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
             if config.row.aims or not config.row.prunes
             else f"what the search finds among {keep:,} of {total:,} weights in {count} layers",
             **({"source mask": _source_shown(job)} if job.source else {}),
-            "data": f"{dataset.name}: {sizes}, {dataset.num_classes} classes",
+            "data": f"{dataset.name}: {sizes}, {plural(dataset.outputs, *dataset.task.nouns)}",
+            **_learned(recipe),
             **({"taken for": "; ".join(dataset.notes)} if dataset.notes else {}),
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
@@ -65,6 +69,15 @@ def _callbacks_shown(names: Sequence[str]) -> str:
     if own_callbacks.can_go_on(made):
         return ", ".join(names)
     return f"{', '.join(names)}; without on_resume(history), a training that is interrupted begins anew"
+
+
+def _learned(recipe: Recipe) -> dict[str, str]:
+    """What is learned, where that are not classes by their cross-entropy, judged by accuracy."""
+    if not {"task", "loss", "metric"} & recipe.identity.keys():
+        return {}
+    task = TASKS[recipe.task]
+    losses = f"{short_name(recipe.loss_name)}, judged by {short_name(recipe.metric_name)}"
+    return {"learns": f"{recipe.task} ({task.about}), {losses}"}
 
 
 def _source_shown(job: Job) -> str:
@@ -115,13 +128,15 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
             for x in ticket.layers
         ],
     )
-    facts = {"test accuracy": f"{result['test_accuracy']:.4f} (final epoch)"}
-    if "pretraining_test_accuracy" in result:
-        facts["pretrained network"] = f"{result['pretraining_test_accuracy']:.4f}, {job.config.check.about}"
-    if "source_test_accuracy" in result:
-        facts["source network"] = f"{result['source_test_accuracy']:.4f}"
-    if "dense_test_accuracy" in result and job.config.row.prunes:
-        facts["dense network"] = f"{result['dense_test_accuracy']:.4f}"
+    scale = job.scale
+    own = f"test_{scale.metric}"
+    facts = {f"test {scale.words}": f"{scale.plain(result[own])} (final epoch)"}
+    if f"pretraining_{own}" in result:
+        facts["pretrained network"] = f"{scale.plain(result[f'pretraining_{own}'])}, {job.config.check.about}"
+    if f"source_{own}" in result:
+        facts["source network"] = scale.plain(result[f"source_{own}"])
+    if f"dense_{own}" in result and job.config.row.prunes:
+        facts["dense network"] = scale.plain(result[f"dense_{own}"])
     row = job.config.row
     asked = f"{result['sparsity']:.4%} asked" if row.aims or not row.prunes else "none asked"
     facts["sparsity"] = (

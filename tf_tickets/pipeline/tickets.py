@@ -20,10 +20,12 @@ from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import train_ticket
+from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.directories import TicketDirectory
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.random_streams import stream_seed
+from tf_tickets.training.losses import loss_row
 
 
 def find_ticket(job: Job) -> pruning.Ticket:
@@ -164,7 +166,7 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
             only_round=number if config.trained_rounds > 1 else None,
             source=job.source,
             inverted=config.check.inverts,
-            **config.score_options,
+            **_score_options(config),
         )
     return dataclasses.replace(ticket, origin={**ticket.origin, **job.origin})
 
@@ -198,23 +200,31 @@ def _explain_own_score(config: Config) -> Iterator[None]:
         ) from error
 
 
+def _score_options(config: Config) -> dict[str, Any]:
+    """Options of the score: a temperature divides logits alone, so that of other outputs it is 1."""
+    cools = "temperature" in score_row(config.row.score).options
+    if not cools or loss_row(config.recipe.loss_name).of_logits:
+        return dict(config.score_options)
+    return {"temperature": 1.0, **config.score_options}
+
+
 def _scoring_batches(job: Job) -> list[tuple[tf.Tensor, tf.Tensor]] | None:
-    """Batches of so many examples of each class, from the training set in an order of their own."""
+    """Batches from the training set in an order of their own, where there are classes of so many of each."""
     config, dataset = job.config, job.pruning_data
     if config.scoring_batches is None:
         return None
-    return [
-        first_of_each_class(
-            dataset.batches(
-                "train",
-                job.recipe.batch_size,
-                epochs=[number],
-                shuffle=True,
-                augment=bool(config.augment_scoring),
-                seed=stream_seed(config.seed, "score"),
-            ),
-            config.samples_per_class or 1,
-            classes=range(dataset.num_classes),
+    epochs = [
+        dataset.batches(
+            "train",
+            job.recipe.batch_size,
+            epochs=[number],
+            shuffle=True,
+            augment=bool(config.augment_scoring),
+            seed=stream_seed(config.seed, "score"),
         )
         for number in range(config.scoring_batches)
     ]
+    if dataset.num_classes is None:
+        return [next(iter(batches)) for batches in epochs]
+    classes = range(dataset.num_classes)
+    return [first_of_each_class(batches, config.samples_per_class or 1, classes) for batches in epochs]

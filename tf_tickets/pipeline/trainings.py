@@ -175,6 +175,7 @@ def _train(job: Job, directory: Directory, stage: str, plan: TrainingPlan) -> No
             "seconds": checkpoints.seconds,
             "compressed_bytes": compressed_bytes(values),
             "history": history,
+            **job.scale.record,
         },
         outputs,
         [*others, *(directory.kept_epochs if isinstance(directory, DenseDirectory) else ())],
@@ -209,7 +210,7 @@ def _fit(
         checkpoints: of the training.
         directory: of the training.
         logs: callbacks that write.
-        measures: prefix -> what is measured after every epoch, beside the accuracy on each split.
+        measures: prefix -> what is measured after every epoch, beside the metric on each split.
     """
     if not plan.epochs:
         return []
@@ -219,7 +220,7 @@ def _fit(
     if not goes_on:
         checkpoints.clear()
     steps = dataset.steps_per_epoch("train", recipe.batch_size)
-    progress = Progress(job.show, plan.title, plan.epochs, steps)
+    progress = Progress(job.show, plan.title, plan.epochs, steps, job.scale.metric)
     splits = [split for split in ("validation", "test") if split in dataset.splits]
     measures = {
         **(measures or {}),

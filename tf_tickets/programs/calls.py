@@ -120,7 +120,7 @@ def report(
     output: str | os.PathLike = "report",
     title: str | None = None,
     *,
-    margin: float = 0.01,
+    margin: float | None = None,
     alpha: float = 0.05,
 ) -> os.PathLike:
     """Does what `python -m tf_tickets.report` does; returns the path of the page.
@@ -129,7 +129,7 @@ def report(
         runs: run directories, or folders that are searched for them.
         output: directory for the report.
         title: on top.
-        margin: of equivalence, in accuracy: 0.01 is one point.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in a family of checks.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tf_tickets.config import Config
 from tf_tickets.data import Dataset
 from tf_tickets.storage.urls import is_url, join
+from tf_tickets.support.scale import Scale
 
 if TYPE_CHECKING:
     import keras
@@ -33,14 +34,39 @@ class RunResult:
     dataset: Dataset | None
 
     @property
+    def scale(self) -> Scale:
+        """What it is judged by, the name of a metric, and how that reads."""
+        return Scale.of(self.numbers)
+
+    @property
+    def endpoint(self) -> float:
+        """What it is judged by: that metric on the test set, after the final epoch."""
+        return self.scale.endpoint(self.numbers)
+
+    @property
+    def dense_endpoint(self) -> float | None:
+        """The same of the dense network, where one was trained."""
+        return self.numbers.get(f"dense_test_{self.scale.metric}")
+
+    @property
     def accuracy(self) -> float:
-        """Of the test set, after the final epoch."""
-        return self.numbers["test_accuracy"]
+        """`endpoint` of a classification.
+
+        Raises:
+            AttributeError: the run is judged by another metric.
+        """
+        self._check_accuracy()
+        return self.endpoint
 
     @property
     def dense_accuracy(self) -> float | None:
         """The same of the dense network, where one was trained."""
-        return self.numbers.get("dense_test_accuracy")
+        self._check_accuracy()
+        return self.dense_endpoint
+
+    def _check_accuracy(self) -> None:
+        if self.scale.metric != Scale().metric:
+            raise AttributeError(f"The run is judged by {self.scale.words}: see its endpoint.")
 
     @property
     def sparsity(self) -> float:
@@ -76,18 +102,20 @@ class RunResult:
 
     def __repr__(self) -> str:
         check = f", {self.config.sanity_check}" if self.config.sanity_check else ""
-        dense = "" if self.dense_accuracy is None else f", dense {self.dense_accuracy:.4f}"
+        scale, dense = self.scale, self.dense_endpoint
+        beside = "" if dense is None else f", dense {scale.plain(dense)}"
         return (
             f"RunResult({self.config.method}{check}, sparsity {self.sparsity:.4f}, seed {self.config.seed}: "
-            f"accuracy {self.accuracy:.4f}{dense}; {self.path})"
+            f"{scale.words} {scale.plain(self.endpoint)}{beside}; {self.path})"
         )
 
     def _repr_html_(self) -> str:
+        scale, dense = self.scale, self.dense_endpoint
         rows = {
             "method": self.config.method,
             "sparsity": f"{self.sparsity:.4%}",
-            "accuracy of the final epoch": f"{self.accuracy:.2%}",
-            "of the dense network": "-" if self.dense_accuracy is None else f"{self.dense_accuracy:.2%}",
+            f"{scale.words} of the final epoch": _with_sign(scale, self.endpoint),
+            "of the dense network": "-" if dense is None else _with_sign(scale, dense),
             "seed": self.config.seed,
             "directory": self.path,
         }
@@ -100,3 +128,7 @@ class RunResult:
         if is_url(self.config.run_dir):
             raise ValueError(f"{join(self.config.run_dir, name)} is at a URL. Copy the directory here first.")
         return join(self.config.run_dir, name)
+
+
+def _with_sign(scale: Scale, value: float) -> str:
+    return f"{value:.2%}" if scale.is_share else scale.plain(value)

@@ -1,7 +1,6 @@
 """The loss of a model: whose it is, and in which precision it is computed."""
 
 import contextlib
-import copy
 import functools
 import types
 from collections.abc import Callable, Iterator
@@ -58,9 +57,10 @@ def _in_precision(precision: str, loss: Any) -> Any:
     """A Keras loss as one that does not round to the dtype it was made for."""
     if not isinstance(loss, keras.Loss):
         return loss
-    loss = copy.copy(loss)
-    loss._dtype_policy, loss._dtype = keras.DTypePolicy(precision), precision
-    return loss
+    # Keras copies by saving and loading, which classes that nobody has registered do not survive.
+    copied = object.__new__(type(loss))
+    vars(copied).update(vars(loss), _dtype_policy=keras.DTypePolicy(precision), _dtype=precision)
+    return copied
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def flags(run: Run) -> Iterator[tuple[str, Any]]:
 def _scoring(run: Run, config: Config) -> Iterator[tuple[str, Any]]:
     """How examples are picked to score on; its defaults depend on the number of classes."""
     if config.samples_per_class is None:
+        if config.scoring_batches not in (None, 1):  # of data without classes
+            yield "scoring_batches", config.scoring_batches
         return
     shape = run.result["layers"][-1].get("shape") if run.result else None
     few_classes = isinstance(shape, list) and bool(shape) and isinstance(shape[-1], int) and shape[-1] <= 100

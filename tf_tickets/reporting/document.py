@@ -14,11 +14,13 @@ class Interval:
     """A mean with its confidence interval, to be drawn.
 
     Attributes:
-        low, middle, high: in points.
-        margin: differences within it count as none, in points.
-        limit: where the drawing ends, in points.
+        label: the three in words, for whoever does not see it.
+        low, middle, high: as they are shown: of shares in points.
+        margin: differences within it count as none.
+        limit: where the drawing ends.
     """
 
+    label: str
     low: float
     middle: float
     high: float

@@ -108,7 +108,7 @@ def interval_svg(interval: Interval) -> object:
     line += arrow(high, -4) if interval.high > interval.limit else ""
     is_inside = abs(interval.middle) <= interval.limit
     mean = f'<circle cx="{at(interval.middle)}" cy="{middle:g}" r="3" class="mean"/>' if is_inside else ""
-    label = f"{interval.middle:+.2f}, from {interval.low:+.2f} to {interval.high:+.2f} points"
+    label = markupsafe.escape(interval.label)
     return markupsafe.Markup(
         f'<svg width="{width:g}" height="{height:g}" role="img" aria-label="{label}">'
         f'<rect x="{width / 2 - margin:.2f}" width="{2 * margin:.2f}" height="{height:g}" class="margin"/>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ def make_report(
     output: PathLike,
     *,
     title: str = TITLE,
-    margin: float = 0.01,
+    margin: float | None = None,
     alpha: float = 0.05,
 ) -> pathlib.Path:
     """Writes a report: a page, Markdown, CSV files and figures.
@@ -32,7 +33,7 @@ def make_report(
         output: directory for the report; made if it does not exist. One that is neither empty nor a
             report's is refused. Files of an earlier report are replaced, others are left alone.
         title: on top.
-        margin: of equivalence, in accuracy: 0.01 is one point.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in a family of checks.
 
     Returns:
@@ -51,12 +52,13 @@ def make_report(
 
 
 def make(
-    runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float, alpha: float
+    runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float | None, alpha: float
 ) -> tuple[pathlib.Path, Document]:
     """Does what `make_report` says; returns the page, and the document that it shows."""
-    for name, value, limit in (("margin", margin, 1), ("alpha", alpha, 0.5)):
-        if not 0 < value < limit:
-            raise ValueError(f"{name}={value} is out of range: it lies between 0 and {limit}, both excluded.")
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha={alpha} is out of range: it lies between 0 and 0.5, both excluded.")
+    if margin is not None and not 0 < margin < math.inf:
+        raise ValueError(f"margin={margin} is out of range: it is a number above 0.")
     directory = user_path(f"--output={output}", output)
     _check_ours(directory)
     found = results.load(runs)

@@ -18,7 +18,6 @@ from tf_tickets.reporting.document import (
     Section,
     Table,
     listed,
-    percent,
     sparsity_text,
 )
 from tf_tickets.results import (
@@ -49,13 +48,13 @@ MOST_NOTES = 12
 MOST_VERDICTS = 40  # that are shown without being asked for
 
 
-def document(runs: Sequence[Run], title: str, *, margin: float, alpha: float) -> Document:
+def document(runs: Sequence[Run], title: str, *, margin: float | None, alpha: float) -> Document:
     """Everything that a report says of the runs.
 
     Args:
         runs: of `tf_tickets.results.load`.
         title: on top.
-        margin: of equivalence, in accuracy: 0.01 is one point.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in a family of checks.
     """
     found = experiments(runs)
@@ -81,18 +80,19 @@ def document(runs: Sequence[Run], title: str, *, margin: float, alpha: float) ->
     )
 
 
-def _section(experiment: Experiment, number: int, margin: float, alpha: float) -> Section:
-    prefix = f"setting-{number}"
+def _section(experiment: Experiment, number: int, margin: float | None, alpha: float) -> Section:
+    prefix, words = f"setting-{number}", experiment.scale.words
+    judged = words[0].upper() + words[1:]
     parts = [
         _verdicts(experiment, margin, alpha),
-        _part("Accuracy", [tables.accuracies(experiment, alpha=alpha)]),
+        _part(judged, [tables.accuracies(experiment, alpha=alpha)]),
         _source_contrasts(experiment, margin, alpha),
         _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
         _part(
-            "Accuracy against sparsity and multiply-adds", [figures.curves(experiment, f"{prefix}-sparsity")]
+            f"{judged} against sparsity and multiply-adds", [figures.curves(experiment, f"{prefix}-sparsity")]
         ),
         _part(
-            "Accuracy against true density",
+            f"{judged} against true density",
             [figures.densities(experiment, f"{prefix}-density"), tables.densities(experiment)],
         ),
         _part(
@@ -116,17 +116,25 @@ def _part(heading: str, items: Iterable) -> Part | None:
     return Part(heading, items=there) if there else None
 
 
-def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
+def _verdicts(experiment: Experiment, margin: float | None, alpha: float) -> Part | None:
+    scale = experiment.scale
+    margin = scale.checked_margin(margin)
     found = verdicts(experiment, margin=margin, alpha=alpha)
     of_baselines = baselines(experiment, margin=margin, alpha=alpha)
     if not found and not of_baselines:
         return None
-    points = f"{100 * margin:g} {'point' if margin == 0.01 else 'points'}"
+    if margin is None:
+        text = (
+            f"There is no verdict on {scale.words} without a margin: which difference of it counts as none "
+            "is yours to say, in its unit: --margin=."
+        )
+        return Part("Verdicts", (text,), (), ())
     texts = [
-        f"Insensitive: shown to differ by less than {points} (two one-sided paired t-tests). Sensitive: a "
-        "drop is shown (paired t-test); reversed: a gain is. Undecided: neither is, with so many seeds; “not "
-        "significant” is never read as “no difference”. P-values are adjusted by Holm's method over the "
-        "checks of one ticket, so that a wrong answer of either kind has a chance of "
+        f"Insensitive: shown to differ by less than {scale.margin_words(margin)} (two one-sided paired "
+        f"t-tests). Sensitive: a {scale.loss_word} is shown (paired t-test); reversed: a {scale.gain_word} "
+        "is. Undecided: neither is, with so many seeds; “not significant” is never read as “no difference”. "
+        "P-values are adjusted by Holm's method over the checks of one ticket, so that a wrong answer of "
+        "either kind has a chance of "
         f"{100 * alpha:g} % at most; intervals are of {100 * (1 - alpha):g} %, each for itself."
     ]
     if found:
@@ -143,7 +151,7 @@ def _verdicts(experiment: Experiment, margin: float, alpha: float) -> Part | Non
     )
 
 
-def _source_contrasts(experiment: Experiment, margin: float, alpha: float) -> Part | None:
+def _source_contrasts(experiment: Experiment, margin: float | None, alpha: float) -> Part | None:
     """Methods inside a random source mask against themselves from the dense network."""
     table = tables.source_contrasts(experiment, source_contrasts(experiment, margin=margin, alpha=alpha))
     if table is None:
@@ -157,7 +165,7 @@ def _source_contrasts(experiment: Experiment, margin: float, alpha: float) -> Pa
     if not all(variant.aims for variant in experiment.variants):
         texts.append(
             "Methods without a target end at densities of their own, and are not in this table: see the "
-            "accuracy against true density."
+            f"{experiment.scale.words} against true density."
         )
     return Part("Starting sparse", tuple(texts), (), (table,))
 
@@ -204,7 +212,7 @@ def _proof(run: Run) -> str:
     hashed = f", weights {weights[:12]}" if weights else ""
     codes = ((row.code_of, run.config.get(row.field)) for row in OPTIONS if row.code_of)
     own = "".join(f", code of --{flag} {code[:12]}" for flag, code in codes if code)
-    return f"{percent(run.accuracy)} %{hashed}{own}, {run.path}"
+    return f"{run.scale.with_unit(run.scale.shown(run.endpoint))}{hashed}{own}, {run.path}"
 
 
 def _setting_facts(experiment: Experiment) -> Iterable[tuple[str, str]]:

@@ -58,6 +58,8 @@ def own_options(config: Config) -> dict[str, Any]:
     for samples, batches in ((1, 10), (10, 1)):
         if config.samples_per_class == samples or config.scoring_batches == batches:
             found.update(samples_per_class=samples, scoring_batches=batches)
+    if config.samples_per_class is None and config.scoring_batches is not None:  # there are no classes
+        found.update(samples_per_class=None, scoring_batches=1)
     row = known_row(config.method, config.method_row)
     if row is not None:
         found["ratios"] = row.ratios

@@ -13,17 +13,17 @@ from tf_tickets.results.verdict import Verdict, judge
 DENSE = "dense"  # what the dense network is called
 
 
-def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.05) -> list[Verdict]:
+def baselines(experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05) -> list[Verdict]:
     """Each ticket against the dense network, the dense one of as many epochs, and random tickets.
 
     Args:
         experiment: of `experiments`.
-        margin: of equivalence, in accuracy.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in a family.
 
     Returns:
         A Verdict for each baseline that is there; none for methods that no sparsity is asked of. A difference
-        is the baseline's accuracy less the ticket's.
+        is the baseline's metric less the ticket's.
     """
     found = []
     for arm, runs in experiment.arms.items():
@@ -33,12 +33,12 @@ def baselines(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.
         epochs = _whole_budget(experiment, next(iter(runs.values())))
         if epochs is not None:
             others[control_label(epochs)] = {
-                seed: run.accuracy for seed, run in experiment.controls[epochs].items()
+                seed: run.endpoint for seed, run in experiment.controls[epochs].items()
             }
         for method in baseline_methods():
             random = _alike(experiment.variants, method, arm.variant)
             if random is not None:
-                others[_label(method)] = experiment.accuracies(random, arm.sparsity)
+                others[_label(method)] = experiment.endpoints(random, arm.sparsity)
         found += judge(
             experiment, arm.variant, arm.sparsity, others, margin, alpha, says_nothing_at_chance=False
         )

@@ -13,6 +13,7 @@ from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.reading import FINISHED
 from tf_tickets.results.setting import Setting, setting_order, titles
 from tf_tickets.results.variant import Variant, labels, variant_order
+from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import plural
 
 
@@ -25,7 +26,7 @@ class Experiment:
         title: tells the setting apart from the others of the report.
         arms: arm -> seed -> run, in the order of the report.
         names: variant -> label; no two are alike.
-        dense: seed -> accuracy of the dense network: of a dense run, or of the training that methods share.
+        dense: seed -> endpoint of the dense network: of a dense run, or of the training that methods share.
         controls: epochs -> seed -> run of dense networks that were trained for longer.
         notes: what a reader should know.
         problems: runs that are left out, and why.
@@ -46,6 +47,11 @@ class Experiment:
         return [run for runs in self.arms.values() for run in runs.values()]
 
     @property
+    def scale(self) -> Scale:
+        """What all of them are judged by, and how that reads."""
+        return next((run.scale for run in self.runs), Scale())
+
+    @property
     def variants(self) -> list[Variant]:
         """The methods that prune, in the order of the report."""
         return list(dict.fromkeys(arm.variant for arm in self.arms if arm.variant.prunes))
@@ -63,7 +69,7 @@ class Experiment:
 
     @property
     def is_about_density(self) -> bool:
-        """Whether accuracy against true density says more than accuracy against the sparsity asked for."""
+        """Whether the true density says more than the sparsity asked for."""
         if None in self.targets:
             return True
         return len(self.sparsities) > 1 and (
@@ -78,12 +84,12 @@ class Experiment:
         found = {arm.check for arm in self.arms if arm.check and variant in (None, arm.variant)}
         return sorted(found, key=check_order)
 
-    def accuracies(
+    def endpoints(
         self, variant: Variant, sparsity: float | None, check: str | None = None
     ) -> dict[int, float]:
-        """Seed -> accuracy of an arm; empty where there is none."""
+        """Seed -> what the run of an arm is judged by; empty where there is none."""
         runs = self.arms.get(Arm(variant, sparsity, check), {})
-        return {seed: run.accuracy for seed, run in runs.items()}
+        return {seed: run.endpoint for seed, run in runs.items()}
 
 
 def experiments(runs: Iterable[Run]) -> list[Experiment]:
@@ -135,7 +141,7 @@ def _experiment(
     ordered = sorted(
         arms, key=lambda arm: (variant_order(arm.variant), arm.sparsity or 0.0, check_order(arm.check))
     )
-    dense, dense_problems = _dense_accuracies(arms)
+    dense, dense_problems = _dense_endpoints(arms)
     every = [counted, *longer.values()]
     return Experiment(
         setting=setting,
@@ -163,8 +169,8 @@ def _count(runs: Sequence[Run]) -> _Counted:
     for arm, members in grouped(runs, lambda run: run.arm).items():
         seeds = {}
         for seed, same in grouped(members, lambda run: run.seed).items():
-            if len({(run.accuracy, run.result.get("weights_sha256")) for run in same}) > 1:
-                numbers = ", ".join(f"{100 * run.accuracy:.2f} %" for run in same)
+            if len({(run.endpoint, run.result.get("weights_sha256")) for run in same}) > 1:
+                numbers = ", ".join(run.scale.with_unit(run.scale.shown(run.endpoint)) for run in same)
                 counted.problems.append(
                     f"{arm}, seed {seed}: the runs disagree ({numbers}): {_paths(same)}; none is counted."
                 )
@@ -179,21 +185,20 @@ def _count(runs: Sequence[Run]) -> _Counted:
     return counted
 
 
-def _dense_accuracies(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, float], list[str]]:
-    """Seed -> accuracy of the dense network, where all who trained it agree."""
-    found = {seed: run.accuracy for seed, run in _dense_runs(arms).items()}
+def _dense_endpoints(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, float], list[str]]:
+    """Seed -> endpoint of the dense network, where all who trained it agree."""
+    found = {seed: run.endpoint for seed, run in _dense_runs(arms).items()}
     seen: dict[int, dict[float, Run]] = {}
     for runs in arms.values():
         for seed, run in runs.items():
-            accuracy = run.result.get("dense_test_accuracy")
-            if accuracy is not None:
-                seen.setdefault(seed, {})[accuracy] = run
+            if run.dense_endpoint is not None:
+                seen.setdefault(seed, {})[run.dense_endpoint] = run
     problems = []
     for seed, values in seen.items():
         if len(values) > 1:
             problems.append(
                 f"Seed {seed}: the dense trainings disagree ({', '.join(f'{x:.4f}' for x in values)}): "
-                f"{_paths(values.values())}; that seed's dense accuracy is not counted."
+                f"{_paths(values.values())}; that seed's dense network is not counted."
             )
             found.pop(seed, None)
         else:

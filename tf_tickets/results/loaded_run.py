@@ -20,6 +20,7 @@ from tf_tickets.results.setting import Setting
 from tf_tickets.results.variant import Variant, asks_for_sparsity
 from tf_tickets.storage.atomic_files import PathLike
 from tf_tickets.storage.views import view_of
+from tf_tickets.support.scale import Scale
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,10 +81,25 @@ class Run:
         """The sanity check that it ran under."""
         return self.config["sanity_check"]
 
+    @functools.cached_property
+    def scale(self) -> Scale:
+        """What it is judged by, and how that reads: accuracy, in [0, 1], unless it says something else."""
+        return Scale.of(self.result)
+
     @property
-    def accuracy(self) -> float:
-        """Test accuracy of the final epoch, in [0, 1]."""
-        return self.result["test_accuracy"]
+    def endpoint(self) -> float:
+        """What it is judged by: the metric on the test set after the final epoch."""
+        return self.scale.endpoint(self.result)
+
+    @property
+    def dense_endpoint(self) -> float | None:
+        """The same of the dense network, where one was trained."""
+        return self.result.get(f"dense_test_{self.scale.metric}")
+
+    @property
+    def chance(self) -> float | None:
+        """What is reached without looking at the examples, where that is known."""
+        return self.result.get(f"chance_{self.scale.metric}")
 
     @functools.cached_property
     def typed(self) -> Config:
@@ -143,7 +159,7 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
 
     Example:
         >>> runs = load(["runs"])
-        >>> {run.arm.label: run.accuracy for run in runs if run.status == "finished"}
+        >>> {run.arm.label: run.endpoint for run in runs if run.status == "finished"}
     """
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found: dict[pathlib.Path | str, Run] = {}

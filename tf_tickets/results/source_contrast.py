@@ -16,7 +16,7 @@ class SourceContrast:
     Attributes:
         dense: the arm that starts from the dense network.
         inside: the arm that starts inside the mask.
-        verdict: of the statistics; a difference is the accuracy inside less that from the dense network.
+        verdict: of the statistics; a difference is the metric inside less that from the dense network.
     """
 
     dense: Arm
@@ -25,13 +25,13 @@ class SourceContrast:
 
 
 def source_contrasts(
-    experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.05
+    experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05
 ) -> list[SourceContrast]:
     """Each method that ran inside a source mask and from the dense network, at each sparsity asked of both.
 
     Args:
         experiment: of `experiments`.
-        margin: of equivalence, in accuracy.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: intervals are of level 1 - alpha, each for itself.
 
     Returns:
@@ -46,7 +46,7 @@ def source_contrasts(
             outside = Arm(dense.get(variant.but_for_source, variant), sparsity, None)
             if outside == inside or not {inside, outside} <= experiment.arms.keys():
                 continue
-            others = {experiment.names[variant]: experiment.accuracies(variant, sparsity)}
+            others = {experiment.names[variant]: experiment.endpoints(variant, sparsity)}
             (verdict,) = judge(
                 experiment, outside.variant, sparsity, others, margin, alpha, says_nothing_at_chance=False
             )

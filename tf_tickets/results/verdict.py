@@ -35,12 +35,12 @@ class Verdict:
     reason: str | None = None
 
 
-def verdicts(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.05) -> list[Verdict]:
+def verdicts(experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05) -> list[Verdict]:
     """What each check says of each method at each sparsity: one family of tests a method and sparsity.
 
     Args:
         experiment: of `experiments`.
-        margin: of equivalence, in accuracy: 0.01 is one point.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in a family.
 
     Returns:
@@ -51,7 +51,7 @@ def verdicts(experiment: Experiment, *, margin: float = 0.01, alpha: float = 0.0
         if not variant.prunes or sparsity is None:
             continue
         attacked = {
-            check: experiment.accuracies(variant, sparsity, check) for check in experiment.checks(variant)
+            check: experiment.endpoints(variant, sparsity, check) for check in experiment.checks(variant)
         }
         found += judge(experiment, variant, sparsity, attacked, margin, alpha)
     return found
@@ -62,7 +62,7 @@ def judge(
     variant: Variant,
     sparsity: float,
     others: Mapping[str, Mapping[int, float]],
-    margin: float,
+    margin: float | None,
     alpha: float,
     says_nothing_at_chance: bool = True,
 ) -> list[Verdict]:
@@ -71,32 +71,40 @@ def judge(
     Args:
         experiment: the ticket's.
         variant, sparsity: the ticket's.
-        others: name -> seed -> accuracy.
-        margin: of equivalence, in accuracy.
+        others: name -> seed -> endpoint.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
         alpha: chance of a false answer in the family.
         says_nothing_at_chance: whether nothing is asked of a ticket that is no better than guessing.
     """
     from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
 
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
-    reference = {seed: run.accuracy for seed, run in runs.items()}
+    reference = {seed: run.endpoint for seed, run in runs.items()}
     common = {name: sorted(reference.keys() & values.keys()) for name, values in others.items() if values}
-    chances = [run.result.get("chance_accuracy") for run in runs.values() if says_nothing_at_chance]
-    comparisons = compare_pairs(
-        {
-            name: ([reference[seed] for seed in seeds], [others[name][seed] for seed in seeds])
-            for name, seeds in common.items()
-            if len(seeds) >= LEAST_SEEDS
-        },
-        margin=margin,
-        alpha=alpha,
-        chance=max((x for x in chances if x is not None), default=None),
-    )
+    scale = experiment.scale
+    margin = scale.checked_margin(margin)
+    chances = [run.chance for run in runs.values() if says_nothing_at_chance]
+    known = [x for x in chances if x is not None]
+    comparisons = {}
+    if margin is not None:
+        comparisons = compare_pairs(
+            {
+                name: ([reference[seed] for seed in seeds], [others[name][seed] for seed in seeds])
+                for name, seeds in common.items()
+                if len(seeds) >= LEAST_SEEDS
+            },
+            margin=margin,
+            alpha=alpha,
+            chance=scale.best(known) if known else None,
+            scale=scale,
+        )
     found = []
     for name, seeds in common.items():
         reason = None
         if not runs:
             reason = "the ticket itself has not been run"
+        elif margin is None:
+            reason = f"no margin is said of {scale.words}"
         elif name not in comparisons:
             reason = f"{len(seeds)} of at least {LEAST_SEEDS} seeds"
         found.append(Verdict(variant, sparsity, name, tuple(seeds), comparisons.get(name), reason))

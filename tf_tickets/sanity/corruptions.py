@@ -13,21 +13,28 @@ import numpy as np
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.examples import Examples
 from tf_tickets.support.random_streams import stream
+from tf_tickets.training.learning_tasks import CLASSIFICATION, TASKS
 
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 Data = TypeVar("Data", Dataset, Pair)
 
 
-def random_labels(data: Data, seed: int = 0, num_classes: int | None = None) -> Data:
+def random_labels(
+    data: Data, seed: int = 0, num_classes: int | None = None, task: str = CLASSIFICATION
+) -> Data:
     """Replaces every label by a uniform draw over the classes: about one in `num_classes` stays right.
 
-    Labels are drawn once, so they are the same in every epoch. Images stay as they are.
+    Where there are no classes, the targets are permuted among the examples, each row as it is: what is left
+    is how they are distributed. Labels are drawn once, so they are the same in every epoch. Images stay as
+    they are.
 
     Args:
         data: a `Dataset`, or arrays x `(n, ...)` and y, whole numbers `(n,)` or `(n, 1)`.
         seed: of the draw. Defaults to `0`.
         num_classes: labels are drawn from 0 to `num_classes - 1`. Defaults to that of the Dataset, for arrays
             to the highest label plus one.
+        task: of arrays, a name of `tf_tickets.training.TASKS`; a `Dataset` knows its own. Of others than
+            classification y is any `(n, ...)`.
 
     Returns:
         What `data` is, with other labels of the same dtype.
@@ -46,8 +53,11 @@ def random_labels(data: Data, seed: int = 0, num_classes: int | None = None) -> 
     """
 
     def corrupt(x: np.ndarray, y: np.ndarray) -> Pair:
+        rng = stream(seed, "check", "random_labels")
+        if not _has_classes(data, task):
+            return x, y[rng.permutation(len(y))]
         classes = _checked_classes(data, y, num_classes)
-        return x, stream(seed, "check", "random_labels").integers(classes, size=y.shape).astype(y.dtype)
+        return x, rng.integers(classes, size=y.shape).astype(y.dtype)
 
     return _corrupted(data, corrupt)
 
@@ -85,15 +95,15 @@ def random_pixels(data: Data, seed: int = 0) -> Data:
     return _corrupted(data, corrupt)
 
 
-def corrupted(data: Data, seed: int = 0, num_classes: int | None = None) -> Data:
+def corrupted(data: Data, seed: int = 0, num_classes: int | None = None, task: str = CLASSIFICATION) -> Data:
     """Random labels and random pixels together: the paper's corrupted data.
 
-    The same as `random_pixels(random_labels(data, seed, num_classes), seed)`.
+    The same as `random_pixels(random_labels(data, seed, num_classes, task), seed)`.
 
     Args:
         data: a `Dataset`, or arrays x `(n, ...)` and y, whole numbers `(n,)` or `(n, 1)`.
         seed: of both. Defaults to `0`.
-        num_classes: see `random_labels`.
+        num_classes, task: see `random_labels`.
 
     Returns:
         What `data` is, with neither right labels nor shapes in it.
@@ -106,10 +116,10 @@ def corrupted(data: Data, seed: int = 0, num_classes: int | None = None) -> Data
 
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3
     """
-    return random_pixels(random_labels(data, seed, num_classes), seed)
+    return random_pixels(random_labels(data, seed, num_classes, task), seed)
 
 
-def half_dataset(data: Data, seed: int = 0, first: int | None = None) -> Data:
+def half_dataset(data: Data, seed: int = 0, first: int | None = None, task: str = CLASSIFICATION) -> Data:
     """Keeps a fixed half of the examples, in their order.
 
     Args:
@@ -118,6 +128,7 @@ def half_dataset(data: Data, seed: int = 0, first: int | None = None) -> Data:
         first: a batch size: instead of a random half, keep the first examples, as many as there are whole
             batches of this size in half of the data (of 50,000 and 64 the first 24,960). The authors' code
             does so. Defaults to `None`, a random half.
+        task: see `random_labels`.
 
     Returns:
         What `data` is, with `n // 2` of the examples, or somewhat less with `first`.
@@ -136,7 +147,9 @@ def half_dataset(data: Data, seed: int = 0, first: int | None = None) -> Data:
     """
 
     def corrupt(x: np.ndarray, y: np.ndarray) -> Pair:
-        _checked_labels(y)
+        has_classes = _has_classes(data, task)
+        if has_classes:
+            _checked_labels(y)
         half = len(y) // 2
         if half == 0:
             raise ValueError(f"There is no half of {len(y)} example.")
@@ -147,7 +160,7 @@ def half_dataset(data: Data, seed: int = 0, first: int | None = None) -> Data:
         else:
             chosen = slice(_whole_batches(half, first))
             other = "a random half (leave out first=)"
-        lost = np.setdiff1d(y, y[chosen])
+        lost = np.setdiff1d(y, y[chosen]) if has_classes else np.empty(0)
         if lost.size:
             raise ValueError(
                 f"The half of {len(y):,} examples has none of {_classes(lost)}, so that it would be another "
@@ -175,6 +188,14 @@ def _corrupted(data: Any, corrupt: Callable[[np.ndarray, np.ndarray], Pair]) -> 
     return corrupt(x, y)
 
 
+def _has_classes(data: Any, task: str) -> bool:
+    if isinstance(data, Dataset):
+        return data.task.has_classes
+    if task not in TASKS:
+        raise ValueError(f"task={task!r} is unknown. Choose one of: {', '.join(TASKS)}.")
+    return TASKS[task].has_classes
+
+
 def _checked_labels(y: np.ndarray) -> None:
     if y.dtype.kind not in "iu" or y.shape not in ((len(y),), (len(y), 1)):
         raise ValueError(
@@ -188,7 +209,7 @@ def _checked_labels(y: np.ndarray) -> None:
 def _checked_classes(data: Any, y: np.ndarray, num_classes: int | None) -> int:
     _checked_labels(y)
     least = int(y.max()) + 1
-    known = data.num_classes if isinstance(data, Dataset) else least
+    known = data.outputs if isinstance(data, Dataset) else least
     found = known if num_classes is None else _whole("num_classes", num_classes)
     if isinstance(data, Dataset) and found != known:
         raise ValueError(f"{data.name} has {known} classes. Received: num_classes={num_classes}")

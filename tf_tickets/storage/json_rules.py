@@ -82,6 +82,7 @@ COUNT: Rule = (_is_count, "a whole number, 0 or more")
 POSITIVE: Rule = (lambda x: _is_count(x) and x > 0, "a whole number, 1 or more")
 FRACTION: Rule = (lambda x: is_number(x) and 0 <= x <= 1, "a number in [0, 1]")
 SPARSITY: Rule = (lambda x: is_number(x) and 0 <= x < 1, "a number in [0, 1)")
+NUMBER: Rule = (lambda x: is_number(x) and abs(x) < 1e300, "a finite number")
 AMOUNT: Rule = (_is_amount, "a number, 0 or more")
 MAPPING: Rule = (lambda x: isinstance(x, dict), "a mapping")
 SECONDS: Rule = (

@@ -12,6 +12,7 @@ from tf_tickets.storage.json_rules import (
     COUNT,
     FRACTION,
     MAPPING,
+    NUMBER,
     POSITIVE,
     SECONDS,
     SPARSITY,
@@ -19,6 +20,7 @@ from tf_tickets.storage.json_rules import (
     TEXTS,
     require,
 )
+from tf_tickets.support.scale import Scale
 
 NEAR = 1e-9  # of a fraction, what another order of its arithmetic may change
 
@@ -33,10 +35,26 @@ def check_numbers(numbers: Mapping[str, Any], where: str) -> None:
     Raises:
         Unfit: one of them is impossible, or contradicts another.
     """
-    json_rules.check(numbers, _NUMBERS, where)
-    for less, more in _IN_ORDER:
-        a, b = numbers.get(less), numbers.get(more)
-        require(a is None or b is None or a <= b, f"{where}: {less} is more than {more}")
+    scale = checked_scale(numbers, where)
+    rule = _of_metric(scale)
+    own = f"test_{scale.metric}"
+    of_networks = {name.format(scale.metric): (name == "test_{}", rule) for name in _OF_NETWORKS}
+    json_rules.check(numbers, {**of_networks, **_NUMBERS}, where)
+    _check_order(numbers, "macs_kept", "macs", where)
+    for last, best in ((own, f"best_{own}"), (f"dense_{own}", f"dense_best_{own}")):
+        worse, better = (last, best) if scale.higher_is_better else (best, last)
+        _check_order(numbers, worse, better, where)
+
+
+def checked_scale(numbers: Mapping[str, Any], where: str) -> Scale:
+    """How the numbers of a run's metric read; Unfit where what is noted of it cannot be."""
+    said = numbers.get("metric")
+    if said is not None:
+        where = f"{where}: metric"
+        json_rules.check(json_rules.mapping(said, where), _SCALE, where)
+        unknown = ", ".join(said.keys() - _SCALE.keys())
+        require(not unknown, f"{where}: {unknown} is unknown")
+    return Scale.of(numbers)
 
 
 def check_result(result: Mapping[str, Any], where: str = "result.json") -> None:
@@ -60,10 +78,33 @@ def check_result(result: Mapping[str, Any], where: str = "result.json") -> None:
     require(nonzero is None or nonzero <= result["kept"], f"{where}: more is nonzero than is kept")
 
 
-def check_history(rows: Sequence[Any], where: str) -> None:
-    """Checks the epochs of a training; Unfit where a number is missing or impossible."""
+def check_history(rows: Sequence[Any], where: str, scale: Scale) -> None:
+    """Checks the epochs of a training; Unfit where a number is missing or impossible.
+
+    Args:
+        rows: of the epochs.
+        where: they stand, for people.
+        scale: of the metric.
+    """
+    rule = _of_metric(scale)
+    rules: json_rules.Rules = {
+        f"test_{scale.metric}": (True, rule),
+        f"validation_{scale.metric}": (False, rule),
+        scale.metric: (False, rule),
+        **_EPOCH,
+    }
     for row in rows:
-        json_rules.check(json_rules.mapping(row, where), _EPOCH, where)
+        json_rules.check(json_rules.mapping(row, where), rules, where)
+
+
+def _of_metric(scale: Scale) -> json_rules.Rule:
+    """What the numbers of a metric can be."""
+    return FRACTION if scale.is_share else NUMBER
+
+
+def _check_order(numbers: Mapping[str, Any], less: str, more: str, where: str) -> None:
+    a, b = numbers.get(less), numbers.get(more)
+    require(a is None or b is None or a <= b, f"{where}: {less} is more than {more}")
 
 
 def _check_counts(result: Mapping[str, Any], where: str) -> None:
@@ -92,14 +133,6 @@ _SHAPE = (
     "a list of sizes",
 )
 _NUMBERS: json_rules.Rules = {
-    "test_accuracy": (True, FRACTION),
-    "best_test_accuracy": (False, FRACTION),
-    "validation_accuracy": (False, FRACTION),
-    "dense_test_accuracy": (False, FRACTION),
-    "dense_best_test_accuracy": (False, FRACTION),
-    "pretraining_test_accuracy": (False, FRACTION),
-    "source_test_accuracy": (False, FRACTION),
-    "chance_accuracy": (False, FRACTION),
     "training_cost": (False, AMOUNT),
     "macs": (False, COUNT),
     "macs_kept": (False, COUNT),
@@ -110,12 +143,23 @@ _NUMBERS: json_rules.Rules = {
     "dense_seconds": (False, AMOUNT),
     "weights_sha256": (False, TEXT),
 }
-# What is never more than what stands behind it.
-_IN_ORDER = (
-    ("macs_kept", "macs"),
-    ("test_accuracy", "best_test_accuracy"),
-    ("dense_test_accuracy", "dense_best_test_accuracy"),
+# What is measured of networks by the metric, whose name is set in.
+_OF_NETWORKS = (
+    "test_{}",
+    "best_test_{}",
+    "validation_{}",
+    "dense_test_{}",
+    "dense_best_test_{}",
+    "pretraining_test_{}",
+    "source_test_{}",
+    "chance_{}",
 )
+_SCALE: json_rules.Rules = {
+    "metric": (False, (lambda x: isinstance(x, str) and x.isidentifier(), "a name")),
+    "higher_is_better": (False, (lambda x: isinstance(x, bool), "true or false")),
+    "unit": (False, TEXT),
+    "margin": (False, (lambda x: NUMBER[0](x) and x > 0, "a number above 0")),
+}
 _RESULT: json_rules.Rules = {
     "method": (True, TEXT),
     "sparsity": (True, SPARSITY),
@@ -140,9 +184,6 @@ _LAYER: json_rules.Rules = {
     "shape": (False, _SHAPE),
 }
 _EPOCH: json_rules.Rules = {
-    "test_accuracy": (True, FRACTION),
-    "validation_accuracy": (False, FRACTION),
-    "accuracy": (False, FRACTION),
     "density": (False, FRACTION),
     "macs_density": (False, FRACTION),
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from tf_tickets.storage import json_rules
 from tf_tickets.storage.json_rules import AMOUNT, COUNT, MAPPING, TEXT, TEXTS, Rule, require
-from tf_tickets.storage.run_numbers import check_history, check_numbers
+from tf_tickets.storage.run_numbers import check_history, check_numbers, checked_scale
 
 # The stage that writes result.json. It is noted before that is there, so that no moment is without a hash.
 RESULT = "result"
@@ -80,11 +80,11 @@ def _check_facts(stage: str, facts: Mapping[str, Any], where: str) -> None:
     json_rules.check(facts, _FACTS, where)
     for name in _NEEDED.get(stage, ()):
         require(facts.get(name) is not None, f"{where}: {name} is missing")
-    check_history(facts.get("history") or (), f"{where}: history")
+    check_history(facts.get("history") or (), f"{where}: history", checked_scale(facts, where))
     if facts.get("numbers") is not None:
+        check_numbers(facts["numbers"], where)
         for name in _NUMBERS_NEEDED:
             require(name in facts["numbers"], f"{where}: {name} is missing")
-        check_numbers(facts["numbers"], where)
 
 
 def _are_hashes(value: Any) -> bool:
@@ -112,6 +112,7 @@ _FACTS: json_rules.Rules = {
     "compressed_bytes": (False, COUNT),
     "history": (False, (lambda x: isinstance(x, list), "a list of epochs")),
     "numbers": (False, MAPPING),
+    "metric": (False, MAPPING),
 }
 # What must be there too: stage -> names.
 _NEEDED = {
@@ -120,4 +121,4 @@ _NEEDED = {
     "retrain": ("history",),
     "evaluate": ("numbers",),
 }
-_NUMBERS_NEEDED = ("test_accuracy", "compressed_bytes", "weights_sha256", "macs", "macs_kept")
+_NUMBERS_NEEDED = ("compressed_bytes", "weights_sha256", "macs", "macs_kept")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tf_tickets.storage import urls
+from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import duration, plural
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import FAILURES
@@ -52,18 +53,28 @@ def show_plan(plan: SweepPlan, show: Console) -> None:
 
 def show_table(plan: SweepPlan, show: Console) -> None:
     """Mean and spread of each cell over its seeds."""
-    found: dict[str, list[float]] = {}
+    found: dict[Scale, dict[str, list[float]]] = {}
     for run in plan.runs:
         result = run.fresh_result
         if result is not None:
             label = plan.grid.label(run.cell.having(seed=None))
-            found.setdefault(label, []).append(100 * result["test_accuracy"])
-    rows = [
-        (label, f"{statistics.mean(x):.2f}", f"{statistics.stdev(x):.2f}" if len(x) > 1 else "-", str(len(x)))
-        for label, x in found.items()
-    ]
-    show.table("test accuracy of the final epoch, %", ("cell", "mean", "deviation", "runs"), rows)
-    if rows:
+            scale = Scale.of(result)
+            found.setdefault(scale, {}).setdefault(label, []).append(scale.endpoint(result))
+    for scale, cells in (found or {Scale(): {}}).items():
+        rows = [
+            (
+                label,
+                scale.shown(statistics.mean(x)),
+                scale.shown(statistics.stdev(x)) if len(x) > 1 else "-",
+                str(len(x)),
+            )
+            for label, x in cells.items()
+        ]
+        unit = f", {scale.unit}" if scale.unit else ""
+        show.table(
+            f"test {scale.words} of the final epoch{unit}", ("cell", "mean", "deviation", "runs"), rows
+        )
+    if found:
         show.line(f"\ntables, figures and verdicts: python -m tf_tickets.report {plan.runs_dir}")
 
 

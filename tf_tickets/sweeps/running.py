@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tf_tickets.storage import stores, urls
+from tf_tickets.support.scale import reached_by
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome
 from tf_tickets.training.interruption import ended_politely
@@ -58,7 +59,7 @@ def _find_outcome(plan: SweepPlan, key: str) -> Outcome | None:
     plan.view.refresh()
     for run in plan.runs:
         if run.config.run_dir == key and (result := run.fresh_result) is not None:
-            return Outcome(0.0, result["test_accuracy"])
+            return Outcome(0.0, reached_by(result))
     return None
 
 

@@ -39,12 +39,12 @@ class Outcome:
 
     Attributes:
         seconds: of wall time.
-        accuracy: of the final epoch, where it was a whole run.
+        reached: what it is judged by, for people, where it was a whole run.
         problem: one line; None if all went well.
         details: traceback, and what the person would have seen, where something went wrong.
     """
 
     seconds: float
-    accuracy: float | None = None
+    reached: str | None = None
     problem: str | None = None
     details: str = ""

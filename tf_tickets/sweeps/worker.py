@@ -15,6 +15,7 @@ from absl import flags
 
 from tf_tickets import config as configuration
 from tf_tickets.support.late import ending_of
+from tf_tickets.support.scale import reached_by
 from tf_tickets.support.sessions import clear_session
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
 from tf_tickets.sweeps.cell import parse
@@ -59,7 +60,7 @@ def run_task(task: Task) -> Outcome:
             pipeline.pretrain_only(config, dataset, strategy, show, True, values.take_over)
             return Outcome(time.perf_counter() - began)
         result = pipeline.run(config, dataset, strategy, show, True, values.take_over)
-        return Outcome(time.perf_counter() - began, result["test_accuracy"])
+        return Outcome(time.perf_counter() - began, reached_by(result))
     except KeyboardInterrupt:  # by SIGTERM, at the end of the sweep; what there was to save is saved
         os._exit(128 + signal.SIGTERM)
     except (Exception, SystemExit) as error:  # the latter of a score, which would end the whole sweep

@@ -8,6 +8,11 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.training.checkpoints import Checkpoints as Checkpoints
     from tf_tickets.training.divergence import TrainingDiverged as TrainingDiverged
     from tf_tickets.training.interruption import Interrupted as Interrupted
+    from tf_tickets.training.learning_tasks import TASKS as TASKS
+    from tf_tickets.training.losses import LOSSES as LOSSES
+    from tf_tickets.training.losses import Loss as Loss
+    from tf_tickets.training.metrics import METRICS as METRICS
+    from tf_tickets.training.metrics import Metric as Metric
     from tf_tickets.training.optimizers import OPTIMIZERS as OPTIMIZERS
     from tf_tickets.training.optimizers import make_optimizer as make_optimizer
     from tf_tickets.training.optimizers import optimizer_row as optimizer_row
@@ -21,12 +26,17 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
 
 # Public name -> where it is: tables are read without TensorFlow.
 _PUBLIC = {
+    "LOSSES": "tf_tickets.training.losses:LOSSES",
+    "METRICS": "tf_tickets.training.metrics:METRICS",
     "OPTIMIZERS": "tf_tickets.training.optimizers:OPTIMIZERS",
     "SGD": "tf_tickets.training.sgd:SGD",
     "STRATEGIES": "tf_tickets.training.strategies:STRATEGIES",
+    "TASKS": "tf_tickets.training.learning_tasks:TASKS",
     "Checkpoints": "tf_tickets.training.checkpoints:Checkpoints",
     "Disagreement": "tf_tickets.training.team:Disagreement",
     "Interrupted": "tf_tickets.training.interruption:Interrupted",
+    "Loss": "tf_tickets.training.losses:Loss",
+    "Metric": "tf_tickets.training.metrics:Metric",
     "Team": "tf_tickets.training.team:Team",
     "Trainer": "tf_tickets.training.trainer:Trainer",
     "TrainingDiverged": "tf_tickets.training.divergence:TrainingDiverged",

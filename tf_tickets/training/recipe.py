@@ -14,6 +14,7 @@ from tf_tickets.support.options import (
     SETTING,
     TRAINING,
     Kind,
+    choice,
     described,
     name,
     number,
@@ -24,9 +25,13 @@ from tf_tickets.support.options import (
     whole,
 )
 from tf_tickets.support.own_code import is_own, row_of, short_name
+from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
+from tf_tickets.training.losses import LOSSES
+from tf_tickets.training.metrics import METRICS
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 WIDEST = 10_000.0  # times the channels of a network
+CODE = ("model", "loss", "metric", "optimizer", "schedule")  # fields that may name code of the user's own
 
 
 def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
@@ -90,8 +95,6 @@ def _checked_rate(
     return float(rate)
 
 
-# Fields that may name code of the user's own.
-_NAMES = ("model", "optimizer", "schedule")
 # More are a slip of the keyboard: their batches would be drawn for years.
 MOST_EPOCHS = 1_000_000
 
@@ -196,7 +199,7 @@ class Recipe:
     label_smoothing: float = _field(
         number("[0, 1)"),
         TRAINING,
-        "Part of every training label that is spread over all classes, in [0, 1).",
+        "Part of every training label that is spread evenly, over all classes or over yes and no, in [0, 1).",
         default=0.0,
     )
     cycles: int = _field(
@@ -205,13 +208,35 @@ class Recipe:
         "How many times the schedule is run through, warm-up and milestones with it, in the epochs.",
         default=1,
     )
+    task: str = _field(
+        choice((BY_TARGETS, *TASKS)),
+        TRAINING,
+        f"What is learned. {'; '.join(f'{name}: {row.about}' for name, row in TASKS.items())}. Default, and "
+        f"{BY_TARGETS}: by the targets of the dataset.",
+        default=CLASSIFICATION,
+    )
+    loss: str | None = _field(
+        name(),
+        TRAINING,
+        f"Loss of training and of scores: {', '.join(LOSSES)}; or module:function for one of your own, "
+        "(targets, outputs) -> losses, one an example. Default: the task's.",
+        default=None,
+    )
+    metric: str | None = _field(
+        name(),
+        TRAINING,
+        f"What runs are judged by: {', '.join(METRICS)}; or module:ROW for a tf_tickets.training.Metric of "
+        "your own. Default: the task's.",
+        default=None,
+    )
 
     def __post_init__(self) -> None:
         known = self.schedule in SCHEDULES or is_own(self.schedule)
         _require(known, "schedule", f"one of {', '.join(SCHEDULES)}, or your own", self.schedule)
         for row in options_of(Recipe):
             value = getattr(self, row.field)
-            _require(row.kind.accepts(value), row.field, row.kind.wanted(value), value)
+            accepted = row.kind.accepts(value) or (row.optional and value is None)
+            _require(accepted, row.field, row.kind.wanted(value), value)
         _require(
             self.min_learning_rate <= self.learning_rate,
             "min_learning_rate",
@@ -244,10 +269,18 @@ class Recipe:
         named = {
             row.field: value for row, value in values.items() if row.always_named or value != row.default
         }
-        return {
-            name: short_name(value) if name in _NAMES and (name == "model" or is_own(value)) else value
-            for name, value in named.items()
-        }
+        # Where a file lies is another place on another machine.
+        return {**named, **{field: short_name(named[field]) for field in CODE if field in named}}
+
+    @property
+    def loss_name(self) -> str:
+        """The loss: the one that is asked for, or the task's."""
+        return self.loss or TASKS[self.task].losses[0]
+
+    @property
+    def metric_name(self) -> str:
+        """The metric: the one that is asked for, or the task's."""
+        return self.metric or TASKS[self.task].metrics[0]
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.

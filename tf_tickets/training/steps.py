@@ -8,6 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_tickets.training.example_losses import in_full
+from tf_tickets.training.losses import CROSS_ENTROPY, loss_row
+from tf_tickets.training.metrics import ACCURACY, metric_row, plain_name
+
 _TRACES_KEPT = 2  # a network and its masked twin take turns
 
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -20,11 +24,14 @@ class Steps:
     under the strategy's scope, as the metrics are made with it.
 
     Args:
-        model: a built model whose outputs are logits `(batch, classes)`.
+        model: a built model of one output `(batch, outputs)`: logits, or the numbers themselves.
         optimizer: a built Keras optimizer.
         strategy: a tf.distribute strategy.
         jit_compile: compile with XLA what a replica computes by itself.
-        label_smoothing: part of every label that training spreads evenly over all classes.
+        label_smoothing: part of every label that training spreads evenly, for losses that take it.
+        loss: name of a loss, see `LOSSES`.
+        metric: name of a metric, see `METRICS`.
+        outputs: numbers that the model gives for an example, for metrics that must know.
     """
 
     def __init__(
@@ -34,14 +41,20 @@ class Steps:
         strategy: tf.distribute.Strategy,
         jit_compile: bool = False,
         label_smoothing: float = 0.0,
+        loss: str = CROSS_ENTROPY,
+        metric: str = ACCURACY,
+        outputs: int = 1,
     ):
         self.model = model
         self.optimizer = optimizer
         self.strategy = strategy
         self.jit_compile = jit_compile
-        self.label_smoothing = label_smoothing
-        self.loss = keras.metrics.Mean(name="loss")
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        self.smoothing = {"smoothing": label_smoothing} if label_smoothing else {}
+        self.loss_of_examples = loss_row(loss).of_examples
+        self.measured: dict[str, keras.metrics.Metric] = {
+            "loss": keras.metrics.Mean(name="loss"),
+            plain_name(metric): metric_row(metric).make(outputs),
+        }
         self._traces: list[_Trace] = []
 
     def train(self, batches: Iterator[Batch], count: int) -> None:
@@ -54,17 +67,17 @@ class Steps:
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Running means over the examples of all steps since `reset_metrics`."""
-        return [self.loss, self.accuracy]
+        """Of the loss and of what is measured, over the examples of all steps since `reset_metrics`."""
+        return list(self.measured.values())
 
     def reset_metrics(self) -> None:
-        """Starts the means afresh."""
+        """Starts them afresh."""
         for metric in self.metrics:
             metric.reset_state()
 
     def read_metrics(self) -> dict[str, float]:
-        """The means by name."""
-        return {metric.name: float(np.asarray(metric.result())) for metric in self.metrics}
+        """The mean loss and what is measured, by name."""
+        return {name: float(np.asarray(metric.result())) for name, metric in self.measured.items()}
 
     def _trace(self) -> "_Trace":
         """The traced functions of the model as it is."""
@@ -106,11 +119,11 @@ class Steps:
 
     def _train_step(self, compute: Callable, batch: Batch) -> None:
         x, y, size = self._shard(batch)
-        gradients, logits, losses = compute(x, y, size)
+        gradients, outputs, losses = compute(x, y, size)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = self._overflow_everywhere(gradients)
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        self._count(y, logits, losses)
+        self._count(y, outputs, losses)
 
     def _test_step(self, compute: Callable, batch: Batch) -> None:
         x, y, _ = self._shard(batch)
@@ -119,21 +132,21 @@ class Steps:
     def _gradients(
         self, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
     ) -> tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor]:
-        """Gradients of the shard's part of the loss, the logits and each example's loss."""
+        """Gradients of the shard's part of the loss, the outputs and each example's loss."""
         with tf.GradientTape() as tape:
-            logits = self.model(x, training=True)
-            losses = _cross_entropy(y, logits, self.label_smoothing)
+            outputs = in_full(self.model(x, training=True))
+            losses = self.loss_of_examples(y, outputs, **self.smoothing)
             loss = tf.reduce_sum(losses) / tf.cast(size, losses.dtype)
             if self.model.losses:
                 penalty = tf.add_n([tf.cast(extra, loss.dtype) for extra in self.model.losses])
                 loss += penalty / self.strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
-        return tape.gradient(scaled, self.model.trainable_variables), logits, losses
+        return tape.gradient(scaled, self.model.trainable_variables), outputs, losses
 
     def _losses(self, x: tf.Tensor, y: tf.Tensor) -> Batch:
-        """The logits and each example's loss."""
-        logits = self.model(x, training=False)
-        return logits, _cross_entropy(y, logits)
+        """The outputs and each example's loss."""
+        outputs = in_full(self.model(x, training=False))
+        return outputs, self.loss_of_examples(y, outputs)
 
     def _overflow_everywhere(self, gradients: Sequence[tf.Tensor | None]) -> Sequence[tf.Tensor | None]:
         """The gradients; not finite where those of any replica are not, so that all skip the step.
@@ -163,9 +176,10 @@ class Steps:
         begin, end = size * index // replicas, size * (index + 1) // replicas
         return x[begin:end], y[begin:end], size
 
-    def _count(self, y: tf.Tensor, logits: tf.Tensor, losses: tf.Tensor) -> None:
-        self.loss.update_state(losses)
-        self.accuracy.update_state(y, logits)
+    def _count(self, y: tf.Tensor, outputs: tf.Tensor, losses: tf.Tensor) -> None:
+        mean_loss, metric = self.metrics
+        mean_loss.update_state(losses)
+        metric.update_state(y, outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,15 +203,3 @@ def _structure(model: keras.Model) -> list:
         )
         for layer in model._flatten_layers(include_self=False)
     ]
-
-
-def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    # Half precision overflows in the softmax of confident logits.
-    if logits.dtype in (tf.float16, tf.bfloat16):
-        logits = tf.cast(logits, tf.float32)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    if smoothing == 0:
-        return losses
-    # Of a label that is spread over all classes.
-    even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-    return (1 - smoothing) * losses + smoothing * even

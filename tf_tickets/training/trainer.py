@@ -13,6 +13,8 @@ from tf_tickets.training.checkpoints import Checkpoint, Checkpoints
 from tf_tickets.training.divergence import check_loss, check_weights
 from tf_tickets.training.hooks import has_batch_hooks, steps_until_calls, tell_resumed
 from tf_tickets.training.interruption import Interrupted, Interruption
+from tf_tickets.training.losses import CROSS_ENTROPY, loss_row
+from tf_tickets.training.metrics import ACCURACY
 from tf_tickets.training.state import State
 from tf_tickets.training.steps import Batch, Steps
 from tf_tickets.training.team import Team
@@ -32,14 +34,18 @@ class Trainer:
     can be those of several processes, which then call the same methods in the same order.
 
     Args:
-        model: a built model whose outputs are logits `(batch, classes)`, made under the strategy's scope.
+        model: a built model of one output `(batch, outputs)`, logits or the numbers themselves, made under
+            the strategy's scope.
         optimizer: a Keras optimizer, made under the strategy's scope.
         strategy: a tf.distribute strategy. Defaults to the current one.
         steps_per_call: steps in one call of the traced function, between two runs of batch-level callbacks.
             None means 1 where a callback has batch-level hooks, and about a second's worth otherwise.
         jit_compile: compile the step with XLA.
-        label_smoothing: part of every label, in [0, 1), that training spreads evenly over all classes.
-            Evaluation takes labels as they are.
+        label_smoothing: part of every label, in [0, 1), that training spreads evenly, for losses that take
+            it. Evaluation takes labels as they are.
+        loss: name of a loss: of `LOSSES`, or of one of your own.
+        metric: name of a metric: of `METRICS`, or of one of your own.
+        outputs: numbers that the model gives for an example, for metrics that must know.
     """
 
     def __init__(
@@ -50,18 +56,22 @@ class Trainer:
         steps_per_call: int | None = None,
         jit_compile: bool = False,
         label_smoothing: float = 0.0,
+        loss: str = CROSS_ENTROPY,
+        metric: str = ACCURACY,
+        outputs: int = 1,
     ):
         self.model = model
         self.strategy = strategy or tf.distribute.get_strategy()
         self.steps_per_call = steps_per_call
         self.team = Team(self.strategy)
         with self.strategy.scope():
-            # Keras's callbacks look for the optimizer on the compiled model, and others for the loss.
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+            # Keras's callbacks look for the optimizer on the compiled model, and scores for the loss.
+            model.compile(optimizer=optimizer, loss=loss_row(loss).compiled, jit_compile=False)
             self.optimizer = model.optimizer
             self.optimizer.build(model.trainable_variables)
-            self.steps = Steps(model, self.optimizer, self.strategy, jit_compile, label_smoothing)
+            self.steps = Steps(
+                model, self.optimizer, self.strategy, jit_compile, label_smoothing, loss, metric, outputs
+            )
 
     def fit(
         self,
@@ -83,7 +93,7 @@ class Trainer:
 
         Args:
             batches: (epochs, first_step) -> dataset of `(x, y)` batches, `steps_per_epoch` for each epoch,
-                one epoch after another, less the first `first_step` of all; y holds integer class labels.
+                one epoch after another, less the first `first_step` of all; y is what the loss takes.
             epochs: epoch numbers, for example `range(30)`; callbacks and logs see them as they are.
             steps_per_epoch: batches in an epoch.
             callbacks: Keras callbacks.
@@ -91,7 +101,7 @@ class Trainer:
             checkpoints: where to go on from, and where to save to after every epoch and when it is time.
 
         Returns:
-            One dict an epoch: epoch, loss and accuracy on the training batches (as seen, while the weights
+            One dict an epoch: epoch, loss and metric on the training batches (as seen, while the weights
             move), learning_rate, and what `evaluate` returned.
 
         Raises:
@@ -148,7 +158,7 @@ class Trainer:
         return history
 
     def evaluate(self, batches: tf.data.Dataset, steps: int) -> dict[str, float]:
-        """Mean loss and accuracy over the examples of `steps` batches, in inference mode."""
+        """Mean loss and the metric over the examples of `steps` batches, in inference mode."""
         self.steps.reset_metrics()
         self.steps.test(iter(batches), steps)
         return self.steps.read_metrics()

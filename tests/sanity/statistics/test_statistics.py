@@ -21,6 +21,7 @@ from statsmodels.stats.weightstats import ttost_paired
 from tf_tickets.sanity import statistics
 from tf_tickets.sanity.statistics import compare, seeds_to_plan
 from tf_tickets.sanity.statistics.notes import notes_on
+from tf_tickets.support.scale import Scale
 
 ROOT = Path(__file__).parents[3]
 FAMILIES = 4000
@@ -278,7 +279,10 @@ class TestPairsFarFromTheOthers:
         rng = np.random.default_rng(0)
         families = [rng.normal(0, 0.1, seeds) for _ in range(2000)]
         noted = [
-            any("far" in note for note in notes_on(d, "undecided", False, 0.01, np.zeros(seeds, bool)))
+            any(
+                "far" in note
+                for note in notes_on(d, "undecided", False, 0.01, np.zeros(seeds, bool), Scale())
+            )
             for d in families
         ]
         assert np.mean(noted) <= most

@@ -55,13 +55,13 @@ class Harness:
         self.at_once.append([future.task.label for future in running])
         future = next(iter(running))
         tries = self.script.get(future.task.label, [])
-        outcome = tries.pop(0) if tries else Outcome(1.0, 0.5)
+        outcome = tries.pop(0) if tries else Outcome(1.0, "0.5")
         if outcome == "crashes":
             future.set_exception(BrokenProcessPool())
             return {future}, set(running) - {future}
         if outcome == "crashes later":
             future.processes.broken = True
-            outcome = Outcome(1.0, 0.5)
+            outcome = Outcome(1.0, "0.5")
         future.set_result(outcome)
         self.done.append(future.task.label)
         return {future}, set(running) - {future}

@@ -14,7 +14,7 @@ from tf_tickets.sweeps.executors.resources import Resources
 from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome, Task
 
 RESOURCES = Resources(None, 1)
-FINE = Outcome(1.0, 0.5)
+FINE = Outcome(1.0, "0.5")
 
 
 class Errors:

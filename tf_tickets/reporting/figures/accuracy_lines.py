@@ -1,10 +1,10 @@
-"""What figures of accuracies share: how each method is drawn, and lines over a fraction of the network."""
+"""What figures of the metric share: how each method is drawn, and lines over a fraction of the network."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tf_tickets.reporting.figures.composition import Sample
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A method's accuracies.
+    """A method's metric.
 
     Attributes:
         sample: how it is drawn.
         places: where on the horizontal axis.
-        cells: at each place the accuracies of the seeds.
+        cells: at each place the numbers of the seeds, as they are shown.
         across: at each place a standard deviation along the horizontal axis.
     """
 
@@ -58,8 +58,13 @@ def tickets(experiment: Experiment, variant: Variant) -> list[tuple[float | None
 
 
 def accuracies(runs: Sequence[Run]) -> list[float]:
-    """Of each run its accuracy."""
-    return [run.accuracy for run in runs]
+    """Of each run what it is judged by, as it is shown: accuracies in per cent."""
+    return [run.scale.factor * run.endpoint for run in runs]
+
+
+def shown(experiment: Experiment, values: Iterable[float]) -> list[float]:
+    """Numbers of an experiment's metric as they are shown."""
+    return [experiment.scale.factor * value for value in values]
 
 
 def draw_line(axes: Axes, line: Line) -> None:
@@ -87,7 +92,7 @@ def draw_by_fraction(axes: Axes, lines: Sequence[Line], dense: float | None, end
 
 
 def finish(axes: Axes, dense: float | None, ends: Limits) -> None:
-    """Sets the vertical axis, and draws the dense network's accuracy across."""
+    """Sets the vertical axis, and draws the dense network's number across."""
     axes.set_ylim(*ends)
     if dense is not None:
         axes.axhline(dense, color=MUTED, linestyle=":", linewidth=1.2)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tf_tickets.reporting.document import Figure, sparsity_text
-from tf_tickets.reporting.figures.accuracy_lines import DENSE_SAMPLE
+from tf_tickets.reporting.figures.accuracy_lines import DENSE_SAMPLE, shown
 from tf_tickets.reporting.figures.composition import Draw, Sample, compose
 from tf_tickets.reporting.figures.limits import Limits, limits, mean, near_the_best, spread
 from tf_tickets.reporting.palette import ERROR, INK, MUTED, check_colour
+from tf_tickets.reporting.tables.cells import direction
 from tf_tickets.results import Experiment, Variant
 
 if TYPE_CHECKING:
@@ -32,35 +33,42 @@ def bars(experiment: Experiment, name: str) -> Figure | None:
         for variant in variants
         for sparsity in experiment.sparsities
         for check, _ in series
-        if (values := list(experiment.accuracies(variant, sparsity, check).values()))
+        if (values := _values(experiment, variant, sparsity, check))
     ]
-    dense = mean(experiment.dense.values())
-    ends = limits(near_the_best(cells), dense)
+    scale = experiment.scale
+    dense = mean(shown(experiment, experiment.dense.values()))
+    ends = limits(near_the_best(cells, scale), dense, scale)
 
     def draw(variant: Variant) -> Draw:
         own = [entry for entry in series if entry[0] in (None, *experiment.checks(variant))]
         sparsities = [
             sparsity
             for sparsity in experiment.sparsities
-            if any(experiment.accuracies(variant, sparsity, check) for check, _ in own)
+            if any(experiment.endpoints(variant, sparsity, check) for check, _ in own)
         ]
         return lambda axes: _draw_bars(axes, experiment, variant, sparsities, own, ends, dense)
 
     samples = [Sample(check or TICKET, colour) for check, colour in series]
     if dense is not None:
         samples.append(DENSE_SAMPLE)
-    start = "Axes start at 0." if ends[0] == 0 else f"Axes start at {ends[0]:g} %, not at 0."
+    start = (
+        "Axes start at 0." if ends[0] == 0 else f"Axes start at {scale.with_unit(f'{ends[0]:g}')}, not at 0."
+    )
     if any((mean(values) or 0.0) < ends[0] for values in cells):
-        start += " A number with an arrow is an accuracy that lies below them."
+        start += f" A number with an arrow is one of {scale.words} that lies below them."
     crowded = len(experiment.sparsities) * len(series) > 16
     return compose(
         name,
-        "Tickets and their checks: test accuracy in per cent, mean and standard deviation over seeds. "
-        + start,
+        f"Tickets and their checks: test {scale.words_with_unit}, mean and standard deviation over seeds"
+        f"{direction(scale)}. {start}",
         [(experiment.names[variant], draw(variant)) for variant in variants],
         samples,
         size=(450, 230) if crowded else (300, 210),
     )
+
+
+def _values(experiment: Experiment, variant: Variant, sparsity: float, check: str | None) -> list[float]:
+    return shown(experiment, experiment.endpoints(variant, sparsity, check).values())
 
 
 def _draw_bars(
@@ -75,7 +83,7 @@ def _draw_bars(
     width = 0.84 / len(series)
     for place, (check, colour) in enumerate(series):
         for group, sparsity in enumerate(sparsities):
-            values = list(experiment.accuracies(variant, sparsity, check).values())
+            values = _values(experiment, variant, sparsity, check)
             if not values:
                 continue
             height, half = mean(values) or 0.0, spread(values)

@@ -1,4 +1,4 @@
-"""Lines: accuracy against the density that was reached."""
+"""Lines: the metric against the density that was reached."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from tf_tickets.reporting.figures.accuracy_lines import (
     accuracies,
     draw_by_fraction,
     samples_of,
+    shown,
     tickets,
 )
 from tf_tickets.reporting.figures.composition import Draw, Sample, compose
 from tf_tickets.reporting.figures.limits import Limits, limits, mean, near_the_best, where_from
+from tf_tickets.reporting.tables.cells import direction
 from tf_tickets.results import Experiment, Variant
 
 
 def densities(experiment: Experiment, name: str) -> Figure | None:
-    """Accuracy against the density that was reached; methods without a target are points."""
+    """The metric against the density that was reached; methods without a target are points."""
     if not experiment.is_about_density:
         return None
     samples: list[Sample] = []
@@ -31,9 +33,12 @@ def densities(experiment: Experiment, name: str) -> Figure | None:
             lines.append(line)
     if not lines:
         return None
-    dense = mean(experiment.dense.values())
+    scale = experiment.scale
+    dense = mean(shown(experiment, experiment.dense.values()))
     every = [cell for line in lines for cell in line.cells]
-    views = list(dict.fromkeys((limits(every, dense), limits(near_the_best(every), dense))))
+    views = list(
+        dict.fromkeys((limits(every, dense, scale), limits(near_the_best(every, scale), dense, scale)))
+    )
 
     def draw(ends: Limits) -> Draw:
         return lambda axes: draw_by_fraction(axes, lines, dense, ends)
@@ -42,18 +47,18 @@ def densities(experiment: Experiment, name: str) -> Figure | None:
         samples.append(DENSE_SAMPLE)
     return compose(
         name,
-        "Test accuracy in per cent against the density of the final ticket (logarithmic), means and standard "
-        "deviations over seeds of both."
+        f"Test {scale.words_with_unit} against the density of the final ticket (logarithmic), means and "
+        f"standard deviations over seeds of both{direction(scale)}."
         + (" Methods without a target are points." if None in experiment.targets else "")
         + ("" if len(views) == 1 else f" Means below {views[1][0]:g} % are in the first panel only."),
-        [(f"accuracy against true density{where_from(ends)}", draw(ends)) for ends in views],
+        [(f"{scale.words} against true density{where_from(ends, scale)}", draw(ends)) for ends in views],
         samples,
         size=(440, 310),
     )
 
 
 def _line(experiment: Experiment, variant: Variant, sample: Sample) -> Line | None:
-    """A method's accuracies at the densities that it reached; None where it kept nothing."""
+    """A method's numbers at the densities that it reached; None where it kept nothing."""
     found = [(runs, [run.density for run in runs]) for _, runs in tickets(experiment, variant)]
     found = [(runs, kept) for runs, kept in found if statistics.fmean(kept) > 0]
     if not found:

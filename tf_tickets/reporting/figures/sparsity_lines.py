@@ -1,4 +1,4 @@
-"""Lines: accuracy against sparsity, and against the multiply-adds that are left."""
+"""Lines: the metric against sparsity, and against the multiply-adds that are left."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from tf_tickets.reporting.figures.accuracy_lines import (
     draw_line,
     finish,
     samples_of,
+    shown,
     tickets,
 )
 from tf_tickets.reporting.figures.composition import Draw, compose
 from tf_tickets.reporting.figures.limits import Limits, limits, mean, near_the_best, where_from
+from tf_tickets.reporting.tables.cells import direction
 from tf_tickets.results import Experiment, Run
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ MOST_APART = 0.06  # of lines at the same sparsities, in logarithms
 
 
 def curves(experiment: Experiment, name: str) -> Figure | None:
-    """Accuracy against sparsity, and against the multiply-adds that are left."""
+    """The metric against sparsity, and against the multiply-adds that are left."""
     samples, lines, by_macs = [], [], []
     every: list[Sequence[float]] = []
     for variant, sample in samples_of(experiment).items():
@@ -45,17 +47,18 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
         macs = [_macs_left(runs) for _, runs in found]
         known = [(x, cell) for x, cell in zip(macs, cells, strict=True) if x]
         by_macs.append(Line(sample, [x for x, _ in known], [cell for _, cell in known]))
-    dense = mean(experiment.dense.values())
+    scale = experiment.scale
+    dense = mean(shown(experiment, experiment.dense.values()))
     if not every:
         return None
-    whole, near = limits(every, dense), limits(near_the_best(every), dense)
+    whole, near = limits(every, dense, scale), limits(near_the_best(every, scale), dense, scale)
     kept = sorted({x for line in lines for x in line.places}, reverse=True)
 
     def by_sparsity(ends: Limits) -> Draw:
         return lambda axes: _draw_by_sparsity(axes, lines, kept, dense, ends)
 
     panels = [
-        (f"accuracy against sparsity{where_from(ends)}", by_sparsity(ends))
+        (f"{scale.words} against sparsity{where_from(ends, scale)}", by_sparsity(ends))
         for ends in dict.fromkeys((whole, near))
         if len(kept) > 1
     ]
@@ -64,7 +67,7 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
     if len({round(x, 4) for line in by_macs for x in line.places}) > 1:
         panels.append(
             (
-                f"accuracy against multiply-adds kept{where_from(of_macs)}",
+                f"{scale.words} against multiply-adds kept{where_from(of_macs, scale)}",
                 lambda axes: draw_by_fraction(axes, by_macs, dense, of_macs),
             )
         )
@@ -74,7 +77,8 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
         samples.append(DENSE_SAMPLE)
     return compose(
         name,
-        "Test accuracy in per cent, mean and standard deviation over seeds; horizontal axes are logarithmic. "
+        f"Test {scale.words_with_unit}, mean and standard deviation over seeds{direction(scale)}; horizontal "
+        "axes are logarithmic. "
         "Lines over sparsity are drawn a little beside each other, so that none hides another."
         + ("" if of_macs == whole else f" Means below {near[0]:g} % are in the first panel only."),
         panels,

@@ -1,4 +1,4 @@
-"""Accuracies by sparsity: of the methods, and of tickets with their checks."""
+"""What runs are judged by, by sparsity: of the methods, and of tickets with their checks."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import math
 import statistics
 
 from tf_tickets.reporting.document import NONE, Cell, Row, Table, sparsity_text
-from tf_tickets.reporting.tables.cells import accuracy_cell, paired
+from tf_tickets.reporting.tables.cells import accuracy_cell, direction, final, in_points, paired
 from tf_tickets.results import Experiment, control_label
 
 
 def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
     """Methods x sparsities, as the paper's Tables 1 and 4."""
-    targets, variants = experiment.targets, experiment.variants
+    targets, variants, scale = experiment.targets, experiment.variants, experiment.scale
     if not variants and not experiment.dense and not experiment.controls:
         return None
     columns = max(len(targets), 1)
     rows = [
-        Row((Cell(name), accuracy_cell(values, span=columns))) for name, values in _dense_networks(experiment)
+        Row((Cell(name), accuracy_cell(values, scale, span=columns)))
+        for name, values in _dense_networks(experiment)
     ]
     best = {target: _threshold(experiment, target, alpha) for target in targets}
     for variant in variants:
         cells = []
         for target in targets:
-            values = list(experiment.accuracies(variant, target).values())
-            strong = bool(values) and statistics.fmean(values) >= best[target]
-            cells.append(accuracy_cell(values, strong=strong))
+            values = list(experiment.endpoints(variant, target).values())
+            strong = bool(values) and scale.gain(statistics.fmean(values)) >= best[target]
+            cells.append(accuracy_cell(values, scale, strong=strong))
         if any(cell.text != NONE for cell in cells):
             rows.append(Row((Cell(experiment.names[variant]), *cells)))
     caption = (
-        "Test accuracy of the final epoch in per cent, mean ± standard deviation (seeds). Bold: the mean is "
+        f"Test {final(scale)}, mean ± standard deviation (seeds){direction(scale)}. Bold: the mean is "
         f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
         "a single seed has no interval."
     )
@@ -40,27 +41,28 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
 
 def checks(experiment: Experiment) -> Table | None:
     """Methods with their checks x sparsities, as the paper's Table 3."""
-    sparsities = experiment.sparsities
+    sparsities, scale = experiment.sparsities, experiment.scale
     rows: list[Row] = []
     for variant in experiment.variants:
         names = experiment.checks(variant)
         if not names:
             continue
-        own = {sparsity: experiment.accuracies(variant, sparsity) for sparsity in sparsities}
-        cells = [accuracy_cell(own[sparsity].values()) for sparsity in sparsities]
+        own = {sparsity: experiment.endpoints(variant, sparsity) for sparsity in sparsities}
+        cells = [accuracy_cell(own[sparsity].values(), scale) for sparsity in sparsities]
         rows.append(Row((Cell(experiment.names[variant], strong=True), *cells)))
         for check in names:
             cells = []
             for sparsity in sparsities:
-                values = experiment.accuracies(variant, sparsity, check)
-                cells.append(accuracy_cell(values.values(), detail=paired(own[sparsity], values)))
+                values = experiment.endpoints(variant, sparsity, check)
+                detail = paired(own[sparsity], values, scale)
+                cells.append(accuracy_cell(values.values(), scale, detail=detail))
             rows.append(Row((Cell(check), *cells), "sub"))
     if not rows:
         return None
     return Table(
-        "Tickets and their checks: test accuracy in per cent, mean ± standard deviation; beside it the mean "
-        "difference to the unattacked ticket over the seeds that both have, in points (beside the ticket "
-        "itself: its seeds).",
+        f"Tickets and their checks: test {scale.words_with_unit}, mean ± standard deviation"
+        f"{direction(scale)}; beside it the mean difference to the unattacked ticket over the seeds that "
+        f"both have{in_points(scale)} (beside the ticket itself: its seeds).",
         ("ticket and check", *map(sparsity_text, sparsities)),
         tuple(rows),
     )
@@ -69,20 +71,21 @@ def checks(experiment: Experiment) -> Table | None:
 def _dense_networks(experiment: Experiment) -> list[tuple[str, list[float]]]:
     found = [("dense (0 %)", list(experiment.dense.values()))] if experiment.dense else []
     for epochs, runs in experiment.controls.items():
-        found.append((f"{control_label(epochs)} (0 %)", [run.accuracy for run in runs.values()]))
+        found.append((f"{control_label(epochs)} (0 %)", [run.endpoint for run in runs.values()]))
     return found
 
 
 def _threshold(experiment: Experiment, target: float | None, alpha: float) -> float:
-    """The lower end of the confidence interval of the best mean; infinite where it has none."""
+    """The worse end of the confidence interval of the best mean, as a gain; infinite where it has none."""
     if target is None:
         return math.inf
-    arms = [list(experiment.accuracies(variant, target).values()) for variant in experiment.variants]
-    best = max(filter(None, arms), key=statistics.fmean, default=[])
+    arms = [list(experiment.endpoints(variant, target).values()) for variant in experiment.variants]
+    gain = experiment.scale.gain
+    best = max(filter(None, arms), key=lambda values: gain(statistics.fmean(values)), default=[])
     if len(best) < 2:
         return math.inf
 
     import scipy.stats
 
     quantile = float(scipy.stats.t.ppf(1 - alpha / 2, len(best) - 1))
-    return statistics.fmean(best) - quantile * statistics.stdev(best) / math.sqrt(len(best)) - 1e-12
+    return gain(statistics.fmean(best)) - quantile * statistics.stdev(best) / math.sqrt(len(best)) - 1e-12

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tf_tickets.reporting.document import NONE, Cell, percent, significant
 from tf_tickets.results import Run
+from tf_tickets.support.scale import Scale
 
 COST = (
     "Training cost: forward multiply-adds of all trainings behind a ticket, in epochs of the dense network, "
@@ -15,21 +16,21 @@ COST = (
 
 
 def accuracy_cell(
-    values: Iterable[float], *, strong: bool = False, span: int = 1, detail: str | None = None
+    values: Iterable[float], scale: Scale, *, strong: bool = False, span: int = 1, detail: str | None = None
 ) -> Cell:
-    """Mean ± standard deviation of accuracies; beside it how many, unless `detail` says something else."""
+    """Mean ± standard deviation of the metric; beside it how many, unless `detail` says something else."""
     values = list(values)
     if not values:
         return Cell(span=span)
     if detail is None:
         detail = f"({len(values)})"
-    return Cell(mean_and_spread(values), detail, strong=strong, span=span)
+    return Cell(mean_and_spread(values, scale), detail, strong=strong, span=span)
 
 
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation in per cent; of one value no spread."""
-    mean = percent(statistics.fmean(values))
-    return mean if len(values) < 2 else f"{mean} ± {percent(statistics.stdev(values))}"
+def mean_and_spread(values: Sequence[float], scale: Scale) -> str:
+    """Mean ± standard deviation of the metric, without its unit; of one value no spread."""
+    mean = scale.shown(statistics.fmean(values))
+    return mean if len(values) < 2 else f"{mean} ± {scale.shown(statistics.stdev(values))}"
 
 
 def mean(values: Iterable[float | None], exact: bool = False) -> str:
@@ -46,16 +47,35 @@ def known_mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def points(difference: float) -> str:
-    """A difference of accuracies in points, with its sign."""
-    value = round(100 * difference, 2) + 0.0
-    return f"{value:+.2f}".replace("-", "−")
+def points(difference: float, scale: Scale) -> str:
+    """A difference of the metric, of shares in points, with its sign."""
+    return scale.difference(difference).replace("-", "−")
 
 
-def paired(own: Mapping[int, float], values: Mapping[int, float]) -> str:
-    """The mean difference to one's own accuracies over the seeds that both have."""
+def difference_heading(scale: Scale) -> str:
+    """Heads a column of differences."""
+    return ", ".join(filter(None, ("difference", scale.unit_of_differences)))
+
+
+def in_points(scale: Scale) -> str:
+    """In which unit differences are, to be added; nothing where they have none."""
+    return f", in {scale.unit_of_differences}" if scale.unit_of_differences else ""
+
+
+def final(scale: Scale) -> str:
+    """The metric of the final epoch, with its unit."""
+    return scale.words_with_unit.replace(scale.words, f"{scale.words} of the final epoch", 1)
+
+
+def direction(scale: Scale) -> str:
+    """Says where less is better, to be added."""
+    return "" if scale.higher_is_better else " (less is better)"
+
+
+def paired(own: Mapping[int, float], values: Mapping[int, float], scale: Scale) -> str:
+    """The mean difference to one's own numbers over the seeds that both have."""
     common = own.keys() & values.keys()
-    return points(statistics.fmean(values[seed] - own[seed] for seed in common)) if common else ""
+    return points(statistics.fmean(values[seed] - own[seed] for seed in common), scale) if common else ""
 
 
 def cost(value: float | None) -> str:

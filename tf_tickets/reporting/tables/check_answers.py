@@ -15,15 +15,18 @@ from tf_tickets.reporting.document import (
     note,
     sparsity_text,
 )
-from tf_tickets.reporting.tables.cells import mean_and_spread, points
+from tf_tickets.reporting.tables.cells import difference_heading, mean_and_spread, points
 from tf_tickets.results import Arm, Experiment, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
+from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import plural
 
 TOO_FEW = "too few seeds"
 # What an answer of the statistics is called where the other arm is no attack, but a baseline.
 BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
+# The same of a metric of which less is better.
+BASELINE_WORDS_OF_ERRORS = {**BASELINE_WORDS, "sensitive": "worse", "reversed": "better"}
 
 
 def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool = False) -> Table | None:
@@ -46,8 +49,8 @@ def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool
         rows.append(Row((Cell(experiment.names[variant]), Cell(sparsity_text(sparsity)), *cells), kind))
         before = variant
     return Table(
-        "Dense networks and random tickets, beside each ticket: shown to be above it or below it, or to be "
-        "equivalent within the margin."
+        f"Dense networks and random tickets, beside each ticket: shown to be {_sides(experiment.scale)}, or "
+        "to be equivalent within the margin."
         if baselines
         else "What each check says.",
         ("ticket", "sparsity", *columns),
@@ -63,11 +66,12 @@ def verdicts(
     """One row a check or baseline: the answer, the difference with its interval, p-values, seeds."""
     if not found:
         return None
+    scale = experiment.scale
     head = (
         "beside the ticket" if baselines else "check",
         "answer",
-        "difference, points",
-        f"±{100 * margin:g} shaded",
+        difference_heading(scale),
+        f"±{scale.factor * margin:g} shaded",
         "p, equivalent",
         "p, different",
         "seeds",
@@ -78,7 +82,7 @@ def verdicts(
         heading = f"{experiment.names[variant]}, {sparsity_text(sparsity)}"
         rows.append(group(heading, len(head), _mean_over(runs.values())))
         for verdict in family:
-            rows.append(_verdict_row(verdict, margin, baselines))
+            rows.append(_verdict_row(verdict, margin, baselines, scale))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
     title = (
         "Tickets beside dense networks and random tickets, over the seeds that both have."
@@ -86,9 +90,9 @@ def verdicts(
         else "The verdicts, each over the seeds that the ticket and its attacked twin have in common."
     )
     sign = (
-        "Differences are the baseline's accuracy less the ticket's."
+        f"Differences are the baseline's {scale.words} less the ticket's."
         if baselines
-        else "Differences are the attacked ticket's accuracy less the ticket's."
+        else f"Differences are the attacked ticket's {scale.words} less the ticket's."
     )
     return Table(f"{title} {sign}", head, tuple(rows), align="lllcrrr")
 
@@ -109,7 +113,7 @@ def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Variant, float], lis
     return list(families.items())
 
 
-def _verdict_row(verdict: Verdict, margin: float, baselines: bool) -> Row:
+def _verdict_row(verdict: Verdict, margin: float, baselines: bool, scale: Scale) -> Row:
     found = verdict.comparison
     if found is None:
         return Row(
@@ -121,15 +125,16 @@ def _verdict_row(verdict: Verdict, margin: float, baselines: bool) -> Row:
             )
         )
     low, high = found.interval
+    ends = (low, found.difference, high, margin, 4 * margin)
+    said = [scale.difference(x) for x in ends[:3]]
+    label = scale.with_unit_of_differences(f"{said[1]}, from {said[0]} to {said[2]}")
     more = f" (≈ {found.seeds_needed:,} needed)" if found.seeds_needed else ""
     return Row(
         (
             Cell(verdict.versus),
             _answer_cell(verdict, baselines),
-            Cell(points(found.difference), f"[{points(low)}, {points(high)}]"),
-            Cell(
-                "", interval=Interval(*(100 * x for x in (low, found.difference, high, margin, 4 * margin)))
-            ),
+            Cell(points(found.difference, scale), f"[{points(low, scale)}, {points(high, scale)}]"),
+            Cell("", interval=Interval(label, *(scale.factor * x for x in ends))),
             Cell(_p(found.p_equivalent)),
             Cell(_p(found.p_different)),
             Cell(str(found.seeds), more.strip()),
@@ -150,14 +155,23 @@ def _answer_cell(verdict: Verdict | None, baselines: bool) -> Cell:
     if verdict is None:
         return Cell()
     answer = verdict.comparison.answer if verdict.comparison else TOO_FEW
-    return Cell(BASELINE_WORDS.get(answer, answer) if baselines else answer, badge=answer)
+    if not baselines or verdict.comparison is None:
+        return Cell(answer, badge=answer)
+    upwards = verdict.comparison.scale.higher_is_better
+    words = BASELINE_WORDS if upwards else BASELINE_WORDS_OF_ERRORS
+    return Cell(words.get(answer, answer), badge=answer)
+
+
+def _sides(scale: Scale) -> str:
+    return "above it or below it" if scale.higher_is_better else "better or worse than it"
 
 
 def _mean_over(runs: Iterable[Run]) -> str:
-    values = [run.accuracy for run in runs]
-    if not values:
+    runs = list(runs)
+    if not runs:
         return ""
-    return f"{mean_and_spread(values)} % over {plural(len(values), 'seed')}"
+    scale, values = runs[0].scale, [run.endpoint for run in runs]
+    return f"{scale.with_unit(mean_and_spread(values, scale))} over {plural(len(values), 'seed')}"
 
 
 def _p(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The densities that tickets reached, and their accuracies there."""
+"""The densities that tickets reached, and what they are judged by there."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import statistics
 from collections.abc import Sequence
 
 from tf_tickets.reporting.document import Cell, Row, Table, significant, sparsity_text
-from tf_tickets.reporting.tables.cells import COST, costs, mean, mean_and_spread
+from tf_tickets.reporting.tables.cells import COST, costs, direction, mean, mean_and_spread
 from tf_tickets.results import Experiment
 
 
 def densities(experiment: Experiment) -> Table | None:
-    """One row a ticket: the density that it reached, and its accuracy there."""
+    """One row a ticket: the density that it reached, and its metric there."""
     if not experiment.is_about_density:
         return None
     rows: list[Row] = []
-    before = None
+    before, scale = None, experiment.scale
     for arm, by_seed in experiment.arms.items():
         if arm.check is not None or not arm.variant.prunes:
             continue
@@ -28,7 +28,7 @@ def densities(experiment: Experiment) -> Table | None:
                     Cell(sparsity_text(arm.sparsity)),
                     Cell(mean(kept), _spread(kept)),
                     Cell(mean(run.effective_density for run in runs)),
-                    Cell(mean_and_spread([run.accuracy for run in runs])),
+                    Cell(mean_and_spread([run.endpoint for run in runs], scale)),
                     Cell(str(len(runs))),
                     Cell(costs(runs)),
                 ),
@@ -39,13 +39,14 @@ def densities(experiment: Experiment) -> Table | None:
     return Table(
         "Density is the fraction of the weights that the final ticket keeps; effective density counts only "
         "weights on a path from an input to an output. Both in per cent, means over seeds (± standard "
-        f"deviation, where it is seen). Test accuracy in per cent, mean ± standard deviation. {COST}",
+        f"deviation, where it is seen). Test {scale.words_with_unit}, mean ± standard deviation"
+        f"{direction(scale)}. {COST}",
         (
             "method",
             "sparsity asked for",
             "density",
             "effective density",
-            "accuracy",
+            scale.words,
             "seeds",
             "training cost",
         ),

@@ -7,7 +7,16 @@ import statistics
 from collections.abc import Sequence
 
 from tf_tickets.reporting.document import NONE, Cell, Row, Table, note, significant, sparsity_text
-from tf_tickets.reporting.tables.cells import COST, accuracy_cell, cost, known_mean, paired, points
+from tf_tickets.reporting.tables.cells import (
+    COST,
+    accuracy_cell,
+    cost,
+    difference_heading,
+    direction,
+    known_mean,
+    paired,
+    points,
+)
 from tf_tickets.results import Experiment, SourceContrast
 
 
@@ -15,12 +24,13 @@ def source_contrasts(experiment: Experiment, found: Sequence[SourceContrast]) ->
     """One row a method inside a source and sparsity: what it lost or gained there, and what it saved."""
     if not found:
         return None
+    scale = experiment.scale
     head = (
         "inside a source",
         "sparsity",
         "from dense",
         "inside",
-        "difference, points",
+        difference_heading(scale),
         "seeds",
         "cost from dense",
         "cost inside",
@@ -29,9 +39,10 @@ def source_contrasts(experiment: Experiment, found: Sequence[SourceContrast]) ->
     rows = [_row(experiment, contrast) for contrast in found]
     rows += [note(text, len(head)) for contrast in found for text in _density_notes(experiment, contrast)]
     return Table(
-        "Test accuracy in per cent, mean ± standard deviation over the seeds that both have. The difference "
-        "is the accuracy inside the source less that of the same method from the dense network, with its "
-        f"confidence interval. {COST} What is saved of it is in per cent.",
+        f"Test {scale.words_with_unit}, mean ± standard deviation over the seeds that both have"
+        f"{direction(scale)}. The difference is the {scale.words} inside the source less that of the same "
+        f"method from the dense network, with its confidence interval. {COST} What is saved of it is in per "
+        "cent.",
         head,
         tuple(rows),
         align="lrrrlrrrr",
@@ -40,6 +51,7 @@ def source_contrasts(experiment: Experiment, found: Sequence[SourceContrast]) ->
 
 
 def _row(experiment: Experiment, contrast: SourceContrast) -> Row:
+    scale = experiment.scale
     seeds, comparison = contrast.verdict.seeds, contrast.verdict.comparison
     dense, inside = (
         [experiment.arms[arm][seed] for seed in seeds] for arm in (contrast.dense, contrast.inside)
@@ -48,13 +60,14 @@ def _row(experiment: Experiment, contrast: SourceContrast) -> Row:
     if comparison is None:
         detail = f"({contrast.verdict.reason})"
     else:
-        detail = f"[{', '.join(map(points, comparison.interval))}]"
+        detail = f"[{', '.join(points(end, scale) for end in comparison.interval)}]"
+    by_seed = [{run.seed: run.endpoint for run in runs} for runs in (dense, inside)]
     return Row(
         (
             Cell(experiment.names[contrast.inside.variant]),
             Cell(sparsity_text(contrast.inside.sparsity)),
-            *(accuracy_cell([run.accuracy for run in runs], detail="") for runs in (dense, inside)),
-            Cell(paired(*({run.seed: run.accuracy for run in runs} for runs in (dense, inside))), detail),
+            *(accuracy_cell([run.endpoint for run in runs], scale, detail="") for runs in (dense, inside)),
+            Cell(paired(by_seed[0], by_seed[1], scale), detail),
             Cell(str(len(seeds))),
             Cell(cost(before)),
             Cell(cost(after)),

@@ -15,13 +15,19 @@ from tf_tickets.sanity.statistics.answer import (
     answers,
 )
 from tf_tickets.sanity.statistics.notes import notes_on
-from tf_tickets.sanity.statistics.paired_accuracies import check_accuracies, check_settings, check_twin
+from tf_tickets.sanity.statistics.paired_accuracies import (
+    ACCURACY,
+    check_accuracies,
+    check_settings,
+    check_twin,
+)
 from tf_tickets.sanity.statistics.paired_tests import holm, intervals, moments, p_values
-from tf_tickets.sanity.statistics.phrases import needed, p_value, points
+from tf_tickets.sanity.statistics.phrases import needed, p_value
 from tf_tickets.sanity.statistics.planning import seeds_needed
+from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import plural
 
-# Accuracies are counts over the size of a test set: what differs after so many decimals is rounding.
+# Shares are counts over the size of a test set: what differs after so many decimals is rounding.
 DECIMALS = 12
 
 
@@ -29,13 +35,13 @@ DECIMALS = 12
 class Comparison:
     """What one twin says, against the ticket it was made from. Its `str` is one line for people.
 
-    Accuracies and differences are fractions in [0, 1], not per cent.
+    Accuracies and their differences are fractions in [0, 1], not per cent; other metrics are what they are.
 
     Attributes:
         seeds: number of pairs.
-        reference_mean: mean accuracy of the ticket.
-        mean: mean accuracy of the twin.
-        difference: mean of the paired differences, twin minus ticket; negative is a drop.
+        reference_mean: mean of the metric over the ticket's runs.
+        mean: the same of the twin.
+        difference: mean of the paired differences, twin minus ticket; a negative one of accuracy is a drop.
         deviation: standard deviation of the paired differences (ddof 1).
         interval: confidence interval of the mean difference at level 1 - alpha, of this twin alone: it is not
             widened for the number of twins.
@@ -47,6 +53,7 @@ class Comparison:
             answers.
         notes: what a reader must know beside the answer.
         margin: differences smaller than this count as none.
+        scale: how the numbers of the metric read.
     """
 
     seeds: int
@@ -61,12 +68,17 @@ class Comparison:
     seeds_needed: int | None
     notes: tuple[str, ...]
     margin: float
+    scale: Scale = ACCURACY
 
     def __str__(self) -> str:
-        low, high = (points(end) for end in self.interval)
-        seen = f"{self.answer}: {points(self.difference)} points [{low}, {high}], "
+        scale = self.scale
+        low, high = (scale.difference(end) for end in self.interval)
+        difference = scale.with_unit_of_differences(scale.difference(self.difference))
+        seen = f"{self.answer}: {difference} [{low}, {high}], "
         return seen + _REASONS[self.answer].format(
-            margin=plural(f"{100 * self.margin:g}", "point"),
+            margin=scale.margin_words(self.margin),
+            loss=scale.loss_word,
+            gain=scale.gain_word,
             equivalent=p_value(self.p_equivalent),
             different=p_value(self.p_different),
             seeds=plural(str(self.seeds), "seed"),
@@ -76,8 +88,8 @@ class Comparison:
 
 _REASONS = {
     INSENSITIVE: "equivalent within {margin} ({equivalent}, {seeds})",
-    SENSITIVE: "a drop ({different}, {seeds})",
-    REVERSED: "a gain ({different}, {seeds})",
+    SENSITIVE: "a {loss} ({different}, {seeds})",
+    REVERSED: "a {gain} ({different}, {seeds})",
     UNDECIDED: "{seeds}; {needed} would be needed",
     SAYS_NOTHING: "{seeds}; the ticket itself is at the level of guessing",
 }
@@ -91,6 +103,7 @@ def compare(
     alpha: float = 0.05,
     power: float = 0.8,
     chance: float | None = None,
+    scale: Scale = ACCURACY,
 ) -> dict[str, Comparison]:
     """Answers, for each attacked twin of a ticket, whether the attack made a difference.
 
@@ -124,6 +137,8 @@ def compare(
         power: chance of an answer that `seeds_needed` is to give, in (0, 1).
         chance: accuracy of guessing, the largest class's share of the test set. A ticket whose mean accuracy
             is not above `chance` + `margin` gets `says nothing` from every twin. None: not looked at.
+        scale: how the numbers read, where they are of another metric: of one of which less is better a rise
+            is harm, and those that are no shares are not held to [0, 1], nor is the margin.
 
     Returns:
         Name of a check -> `Comparison`, in the order of `twins`. Empty if there are no twins.
@@ -143,8 +158,8 @@ def compare(
     sanity-checking paper.
     """
     pairs = {name: (reference, values) for name, values in twins.items()}
-    check_accuracies("The reference", reference)
-    return compare_pairs(pairs, margin=margin, alpha=alpha, power=power, chance=chance)
+    check_accuracies("The reference", reference, scale)
+    return compare_pairs(pairs, margin=margin, alpha=alpha, power=power, chance=chance, scale=scale)
 
 
 def compare_pairs(
@@ -154,13 +169,14 @@ def compare_pairs(
     alpha: float = 0.05,
     power: float = 0.8,
     chance: float | None = None,
+    scale: Scale = ACCURACY,
 ) -> dict[str, Comparison]:
     """`compare`, of twins that were not all trained at the same seeds.
 
     Args:
         pairs: name of a check -> test accuracies of the ticket, and those of the twin at the same seeds in
             the same order.
-        margin, alpha, power, chance: as for `compare`.
+        margin, alpha, power, chance, scale: as for `compare`.
 
     Returns:
         Name of a check -> Comparison.
@@ -168,17 +184,22 @@ def compare_pairs(
     Raises:
         ValueError: as for `compare`.
     """
-    check_settings(margin, alpha, power)
-    if chance is not None and not 0 <= chance <= 1:
+    check_settings(margin, alpha, power, scale)
+    if chance is not None and scale.is_share and not 0 <= chance <= 1:
         raise ValueError(f"`chance` is an accuracy, a fraction in [0, 1]. Received: {chance}.")
-    guessing = -math.inf if chance is None else round(chance + margin, DECIMALS)
+    guessing = -math.inf if chance is None else _rounded(scale.gain(chance) + margin, scale)
     sides = {}
     for name, (reference, values) in pairs.items():
-        ticket = check_accuracies(f"The reference of {name!r}", reference)
-        sides[name] = ticket, check_twin(name, values, ticket.size)
+        ticket = check_accuracies(f"The reference of {name!r}", reference, scale)
+        sides[name] = ticket, check_twin(name, values, ticket.size, scale)
     # Of a ticket that guesses nothing is asked, and nothing adjusted.
-    asked = [name for name, (ticket, _) in sides.items() if round(ticket.mean(), DECIMALS) > guessing]
-    columns = {name: np.round(twin - ticket, DECIMALS)[:, None] for name, (ticket, twin) in sides.items()}
+    asked = [
+        name for name, (ticket, _) in sides.items() if _rounded(scale.gain(ticket.mean()), scale) > guessing
+    ]
+    columns = {name: twin - ticket for name, (ticket, twin) in sides.items()}
+    if scale.is_share:
+        columns = {name: np.round(column, DECIMALS) for name, column in columns.items()}
+    columns = {name: column[:, None] for name, column in columns.items()}
     p = np.array([p_values(columns[name], margin) for name in asked]).reshape(len(asked), 2)
     adjusted = dict(zip(asked, np.stack([holm(p[:, 0]), holm(p[:, 1])], axis=1), strict=True))
     found = {}
@@ -189,7 +210,7 @@ def compare_pairs(
         (low,), (high,) = intervals(differences, alpha)
         answer = SAYS_NOTHING
         if name in adjusted:
-            answer = str(answers(p_equivalent, p_different, mean, alpha))
+            answer = str(answers(p_equivalent, p_different, scale.gain(mean), alpha))
         found[name] = Comparison(
             seeds=ticket.size,
             reference_mean=float(ticket.mean()),
@@ -205,7 +226,19 @@ def compare_pairs(
                 if answer == UNDECIDED
                 else None
             ),
-            notes=notes_on(differences[:, 0], answer, p_different <= alpha, margin, ticket <= guessing),
+            notes=notes_on(
+                differences[:, 0],
+                answer,
+                p_different <= alpha,
+                margin,
+                scale.gain(ticket) <= guessing,
+                scale,
+            ),
             margin=margin,
+            scale=scale,
         )
     return found
+
+
+def _rounded(value: float, scale: Scale) -> float:
+    return round(value, DECIMALS) if scale.is_share else value

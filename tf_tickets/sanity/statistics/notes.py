@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_tickets.sanity.statistics.answer import INSENSITIVE, SAYS_NOTHING
 from tf_tickets.sanity.statistics.paired_tests import is_constant
-from tf_tickets.sanity.statistics.phrases import points
+from tf_tickets.support.scale import Scale
 
 # A pair is far from the others beyond so many robust standard deviations (and beyond the margin). Of normal
 # differences some pair of ten lies there in 2 families of 1,000, some pair of five in 3 of 100.
@@ -13,7 +13,12 @@ MAD_OF_NORMAL = 0.6745
 
 
 def notes_on(
-    differences: np.ndarray, answer: str, is_different: bool, margin: float, guesses: np.ndarray
+    differences: np.ndarray,
+    answer: str,
+    is_different: bool,
+    margin: float,
+    guesses: np.ndarray,
+    scale: Scale,
 ) -> tuple[str, ...]:
     """What the numbers alone would hide."""
     if answer == SAYS_NOTHING:
@@ -26,14 +31,16 @@ def notes_on(
             else "identical at every seed"
         )
     if answer == INSENSITIVE and is_different:
-        change = f"{'drop' if mean < 0 else 'gain'} of {abs(100 * mean):.2f} points"
+        size = scale.with_unit_of_differences(scale.shown(abs(mean)))
+        change = f"{scale.loss_word if scale.gain(mean) < 0 else scale.gain_word} of {size}"
         notes.append(f"a {change} is measurable, but within the margin")
     distance = np.abs(differences - np.median(differences))
     is_far = distance > np.maximum(FAR * np.median(distance) / MAD_OF_NORMAL, margin)
     if is_far.any():
-        values = ", ".join(points(value, 1) for value in differences[is_far])
+        values = ", ".join(scale.difference(value, 1) for value in differences[is_far])
+        values = scale.with_unit_of_differences(values)
         notes.append(
-            f"{_of_pairs(is_far, 'far from the others')} ({_positions(is_far)}: {values} points): "
+            f"{_of_pairs(is_far, 'far from the others')} ({_positions(is_far)}: {values}): "
             "the t-test is not to be trusted; look at the runs"
         )
     if guesses.any():

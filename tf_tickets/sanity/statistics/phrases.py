@@ -3,12 +3,6 @@
 from tf_tickets.sanity.statistics.paired_accuracies import MOST_SEEDS
 
 
-def points(value: float, decimals: int = 2) -> str:
-    """A fraction in points, with its sign."""
-    rounded = round(100 * float(value), decimals) + 0.0  # no "-0.00"
-    return f"{rounded:+.{decimals}f}"
-
-
 def p_value(p: float) -> str:
     """`p = 0.012`, of small ones a bound."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

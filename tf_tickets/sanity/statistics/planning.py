@@ -5,7 +5,13 @@ import math
 
 import numpy as np
 
-from tf_tickets.sanity.statistics.paired_accuracies import LEAST_SEEDS, MOST_SEEDS, check_settings
+from tf_tickets.sanity.statistics.paired_accuracies import (
+    ACCURACY,
+    LEAST_SEEDS,
+    MOST_SEEDS,
+    check_settings,
+)
+from tf_tickets.support.scale import Scale
 
 # Of the standard deviation, where the chance of an answer is computed; and what counts as none at all.
 QUANTILES = 400
@@ -20,6 +26,7 @@ def seeds_to_plan(
     checks: int = 1,
     alpha: float = 0.05,
     power: float = 0.8,
+    scale: Scale = ACCURACY,
 ) -> int:
     """Seeds with which a comparison is decided with a chance of `power`.
 
@@ -36,6 +43,7 @@ def seeds_to_plan(
         checks: comparisons in the family.
         alpha: chance of an error that is accepted, in (0, 0.5).
         power: chance of an answer, in (0, 1).
+        scale: how the numbers read, where they are of another metric, in whose unit the first three are.
 
     Returns:
         A number of seeds, from `LEAST_SEEDS` to `MOST_SEEDS`; the latter stands for that or more.
@@ -47,10 +55,10 @@ def seeds_to_plan(
         >>> seeds_to_plan(0.013, margin=0.01)
         16
     """
-    check_settings(margin, alpha, power)
+    check_settings(margin, alpha, power, scale)
     if not 0 <= deviation < math.inf:
         raise ValueError(f"`deviation` is a finite standard deviation, not negative. Received: {deviation}.")
-    if not -1 <= difference <= 1:
+    if scale.is_share and not -1 <= difference <= 1:
         raise ValueError(f"`difference` is one of accuracies, a fraction in [-1, 1]. Received: {difference}.")
     if checks < 1:
         raise ValueError(f"`checks` is the number of comparisons, at least 1. Received: {checks}.")

@@ -48,6 +48,6 @@ class TaskQueue:
         """Notes and shows how a task ended."""
         self.outcomes[key] = outcome
         task = self.tasks[key]
-        accuracy = "done" if outcome.accuracy is None else f"{outcome.accuracy:.4f}"
-        ending = f"failed: {outcome.problem}" if outcome.problem else f"{accuracy} in {outcome.seconds:.0f} s"
+        reached = outcome.reached or "done"
+        ending = f"failed: {outcome.problem}" if outcome.problem else f"{reached} in {outcome.seconds:.0f} s"
         self.progress.finish(task.title, task.cost, ending)

@@ -1,0 +1,248 @@
+"""Whole runs that are no classification: pruned, judged and reported by their own loss and metric."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits
+
+import tf_tickets as tt
+from tests.runs import configure
+from tf_tickets import config, results
+from tf_tickets.laboratory import Findings
+from tf_tickets.reporting.commands import command
+from tf_tickets.support.console import Console
+
+
+def diabetes():
+    """Ten features of 442 people, and how their illness went on, at mean 0 and deviation 1."""
+    x, y = load_diabetes(return_X_y=True)
+    y = (y - y[:350].mean()) / y[:350].std()
+    return (x[:350], y[:350]), (x[350:], y[350:])
+
+
+def marks():
+    """Digits: which are even, have a loop, are above 4."""
+    digits = load_digits()
+    n = digits.target
+    y = np.stack([n % 2 == 0, np.isin(n, (0, 6, 8, 9)), n > 4], 1)
+    return (digits.images[:900], y[:900]), (digits.images[900:1300], y[900:1300])
+
+
+REGRESSION = {"dataset": f"{__name__}:diabetes", "learning_rate": 0.01, "epochs": 3}
+MULTI_LABEL = {"dataset": f"{__name__}:marks", "learning_rate": 0.05, "epochs": 2}
+SEEDS = range(3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+
+    def make(method, **settings):
+        small = {"model": "mlp_16_8", "export": (), "runs_dir": str(folder), "show": Console.silent()}
+        return tt.run(method, 0.7, **{**small, **settings})
+
+    make.folder = folder
+    return make
+
+
+@pytest.mark.slow
+class TestRuns:
+    @pytest.mark.parametrize("method", ["random", "snip", "hybrid"])
+    def test_numbers_are_pruned_and_judged_by_their_error(self, run, method):
+        result = run(method, **REGRESSION)
+        numbers = result.numbers
+        assert numbers["kept"] == round(0.3 * numbers["total"])
+        x, y = tt.data.load(REGRESSION["dataset"]).test
+        error = np.sqrt(np.mean(np.square(result.model.predict(x, verbose=0) - y)))
+        assert result.scale.metric == "root_mean_squared_error"
+        assert result.endpoint == numbers["test_root_mean_squared_error"] == pytest.approx(error, rel=1e-5)
+        assert numbers["best_test_root_mean_squared_error"] <= result.endpoint
+        assert numbers["chance_root_mean_squared_error"] == pytest.approx(y.std(), rel=1e-5)
+        assert not any("accuracy" in name for name in numbers)
+        assert f"root mean squared error {result.endpoint:.5g}" in repr(result)
+        with pytest.raises(AttributeError, match="judged by root mean squared error: see its endpoint"):
+            _ = result.accuracy
+        lines = (result.path / "metrics.jsonl").read_text().splitlines()
+        assert json.loads(lines[-1])["test_root_mean_squared_error"] == result.endpoint
+
+    @pytest.mark.parametrize("method", ["random", "snip", "hybrid", "grasp", "obd"])
+    def test_labels_are_pruned_and_judged_each_for_itself(self, run, method):
+        result = run(method, **MULTI_LABEL, metric="auc" if method == "snip" else None)
+        x, y = tt.data.load(MULTI_LABEL["dataset"]).test
+        right = np.mean((result.model.predict(x, verbose=0) > 0) == y)
+        if method == "snip":
+            assert result.endpoint == result.numbers["test_auc"] > result.numbers["chance_auc"] == 0.5
+        else:
+            assert result.endpoint == pytest.approx(right, abs=1e-6)
+            assert result.numbers["chance_binary_accuracy"] == pytest.approx(
+                np.maximum(y.mean(0), 1 - y.mean(0)).mean(), abs=1e-6
+            )
+        assert [layer.shape for layer in result.ticket.layers][-1] == (8, 3)
+
+    def test_what_was_recognised_and_is_learned_stands_in_the_plan(self, run, capsys):
+        run("random", **REGRESSION, show=Console(), seed=7)
+        said = capsys.readouterr().out
+        assert "learns" in said and "regression (numbers), mean_squared" in said
+        assert "1 column of numbers" in said and "test root mean squared error" in said
+
+    def test_snip_follows_the_loss(self, run):
+        squared, absolute = (
+            run("snip", **REGRESSION, loss=loss, epochs=1) for loss in ("mean_squared", "mean_absolute")
+        )
+        assert squared.path != absolute.path
+        assert any((a != b).any() for a, b in zip(squared.ticket.masks, absolute.ticket.masks, strict=True))
+
+    def test_finished_runs_are_not_done_again(self, run):
+        first = run("snip", **REGRESSION)
+        written = (first.path / "result.json").stat().st_mtime_ns
+        assert run("snip", **REGRESSION).numbers == first.numbers
+        assert (first.path / "result.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_a_verdict_and_a_report_are_those_of_the_error(run, tmp_path):
+    for seed in SEEDS:
+        for check in (None, "random_labels", "rearrange"):
+            run("snip", **REGRESSION, seed=seed, sanity_check=check)
+    (experiment,) = results.experiments(
+        [
+            x
+            for x in results.load(run.folder)
+            if x.config["recipe"]["task"] == "regression"
+            and x.seed in SEEDS
+            and x.config["recipe"]["loss"] is None
+        ]
+    )
+    verdicts = [x for x in results.verdicts(experiment, margin=0.1) if x.variant.method == "snip"]
+    assert [x.versus for x in verdicts] == ["random_labels", "rearrange"]
+    for verdict in verdicts:
+        own, twin = (
+            np.array(list(experiment.endpoints(verdict.variant, 0.7, check).values()))
+            for check in (None, verdict.versus)
+        )
+        assert verdict.seeds == (0, 1, 2)
+        assert verdict.comparison.difference == pytest.approx(np.mean(twin - own))
+    said = str(Findings(tuple(verdicts), (), {}, {}, (), 0.1, 0.05))
+    assert "snip at sparsity 0.7, test root mean squared error" in said
+    page = tt.report(run.folder, tmp_path / "report", margin=0.1)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert page.exists() and "### Root mean squared error" in text
+    assert "less is better" in text and "a rise is shown" in text
+
+
+def test_the_command_that_makes_a_run_again_is_of_the_same_identity(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings, _ = configure(
+        f"--dataset={__name__}:diabetes",
+        "--method=snip",
+        "--loss=huber",
+        "--metric=r2",
+        "--scoring_batches=2",
+    )
+    made = results.Run(tmp_path, "finished", settings.to_json(), {"layers": [{"shape": [8, 1]}]})
+    words = command(made).split()[3:]
+    assert {"--task=regression", "--loss=huber", "--metric=r2", "--scoring_batches=2"} <= set(words)
+    assert configure(*words)[0].identity == settings.identity
+
+
+class TestNames:
+    def test_a_default_that_is_written_out_names_no_other_run(self):
+        plain, said, other = (
+            configure(f"--dataset={__name__}:diabetes", "--method=random", *flags)[0]
+            for flags in (
+                (),
+                ("--task=regression", "--loss=mean_squared", "--metric=root_mean_squared_error"),
+                ("--metric=r2",),
+            )
+        )
+        assert config.run_name(plain) == config.run_name(said) != config.run_name(other)
+        assert plain.dense_identity != other.dense_identity
+
+    def test_classification_says_nothing_new(self):
+        plain, said = (
+            configure("--method=snip", *flags)[0]
+            for flags in ((), ("--task=classification", "--loss=cross_entropy", "--metric=accuracy"))
+        )
+        assert plain.identity == said.identity
+        assert not {"task", "loss", "metric"} & plain.identity["recipe"].keys()
+        assert not {"loss_code", "metric_code"} & plain.identity.keys()
+
+    def test_other_code_of_ones_own_is_another_run(self, tmp_path):
+        def name(text):
+            (tmp_path / "mine.py").write_text(text)
+            flags = (
+                f"--dataset={__name__}:diabetes",
+                "--method=random",
+                f"--loss={tmp_path / 'mine.py'}:loss",
+            )
+            return configure(*flags)[0].identity
+
+        first, again, other = map(
+            name, ("def loss(y, z): ...", "def loss(y, z): ...", "def loss(y, z):\n    return z[:, 0]")
+        )
+        assert first == again != other
+        assert first["recipe"]["loss"] == "mine.py:loss" and len(first["loss_code"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--metric=accuracy",),
+            "--metric=accuracy is only for classification. What is learned here is regression",
+        ),
+        (("--loss=cross_entropy",), "--loss=cross_entropy is only for classification"),
+        (
+            ("--label_smoothing=0.1",),
+            "--label_smoothing=0.1 is only for --loss=cross_entropy or binary_cross_entr",
+        ),
+        (("--samples_per_class=3",), "--samples_per_class=3: .* has no classes"),
+        (("--loss=mean",), "--loss='mean' is unknown"),
+        (("--metric=os:sep",), "str, which does not say whether more is better"),
+        (("--task=multi_label",), "y_train holds numbers, and --task=multi_label takes rows of 0 and 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_work(flags, message):
+    with pytest.raises(ValueError, match=message):
+        tt.run(
+            "snip", 0.7, **REGRESSION, **dict(flag[2:].split("=") for flag in flags), show=Console.silent()
+        )
+
+
+def test_a_margin_in_the_unit_of_the_targets_must_be_said(tmp_path):
+    with pytest.raises(ValueError, match="--margin= is needed: which difference of root_mean_squared_error"):
+        tt.sanity_check(
+            "snip", 0.7, seeds=3, checks=["rearrange"], runs_dir=str(tmp_path / "runs"), **REGRESSION
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_from_the_command_line(tmp_path):
+    def program(name, *arguments):
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        command = [sys.executable, "-m", f"tf_tickets.{name}", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (tmp_path / "mine.py").write_text(
+        "import keras\nfrom tf_tickets.training import Metric\n"
+        "NEAR = Metric(make=lambda outputs: keras.metrics.MeanMetricWrapper(near), unit='%', margin=0.02)\n"
+        "def near(y, z):\n"
+        "    return keras.ops.mean(keras.ops.cast(keras.ops.abs(y - z) < 1, 'float32'), -1)\n"
+    )
+    said = program(
+        "run", "--method=snip", "--sparsity=0.7", f"--dataset={__name__}:diabetes", "--metric=mine.py:NEAR",
+        "--model=mlp_16_8", "--epochs=1", "--learning_rate=0.01", "--export=", "--run_dir=runs/one",
+    )  # fmt: skip
+    result = json.loads((tmp_path / "runs" / "one" / "result.json").read_text())
+    assert f"test near  {result['test_near']:.4f} (final epoch)" in said
+    (tmp_path / "mine.py").unlink()  # a report imports nothing
+    program("report", "runs", "--output=report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "### Near" in text and f"{100 * result['test_near']:.2f}" in text
