@@ -14,6 +14,7 @@ from typing import Any
 from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
+from tf_tickets.data.sources import named_dataset
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import (
@@ -47,6 +48,7 @@ from tf_tickets.support.options import (
     text,
     whole,
 )
+from tf_tickets.support.own_code import short_name
 from tf_tickets.training.recipe import Recipe
 
 DEFAULT_SPARSITY = 0.98
@@ -80,6 +82,7 @@ class Options:
         "ticket:FILE for those of a ticket.",
         needs=needs.BY_LAYERS,
         always_named=True,
+        named=short_name,
     )
     family: str | None = option(
         choice(FAMILIES),
@@ -129,6 +132,7 @@ class Options:
         default="digits",
         decides=SETTING,
         always_named=True,
+        named=named_dataset,
     )
     data_fingerprint: str = option(text(), decides=SETTING, always_named=True)
     validation_fraction: float = option(
@@ -199,6 +203,7 @@ class Options:
         "(model, batches, rng, **options) -> arrays.",
         default=None,
         needs=needs.DRAWS,
+        named=short_name,
     )
     score_code: str | None = option(text(), default=None)
     ratios_code: str | None = option(text(), default=None)
@@ -322,6 +327,7 @@ class Options:
         default=None,
         beside=BESIDE_SOURCE,
         decides=SOURCE,
+        named=short_name,
     )
     source_sampling: str = option(
         choice(SAMPLINGS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from tf_tickets.data.splits import Splits
 from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
-from tf_tickets.support.own_code import is_own
+from tf_tickets.support.own_code import is_own, short_name
 from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.recipe import Recipe
 
@@ -54,6 +55,8 @@ class Source:
         flip: whether augmentation mirrors; None lets the size of the images decide.
         takes_standardize: whether the examples are the user's own, so that `standardize` may say how they are
             normalised.
+        is_files: whether its argument leads to files or code of the user's: then a run is known by the
+            examples that they hold, wherever they are, and whatever they are called.
     """
 
     read: Callable[[str, str | None, tuple[int, int] | None], Splits]
@@ -65,6 +68,7 @@ class Source:
     crop: bool | None = None
     flip: bool | None = None
     takes_standardize: bool = False
+    is_files: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -132,16 +136,19 @@ SOURCES: dict[str, Source] = {
         MNIST_FAMILY,
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
+        is_files=True,
     ),
     "npz:FILE": Source(
         npz.read,
         "a .npz file with x_train, y_train, x_test, y_test: images or a table",
         takes_standardize=True,
+        is_files=True,
     ),
 }
 
 # What a function of the user's returns.
-OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True)
+OWN_KIND = "function"
+OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True, is_files=True)
 
 
 def load(
@@ -245,6 +252,26 @@ def find(name: str) -> tuple[Source, str]:
         f"Unknown dataset {name!r}.{did_you_mean(name, SOURCES)} Datasets: {', '.join(SOURCES)}; those of "
         "TensorFlow Datasets are written tfds:NAME, a function of yours module:function or file.py:function."
     )
+
+
+def named_dataset(name: str) -> str:
+    """What names a run of a dataset's name: all of it but the folders of the user's files."""
+    kind = dataset_kind(name)
+    if kind == name:
+        return name
+    argument = find(name)[1]
+    return short_name(name) if kind == OWN_KIND else f"{kind}:{os.path.basename(os.path.normpath(argument))}"
+
+
+def dataset_kind(name: str) -> str:
+    """What a dataset is known by beside its examples: the name, but of data of the user's `npz`, `idx`, ..."""
+    try:
+        source, _ = find(name)
+    except ValueError:  # of another version
+        return name
+    if not source.is_files:
+        return name
+    return OWN_KIND if source is OWN else name.partition(":")[0]
 
 
 def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:

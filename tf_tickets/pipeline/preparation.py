@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets import layers, models, pruning, training
-from tf_tickets.config import Config
+from tf_tickets.config import Config, identity_in
 from tf_tickets.data import Dataset
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.replacement import check_place
@@ -46,8 +46,10 @@ def prepare(
     team.agree("what to run, and by which versions", {**config.identity, "versions": versions()})
     if not team.chief:
         config, show = _scratch_config(config), Console.silent()
-    directory = run_directory(config.run_dir, config.identity, take_over)
-    dense = dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
+    directory = run_directory(config.run_dir, identity_in(config.run_dir, config.identity), take_over)
+    dense = dense_directory(
+        config.dense_dir, identity_in(config.dense_dir, config.dense_identity), directory, take_over
+    )
     directory.check()
     dense.check()
     for format in config.export:  # what is there and no export stays

@@ -128,6 +128,7 @@ class Option:
         always_named: whether it is part of a run's name and hash also where it has its default. Only those
             that were there when the first runs were named.
         repeated: whether the command that makes a run again gives it.
+        named: value -> what of it names a run: of what leads to a file of the user's, no folder.
     """
 
     field: str
@@ -142,6 +143,7 @@ class Option:
     decides: str
     always_named: bool
     repeated: bool
+    named: Callable[[Any], Any] = lambda value: value
 
     @classmethod
     def without_field(cls, name: str, kind: Kind, group: str, help: str, default: Any) -> Option:
@@ -181,6 +183,7 @@ def option(
     decides: str = DRAWING,
     always_named: bool = False,
     repeated: bool = True,
+    named: Callable[[Any], Any] = lambda value: value,
 ) -> Any:
     """Declares the option that a field of a dataclass holds; arguments as the attributes of `Option`.
 
@@ -198,6 +201,7 @@ def option(
         "decides": decides,
         "always_named": always_named,
         "repeated": repeated,
+        "named": named,
     }
     # A field that is always named is always given.
     own = dataclasses.MISSING if always_named and group not in (MODEL, TRAINING) else default

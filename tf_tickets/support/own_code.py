@@ -121,8 +121,10 @@ def _source(value: Any) -> bytes:
         return repr((code.co_code, code.co_consts, code.co_names)).encode() if code else repr(value).encode()
 
 
-def short_name(name: str) -> str:
-    """A name without the folder of its file, which is another one on another machine."""
+def short_name(name: Any) -> Any:
+    """A name without the folder of its file, which is another one on another machine; no text as it is."""
+    if not isinstance(name, str):
+        return name
     if name.endswith(".keras"):
         return pathlib.Path(name).name
     module, colon, attribute = split(name)

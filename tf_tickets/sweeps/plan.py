@@ -131,7 +131,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     runs: dict[str, PlannedRun] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for cell in found.cells:
-        config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
+        config = planned(cell, _recipe) if without_data else _config(cell, values, executor, view)
         runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
         if not without_data or find(config.dataset)[0].recipe is None:  # then they are loaded
             notes.setdefault(config.dataset, load_data(cell.values).notes)
@@ -160,9 +160,9 @@ def _resources(values: FlagValues, executor: Executor) -> Resources:
     )
 
 
-def _config(cell: Cell, values: FlagValues, executor: Executor) -> Config:
+def _config(cell: Cell, values: FlagValues, executor: Executor, view: View) -> Config:
     replicas = executor.count_replicas(values.strategy, values.gpus_per_run)
-    return configuration.make_config(cell.values, load_data(cell.values), replicas, values.runs_dir)
+    return configuration.make_config(cell.values, load_data(cell.values), replicas, values.runs_dir, view)
 
 
 def _recipe(cell: Cell) -> Recipe:

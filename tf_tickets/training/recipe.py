@@ -124,6 +124,7 @@ class Recipe:
         MODEL,
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
         "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
+        named=short_name,
     )
     epochs: int = _first(whole(1, MOST_EPOCHS), TRAINING, "Of dense training, and of retraining.")
     augment: bool = _first(switch(), TRAINING, "Random crops and flips.")
@@ -201,10 +202,11 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """What names a run: all fields, but later ones only where they are not at their defaults."""
         values = {row: getattr(self, row.field) for row in options_of(Recipe)}
-        named = {
-            row.field: value for row, value in values.items() if row.always_named or value != row.default
+        return {
+            row.field: row.named(value)
+            for row, value in values.items()
+            if row.always_named or value != row.default
         }
-        return {**named, "model": short_name(self.model)}
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch; constant within the epoch.
