@@ -264,7 +264,7 @@ def named_dataset(name: str) -> str:
 
 
 def dataset_kind(name: str) -> str:
-    """What a dataset is known by beside its examples: the name, but of data of the user's `npz`, `idx`, ..."""
+    """What a dataset is known by beside its examples: its name, but of the user's data `npz`, `idx`, ..."""
     try:
         source, _ = find(name)
     except ValueError:  # of another version

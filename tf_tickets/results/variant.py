@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tf_tickets.config import fields_that_decide
+from tf_tickets.config import essence, fields_that_decide
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.results.fields import Frozen, differing, frozen, grouped, shown
 from tf_tickets.support.options import NOTHING, QUESTION, SETTING, SOURCE
@@ -36,6 +36,7 @@ class Variant:
             config: all its fields.
             own: the options that the method has unless it is told otherwise, as far as they can be known.
         """
+        config = essence(config)
         other = {*fields_that_decide(SETTING, NOTHING, QUESTION), "sparsity"}
         # Nothing decides the ticket of the dense network: it is everything.
         options = {x: y for x, y in config.items() if x not in other} if _prunes(config["method"]) else {}
