@@ -17,6 +17,7 @@ from tf_tickets.laboratory.findings import Findings
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
+from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.own_code import name_of_object
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
@@ -40,8 +41,7 @@ def sanity_check(
     """Tells whether a pruning method uses the data and the connections that it chooses (sections 3 to 5).
 
     Trains the ticket and its attacked twins over several seeds, the same initial weights and order of the
-    data in every arm, in processes of their own (so a script that calls this needs the guard
-    `if __name__ == "__main__":`). What is in `runs_dir` already is not trained again.
+    data in every arm, in processes of their own. What is in `runs_dir` already is not trained again.
 
     Args:
         method: one of `METHODS`, or several; or a score of your own, a function
@@ -74,6 +74,7 @@ def sanity_check(
         >>> findings.answer("rearrange")  # doctest: +SKIP
         'insensitive'
     """
+    check_not_imported("tt.sanity_check")
     given = dict(settings)
     if callable(method):
         if "score" in given:

@@ -10,6 +10,7 @@ from tf_tickets import config as configuration
 from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
 from tf_tickets.programs.run_result import RunResult
 from tf_tickets.support.console import Console
+from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.startup import default_threads
 
 
@@ -49,6 +50,7 @@ def run(
         >>> result.accuracy, result.ticket.sparsity  # doctest: +SKIP
         (0.8056, 0.9000)
     """
+    check_not_imported("tt.run")
     asked = {"method": method, "sparsity": sparsity, "model": model, "dataset": dataset, **settings}
     values = configuration.flag_values(configuration.define_flags, asked, GROUPS, abroad=False)
     configuration.check_flags(values)
@@ -75,8 +77,8 @@ def sweep(
 ) -> list[RunResult]:
     """Does what `python -m tf_tickets.sweep` does: runs in several processes, work that they share once.
 
-    The processes import what is the user's own, so that it stands in a file: a script that calls this keeps
-    the call under `if __name__ == "__main__":`, and functions of a notebook go into a file beside it.
+    The processes import what is the user's own, so that it stands in a file of its own: functions of a
+    notebook, or of the script that calls this, go into a file beside it.
 
     Args:
         method, sparsity, seed: one or several; every combination is run.
@@ -92,6 +94,7 @@ def sweep(
         ValueError: what the program refuses, before work; and an unknown setting.
         RuntimeError: some runs failed; it names them. The others are kept.
     """
+    check_not_imported("tt.sweep")
     from tf_tickets.sweeps.overview import show_plan, show_table
     from tf_tickets.sweeps.plan import plan_sweep
     from tf_tickets.sweeps.running import run_plan

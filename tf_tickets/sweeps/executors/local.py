@@ -7,6 +7,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import types
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -92,7 +94,7 @@ class LocalPool:
             if self.processes is None:
                 self.processes = _start_processes(self.jobs, self.threads)
             try:
-                with _interrupts_blocked():
+                with _interrupts_blocked(), _main_module_hidden():
                     self.running[self.processes.submit(worker.run_task, self.queue.tasks[key])] = key
             except BrokenProcessPool:  # an idle one crashed
                 self.queue.put_back(key)
@@ -156,6 +158,21 @@ def _start_processes(jobs: int, threads: int) -> concurrent.futures.ProcessPoolE
         initializer=worker.initialize,
         initargs=(os.getpid(), threads, environment),
     )
+
+
+@contextlib.contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Processes that are started in here do not run the script again that started the sweep.
+
+    multiprocessing has a process import the main module of its parent, for what is pickled of it: nothing is,
+    and a script without a guard would start its sweep in every process, a notebook has no such module.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager
