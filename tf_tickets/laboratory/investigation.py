@@ -19,6 +19,7 @@ from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.own_code import name_of_object
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
@@ -105,8 +106,9 @@ def sanity_check(
 
 def investigate(plan: SweepPlan, margin: float, alpha: float, show: Console) -> Findings:
     """Runs what is missing, and judges."""
-    show_plan(plan, show)
-    failures = run_plan(plan, show)
+    forecast = None if show.out.quiet else make_forecast(plan)
+    show_plan(plan, show, forecast)
+    failures = run_plan(plan, show, forecast)
     paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
     found = results.experiments(results.load(paths)) if paths else []
     verdicts: list[Verdict] = []

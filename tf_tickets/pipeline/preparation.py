@@ -23,7 +23,8 @@ from tf_tickets.models.sizes import activations
 from tf_tickets.pipeline import search
 from tf_tickets.pipeline.environment import versions
 from tf_tickets.pipeline.job import Job
-from tf_tickets.pipeline.showing import show_plan
+from tf_tickets.pipeline.pace import is_worth_measuring, measure_pace
+from tf_tickets.pipeline.showing import forecast_shown, show_plan
 from tf_tickets.pipeline.tickets import draw_source, quota_of
 from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
@@ -40,8 +41,13 @@ def prepare(
     strategy: tf.distribute.Strategy,
     show: Console,
     take_over: bool = False,
+    forecast: bool = False,
 ) -> Job:
-    """Builds the model, claims the directories, shows the plan. Errors come before work."""
+    """Builds the model, claims the directories, shows the plan. Errors come before work.
+
+    Args:
+        config, dataset, strategy, show, take_over, forecast: as for `pipeline.run`.
+    """
     team = training.Team(strategy)
     team.agree("what to run, and by which versions", {**config.identity, "versions": versions()})
     if not team.chief:
@@ -71,13 +77,7 @@ def prepare(
         dataset=dataset,
         strategy=strategy,
         show=show,
-        trainer=training.Trainer(
-            model,
-            optimizer,
-            strategy,
-            jit_compile=config.jit_compile,
-            label_smoothing=recipe.label_smoothing,
-        ),
+        trainer=_trainer(config, model, optimizer, strategy),
         init_weights=[np.asarray(weight) for weight in layers.stock_weights(model)],
         directory=directory,
         dense=dense,
@@ -86,8 +86,32 @@ def prepare(
     )
     _check_pruning_data(job)
     directory.claim()
-    show_plan(job, weights)
+    measures = forecast and team.size == 1 and not job.is_finished and is_worth_measuring(config, dataset)
+    pace = measure_pace(job.trainer, dataset, recipe) if measures else None
+    show_plan(job, weights, None if pace is None else forecast_shown(job, pace))
     return job
+
+
+def make_trainer(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy) -> training.Trainer:
+    """A trainer like a run's, of a network of its own."""
+    with strategy.scope(), _precision(config.mixed_precision):
+        model = build_model(config, dataset)
+        return _trainer(config, model, training.make_optimizer(config.recipe), strategy)
+
+
+def _trainer(
+    config: Config,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+) -> training.Trainer:
+    return training.Trainer(
+        model,
+        optimizer,
+        strategy,
+        jit_compile=config.jit_compile,
+        label_smoothing=config.recipe.label_smoothing,
+    )
 
 
 def build_model(config: Config, dataset: Dataset) -> keras.Model:

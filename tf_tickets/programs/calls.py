@@ -60,7 +60,10 @@ def run(
     strategy = training.make_strategy(values.strategy)
     data = configuration.load_data(values)
     config = configuration.make_config(values, data, strategy.num_replicas_in_sync, runs_dir)
-    numbers = pipeline.run(config, data, strategy, show or Console(), take_over=values.take_over)
+    console = show or Console()
+    numbers = pipeline.run(
+        config, data, strategy, console, take_over=values.take_over, forecast=not console.out.quiet
+    )
     return RunResult(numbers, config, data)
 
 
@@ -95,6 +98,7 @@ def sweep(
         RuntimeError: some runs failed; it names them. The others are kept.
     """
     check_not_imported("tt.sweep")
+    from tf_tickets.sweeps.forecast import make_forecast
     from tf_tickets.sweeps.overview import show_plan, show_table
     from tf_tickets.sweeps.plan import plan_sweep
     from tf_tickets.sweeps.running import run_plan
@@ -108,8 +112,9 @@ def sweep(
     if values.dry_run:
         raise ValueError("dry_run= is for the command line, python -m tf_tickets.sweep --dry_run.")
     plan, console = plan_sweep(values, controls=values.controls), show or Console()
-    show_plan(plan, console)
-    failures = run_plan(plan, console)
+    forecast = None if console.out.quiet else make_forecast(plan)
+    show_plan(plan, console, forecast)
+    failures = run_plan(plan, console, forecast)
     show_table(plan, console)
     if failures:
         named = "; ".join(f"{label}: {outcome.problem}" for label, outcome in failures.items())

@@ -17,7 +17,6 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
 _importing: list[str] = []  # modules, or files, the one that another needed last
 
 

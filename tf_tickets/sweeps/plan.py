@@ -17,7 +17,7 @@ from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
 from tf_tickets.storage.user_paths import lasting_place
 from tf_tickets.storage.views import View, view_of
-from tf_tickets.support.startup import default_threads, load_tensorflow
+from tf_tickets.support.startup import load_tensorflow
 from tf_tickets.sweeps.cell import Cell, planned
 from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.executors.executor import Executor
@@ -117,7 +117,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         if not imports_own_code(values):
             read_grid(values)  # before it is loaded: a slip is answered at once
-        load_tensorflow(default_threads())
+        load_tensorflow(values.threads)  # as many as a run has, whose pace may be measured here
     found = read_grid(values, controls, _recipe)
     if not is_url(values.runs_dir):
         folder = pathlib.Path(values.runs_dir)

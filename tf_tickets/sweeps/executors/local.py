@@ -24,6 +24,7 @@ from tf_tickets.sweeps.task import Outcome, Task
 from tf_tickets.training import strategies
 
 if TYPE_CHECKING:
+    from tf_tickets.pipeline.pace import Pace
     from tf_tickets.support.console import SweepProgress
 
 # Crashes of a process that a task may be near before it is given up.
@@ -49,7 +50,7 @@ class LocalPool:
         find_outcome: FindOutcome,
     ):
         self.jobs, self.threads = resources.jobs or 1, resources.threads
-        self.queue = TaskQueue(tasks, after, progress)
+        self.queue = TaskQueue(tasks, after, progress, self.jobs)
         self.retries: deque[str] = deque()  # running when a process crashed; tried again one at a time
         self.crashes: dict[str, int] = {}
         self.running: dict[concurrent.futures.Future, str] = {}
@@ -137,6 +138,21 @@ def default_jobs(threads: int) -> int:
     import tensorflow as tf
 
     return 1 if tf.config.list_physical_devices("GPU") else max(default_threads() // threads, 1)
+
+
+def measure(task: Task, resources: Resources) -> Pace:
+    """The pace of a task's setting: measured here, or where there is a GPU, in a process that lets go of it.
+
+    Args:
+        task: a run.
+        resources: its threads.
+    """
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return worker.measure_pace(task)
+    with _interrupts_blocked(), _main_module_hidden(), _start_processes(1, resources.threads) as processes:
+        return processes.submit(worker.measure_pace, task).result()
 
 
 def count_replicas(strategy: str, gpus: int) -> int:
