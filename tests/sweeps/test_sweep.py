@@ -235,13 +235,13 @@ class TestProgress:
         result = results(story.runs)["hybrid", None, 1]
         assert any(f"hybrid seed 1: {result['test_accuracy']:.4f} in" in line for line in story.lines)
 
-    def test_estimates_by_the_work_that_is_left(self, monkeypatch):
+    def test_tells_the_time_left_and_in_the_end_that_of_all(self, monkeypatch):
         screen, now = io.StringIO(), iter([0.0, 10.0, 40.0])
         monkeypatch.setattr(time, "monotonic", lambda: next(now))
         progress = SweepProgress(rich.console.Console(file=screen, width=80), tasks=2, cost=40)
         monkeypatch.setattr(progress.bar, "update", lambda *_, **__: None)
-        progress.finish("small", 10, "done")
-        progress.finish("large", 30, "0.9 in 30 s")
+        progress.finish("small", 10, "done", 30.0)
+        progress.finish("large", 30, "0.9 in 30 s", 0.0)
         assert screen.getvalue().splitlines() == [
             "  [1/2] small: done; about 30 s left",
             "  [2/2] large: 0.9 in 30 s; 40 s in all",

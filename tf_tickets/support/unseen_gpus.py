@@ -26,7 +26,7 @@ def unseen_gpus(seen: int, driver: pathlib.Path = DRIVER, devices: pathlib.Path 
         return None
     hidden = os.environ.get(HIDING)
     if hidden is not None and hidden.strip() in ("", "-1"):
-        return f"{plural(there, 'GPU')} here, not used: {HIDING}={hidden} hides it"
+        return f"{plural(there, 'GPU')} here, not used: hidden by {HIDING}={hidden}"
     return f"{plural(there, 'GPU')} here, not used: TensorFlow sees none (pip install 'tensorflow[and-cuda]')"
 
 

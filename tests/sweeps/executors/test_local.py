@@ -66,7 +66,7 @@ class Harness:
         self.done.append(future.task.label)
         return {future}, set(running) - {future}
 
-    def finish(self, label, cost, ending):
+    def finish(self, label, cost, ending, left):
         """What the person sees."""
 
     def run(self, tasks, after=None, jobs=2):
