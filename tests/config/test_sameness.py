@@ -1,4 +1,4 @@
-"""A run is its data and its settings: it is the same one wherever its files are, and one of before is known."""
+"""A run is its data and its settings: the same one wherever its files are, and one of before is known."""
 
 import dataclasses
 import json

@@ -18,7 +18,8 @@ from tests.sweeps.folders import results, times
 from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
 from tf_tickets import Ticket
-from tf_tickets.support.console import SweepProgress
+from tf_tickets.support.console import Console, SweepProgress
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan, show_table
 from tf_tickets.sweeps.running import run_plan
 
@@ -221,7 +222,9 @@ class TestAFinishedSweep:
         done = [run for run in plan.runs if run.result is not None]
         assert len(done) == RUNS
         assert {run.cell.values.seed for run in plan.waiting} == {2}
-        assert "by the runs that are done" in shown(show_plan, plan)
+        screen = io.StringIO()
+        show_plan(plan, Console(rich.console.Console(file=screen, width=150)), make_forecast(plan))
+        assert "by the runs that are done" in screen.getvalue()
 
 
 class TestProgress:

@@ -80,7 +80,7 @@ def sanity_check(
     if callable(method):
         if "score" in given:
             raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
-        given["score"] = name_of_object("The score", method, abroad=True)
+        given["score"] = name_of_object("score", method, abroad=True)
         method = "snip"
     if checks is not None and not len(checks):
         raise ValueError("checks= is empty. None stands for all that can say something about the method.")
