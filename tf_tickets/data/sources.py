@@ -57,7 +57,7 @@ class Source:
             normalised.
         is_files: whether its argument leads to files or code of the user's: then a run is known by the
             examples that they hold, wherever they are, and whatever they are called.
-        downloads: whether reading it may fetch it from somewhere else first.
+        at_hand: whether it is on the machine for certain, as the user's files are, and read in a moment.
     """
 
     read: Callable[[str, str | None, tuple[int, int] | None], Splits]
@@ -70,7 +70,7 @@ class Source:
     flip: bool | None = None
     takes_standardize: bool = False
     is_files: bool = False
-    downloads: bool = False
+    at_hand: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -85,6 +85,7 @@ SOURCES: dict[str, Source] = {
         std=(0.37612,),
         crop=False,
         flip=False,
+        at_hand=True,
     ),
     "cifar10": Source(
         tfds_source.read,
@@ -94,7 +95,6 @@ SOURCES: dict[str, Source] = {
         std=(0.2023, 0.1994, 0.2010),
         crop=True,
         flip=True,
-        downloads=True,
     ),
     "cifar100": Source(
         tfds_source.read,
@@ -104,7 +104,6 @@ SOURCES: dict[str, Source] = {
         std=(0.2675, 0.2565, 0.2761),
         crop=True,
         flip=True,
-        downloads=True,
     ),
     "fashion_mnist": Source(
         tfds_source.read,
@@ -114,7 +113,6 @@ SOURCES: dict[str, Source] = {
         std=(0.3530,),
         crop=True,
         flip=True,
-        downloads=True,
     ),
     "tiny_imagenet": Source(
         tiny_imagenet.read,
@@ -124,11 +122,8 @@ SOURCES: dict[str, Source] = {
         std=(0.2769864069088257, 0.26906448510256, 0.282081906210584),
         crop=True,
         flip=True,
-        downloads=True,
     ),
-    "tfds:NAME": Source(
-        tfds_source.read, "any TensorFlow Datasets dataset of labelled images or vectors", downloads=True
-    ),
+    "tfds:NAME": Source(tfds_source.read, "any TensorFlow Datasets dataset of labelled images or vectors"),
     "tfds:imagenet2012": Source(
         imagenet.read,
         "ImageNet, 1000 classes; its images stay on disk",
@@ -137,7 +132,6 @@ SOURCES: dict[str, Source] = {
         std=(0.229, 0.224, 0.225),
         crop=True,
         flip=True,
-        downloads=True,
     ),
     "idx:DIR": Source(
         idx.read,

@@ -116,7 +116,8 @@ def _measured(plan: SweepPlan, tasks: Mapping[str, tuple[PlannedRun, Task]]) -> 
     epochs: dict[Hashable, int] = {}
     first: dict[Hashable, PlannedRun] = {}
     for run, task in tasks.values():
-        if plan.without_data and find(run.config.dataset)[0].downloads:
+        source, _ = find(run.config.dataset)
+        if plan.without_data and not (source.at_hand or source.is_files):
             return {}
         epochs[_setting(run)] = epochs.get(_setting(run), 0) + task.cost
         first.setdefault(_setting(run), run)
