@@ -57,6 +57,17 @@ def test_digits_are_the_real_ones_and_always_split_alike():
     np.testing.assert_array_equal(other.splits["train"].images, train.images)
 
 
+def test_digits_are_read_and_split_as_scikit_learn_does_it():
+    digits = sklearn.datasets.load_digits()
+    parts = sklearn.model_selection.train_test_split(
+        digits.images, digits.target, test_size=0.2, random_state=0, stratify=digits.target
+    )
+    splits = data.load("digits").splits
+    found = [getattr(splits[split], part) for part in ("images", "labels") for split in ("train", "test")]
+    for ours, theirs in zip(found, parts, strict=True):
+        np.testing.assert_array_equal(np.squeeze(ours), theirs)
+
+
 def test_digits_are_normalised_and_small_enough_for_a_minute():
     dataset = data.load("digits")
     x, _ = dataset.train

@@ -27,7 +27,7 @@ WAYS = {
     "a warning": lambda show, text: show.warn(text),
     "facts": lambda show, text: show.facts("facts", {"note": text}),
     "a table": lambda show, text: show.table("table", ("name", "bar"), [(text, "")]),
-    "a sweep": lambda show, text: show.sweep(1, 1).finish(text, 1, text),
+    "a sweep": lambda show, text: show.sweep(1, 1).finish(text, 1, text, 1.0),
 }
 
 
@@ -56,7 +56,7 @@ def test_what_is_too_wide_for_a_table_is_shown_without_an_ellipsis_where_there_i
 def test_a_progress_bar_has_letters_that_there_are():
     show, seen = screen("latin-1", force_terminal=True, highlight=False)
     with show.sweep(2, 2) as progress:
-        progress.finish("a", 1, "done")
+        progress.finish("a", 1, "done", 1.0)
         progress.bar.refresh()
     assert "[1/2] a: done" in seen()
 

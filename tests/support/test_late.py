@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tf_tickets.support.late import late, resolve
+from tf_tickets.support.late import check_not_imported, late, resolve
 
 
 @pytest.fixture
@@ -32,3 +32,11 @@ def test_a_module_that_ends_the_program_is_an_error_that_names_it(script, tmp_pa
 def test_what_else_a_module_raises_passes_through(script):
     with pytest.raises(ZeroDivisionError):
         late(f"{script('a_script_that_divides', '1 / 0')}:score")()
+
+
+def test_a_call_that_a_module_makes_while_it_is_imported_is_refused(script):
+    ours = "from tf_tickets.support.late import check_not_imported\n\ncheck_not_imported('tt.sweep')\n"
+    name = script("a_script_that_sweeps", f"{ours}score = len\n")
+    with pytest.raises(RuntimeError, match=f"^{name} calls tt.sweep while it is imported .*'__main__'"):
+        resolve(f"{name}:score")
+    check_not_imported("tt.sweep")  # and nothing is left of it

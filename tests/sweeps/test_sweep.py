@@ -18,7 +18,8 @@ from tests.sweeps.folders import results, times
 from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
 from tf_tickets import Ticket
-from tf_tickets.support.console import SweepProgress
+from tf_tickets.support.console import Console, SweepProgress
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan, show_table
 from tf_tickets.sweeps.running import run_plan
 
@@ -221,7 +222,9 @@ class TestAFinishedSweep:
         done = [run for run in plan.runs if run.result is not None]
         assert len(done) == RUNS
         assert {run.cell.values.seed for run in plan.waiting} == {2}
-        assert "by the runs that are done" in shown(show_plan, plan)
+        screen = io.StringIO()
+        show_plan(plan, Console(rich.console.Console(file=screen, width=150)), make_forecast(plan))
+        assert "by the runs that are done" in screen.getvalue()
 
 
 class TestProgress:
@@ -235,13 +238,13 @@ class TestProgress:
         result = results(story.runs)["hybrid", None, 1]
         assert any(f"hybrid seed 1: {result['test_accuracy']:.4f} in" in line for line in story.lines)
 
-    def test_estimates_by_the_work_that_is_left(self, monkeypatch):
+    def test_tells_the_time_left_and_in_the_end_that_of_all(self, monkeypatch):
         screen, now = io.StringIO(), iter([0.0, 10.0, 40.0])
         monkeypatch.setattr(time, "monotonic", lambda: next(now))
         progress = SweepProgress(rich.console.Console(file=screen, width=80), tasks=2, cost=40)
         monkeypatch.setattr(progress.bar, "update", lambda *_, **__: None)
-        progress.finish("small", 10, "done")
-        progress.finish("large", 30, "0.9 in 30 s")
+        progress.finish("small", 10, "done", 30.0)
+        progress.finish("large", 30, "0.9 in 30 s", 0.0)
         assert screen.getvalue().splitlines() == [
             "  [1/2] small: done; about 30 s left",
             "  [2/2] large: 0.9 in 30 s; 40 s in all",

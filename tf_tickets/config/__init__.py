@@ -20,6 +20,7 @@ from tf_tickets.config.refusals import (
     useless_flags,
 )
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
+from tf_tickets.config.sameness import essence, identity_in
 from tf_tickets.support.options import GROUPS
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "check_places",
     "define_flags",
     "digest",
+    "essence",
     "fields_that_decide",
     "flag_values",
+    "identity_in",
     "imports_own_code",
     "load_data",
     "make_config",

@@ -76,7 +76,7 @@ class Config(Options):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """JSON-able: what decides the numbers.
+        """JSON-able: what decides the numbers. Of what leads to a file of the user's there is no folder.
 
         Options that came later are left out where they have their defaults, so that runs keep their names.
         """
@@ -84,7 +84,7 @@ class Config(Options):
         for row in OPTIONS:
             value = getattr(self, row.field)
             if row.decides != NOTHING and (row.always_named or value != row.default):
-                found[row.field] = value.identity if isinstance(value, Recipe) else value
+                found[row.field] = value.identity if isinstance(value, Recipe) else row.named(value)
         return json.loads(json.dumps(found))
 
     @property

@@ -161,7 +161,7 @@ def _together(hashes: Sequence[str | None]) -> str | None:
 
 def method_facts(name: str) -> dict[str, Any] | None:
     """What the config keeps of a method's row, where that is the user's own."""
-    return facts_of(name, method_row(name)) if is_own(name) else None
+    return facts_of(method_row(name)) if is_own(name) else None
 
 
 def code_is_own(name: Any) -> bool:

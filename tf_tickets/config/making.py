@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,11 @@ from tf_tickets.config.derived import (
 from tf_tickets.config.flags import RECIPE_OPTIONS
 from tf_tickets.config.names import run_name
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
+from tf_tickets.config.sameness import find_same
 from tf_tickets.data import Dataset
 from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
+from tf_tickets.storage.views import View
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.startup import default_threads
 from tf_tickets.training.learning_tasks import BY_TARGETS, TASKS
@@ -37,20 +40,28 @@ from tf_tickets.training.optimizers import OPTIMIZERS
 from tf_tickets.training.recipe import SCHEDULES, Recipe
 
 
-def make_config(values: flags.FlagValues, dataset: Dataset, replicas: int, runs_dir: str = "runs") -> Config:
+def make_config(
+    values: flags.FlagValues,
+    dataset: Dataset,
+    replicas: int,
+    runs_dir: str = "runs",
+    view: View | None = None,
+) -> Config:
     """The Config of a run: the flags where they are given, the dataset's recipe elsewhere.
 
     Args:
         values: parsed flags, which `check_flags` has passed.
         dataset: the dataset that they name.
         replicas: of the strategy.
-        runs_dir: folder of the run's directory, where `--run_dir` does not say it.
+        runs_dir: folder of the run's directory, where `--run_dir` does not say it. One in it that belongs to
+            the run already, whatever it is called, is the run's.
+        view: of that folder; it is looked at anew where there is none.
     """
     config = plan_config(values, dataset.recipe, replicas)
     if config.ticket is None and choice_of(values).sees_data:
         config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
     config = dataclasses.replace(config, data_fingerprint=dataset.fingerprint, run_dir="", dense_dir="")
-    config = _placed(config, values, runs_dir)
+    config = _placed(config, values, runs_dir, functools.partial(find_same, view=view))
     if values.take_over and not (is_url(config.run_dir) or is_url(config.dense_dir)):
         raise ValueError(
             f"--take_over is for directories at URLs. Where --run_dir is a path, as {config.run_dir} is, a "
@@ -102,12 +113,19 @@ def plan_config(values: flags.FlagValues, recipe: Recipe, replicas: int = 1) -> 
     return _placed(Config(**fields), values, "planned")
 
 
-def _placed(config: Config, values: flags.FlagValues, runs_dir: str) -> Config:
-    """The config with its directories."""
+def _placed(
+    config: Config,
+    values: flags.FlagValues,
+    runs_dir: str,
+    find: Callable[[str, str, Mapping[str, Any]], str] = lambda folder, name, identity: name,
+) -> Config:
+    """The config with its directories; `find`: (folder, name, identity) -> the name that it has there."""
     said = fields_of(values)
-    run_dir = said["run_dir"] or urls.join(runs_dir, run_name(config))
-    parent = urls.parent(run_dir)
-    dense_dir = said["dense_dir"] or urls.join(parent, "dense", digest(config.dense_identity))
+    run_dir = said["run_dir"] or urls.join(runs_dir, find(runs_dir, run_name(config), config.identity))
+    dense_dir = said["dense_dir"]
+    if not dense_dir:
+        folder = urls.join(urls.parent(run_dir), "dense")
+        dense_dir = urls.join(folder, find(folder, digest(config.dense_identity), config.dense_identity))
     if urls.same(run_dir, dense_dir):
         raise ValueError(f"--run_dir and --dense_dir are two directories. Received both: {run_dir}")
     return dataclasses.replace(config, run_dir=run_dir, dense_dir=dense_dir)

@@ -14,6 +14,7 @@ from typing import Any
 from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
+from tf_tickets.data.sources import named_dataset
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import (
@@ -49,6 +50,7 @@ from tf_tickets.support.options import (
     text,
     whole,
 )
+from tf_tickets.support.own_code import short_name
 from tf_tickets.training.recipe import Recipe
 
 DEFAULT_SPARSITY = 0.98
@@ -68,6 +70,7 @@ class Options:
         default="hybrid",
         decides=QUESTION,
         always_named=True,
+        named=short_name,
     )
     sparsity: float = option(
         number("[0, 1)"),
@@ -83,6 +86,7 @@ class Options:
         "ticket:FILE for those of a ticket.",
         needs=needs.BY_LAYERS,
         always_named=True,
+        named=short_name,
     )
     family: str | None = option(
         choice(FAMILIES),
@@ -132,6 +136,7 @@ class Options:
         default="digits",
         decides=SETTING,
         always_named=True,
+        named=named_dataset,
     )
     data_fingerprint: str = option(text(), decides=SETTING, always_named=True)
     validation_fraction: float = option(
@@ -173,6 +178,7 @@ class Options:
         flag="callback",
         default=(),
         decides=SETTING,
+        named=lambda names: tuple(map(short_name, names)),
     )
     callbacks_code: str | None = option(text(), default=None, decides=SETTING, code_of="callback")
     replicas: int = option(whole(1), decides=SETTING, always_named=True)
@@ -216,6 +222,7 @@ class Options:
         "(model, batches, rng, **options) -> arrays.",
         default=None,
         needs=needs.DRAWS,
+        named=short_name,
     )
     score_code: str | None = option(text(), default=None, code_of="score")
     ratios_code: str | None = option(text(), default=None, code_of="ratios")
@@ -305,6 +312,7 @@ class Options:
         "your own, file.py:name of a tf_tickets.sanity.Check.",
         default=None,
         decides=QUESTION,
+        named=short_name,
     )
     mixed_precision: str | None = option(
         choice(PRECISIONS),
@@ -344,6 +352,7 @@ class Options:
         default=None,
         beside=BESIDE_SOURCE,
         decides=SOURCE,
+        named=short_name,
     )
     source_sampling: str = option(
         choice(SAMPLINGS),

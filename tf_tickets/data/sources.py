@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from tf_tickets.data.splits import Splits
 from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
-from tf_tickets.support.own_code import is_own
+from tf_tickets.support.own_code import is_own, short_name
 from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
 from tf_tickets.training.recipe import Recipe
@@ -55,6 +56,9 @@ class Source:
         flip: whether augmentation mirrors; None lets the size of the images decide.
         is_own: whether the examples are the user's own, so that `standardize` may say how they are
             normalised, and `task` what is learned.
+        is_files: whether its argument leads to files or code of the user's: then a run is known by the
+            examples that they hold, wherever they are, and whatever they are called.
+        at_hand: whether it is on the machine for certain, as the user's files are, and read in a moment.
     """
 
     read: Callable[..., Splits]
@@ -66,6 +70,8 @@ class Source:
     crop: bool | None = None
     flip: bool | None = None
     is_own: bool = False
+    is_files: bool = False
+    at_hand: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -80,6 +86,7 @@ SOURCES: dict[str, Source] = {
         std=(0.37612,),
         crop=False,
         flip=False,
+        at_hand=True,
     ),
     "cifar10": Source(
         tfds_source.read,
@@ -133,16 +140,19 @@ SOURCES: dict[str, Source] = {
         MNIST_FAMILY,
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
+        is_files=True,
     ),
     "npz:FILE": Source(
         npz.read,
         "a .npz file with x_train, y_train, x_test, y_test: images or a table",
         is_own=True,
+        is_files=True,
     ),
 }
 
 # What a function of the user's returns.
-OWN = Source(own_datasets.read, "a function of your own", is_own=True)
+OWN_KIND = "function"
+OWN = Source(own_datasets.read, "a function of your own", is_own=True, is_files=True)
 
 
 def load(
@@ -259,6 +269,26 @@ def find(name: str) -> tuple[Source, str]:
 
 def _own_sources() -> str:
     return ", ".join(pattern for pattern, row in SOURCES.items() if row.is_own)
+
+
+def named_dataset(name: str) -> str:
+    """What names a run of a dataset's name: all of it but the folders of the user's files."""
+    kind = dataset_kind(name)
+    if kind == name:
+        return name
+    argument = find(name)[1]
+    return short_name(name) if kind == OWN_KIND else f"{kind}:{os.path.basename(os.path.normpath(argument))}"
+
+
+def dataset_kind(name: str) -> str:
+    """What a dataset is known by beside its examples: its name, but of the user's data `npz`, `idx`, ..."""
+    try:
+        source, _ = find(name)
+    except ValueError:  # of another version
+        return name
+    if not source.is_files:
+        return name
+    return OWN_KIND if source is OWN else name.partition(":")[0]
 
 
 def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:

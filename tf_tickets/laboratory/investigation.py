@@ -17,7 +17,9 @@ from tf_tickets.laboratory.findings import Findings
 from tf_tickets.results import Verdict
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
+from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.own_code import name_of_object
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
@@ -40,8 +42,7 @@ def sanity_check(
     """Tells whether a pruning method uses the data and the connections that it chooses (sections 3 to 5).
 
     Trains the ticket and its attacked twins over several seeds, the same initial weights and order of the
-    data in every arm, in processes of their own (so a script that calls this needs the guard
-    `if __name__ == "__main__":`). What is in `runs_dir` already is not trained again.
+    data in every arm, in processes of their own. What is in `runs_dir` already is not trained again.
 
     Args:
         method: one of `METHODS`, or several; or a score of your own, a function
@@ -75,11 +76,12 @@ def sanity_check(
         >>> findings.answer("rearrange")  # doctest: +SKIP
         'insensitive'
     """
+    check_not_imported("tt.sanity_check")
     given = dict(settings)
     if callable(method):
         if "score" in given:
             raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
-        given["score"] = name_of_object("The score", method, abroad=True)
+        given["score"] = name_of_object("score", method, abroad=True)
         method = "snip"
     if checks is not None and not len(checks):
         raise ValueError("checks= is empty. None stands for all that can say something about the method.")
@@ -105,8 +107,9 @@ def sanity_check(
 
 def investigate(plan: SweepPlan, margin: float | None, alpha: float, show: Console) -> Findings:
     """Runs what is missing, and judges."""
-    show_plan(plan, show)
-    failures = run_plan(plan, show)
+    forecast = None if show.out.quiet else make_forecast(plan)
+    show_plan(plan, show, forecast)
+    failures = run_plan(plan, show, forecast)
     paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
     found = results.experiments(results.load(paths)) if paths else []
     verdicts: list[Verdict] = []

@@ -15,18 +15,10 @@ _COLUMNS = tuple(field.name for field in dataclasses.fields(Method) if field.nam
 _OF_SEARCH = ("options", "library", "drawn", "aims", "grows", "in_levels")
 
 
-def facts_of(name: str, row: Method) -> dict[str, Any]:
-    """What a config keeps of a row.
-
-    Args:
-        name: `"module:attribute"` or `"file.py:attribute"`.
-        row: what is there.
-
-    Returns:
-        JSON-able; `row_of_facts` is the inverse.
-    """
+def facts_of(row: Method) -> dict[str, Any]:
+    """What a config keeps of a row: JSON-able; `row_of_facts` is the inverse."""
     found = {column: getattr(row, column) for column in _COLUMNS}
-    found["score"] = row.score if isinstance(row.score, str) else f"{name}.score"
+    found["score"] = row.score if isinstance(row.score, str) else None  # it is the attribute of the row
     search = row.search
     found["search"] = None
     if search is not None:
@@ -37,8 +29,14 @@ def facts_of(name: str, row: Method) -> dict[str, Any]:
 
 
 def row_of_facts(name: str, facts: Mapping[str, Any]) -> Method:
-    """The row that a config has kept. Its functions are imported when they are called, and not before."""
-    row = {column: facts[column] for column in (*_COLUMNS, "score")}
+    """The row that a config has kept. Its functions are imported when they are called, and not before.
+
+    Args:
+        name: `"module:attribute"` or `"file.py:attribute"` of the row.
+        facts: see `facts_of`.
+    """
+    row = {column: facts[column] for column in _COLUMNS}
+    row["score"] = f"{name}.score" if facts["score"] is None else facts["score"]
     kept = facts["search"]
     if kept is None:
         return Method(**row)

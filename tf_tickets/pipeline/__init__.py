@@ -16,12 +16,12 @@ from tf_tickets.data import Dataset
 from tf_tickets.pipeline.evaluation import evaluate
 from tf_tickets.pipeline.guards import exclusive, explain_lost_workers
 from tf_tickets.pipeline.outputs import export, report
-from tf_tickets.pipeline.preparation import prepare
+from tf_tickets.pipeline.preparation import make_trainer, prepare
 from tf_tickets.pipeline.tickets import find_ticket
 from tf_tickets.pipeline.trainings import pretrain, retrain
 from tf_tickets.support.console import Console
 
-__all__ = ["pretrain_only", "run"]
+__all__ = ["make_trainer", "pretrain_only", "run"]
 
 
 def run(
@@ -31,6 +31,7 @@ def run(
     show: Console,
     wait: bool = False,
     take_over: bool = False,
+    forecast: bool = False,
 ) -> dict[str, Any]:
     """Makes one ticket from data to export, and returns what result.json holds.
 
@@ -42,9 +43,10 @@ def run(
         show: what the person sees.
         wait: for another process at work in the run's directory; otherwise that is an error.
         take_over: a directory at a URL, from a process that is dead.
+        forecast: measure for a moment how long it will take, and show that with the plan.
     """
     with explain_lost_workers(strategy):
-        job = prepare(config, dataset, strategy, show, take_over)
+        job = prepare(config, dataset, strategy, show, take_over, forecast)
         with exclusive(job, job.directory, wait):
             pretrain(job)
             ticket = retrain(job, find_ticket(job))

@@ -8,7 +8,7 @@ The modules of this room, each of which uses those below its own line:
     evaluation
     tickets
     trainings
-    weights, search, measures, guards, showing
+    pace, weights, search, measures, guards, showing
     job, environment, progress, epoch_log
 """
 

@@ -10,16 +10,21 @@ import numpy as np
 from tf_tickets import layers
 from tf_tickets.data import Dataset
 from tf_tickets.pipeline.job import Job
+from tf_tickets.training.recipe import Recipe
 
 Measure = Callable[[], dict[str, float]]
 
 
 def measure_of_split(job: Job, dataset: Dataset, split: str) -> Measure:
     """A function that measures the model on a split, again and again, from one pipeline."""
-    # What fits into memory with its gradients fits several times without.
-    batch_size = min(500, 8 * job.recipe.batch_size)
+    batch_size = test_batch_size(job.recipe)
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
     return lambda: job.trainer.evaluate(batches, steps)
+
+
+def test_batch_size(recipe: Recipe) -> int:
+    """Examples that are measured at a time: what fits with its gradients fits several times without."""
+    return min(500, 8 * recipe.batch_size)
 
 
 def measure_of_density(model: keras.Model) -> Measure:

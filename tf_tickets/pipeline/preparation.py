@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets import layers, models, pruning, training
-from tf_tickets.config import Config
+from tf_tickets.config import Config, identity_in
 from tf_tickets.data import Dataset
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.replacement import check_place
@@ -23,7 +23,8 @@ from tf_tickets.models.sizes import activations
 from tf_tickets.pipeline import own_callbacks, search
 from tf_tickets.pipeline.environment import versions
 from tf_tickets.pipeline.job import Job
-from tf_tickets.pipeline.showing import show_plan
+from tf_tickets.pipeline.pace import is_worth_measuring, measure_pace
+from tf_tickets.pipeline.showing import forecast_shown, show_plan
 from tf_tickets.pipeline.tickets import draw_source, quota_of
 from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
@@ -41,14 +42,21 @@ def prepare(
     strategy: tf.distribute.Strategy,
     show: Console,
     take_over: bool = False,
+    forecast: bool = False,
 ) -> Job:
-    """Builds the model, claims the directories, shows the plan. Errors come before work."""
+    """Builds the model, claims the directories, shows the plan. Errors come before work.
+
+    Args:
+        config, dataset, strategy, show, take_over, forecast: as for `pipeline.run`.
+    """
     team = training.Team(strategy)
     team.agree("what to run, and by which versions", {**config.identity, "versions": versions()})
     if not team.chief:
         config, show = _scratch_config(config), Console.silent()
-    directory = run_directory(config.run_dir, config.identity, take_over)
-    dense = dense_directory(config.dense_dir, config.dense_identity, directory, take_over)
+    directory = run_directory(config.run_dir, identity_in(config.run_dir, config.identity), take_over)
+    dense = dense_directory(
+        config.dense_dir, identity_in(config.dense_dir, config.dense_identity), directory, take_over
+    )
     directory.check()
     dense.check()
     for format in config.export:  # what is there and no export stays
@@ -74,16 +82,7 @@ def prepare(
         dataset=dataset,
         strategy=strategy,
         show=show,
-        trainer=training.Trainer(
-            model,
-            optimizer,
-            strategy,
-            jit_compile=config.jit_compile,
-            label_smoothing=recipe.label_smoothing,
-            loss=recipe.loss_name,
-            metric=recipe.metric_name,
-            outputs=dataset.outputs,
-        ),
+        trainer=_trainer(config, dataset, model, optimizer, strategy),
         init_weights=[np.asarray(weight) for weight in layers.stock_weights(model)],
         directory=directory,
         dense=dense,
@@ -92,8 +91,37 @@ def prepare(
     )
     _check_pruning_data(job)
     directory.claim()
-    show_plan(job, weights)
+    measures = forecast and team.size == 1 and not job.is_finished and is_worth_measuring(config, dataset)
+    pace = measure_pace(job.trainer, dataset, recipe) if measures else None
+    show_plan(job, weights, None if pace is None else forecast_shown(job, pace))
     return job
+
+
+def make_trainer(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy) -> training.Trainer:
+    """A trainer like a run's, of a network of its own."""
+    with strategy.scope(), _precision(config.mixed_precision):
+        model = build_model(config, dataset)
+        return _trainer(config, dataset, model, training.make_optimizer(config.recipe), strategy)
+
+
+def _trainer(
+    config: Config,
+    dataset: Dataset,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+) -> training.Trainer:
+    recipe = config.recipe
+    return training.Trainer(
+        model,
+        optimizer,
+        strategy,
+        jit_compile=config.jit_compile,
+        label_smoothing=recipe.label_smoothing,
+        loss=recipe.loss_name,
+        metric=recipe.metric_name,
+        outputs=dataset.outputs,
+    )
 
 
 def build_model(config: Config, dataset: Dataset) -> keras.Model:

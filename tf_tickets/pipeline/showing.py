@@ -4,22 +4,33 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tf_tickets import pruning
 from tf_tickets.config import Config
 from tf_tickets.exporting import FORMATS
 from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.pace import Pace, seconds_left
 from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import Console, bar
+from tf_tickets.support.memory import in_words
 from tf_tickets.support.own_code import short_name
-from tf_tickets.support.words import plural
+from tf_tickets.support.unseen_gpus import unseen_gpus
+from tf_tickets.support.words import duration, plural
 from tf_tickets.training.learning_tasks import TASKS
 from tf_tickets.training.recipe import Recipe
 
 
-def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
-    """Shows what is about to be done to the prunable weights."""
+def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = None) -> None:
+    """Shows what is about to be done to the prunable weights.
+
+    Args:
+        job: that is prepared.
+        weights: the prunable ones.
+        forecast: how long it takes, and how much memory; None where that is not known.
+    """
     config, recipe, dataset = job.config, job.recipe, job.dataset
     count, total = len(weights), sum(entry.size for entry in weights)
     keep = total_to_keep(total, config.sparsity)
@@ -56,7 +67,8 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight]) -> None:
             **({"callbacks": _callbacks_shown(config.callbacks)} if config.callbacks else {}),
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
-            f"{', XLA' if config.jit_compile else ''}",
+            f"{', XLA' if config.jit_compile else ''}{unused_gpus()}",
+            **({"time": forecast} if forecast else {}),
             "run": job.directory.where,
             **({"dense": job.dense.where} if config.pretrains else {}),
         },
@@ -78,6 +90,18 @@ def _learned(recipe: Recipe) -> dict[str, str]:
     task = TASKS[recipe.task]
     losses = f"{short_name(recipe.loss_name)}, judged by {short_name(recipe.metric_name)}"
     return {"learns": f"{recipe.task} ({task.about}), {losses}"}
+
+
+def forecast_shown(job: Job, pace: Pace) -> str:
+    """How long what is left of a run takes by a pace, and how much memory."""
+    memory = "" if pace.memory is None else f", {in_words(pace.memory)} of memory or a little more"
+    return f"about {duration(seconds_left(job, pace))}, by a few steps taken just now{memory}"
+
+
+def unused_gpus() -> str:
+    """What to say, after the machine, of GPUs in it that TensorFlow does not see; else nothing."""
+    unseen = unseen_gpus(len(tf.config.list_physical_devices("GPU")))
+    return f"; {unseen}" if unseen else ""
 
 
 def _source_shown(job: Job) -> str:

@@ -10,6 +10,7 @@ from tf_tickets import config as configuration
 from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
 from tf_tickets.programs.run_result import RunResult
 from tf_tickets.support.console import Console
+from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.startup import default_threads
 
 
@@ -49,6 +50,7 @@ def run(
         >>> result.accuracy, result.ticket.sparsity  # doctest: +SKIP
         (0.8056, 0.9000)
     """
+    check_not_imported("tt.run")
     asked = {"method": method, "sparsity": sparsity, "model": model, "dataset": dataset, **settings}
     values = configuration.flag_values(configuration.define_flags, asked, GROUPS, abroad=False)
     configuration.check_flags(values)
@@ -58,7 +60,10 @@ def run(
     strategy = training.make_strategy(values.strategy)
     data = configuration.load_data(values)
     config = configuration.make_config(values, data, strategy.num_replicas_in_sync, runs_dir)
-    numbers = pipeline.run(config, data, strategy, show or Console(), take_over=values.take_over)
+    console = show or Console()
+    numbers = pipeline.run(
+        config, data, strategy, console, take_over=values.take_over, forecast=not console.out.quiet
+    )
     return RunResult(numbers, config, data)
 
 
@@ -75,8 +80,8 @@ def sweep(
 ) -> list[RunResult]:
     """Does what `python -m tf_tickets.sweep` does: runs in several processes, work that they share once.
 
-    The processes import what is the user's own, so that it stands in a file: a script that calls this keeps
-    the call under `if __name__ == "__main__":`, and functions of a notebook go into a file beside it.
+    The processes import what is the user's own, so that it stands in a file of its own: functions of a
+    notebook, or of the script that calls this, go into a file beside it.
 
     Args:
         method, sparsity, seed: one or several; every combination is run.
@@ -92,6 +97,8 @@ def sweep(
         ValueError: what the program refuses, before work; and an unknown setting.
         RuntimeError: some runs failed; it names them. The others are kept.
     """
+    check_not_imported("tt.sweep")
+    from tf_tickets.sweeps.forecast import make_forecast
     from tf_tickets.sweeps.overview import show_plan, show_table
     from tf_tickets.sweeps.plan import plan_sweep
     from tf_tickets.sweeps.running import run_plan
@@ -105,8 +112,9 @@ def sweep(
     if values.dry_run:
         raise ValueError("dry_run= is for the command line, python -m tf_tickets.sweep --dry_run.")
     plan, console = plan_sweep(values, controls=values.controls), show or Console()
-    show_plan(plan, console)
-    failures = run_plan(plan, console)
+    forecast = None if console.out.quiet else make_forecast(plan)
+    show_plan(plan, console, forecast)
+    failures = run_plan(plan, console, forecast)
     show_table(plan, console)
     if failures:
         named = "; ".join(f"{label}: {outcome.problem}" for label, outcome in failures.items())

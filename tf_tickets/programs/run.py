@@ -39,7 +39,7 @@ def _run(values: flags.FlagValues) -> int:
     strategy = training.make_strategy(values.strategy)
     dataset = configuration.load_data(values)
     config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
-    pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over)
+    pipeline.run(config, dataset, strategy, Console(), take_over=values.take_over, forecast=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from tf_tickets import laboratory
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.sweep_flags import GROUPS
 
@@ -34,7 +35,7 @@ def _judge(values: flags.FlagValues) -> int:
     plan = laboratory.make_plan(values)
     show = Console()
     if values.dry_run:
-        show_plan(plan, show)
+        show_plan(plan, show, make_forecast(plan))
         return 0
     findings = laboratory.investigate(plan, values.margin, values.alpha, show)
     show.line(f"\n{findings}")

@@ -9,6 +9,7 @@ from absl import flags
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
+from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_failures, show_plan, show_table
 from tf_tickets.sweeps.plan import plan_sweep
 from tf_tickets.sweeps.running import run_plan
@@ -32,10 +33,11 @@ def main(argv: Sequence[str]) -> int:
 def _sweep(values: flags.FlagValues) -> int:
     plan = plan_sweep(values, controls=values.controls)
     show = Console()
-    show_plan(plan, show)
+    forecast = make_forecast(plan)
+    show_plan(plan, show, forecast)
     if values.dry_run:
         return 0
-    failures = run_plan(plan, show)
+    failures = run_plan(plan, show, forecast)
     show_table(plan, show)
     return show_failures(plan, failures, show)
 

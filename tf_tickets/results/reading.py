@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tf_tickets.config import OPTIONS, Config, fields_that_decide
+from tf_tickets.config import OPTIONS, Config, essence, fields_that_decide
 from tf_tickets.storage import json_rules
 from tf_tickets.storage.json_rules import Unfit, require
 from tf_tickets.storage.result_file import read_result, read_stages
@@ -70,9 +70,10 @@ def read(directory: pathlib.Path) -> Record:
             stages = [stage for stage in read_stages(directory, raw) if stage != RESULT]
             done = ", ".join(stages) or "nothing"
             return Record(UNFINISHED, identity, problem=f"finished so far: {done}")
-        result = read_result(directory, raw)
+        result = read_result(directory, raw, essence)
         config = _checked_config(result["config"], "result.json: config")
-        require(_identity(config) == _identity(identity), "config.json and result.json are of different runs")
+        alike = essence(_identity(config)) == essence(_identity(identity))
+        require(alike, "config.json and result.json are of different runs")
         return Record(FINISHED, config, result, written=(directory / "result.json").stat().st_mtime)
     except Unfit as problem:
         return Record(BROKEN, identity, problem=str(problem))

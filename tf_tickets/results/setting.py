@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tf_tickets.config import fields_that_decide
+from tf_tickets.config import essence, fields_that_decide
 from tf_tickets.results.fields import Frozen, basename, differing, frozen, grouped, shown
 from tf_tickets.support.options import SETTING
 from tf_tickets.support.words import plural
@@ -14,18 +14,25 @@ from tf_tickets.support.words import plural
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Data, model, training and threads: only runs of one setting are averaged or compared."""
+    """Data, model, training and threads: only runs of one setting are averaged or compared.
+
+    Attributes:
+        fields: what they share.
+        data: what their dataset is called, which is another thing where two files hold the same.
+    """
 
     fields: Frozen
+    data: str = dataclasses.field(default="", compare=False)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Setting:
         """The setting of a config, of which all fields are given."""
-        fields = {name: config[name] for name in fields_that_decide(SETTING) if name != "recipe"}
+        known = essence(config)
+        fields = {name: known[name] for name in fields_that_decide(SETTING) if name != "recipe"}
         if fields["validation_fraction"]:
             # The hash covers the split, which the seed draws: it can be compared within a seed only.
             fields["data_fingerprint"] = None
-        return cls(frozen({**fields, **config["recipe"]}))
+        return cls(frozen({**fields, **known["recipe"]}), basename(config["dataset"]))
 
     def __getitem__(self, name: str) -> Any:
         return dict(self.fields)[name]
@@ -34,7 +41,7 @@ class Setting:
     def label(self) -> str:
         """The dataset, the model and the epochs. See `titles` for several."""
         width = "" if self["width"] == 1 else f" at width {self['width']:g}"
-        return f"{basename(self['dataset'])}, {self['model']}{width}, {plural(self['epochs'], 'epoch')}"
+        return f"{self.data}, {self['model']}{width}, {plural(self['epochs'], 'epoch')}"
 
     def is_longer(self, other: Setting) -> bool:
         """Whether it is `other` but for more epochs; milestones are compared as fractions of them."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tf_tickets.config import fields_that_decide
+from tf_tickets.config import essence, fields_that_decide
 from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.results.fields import Frozen, differing, frozen, grouped, shown
@@ -40,6 +40,7 @@ class Variant:
             config: all its fields.
             own: the options that the method has unless it is told otherwise, as far as they can be known.
         """
+        config = essence(config)
         other = {*fields_that_decide(SETTING, NOTHING, QUESTION), "sparsity"}
         # Nothing decides the ticket of the dense network: it is everything.
         row = known_row(config["method"], config["method_row"])

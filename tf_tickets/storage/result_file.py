@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tf_tickets.storage import json_rules
@@ -16,7 +16,11 @@ from tf_tickets.storage.stages import DIFFERS, check_stages, known_results
 FILE = "result.json"
 
 
-def read_result(folder: pathlib.Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+def read_result(
+    folder: pathlib.Path,
+    identity: Mapping[str, Any],
+    essence: Callable[[Mapping[str, Any]], Any] = lambda identity: identity,
+) -> dict[str, Any]:
     """What a run's result.json holds.
 
     It is compared with the stages.json beside it, where there is one: with the numbers there, and with the
@@ -25,6 +29,7 @@ def read_result(folder: pathlib.Path, identity: Mapping[str, Any]) -> dict[str, 
     Args:
         folder: the run's directory.
         identity: JSON, what config.json holds.
+        essence: of an identity, or a config, what must agree in both files.
 
     Raises:
         Unfit: a file is missing or damaged; numbers cannot be, or contradict others; or it is not what was
@@ -34,7 +39,10 @@ def read_result(folder: pathlib.Path, identity: Mapping[str, Any]) -> dict[str, 
     result = json_rules.mapping(json_rules.read(path), FILE)
     found = fingerprint(path)
     check_result(result)
-    require(_agree(identity, result["config"]), "config.json and result.json are of different runs")
+    require(
+        _agree(essence(identity), essence(result["config"])),
+        "config.json and result.json are of different runs",
+    )
     # In this order: a run notes a hash before it writes what has it.
     stages = read_stages(folder, identity)
     for name, value in (stages.get("evaluate") or {}).get("numbers", {}).items():

@@ -89,7 +89,7 @@ class SweepProgress:
     Args:
         out: where to.
         tasks: how many there are.
-        cost: of all of them together, in any unit that time is proportional to.
+        cost: of all of them together, in any unit.
     """
 
     def __init__(self, out: rich.console.Console, tasks: int, cost: int):
@@ -116,12 +116,18 @@ class SweepProgress:
         if self.out.is_terminal:
             self.bar.stop()
 
-    def finish(self, label: str, cost: int, ending: str) -> None:
-        """Shows that a task has ended."""
+    def finish(self, label: str, cost: int, ending: str, left: float) -> None:
+        """Shows that a task has ended.
+
+        Args:
+            label: of the task.
+            cost: of it.
+            ending: how it ended.
+            left: seconds until all tasks are done, as far as is known.
+        """
         self.done += 1
         self.spent += cost
         elapsed = time.monotonic() - self.began
-        left = elapsed / self.spent * (self.cost - self.spent) if self.spent else 0.0
         when = f"about {duration(left)} left" if self.done < self.tasks else f"{duration(elapsed)} in all"
         self.note(f"[{self.done}/{self.tasks}] {label}: {ending}; {when}")
         self.bar.update(self.task, completed=self.spent, left=when)

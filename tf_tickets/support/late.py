@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 OWN_MODULE = "tf_tickets_own_"  # begins the names of modules that were read from files of the user's
+_importing: list[str] = []  # modules, or files, the one that another needed last
 
 
 def resolve(name: str) -> Any:
@@ -36,13 +37,32 @@ def resolve(name: str) -> Any:
         2.0
     """
     module, colon, attribute = split(name)
+    _importing.append(module)
     try:
         found = _module_of(module) if module.endswith(".py") else importlib.import_module(module)
     except SystemExit as end:
         raise ImportError(
             f"{ending_of(end)}; what is to be run alone stands under if __name__ == '__main__':"
         ) from end
+    finally:
+        _importing.pop()
     return functools.reduce(getattr, attribute.split("."), found) if colon else found
+
+
+def check_not_imported(call: str) -> None:
+    """Refuses a call that a module makes while it is imported for what it holds.
+
+    Args:
+        call: as the user has written it.
+
+    Raises:
+        RuntimeError: it would run each time somebody needs a function of that module.
+    """
+    if _importing:
+        raise RuntimeError(
+            f"{_importing[-1]} calls {call} while it is imported for what it holds; that call stands under "
+            "if __name__ == '__main__':, or in a file of its own"
+        )
 
 
 def split(name: str) -> tuple[str, str, str]:

@@ -22,6 +22,16 @@ def available_bytes() -> float:
     return min(_free(), _left_by_container(), _left_by_limit())
 
 
+def used_bytes() -> float | None:
+    """The most memory that this process has held so far; None where the machine does not say it."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else 1024 * peak)
+
+
 def check_memory(what: str, needed: float, remedy: str) -> None:
     """Refuses work for which there is not enough memory.
 

@@ -132,6 +132,7 @@ class Option:
         repeated: whether the command that makes a run again gives it.
         code_of: the flag that may name code of the user's own, of which this field is found to be the hash;
             empty for all other options.
+        named: value -> what of it names a run: of what leads to a file of the user's, no folder.
     """
 
     field: str
@@ -147,6 +148,7 @@ class Option:
     always_named: bool
     repeated: bool
     code_of: str = ""
+    named: Callable[[Any], Any] = lambda value: value
 
     @classmethod
     def without_field(cls, name: str, kind: Kind, group: str, help: str, default: Any) -> Option:
@@ -187,6 +189,7 @@ def option(
     always_named: bool = False,
     repeated: bool = True,
     code_of: str = "",
+    named: Callable[[Any], Any] = lambda value: value,
 ) -> Any:
     """Declares the option that a field of a dataclass holds; arguments as the attributes of `Option`.
 
@@ -205,6 +208,7 @@ def option(
         "always_named": always_named,
         "repeated": repeated,
         "code_of": code_of,
+        "named": named,
     }
     # A field that is always named is always given.
     own = dataclasses.MISSING if always_named and group not in (MODEL, TRAINING) else default

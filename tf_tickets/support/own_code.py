@@ -225,8 +225,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float, complex, bytes))
 
 
-def short_name(name: str) -> str:
-    """A name without the folder of its file, which is another one on another machine."""
+def short_name(name: Any) -> Any:
+    """A name without the folder of its file, which is another one on another machine; no text as it is."""
+    if not isinstance(name, str):
+        return name
     if name.endswith(".keras"):
         return pathlib.Path(name).name
     module, colon, attribute = split(name)

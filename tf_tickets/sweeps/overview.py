@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tf_tickets.storage import urls
+from tf_tickets.support.memory import available_bytes, in_words
 from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import duration, plural
+from tf_tickets.sweeps.forecast import LEAST, MOST, Forecast
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import FAILURES
 from tf_tickets.sweeps.task import Outcome
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
     from tf_tickets.support.console import Console
 
 
-def show_plan(plan: SweepPlan, show: Console) -> None:
-    """Prints runs, shared trainings and cost."""
+def show_plan(plan: SweepPlan, show: Console, forecast: Forecast | None = None) -> None:
+    """Prints runs, shared trainings, cost, and where there is a forecast what it says."""
     waiting, dense = plan.waiting, plan.dense
     sharing = [run for run in plan.runs if run.config.pretrains]
     networks = {run.config.dense_dir for run in sharing}
@@ -31,8 +34,9 @@ def show_plan(plan: SweepPlan, show: Console) -> None:
         "dense": f"{plural(len(networks), 'network')}, shared by {plural(len(sharing), 'run')}; "
         f"{len(dense):,} to train",
         "cost": f"{epochs + dense_epochs:,} epochs of training, {dense_epochs:,} of them dense{saved}",
-        "time": _time(plan, epochs + dense_epochs),
-        "machine": plan.executor.describe(plan.resources),
+        "time": _time(plan, forecast),
+        **_memory(plan, forecast),
+        "machine": f"{plan.executor.describe(plan.resources)}{_unused_gpus(plan)}",
     }
     notes = [f"{name}: {'; '.join(found)}" for name, found in plan.notes.items() if found]
     if notes:
@@ -90,18 +94,32 @@ def show_failures(plan: SweepPlan, failures: Mapping[str, Outcome], show: Consol
     return 1
 
 
-def _time(plan: SweepPlan, epochs: int) -> str:
-    """An estimate from the runs that are done."""
-    if not epochs:
+def _time(plan: SweepPlan, forecast: Forecast | None) -> str:
+    """How long it takes, by the forecast."""
+    if not plan.waiting:
         return "nothing to do"
-    rates = [
-        run.result["seconds"]["retrain"] / len(run.config.retraining_epochs)
-        for run in plan.done
-        if run.result and (run.result.get("seconds") or {}).get("retrain") and run.cost
-    ]
-    if not rates:
+    if forecast is None:
         return "not known before the first run"
+    after = "" if plan.resources.jobs else " if one ran after another"
+    if forecast.measured:
+        least, most = (duration(factor * forecast.total) for factor in (LEAST, MOST))
+        return f"about {least} to {most}{after}, by a few steps taken just now"
+    return f"about {duration(forecast.total)}{after}, by the runs that are done"
+
+
+def _memory(plan: SweepPlan, forecast: Forecast | None) -> dict[str, str]:
+    """How much memory it takes, and how much there is; nothing where that is not known."""
     jobs = plan.resources.jobs
-    seconds = statistics.median(rates) * epochs / (jobs or 1)
-    after = "" if jobs else " if one ran after another"
-    return f"about {duration(seconds)}{after}, by the runs that are done"
+    if forecast is None or forecast.memory is None or jobs is None:
+        return {}
+    together = min(jobs, len(forecast.seconds)) * forecast.memory
+    left = available_bytes()
+    there = "" if math.isinf(left) else f"; {in_words(left)} can be had"
+    return {"memory": f"about {in_words(forecast.memory)} a run, {in_words(together)} in all{there}"}
+
+
+def _unused_gpus(plan: SweepPlan) -> str:
+    """What to say of GPUs of this machine that its runs do not see."""
+    from tf_tickets.pipeline.showing import unused_gpus
+
+    return "" if plan.executor.elsewhere else unused_gpus()

@@ -17,7 +17,7 @@ from tf_tickets.storage import urls
 from tf_tickets.storage.urls import is_url
 from tf_tickets.storage.user_paths import lasting_place
 from tf_tickets.storage.views import View, view_of
-from tf_tickets.support.startup import default_threads, load_tensorflow
+from tf_tickets.support.startup import load_tensorflow
 from tf_tickets.sweeps.cell import Cell, planned
 from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.executors.executor import Executor
@@ -117,7 +117,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
         if not imports_own_code(values):
             read_grid(values)  # before it is loaded: a slip is answered at once
-        load_tensorflow(default_threads())
+        load_tensorflow(values.threads)  # as many as a run has, whose pace may be measured here
     found = read_grid(values, controls, _recipe)
     if not is_url(values.runs_dir):
         folder = pathlib.Path(values.runs_dir)
@@ -133,7 +133,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     runs: dict[str, PlannedRun] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for cell in found.cells:
-        config = planned(cell, _recipe) if without_data else _config(cell, values, executor)
+        config = planned(cell, _recipe) if without_data else _config(cell, values, executor, view)
         runs.setdefault(config.run_dir, PlannedRun(cell, config, found.label(cell), view))
         if not without_data or find(config.dataset)[0].recipe is None:  # then they are loaded
             notes.setdefault(config.dataset, load_data(cell.values).notes)
@@ -162,9 +162,9 @@ def _resources(values: FlagValues, executor: Executor) -> Resources:
     )
 
 
-def _config(cell: Cell, values: FlagValues, executor: Executor) -> Config:
+def _config(cell: Cell, values: FlagValues, executor: Executor, view: View) -> Config:
     replicas = executor.count_replicas(values.strategy, values.gpus_per_run)
-    return configuration.make_config(cell.values, load_data(cell.values), replicas, values.runs_dir)
+    return configuration.make_config(cell.values, load_data(cell.values), replicas, values.runs_dir, view)
 
 
 def _recipe(cell: Cell) -> Recipe:

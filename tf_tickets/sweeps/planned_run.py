@@ -40,13 +40,15 @@ class PlannedRun:
     @property
     def directory(self) -> RunDirectory:
         """Its run directory, to be looked at."""
-        return RunDirectory(self.view.local(self.config.run_dir), self.config.identity, "run", FLAG)
+        place = self.view.local(self.config.run_dir)
+        return RunDirectory(place, configuration.identity_in(place, self.config.identity), "run", FLAG)
 
     @property
     def dense(self) -> DenseDirectory:
         """The dense training that it shares, to be looked at."""
         place = self.view.local(self.config.dense_dir)
-        return DenseDirectory(place, self.config.dense_identity, "dense", FLAG)
+        identity = configuration.identity_in(place, self.config.dense_identity)
+        return DenseDirectory(place, identity, "dense", FLAG)
 
     @functools.cached_property
     def result(self) -> dict[str, Any] | None:
@@ -92,7 +94,7 @@ class PlannedRun:
             return None
         if directory.waits_for_export(self.config.export):
             return None
-        return read_result(directory.path, directory.identity)
+        return read_result(directory.path, directory.identity, configuration.essence)
 
     @property
     def cost(self) -> int:

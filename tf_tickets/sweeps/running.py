@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from typing import TYPE_CHECKING
 
 from tf_tickets.storage import stores, urls
 from tf_tickets.support.scale import reached_by
+from tf_tickets.sweeps.forecast import Forecast, tasks_of
 from tf_tickets.sweeps.plan import SweepPlan
-from tf_tickets.sweeps.task import DENSE, WHOLE, Outcome
+from tf_tickets.sweeps.task import Outcome
 from tf_tickets.training.interruption import ended_politely
 
 if TYPE_CHECKING:
@@ -18,10 +20,15 @@ if TYPE_CHECKING:
 FAILURES = "failures.log"
 
 
-def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
+def run_plan(plan: SweepPlan, show: Console, forecast: Forecast | None = None) -> dict[str, Outcome]:
     """Runs what is not done yet, dense trainings first, and goes on past failures and broken directories.
 
     Ctrl-C and SIGTERM end it after what is being trained has saved a checkpoint.
+
+    Args:
+        plan: what to run.
+        show: what the person sees.
+        forecast: of the plan.
 
     Returns:
         Label of each cell that has no result -> what went wrong.
@@ -32,15 +39,9 @@ def run_plan(plan: SweepPlan, show: Console) -> dict[str, Outcome]:
     """
     if plan.without_data:
         raise ValueError("A plan that was made for --dry_run cannot be run.")
-    dense = plan.dense
-    waiting = plan.waiting
-    tasks = {f"dense {path}": run.task(DENSE) for path, run in dense.items()}
-    tasks |= {run.config.run_dir: run.task(WHOLE) for run in waiting}
-    after = {
-        run.config.run_dir: f"dense {run.config.dense_dir}"
-        for run in waiting
-        if run.config.pretrains and run.config.dense_dir in dense
-    }
+    planned, after = tasks_of(plan)
+    seconds = forecast.seconds if forecast else {}
+    tasks = {key: dataclasses.replace(task, seconds=seconds.get(key)) for key, (_, task) in planned.items()}
     with ended_politely(), show.sweep(len(tasks), sum(task.cost for task in tasks.values())) as progress:
         find_outcome = functools.partial(_find_outcome, plan)
         outcomes = plan.executor.make_pool(tasks, after, plan.resources, progress, find_outcome).run()

@@ -18,6 +18,7 @@ class Task:
         cost: epochs of training.
         urls: its directories, where they are URLs: those that it may leave marked when it is killed.
         name: that the run has by its plan; where a process finds another one, data or devices differ there.
+        seconds: that it is expected to take; None where nothing is known.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Task:
     cost: int
     urls: tuple[str, ...] = ()
     name: str | None = None
+    seconds: float | None = None
 
     @property
     def title(self) -> str:

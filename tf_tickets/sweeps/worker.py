@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,6 +23,9 @@ from tf_tickets.sweeps.cell import parse
 from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.task import DENSE, Outcome, Task
 from tf_tickets.training import interruption
+
+if TYPE_CHECKING:
+    from tf_tickets.pipeline.pace import Pace
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -69,6 +73,21 @@ def run_task(task: Task) -> Outcome:
             problem = ending_of(error)
         details = f"{screen.getvalue()}\n{traceback.format_exc()}"
         return Outcome(time.perf_counter() - began, None, problem or type(error).__name__, details)
+    finally:
+        clear_session()
+
+
+def measure_pace(task: Task) -> Pace:
+    """The pace of a task's setting, measured in this process, which keeps nothing of it."""
+    from tf_tickets import pipeline, training
+    from tf_tickets.pipeline.pace import measure_pace as measure
+
+    values = parse(task.arguments)
+    strategy = training.make_strategy(values.strategy)
+    dataset = load_data(values)
+    config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
+    try:
+        return measure(pipeline.make_trainer(config, dataset, strategy), dataset, config.recipe)
     finally:
         clear_session()
 

@@ -31,7 +31,6 @@ from tf_tickets.training.metrics import METRICS
 from tf_tickets.training.optimizers import OPTIMIZERS
 
 WIDEST = 10_000.0  # times the channels of a network
-CODE = ("model", "loss", "metric", "optimizer", "schedule")  # fields that may name code of the user's own
 
 
 def milestone_epochs(milestones: Sequence[float], epochs: int) -> list[int]:
@@ -154,6 +153,7 @@ class Recipe:
         MODEL,
         "vgg11, vgg13, vgg16, vgg19, resnet{6n+2}, resnet18_cifar, resnet34_cifar, resnet50_cifar, "
         "lenet_300_100, mlp_A_B_..., mlp_bn_A_B_..., or keras:NAME.",
+        named=short_name,
     )
     epochs: int = _first(whole(1, MOST_EPOCHS), TRAINING, "Of dense training, and of retraining.")
     augment: bool = _first(switch(), TRAINING, "Random crops and flips.")
@@ -170,6 +170,7 @@ class Recipe:
         f"{', '.join(OPTIMIZERS)}; or your own, module:function or file.py:function, such as "
         "keras.optimizers:Lion: (learning_rate) -> keras.optimizers.Optimizer.",
         default="sgd",
+        named=short_name,
     )
     learning_rate: float = _first(number("(0, inf)"), TRAINING, "At the top of the schedule.", default=0.1)
     momentum: float = _first(number("[0, 1)"), TRAINING, "Of SGD.", default=0.9)
@@ -186,6 +187,7 @@ class Recipe:
         f"{', '.join(SCHEDULES)}; or your own, module:function or file.py:function: (epoch, epochs, "
         "learning_rate) -> rate.",
         default="milestones",
+        named=short_name,
     )
     milestones: tuple[float, ...] = _first(
         MILESTONES,
@@ -221,6 +223,7 @@ class Recipe:
         f"Loss of training and of scores: {', '.join(LOSSES)}; or module:function for one of your own, "
         "(targets, outputs) -> losses, one an example. Default: the task's.",
         default=None,
+        named=short_name,
     )
     metric: str | None = _field(
         name(),
@@ -228,6 +231,7 @@ class Recipe:
         f"What runs are judged by: {', '.join(METRICS)}; or module:ROW for a tf_tickets.training.Metric of "
         "your own. Default: the task's.",
         default=None,
+        named=short_name,
     )
 
     def __post_init__(self) -> None:
@@ -266,11 +270,11 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """What names a run: all fields, but later ones only where they are not at their defaults."""
         values = {row: getattr(self, row.field) for row in options_of(Recipe)}
-        named = {
-            row.field: value for row, value in values.items() if row.always_named or value != row.default
+        return {
+            row.field: row.named(value)
+            for row, value in values.items()
+            if row.always_named or value != row.default
         }
-        # Where a file lies is another place on another machine.
-        return {**named, **{field: short_name(named[field]) for field in CODE if field in named}}
 
     @property
     def loss_name(self) -> str:

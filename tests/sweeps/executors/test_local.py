@@ -1,6 +1,8 @@
 """The pool of processes: which task is started when, and which again."""
 
 import concurrent.futures
+import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -66,7 +68,7 @@ class Harness:
         self.done.append(future.task.label)
         return {future}, set(running) - {future}
 
-    def finish(self, label, cost, ending):
+    def finish(self, label, cost, ending, left):
         """What the person sees."""
 
     def run(self, tasks, after=None, jobs=2):
@@ -144,3 +146,25 @@ class TestLocalPool:
 
 def interrupted(*_, **__):
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("started", ["script.py", "-"])
+def test_processes_do_not_run_the_script_again_that_starts_them(started, tmp_path):
+    """One without a guard would start its sweep in each; that of a notebook cannot be found."""
+    text = """
+import multiprocessing, sys
+from tf_tickets.sweeps.executors import local
+
+print("the script")
+process = multiprocessing.get_context("spawn").Process(target=print, args=("a process",))
+with local._main_module_hidden():
+    process.start()
+process.join()
+print(process.exitcode, sys.modules["__main__"].local is local)
+"""
+    (tmp_path / "script.py").write_text(text)
+    place = started if started == "-" else str(tmp_path / started)
+    ours = {**os.environ, "PYTHONPATH": str(pathlib.Path(local.__file__).parents[3])}
+    done = subprocess.run([sys.executable, place], input=text, capture_output=True, text=True, env=ours)
+    assert not done.stderr
+    assert sorted(done.stdout.splitlines()) == ["0 True", "a process", "the script"]

@@ -90,7 +90,7 @@ class FakeRay:
         assert force
         self.cancelled.append(self.pending[reference])
 
-    def finish(self, label, cost, ending):
+    def finish(self, label, cost, ending, left):
         """What the person sees."""
 
     def note(self, text):

@@ -10,6 +10,7 @@ from tf_tickets.sweeps.executors.resources import Resources
 from tf_tickets.sweeps.task import Outcome, Task
 
 if TYPE_CHECKING:
+    from tf_tickets.pipeline.pace import Pace
     from tf_tickets.support.console import SweepProgress
 
 # Key of a task -> how it ended, by what lies in its directory; None if it did not end there.
@@ -51,6 +52,7 @@ class Executor:
         make_pool: its worker pool.
         describe: its resources for people.
         default_jobs: threads of a task -> tasks at a time; None for as many as there is room for.
+        measure: a task and its resources -> the pace of its setting there; None where that takes too long.
         count_replicas: name of a strategy and GPUs of a task -> replicas that its run has.
         elsewhere: tasks need not be at work in the folder of this process, nor on this machine.
         flags: of a sweep, that mean something here only.
@@ -62,3 +64,4 @@ class Executor:
     count_replicas: Callable[[str, int], int]
     elsewhere: bool = False
     flags: tuple[str, ...] = ()
+    measure: Callable[[Task, Resources], Pace] | None = None

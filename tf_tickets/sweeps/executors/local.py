@@ -7,6 +7,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import types
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +24,7 @@ from tf_tickets.sweeps.task import Outcome, Task
 from tf_tickets.training import strategies
 
 if TYPE_CHECKING:
+    from tf_tickets.pipeline.pace import Pace
     from tf_tickets.support.console import SweepProgress
 
 # Crashes of a process that a task may be near before it is given up.
@@ -47,7 +50,7 @@ class LocalPool:
         find_outcome: FindOutcome,
     ):
         self.jobs, self.threads = resources.jobs or 1, resources.threads
-        self.queue = TaskQueue(tasks, after, progress)
+        self.queue = TaskQueue(tasks, after, progress, self.jobs)
         self.retries: deque[str] = deque()  # running when a process crashed; tried again one at a time
         self.crashes: dict[str, int] = {}
         self.running: dict[concurrent.futures.Future, str] = {}
@@ -92,7 +95,7 @@ class LocalPool:
             if self.processes is None:
                 self.processes = _start_processes(self.jobs, self.threads)
             try:
-                with _interrupts_blocked():
+                with _interrupts_blocked(), _main_module_hidden():
                     self.running[self.processes.submit(worker.run_task, self.queue.tasks[key])] = key
             except BrokenProcessPool:  # an idle one crashed
                 self.queue.put_back(key)
@@ -137,6 +140,21 @@ def default_jobs(threads: int) -> int:
     return 1 if tf.config.list_physical_devices("GPU") else max(default_threads() // threads, 1)
 
 
+def measure(task: Task, resources: Resources) -> Pace:
+    """The pace of a task's setting: measured here, or where there is a GPU, in a process that lets go of it.
+
+    Args:
+        task: a run.
+        resources: its threads.
+    """
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return worker.measure_pace(task)
+    with _interrupts_blocked(), _main_module_hidden(), _start_processes(1, resources.threads) as processes:
+        return processes.submit(worker.measure_pace, task).result()
+
+
 def count_replicas(strategy: str, gpus: int) -> int:
     """Those that the strategy makes of this machine's devices, all of which a run sees.
 
@@ -156,6 +174,21 @@ def _start_processes(jobs: int, threads: int) -> concurrent.futures.ProcessPoolE
         initializer=worker.initialize,
         initargs=(os.getpid(), threads, environment),
     )
+
+
+@contextlib.contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Processes that are started in here do not run the script again that started the sweep.
+
+    multiprocessing has a process import the main module of its parent, for what is pickled of it: nothing is,
+    and a script without a guard would start its sweep in every process, a notebook has no such module.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class RayPool:
         progress: SweepProgress,
         find_outcome: FindOutcome,
     ):
-        self.queue = TaskQueue(tasks, after, progress)
+        self.queue = TaskQueue(tasks, after, progress, resources.jobs)
         self.resources, self.find_outcome = resources, find_outcome
         self.sweep = uuid.uuid4().hex
         self.running: dict[Any, str] = {}

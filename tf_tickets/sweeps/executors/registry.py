@@ -11,6 +11,7 @@ EXECUTORS: dict[str, Executor] = {
         describe=late("tf_tickets.sweeps.executors.local:describe"),
         default_jobs=late("tf_tickets.sweeps.executors.local:default_jobs"),
         count_replicas=late("tf_tickets.sweeps.executors.local:count_replicas"),
+        measure=late("tf_tickets.sweeps.executors.local:measure"),
     ),
     "ray": Executor(
         make_pool=late("tf_tickets.sweeps.executors.ray:RayPool"),
