@@ -61,13 +61,13 @@ class _Choice:
 
 def note_choice(model: keras.Model, layers: frozenset[int]) -> None:
     """Has the model remember the layers, by id, of which its user left out a weight."""
-    object.__setattr__(model, "_left_out", _Choice(_left_out(model) | layers))
+    object.__setattr__(model, "_left_out", _Choice(left_out_by_choice(model) | layers))
 
 
 def passed_over(model: keras.Model) -> PassedOver:
     """What carries no mask in a masked model, and does not by its user's choice."""
     total = sum(weight.shape.num_elements() for weight in stock_weights(model))
-    left_out = _left_out(model)
+    left_out = left_out_by_choice(model)
     unmaskable: list[tuple[str, str, float]] = []
     by_design: list[tuple[str, float]] = []
     for layer in model._flatten_layers():
@@ -89,6 +89,7 @@ def passed_over(model: keras.Model) -> PassedOver:
     return PassedOver(tuple(unmaskable), tuple(by_design))
 
 
-def _left_out(model: keras.Model) -> frozenset[int]:
+def left_out_by_choice(model: keras.Model) -> frozenset[int]:
+    """Layers, by id, of which the user left out a weight by `include=` or `exclude=`."""
     choice: _Choice | None = model.__dict__.get("_left_out")
     return frozenset() if choice is None else choice.layers

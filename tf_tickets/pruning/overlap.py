@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_tickets.pruning.text_table import table
+from tf_tickets.support.text_table import table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,8 @@ from tf_tickets.layers import (
     put_masks,
 )
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
-from tf_tickets.pruning.text_table import table
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
+from tf_tickets.support.text_table import table
 
 
 @dataclasses.dataclass(frozen=True)
