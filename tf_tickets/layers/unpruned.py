@@ -63,7 +63,7 @@ def unpruned_weights(
         elif id(layer) in left_out_by_choice(model):
             reason = "left out by include= or exclude="
         elif _on_request(layer, weight):
-            reason = f"this weight of {type(layer).__name__} is masked only where include= names it"
+            reason = "a weight that is masked only where include= names it"
         else:
             reason = "carries no mask"
         found.append(UnprunedWeight(weight, layer.path, reason, is_kernel))

@@ -317,8 +317,8 @@ def _uses(
     if unknown:
         more = f" and {len(unknown) - MOST_NAMES} more" if len(unknown) > MOST_NAMES else ""
         notes.append(
-            f"multiply-adds are not known of {', '.join(unknown[:MOST_NAMES])}{more}: inputs of unknown size, "
-            "or a loop, leave open how often an example uses them"
+            f"multiply-adds are not known of {', '.join(unknown[:MOST_NAMES])}{more}: inputs of unknown "
+            "size, or a loop, leave open how often an example uses them"
         )
     return uses
 
