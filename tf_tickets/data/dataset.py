@@ -14,6 +14,7 @@ from tf_tickets.data.epoch_batches import epoch_batches
 from tf_tickets.data.examples import Examples
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.words import plural
 from tf_tickets.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Dataset:
                     f"{self.name}: labels of the {split} split must be 0 to "
                     f"{self.num_classes - 1}. Received: {highest}"
                 )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in self.splits.items())
+        classes = plural(self.num_classes, "class", "classes")
+        return f"Dataset({self.name}: {sizes}, each {self.input_shape}; {classes})"
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.own_code import is_own
+from tf_tickets.support.short_reprs import Rows, short_fields
 from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.recipe import Recipe
 
@@ -65,6 +66,8 @@ class Source:
     crop: bool | None = None
     flip: bool | None = None
     takes_standardize: bool = False
+
+    __repr__ = short_fields
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -139,6 +142,7 @@ SOURCES: dict[str, Source] = {
         takes_standardize=True,
     ),
 }
+SOURCES = Rows(SOURCES)
 
 # What a function of the user's returns.
 OWN = Source(own_datasets.read, "a function of your own", takes_standardize=True)

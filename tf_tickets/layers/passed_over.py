@@ -8,6 +8,7 @@ import keras
 from tf_tickets.layers.maskable import row_of, why_not_maskable
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.saved_weights import stock_weights
+from tf_tickets.support.short_reprs import short_fields
 
 # Fraction of all parameters from which on a layer that is passed over is warned about.
 BIG = 0.01
@@ -28,6 +29,8 @@ class PassedOver:
 
     unmaskable: tuple[tuple[str, str, float], ...]
     by_design: tuple[tuple[str, float], ...]
+
+    __repr__ = short_fields
 
     @property
     def warning(self) -> str | None:

@@ -12,6 +12,7 @@ from tf_tickets.layers.maskable import row_of
 from tf_tickets.layers.masked_weight import MaskedWeight
 from tf_tickets.layers.passed_over import NO_KERNEL, left_out_by_choice
 from tf_tickets.layers.saved_weights import stock_weights
+from tf_tickets.support.short_reprs import short_fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class UnprunedWeight:
     layer: str
     reason: str
     is_kernel: bool
+
+    __repr__ = short_fields
 
 
 def unpruned_weights(

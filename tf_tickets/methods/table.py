@@ -6,6 +6,7 @@ from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.scores import ScoreFunction
+from tf_tickets.support.short_reprs import Rows, short_fields
 from tf_tickets.support.words import did_you_mean
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
@@ -45,6 +46,8 @@ class Method:
     prunes: bool = True
     search: Search | None = None
     baseline: int = 0
+
+    __repr__ = short_fields
 
     def __post_init__(self) -> None:
         for column, accepted in COLUMNS.items():
@@ -258,6 +261,7 @@ METHODS: dict[str, Method] = {
         "strong ticket: random weights stay, trained scores select them",
     ),
 }
+METHODS = Rows(METHODS)
 
 
 def method_row(method: str | Method) -> Method:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import html
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.config import Config
 from tf_tickets.data import Dataset
 from tf_tickets.storage.urls import is_url, join
+from tf_tickets.support.html_table import html_facts, html_table
+from tf_tickets.support.short_reprs import ShortList
 
 if TYPE_CHECKING:
     import keras
@@ -91,12 +92,29 @@ class RunResult:
             "seed": self.config.seed,
             "directory": self.path,
         }
-        cells = (
-            f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items()
-        )
-        return f"<table>{''.join(cells)}</table>"
+        return html_facts(rows)
 
     def _local(self, name: str) -> str:
         if is_url(self.config.run_dir):
             raise ValueError(f"{join(self.config.run_dir, name)} is at a URL. Copy the directory here first.")
         return join(self.config.run_dir, name)
+
+
+class RunResults(ShortList[RunResult]):
+    """Results of a sweep, in the order of its plan; in a notebook they are a table."""
+
+    def _repr_html_(self) -> str:
+        head = ("method", "check", "sparsity", "seed", "accuracy", "dense", "directory")
+        rows = [
+            (
+                result.config.method,
+                result.config.sanity_check or "",
+                f"{result.sparsity:.4%}",
+                result.config.seed,
+                f"{result.accuracy:.2%}",
+                "" if result.dense_accuracy is None else f"{result.dense_accuracy:.2%}",
+                result.path,
+            )
+            for result in self
+        ]
+        return html_table(head, rows)

@@ -178,12 +178,13 @@ class Summary:
     @property
     def bytes(self) -> int:
         """What all parameters take as they are stored in memory."""
-        return sum(part.bytes for part in (*self.rows, *self.unpruned))
+        return sum(row.bytes for row in self.rows) + sum(part.bytes for part in self.unpruned)
 
     @property
     def compressed_bytes(self) -> int:
         """The same, each variable compressed by zlib."""
-        return sum(part.compressed_bytes for part in (*self.rows, *self.unpruned))
+        rows = sum(row.compressed_bytes for row in self.rows)
+        return rows + sum(part.compressed_bytes for part in self.unpruned)
 
     def __repr__(self) -> str:
         return (

@@ -18,6 +18,9 @@ class Setting:
 
     fields: Frozen
 
+    def __repr__(self) -> str:
+        return f"Setting({self.label})"
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Setting:
         """The setting of a config, of which all fields are given."""

@@ -28,6 +28,9 @@ class Variant:
     options: Frozen
     differs: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
+    def __repr__(self) -> str:
+        return f"Variant({self.label})"
+
     @classmethod
     def of(cls, config: Mapping[str, Any], own: Mapping[str, Any]) -> Variant:
         """The variant of a config.

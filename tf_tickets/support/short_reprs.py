@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -50,8 +51,17 @@ def short(value: Any) -> str:
         text = f"{getattr(value.dtype, 'name', value.dtype)} {tuple(value.shape)}"
         name = getattr(value, "path", None)  # of a variable
         return f"<{text}>" if name is None else f"<{name}: {text}>"
+    if isinstance(value, (list, tuple)) and value and hasattr(value[0], "shape"):
+        return repr(ShortList(value))
     text = " ".join(repr(value).split())
     return text if len(text) <= MOST // 2 else f"{text[: MOST // 2]}..."
+
+
+def short_fields(self: Any) -> str:
+    """The `__repr__` of a dataclass that holds large things: its fields, each in short."""
+    values = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self) if field.repr]
+    texts = (f"{name}={short(value)}" for name, value in values)
+    return f"{type(self).__name__}({_joined(texts, len(values))})"
 
 
 def _listed(values: Any) -> str:

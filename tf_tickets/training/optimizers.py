@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
+from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adam": Optimizer(late("keras.optimizers:Adam")),
     "adamw": Optimizer(late("keras.optimizers:AdamW"), uses=("weight_decay",)),
 }
+OPTIMIZERS = Rows(OPTIMIZERS)
 
 
 class Hyperparameters(Protocol):
