@@ -124,6 +124,20 @@ def effective_mask(entry: MaskedWeight) -> np.ndarray:
     return value_of(parametrization.effective_mask(entry.weight, entry.mask))
 
 
+def layer_densities(entries: Sequence[MaskedWeight]) -> dict[str, float]:
+    """Label of each masked weight -> the part of it that takes part in the network now, in forward order.
+
+    Where two weights have one label, the later ones get their number behind it.
+    """
+    found: dict[str, float] = {}
+    for entry in entries:
+        name, number = entry.name, 2
+        while name in found:
+            name, number = f"{entry.name} {number}", number + 1
+        found[name] = np.count_nonzero(effective_mask(entry)) / entry.size
+    return found
+
+
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:
     """Sets the masks of weights that have masks; what they hide is taken out of the weights."""
     for entry, mask in zip(entries, masks, strict=True):
