@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.util.tensor_util import make_ndarray
 
 import tf_tickets as tt
 from tests import nets
+from tests.event_files import curves
 from tests.sparse_training.small import fit
 from tf_tickets.layers import effective_mask
 
@@ -40,16 +39,6 @@ WAYS = {
     "soft thresholds": (lambda model: tt.sparse_training.soft_threshold(model, -1.0), []),
     "edge popup": (lambda model: tt.sparse_training.edge_popup(model, 0.5), []),
 }
-
-
-def curves(folder):
-    """Tag -> values by step, as TensorBoard reads them."""
-    found = {}
-    for path in sorted(folder.rglob("events.*")):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = make_ndarray(value.tensor)
-    return found
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -9,12 +9,14 @@ from typing import Any
 import keras
 import rich.progress
 
-from tf_tickets.support.console import BAR_WIDTH, Console
+from tf_tickets.support.console import BAR_WIDTH, Console, bar
 from tf_tickets.support.words import plural
 
 
 class Progress(keras.callbacks.Callback):
     """Epochs, loss, accuracy and the time left: one bar in a terminal, a line now and then elsewhere.
+
+    In a notebook it is one line, written anew, of which what the training came to is left.
 
     Args:
         show: where to.
@@ -41,6 +43,7 @@ class Progress(keras.callbacks.Callback):
             transient=True,
         )
         self.task: Any = None
+        self.live = show.live_line()
         self.began = self.printed = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -57,9 +60,14 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = (self._epoch - self.first) * self.steps + batch + 1
         if self.task is not None:
-            done = (self._epoch - self.first) * self.steps + batch + 1
             self.bar.update(self.task, completed=done, numbers=_numbers(logs))
+        elif self.live is not None:
+            part = bar(done / (self.total * self.steps)).ljust(BAR_WIDTH)
+            self.live.show(
+                f"  {self.title} {part} epoch {self._epoch - self.first + 1}/{self.total}  {_numbers(logs)}"
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
@@ -69,7 +77,13 @@ class Progress(keras.callbacks.Callback):
         now = time.monotonic()
         last = done == self.total
         here = done - self.before
-        if self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
+        whole = (
+            f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  in {now - self.began:.0f} s"
+        )
+        if self.live is not None:
+            if last:
+                self.live.show(whole, at_once=True)
+        elif self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
             left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
             self.show.line(
@@ -77,10 +91,7 @@ class Progress(keras.callbacks.Callback):
             )
             self.printed = now
         elif self.task is not None and last:
-            self.show.line(
-                f"  {self.title}: {plural(self.total, 'epoch')}  {_numbers(logs)}  "
-                f"in {now - self.began:.0f} s",
-            )
+            self.show.line(whole)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self.close()
