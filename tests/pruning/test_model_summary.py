@@ -27,7 +27,7 @@ class TestAnyModel:
         assert summary.parameters == model.count_params()
         assert sum(part.share for part in (*summary.rows, *summary.unpruned)) == pytest.approx(1)
         assert summary.sparsity_of_prunable_weights == summary.sparsity_of_all_parameters == 0
-        assert summary.bytes == 4 * model.count_params()
+        assert summary.dense_bytes == 4 * model.count_params()
 
     def test_a_folded_model_and_its_masked_twin_have_the_same(self, name):
         model = nets.hide(nets.build(name))
@@ -63,7 +63,7 @@ def test_numbers_by_hand():
     assert summary.sparsity_of_all_parameters == pytest.approx(24 / 83)
     assert summary.on_path == first.on_path + 11
     assert summary.effective_sparsity == pytest.approx(1 - summary.on_path / 72)
-    assert first.bytes == 48 * 4
+    assert first.dense_bytes == 48 * 4
 
 
 def test_paths_can_be_left_out():

@@ -46,7 +46,7 @@ class SummaryRow:
         on_path: nonzero elements on a path from an input to an output; None where that is not known.
         macs: multiply-adds of one example if it were dense; None where they are not known.
         macs_kept: those of its nonzero elements.
-        bytes: what it takes as it is stored in memory.
+        dense_bytes: what it takes as it is stored in memory.
         compressed_bytes: the same compressed by zlib, in which zeros cost next to nothing.
     """
 
@@ -59,7 +59,7 @@ class SummaryRow:
     on_path: int | None
     macs: int | None
     macs_kept: int | None
-    bytes: int
+    dense_bytes: int
     compressed_bytes: int
 
     @property
@@ -87,7 +87,7 @@ class Unpruned:
         share: `parameters` over all parameters of the model.
         zeros: how many elements of matrices and larger kernels among them are zero. Vectors, such as biases,
             count as dense whatever they hold.
-        bytes: what they take as they are stored in memory.
+        dense_bytes: what they take as they are stored in memory.
         compressed_bytes: the same compressed by zlib.
     """
 
@@ -96,7 +96,7 @@ class Unpruned:
     parameters: int
     share: float
     zeros: int
-    bytes: int
+    dense_bytes: int
     compressed_bytes: int
 
     def __str__(self) -> str:
@@ -176,9 +176,9 @@ class Summary:
         return _sum(row.macs_kept for row in self.rows)
 
     @property
-    def bytes(self) -> int:
+    def dense_bytes(self) -> int:
         """What all parameters take as they are stored in memory."""
-        return sum(row.bytes for row in self.rows) + sum(part.bytes for part in self.unpruned)
+        return sum(row.dense_bytes for row in self.rows) + sum(part.dense_bytes for part in self.unpruned)
 
     @property
     def compressed_bytes(self) -> int:
@@ -212,7 +212,7 @@ class Summary:
             on_path=self.on_path,
             macs=self.macs,
             macs_kept=self.macs_kept,
-            bytes=sum(row.bytes for row in self.rows),
+            dense_bytes=sum(row.dense_bytes for row in self.rows),
             compressed_bytes=sum(row.compressed_bytes for row in self.rows),
         )
         rows = [_cells(row) for row in self.rows] + ([_cells(total, shape="")] if self.rows else [])
@@ -226,7 +226,7 @@ class Summary:
             f"{self.sparsity_of_prunable_weights:.4%}"
             + (f", effective {self.effective_sparsity:.4%}" if self.effective_sparsity is not None else ""),
             f"all parameters: {self.parameters:,}, sparsity {self.sparsity_of_all_parameters:.4%}; "
-            f"{self.bytes:,} bytes, {self.compressed_bytes:,} compressed",
+            f"{self.dense_bytes:,} bytes, {self.compressed_bytes:,} compressed",
         ]
         if self.macs and self.macs_kept is not None:
             lines.append(
@@ -283,7 +283,7 @@ def summary(model: keras.Model, data: Any = None, *, paths: bool = True) -> Summ
             on_path=count,
             macs=None if use is None else use * value.size,
             macs_kept=None if use is None else use * int(np.count_nonzero(there)),
-            bytes=value.nbytes,
+            dense_bytes=value.nbytes,
             compressed_bytes=compressed_bytes([value]),
         )
         for entry, value, there, count, use in zip(entries, values, nonzero, counts, uses, strict=True)
@@ -358,7 +358,7 @@ def _by_reason(rest: Sequence[UnprunedWeight], parameters: int) -> ShortTuple[Un
                     for part, value in zip(parts, values, strict=True)
                     if part.is_kernel
                 ),
-                bytes=sum(value.nbytes for value in values),
+                dense_bytes=sum(value.nbytes for value in values),
                 compressed_bytes=compressed_bytes(values),
             )
         )
@@ -376,7 +376,7 @@ def _cells(row: SummaryRow, shape: str | None = None) -> tuple[str, ...]:
         _number(row.on_path),
         _number(row.macs),
         _number(row.macs_kept),
-        f"{row.bytes:,}",
+        f"{row.dense_bytes:,}",
         f"{row.compressed_bytes:,}",
     )
 
