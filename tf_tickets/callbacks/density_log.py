@@ -34,6 +34,7 @@ class DensityLog(keras.callbacks.Callback):
         ValueError: when an epoch begins, the model has no masks.
 
     Example:
+        >>> ticket = tt.prune(model, "erk", sparsity=0.9)
         >>> model.fit(x, y, epochs=30, callbacks=[
         ...     tt.callbacks.RigL(),
         ...     tt.callbacks.DensityLog("logs"),
