@@ -38,7 +38,10 @@ RAY = [
 DEVELOPMENT = [
     *RAY,
     "hypothesis>=6.100",
+    "ipykernel>=7.4",  # a test runs a notebook
     "mypy>=1.15",
+    "nbclient>=0.11",
+    "nbformat>=5.11",
     "pytest>=9.0",
     "pytest-xdist>=3.5",
     "ruff>=0.9",

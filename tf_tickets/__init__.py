@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning import Ticket as Ticket
     from tf_tickets.pruning import keep_counts as keep_counts
     from tf_tickets.pruning import score as score
+    from tf_tickets.pruning import summary as summary
 
 __version__ = VERSION
 
@@ -62,6 +63,7 @@ _PUBLIC = {
     "run": "tf_tickets.programs.calls:run",
     "score": "tf_tickets.pruning:score",
     "sparse_training": "tf_tickets.sparse_training",
+    "summary": "tf_tickets.pruning:summary",
     "sweep": "tf_tickets.programs.calls:sweep",
     "theory": "tf_tickets.theory",
     "training": "tf_tickets.training",

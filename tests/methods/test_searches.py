@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.event_files import curves
 from tests.runs import TINY, configure, run
 from tf_tickets import Ticket, models
 from tf_tickets.methods.table import METHODS
@@ -37,6 +38,7 @@ class Found:
         self.result, self.screen = run(folder, *arguments(name, *others))
         self.first = Ticket.load(folder / "start_ticket.npz")
         self.last = Ticket.load(folder / "ticket.npz")
+        self.curves = curves(folder / "tensorboard")
         self.rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -106,6 +108,13 @@ class TestInsideASource:
         assert all(row["density"] <= 0.5 for row in rows)
 
     @every_search
+    def test_tensorboard_has_the_density_of_every_layer(self, name, found):
+        for layer in found[name].last.layers:
+            curve = found[name].curves[f"density/{layer.name}"]
+            assert list(curve) == [row["epoch"] for row in found[name].rows]
+            assert list(curve.values())[-1] == np.float32(layer.keep_ratio)
+
+    @every_search
     def test_the_screen_tells_of_the_source_and_of_what_was_found(self, name, found):
         screen = found[name].screen
         assert "source mask  density 0.5: " in screen and "balanced ratios" in screen
@@ -140,6 +149,7 @@ class TestInsideASource:
         assert again.result["weights_sha256"] == found[name].result["weights_sha256"]
         assert again.last.sha256 == found[name].last.sha256
         assert again.rows == found[name].rows
+        assert again.curves == found[name].curves
 
 
 class TestWithoutASource:

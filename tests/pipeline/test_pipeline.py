@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.event_files import curves
 from tests.runs import configure, finished, run
 from tf_tickets import METHODS, Ticket, data, pipeline
 from tf_tickets.pipeline import outputs
@@ -202,7 +203,10 @@ def test_training_follows_the_schedule_and_logs_every_epoch(exported):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.1, 0.01, 0.001])
     assert all({"loss", "accuracy", "test_accuracy", "validation_accuracy"} <= row.keys() for row in rows)
-    assert list((folder / "tensorboard").iterdir())
+    seen = curves(folder / "tensorboard")
+    assert list(seen["test_accuracy"].values()) == [np.float32(row["test_accuracy"]) for row in rows]
+    for layer in Ticket.load(folder / "ticket.npz").layers:
+        assert list(seen[f"density/{layer.name}"].values()) == [np.float32(layer.keep_ratio)] * 4
 
 
 @pytest.mark.slow

@@ -42,6 +42,10 @@ class TestRun:
         assert (result.model.predict(x, verbose=0).argmax(1) == y).mean() == pytest.approx(result.accuracy)
         assert "accuracy" in repr(result) and "<table>" in result._repr_html_()
         assert result.table() == result.ticket.summary()
+        summary = tt.summary(result.model)
+        assert summary.compressed_bytes == result.numbers["compressed_bytes"]
+        assert (summary.macs, summary.macs_kept) == (result.numbers["macs"], result.numbers["macs_kept"])
+        assert (summary.weights, summary.nonzero) == (result.numbers["total"], result.numbers["nonzero"])
 
     def test_goes_on_where_it_stopped_and_other_code_is_another_run(self, mine, tmp_path):
         first = tt.run("random", 0.6, **{**mine, "score": None}, show=Console.silent())

@@ -14,6 +14,7 @@ of the dense network. So let them monitor from the last pruning on: `EarlyStoppi
 restore_best_weights=True)`; a `ModelCheckpoint` belongs into a second `fit`, after the one that prunes.
 """
 
+from tf_tickets.callbacks.density_log import DensityLog
 from tf_tickets.callbacks.hybrid_pruning import HybridPruning
 from tf_tickets.callbacks.learning_rate_rewinding import LearningRateRewinding
 from tf_tickets.callbacks.magnitude_pruning import MagnitudePruning
@@ -31,6 +32,7 @@ from tf_tickets.sparse_training import (
 __all__ = [
     "SET",
     "AnnealedDensity",
+    "DensityLog",
     "GraNet",
     "GradualMagnitudePruning",
     "HybridPruning",

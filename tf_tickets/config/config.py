@@ -14,6 +14,7 @@ from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, Method
 from tf_tickets.sanity.checks import NO_CHECK, Check, check_row
 from tf_tickets.support.options import NOTHING, SETTING, SOURCE, Option, described, options_of
+from tf_tickets.support.words import plural
 from tf_tickets.training.recipe import Recipe
 
 
@@ -25,6 +26,13 @@ class Config(Options):
     `identity` is the part that decides the numbers; its hash names the run. `dense_identity` is the part that
     decides the dense training, which runs share. Fields without a word below are found, not given.
     """
+
+    def __repr__(self) -> str:
+        check = f", {self.sanity_check}" if self.sanity_check else ""
+        return (
+            f"Config({self.method}{check}, sparsity {self.sparsity:g}, seed {self.seed}: {self.recipe.model} "
+            f"on {self.dataset}, {plural(self.recipe.epochs, 'epoch')}; {self.run_dir})"
+        )
 
     @property
     def row(self) -> Method:

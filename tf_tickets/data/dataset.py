@@ -14,6 +14,7 @@ from tf_tickets.data.epoch_batches import epoch_batches
 from tf_tickets.data.examples import Examples
 from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.words import plural
 from tf_tickets.training.learning_tasks import TASKS, LearningTask
 from tf_tickets.training.recipe import Recipe
 
@@ -77,6 +78,13 @@ class Dataset:
                     f"{self.name}: labels of the {split} split must be 0 to "
                     f"{self.num_classes - 1}. Received: {labels.max()}"
                 )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in self.splits.items())
+        learned = f"{self.recipe.task}, {plural(self.outputs, 'output')}"
+        if self.num_classes is not None:
+            learned = plural(self.num_classes, "class", "classes")
+        return f"Dataset({self.name}: {sizes}, each {self.input_shape}; {learned})"
 
     @property
     def task(self) -> LearningTask:

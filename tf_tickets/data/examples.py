@@ -71,6 +71,9 @@ class Examples:
         object.__setattr__(self, "images", images if stored else _read_only(images))
         object.__setattr__(self, "labels", _read_only(labels))
 
+    def __repr__(self) -> str:
+        return f"Examples({len(self):,}, each {self.images.dtype} {tuple(self.images.shape[1:])})"
+
     def __len__(self) -> int:
         return len(self.labels)
 

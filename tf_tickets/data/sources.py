@@ -17,6 +17,7 @@ from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.own_code import is_own, short_name
+from tf_tickets.support.short_reprs import Rows, short_fields
 from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
 from tf_tickets.training.recipe import Recipe
@@ -72,6 +73,8 @@ class Source:
     is_own: bool = False
     is_files: bool = False
     at_hand: bool = False
+
+    __repr__ = short_fields
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -149,6 +152,7 @@ SOURCES: dict[str, Source] = {
         is_files=True,
     ),
 }
+SOURCES = Rows(SOURCES)
 
 # What a function of the user's returns.
 OWN_KIND = "function"

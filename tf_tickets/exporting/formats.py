@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
+from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
     import keras
@@ -61,3 +62,4 @@ FORMATS: dict[str, Format] = {
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_litert"),
     ),
 }
+FORMATS = Rows(FORMATS)

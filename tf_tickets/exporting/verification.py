@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_tickets.support.short_reprs import short_fields
+
 # Runs alone. `None` in sys.modules makes any import of the package fail.
 _PROGRAM = """
 import json, os, sys
@@ -43,6 +45,8 @@ class Verification:
 
     largest_difference: float
     nonzeros: list[tuple[tuple[int, ...], int]]
+
+    __repr__ = short_fields
 
 
 def verify_saved_model(model: keras.Model, path: str | os.PathLike, x: np.ndarray) -> Verification:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import types
 from collections.abc import Mapping, Sequence
 
 from tf_tickets.results import Verdict
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.sanity.statistics import INSENSITIVE, REVERSED, SENSITIVE
+from tf_tickets.support.html_table import html_table
+from tf_tickets.support.words import plural
 
-# What the answers are called of a baseline, which is no attacked twin of the ticket.
+# What the answers are called: of an attacked twin of the ticket as they are, of a baseline by other words.
+TICKET_WORDS: Mapping[str, str] = {}
 BASELINE_WORDS = {INSENSITIVE: "level", SENSITIVE: "worse", REVERSED: "better"}
 
 
@@ -62,21 +64,43 @@ class Findings:
             )
         return None if found[0].comparison is None else found[0].comparison.answer
 
+    def __repr__(self) -> str:
+        answered = sum(verdict.comparison is not None for verdict in self.verdicts)
+        return (
+            f"Findings({answered} of {plural(len(self.verdicts), 'check')} answered, {len(self.silent)} not "
+            f"asked, {len(self.failures)} failed, {plural(len(self.runs), 'run')}; print it for the answers)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                verdict.variant.label,
+                f"{verdict.sparsity:g}",
+                verdict.versus,
+                _said(verdict, words),
+            )
+            for verdicts, words in ((self.verdicts, TICKET_WORDS), (self.baselines, BASELINE_WORDS))
+            for verdict in verdicts
+        ]
+        head = ("method", "sparsity", "attacked, or beside it", "answer")
+        return html_table(head, rows, left=4, after="\n".join(self._others()))
+
     def __str__(self) -> str:
         lines = []
         for variant, sparsity in dict.fromkeys((x.variant, x.sparsity) for x in self.verdicts):
             own = [x for x in self.verdicts if (x.variant, x.sparsity) == (variant, sparsity)]
             baselines = [x for x in self.baselines if (x.variant, x.sparsity) == (variant, sparsity)]
             lines += ["", _title(variant.label, sparsity, [*own, *baselines])]
-            lines += _lines("attacked", own) + _lines("beside it", baselines, BASELINE_WORDS)
+            lines += _lines("attacked", own, TICKET_WORDS) + _lines("beside it", baselines, BASELINE_WORDS)
             lines += _summary(own)
         if not self.verdicts:
             lines.append("no check has a result to judge")
-        for label, reason in self.silent.items():
-            lines.append(f"not asked: {label}: {reason}")
-        for label, problem in self.failures.items():
-            lines.append(f"failed: {label}: {problem}")
-        return "\n".join(lines).strip()
+        return "\n".join([*lines, *self._others()]).strip()
+
+    def _others(self) -> list[str]:
+        """A line for each check that was not asked, and for each run that failed."""
+        lines = [f"not asked: {label}: {reason}" for label, reason in self.silent.items()]
+        return lines + [f"failed: {label}: {problem}" for label, problem in self.failures.items()]
 
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:
@@ -88,19 +112,21 @@ def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:
     return f"{label} at sparsity {sparsity:g}{reached}"
 
 
-def _lines(
-    heading: str, verdicts: Sequence[Verdict], words: Mapping[str, str] = types.MappingProxyType({})
-) -> list[str]:
+def _said(verdict: Verdict, words: Mapping[str, str]) -> str:
+    """What the statistics say, with the answer in the words for it."""
+    if verdict.comparison is None:
+        return f"no verdict: {verdict.reason}"
+    answer = verdict.comparison.answer
+    return str(verdict.comparison).replace(answer, words.get(answer, answer), 1)
+
+
+def _lines(heading: str, verdicts: Sequence[Verdict], words: Mapping[str, str]) -> list[str]:
     if not verdicts:
         return []
     width = max(len(verdict.versus) for verdict in verdicts)
     lines = [f"  {heading}"]
     for verdict in verdicts:
-        said = f"no verdict: {verdict.reason}"
-        if verdict.comparison is not None:
-            answer = verdict.comparison.answer
-            said = str(verdict.comparison).replace(answer, words.get(answer, answer), 1)
-        lines.append(f"    {verdict.versus.ljust(width)}  {said}")
+        lines.append(f"    {verdict.versus.ljust(width)}  {_said(verdict, words)}")
         notes = list(verdict.comparison.notes) if verdict.comparison is not None else []
         lines += [f"    {' ' * width}  note: {note}" for note in notes]
     return lines

@@ -7,7 +7,7 @@ from tf_tickets.layers.callback_order import check_backup_comes_later
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
 from tf_tickets.layers.forward_order import Classifiers, forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
-from tf_tickets.layers.macs import macs_per_weight
+from tf_tickets.layers.macs import macs_density, macs_per_weight, total_macs
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import kernels_in
 from tf_tickets.layers.maskable import why_not_maskable
@@ -45,6 +45,7 @@ from tf_tickets.layers.masked_weight import (
     classifiers_of,
     cover,
     effective_mask,
+    layer_densities,
     masked_weights,
     prunable_weights,
     set_masks,
@@ -83,6 +84,7 @@ from tf_tickets.layers.symbolic_call import (
     wrapped_calls,
 )
 from tf_tickets.layers.unfused import unfused
+from tf_tickets.layers.unpruned import UnprunedWeight, unpruned_weights
 from tf_tickets.layers.variables import scope_of, value_of
 from tf_tickets.support.backend import check_backend
 
@@ -122,6 +124,7 @@ __all__ = [
     # a model there and back
     "MaskReport",
     "PassedOver",
+    "UnprunedWeight",
     "borrowed_masks",
     "fold",
     "folded",
@@ -139,6 +142,8 @@ __all__ = [
     "forward_order",
     "hide_again",
     "kernels_in",
+    "layer_densities",
+    "macs_density",
     "macs_per_weight",
     "masked_value",
     "masked_weights",
@@ -149,6 +154,8 @@ __all__ = [
     "set_masks",
     "stock_values",
     "stock_weights",
+    "total_macs",
+    "unpruned_weights",
     # other ways to compute with them
     "GradientTap",
     "Slot",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_tickets.layers.masked_weight import MaskedWeight
@@ -57,6 +58,28 @@ def macs_per_weight(
     with wrapped_calls([*loops, *recurrent, *(entry.layer for entry in weights)], watched):
         symbolic_call(model, inputs)
     return [_uses(entry.layer, calls[id(entry.layer)]) for entry in weights]
+
+
+def macs_density(uses: Sequence[int | None], masks: Sequence[np.ndarray]) -> float | None:
+    """The part of the multiply-adds that masks keep; None where they are not known.
+
+    Args:
+        uses: of one weight of each layer, see `macs_per_weight`.
+        masks: one for each layer.
+    """
+    kept = total_macs(uses, [int(np.count_nonzero(mask)) for mask in masks])
+    total = total_macs(uses, [mask.size for mask in masks])
+    return None if kept is None or total is None else kept / total
+
+
+def total_macs(uses: Sequence[int | None], counts: Sequence[int]) -> int | None:
+    """Multiply-adds of so many weights of each layer; None where a layer's positions are not known."""
+    total = 0
+    for use, count in zip(uses, counts, strict=True):
+        if use is None:
+            return None
+        total += use * count
+    return total
 
 
 def _call(inputs: Any, outputs: Any) -> Call | None:

@@ -36,6 +36,9 @@ class Mask(keras.Variable):
         variable.hidden = None
         return variable
 
+    def __repr__(self) -> str:
+        return f"<Mask path={self.path}, shape={tuple(self.shape)}>"
+
     def assign(self, value: Any) -> Any:
         """Sets the mask from outside of this package: by hand, or with weights that are restored.
 

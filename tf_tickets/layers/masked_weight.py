@@ -14,6 +14,8 @@ from tf_tickets.layers.mask_selection import select_weights
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.variables import value_of
+from tf_tickets.support.html_table import html_table
+from tf_tickets.support.short_reprs import ShortList
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +45,10 @@ class MaskedWeight:
     def __hash__(self) -> int:
         return id(self.weight)
 
+    def __repr__(self) -> str:
+        # Neither values nor counts: a repr is shown in the middle of a graph, too.
+        return f"MaskedWeight({self.name}, {self.shape}, {'masked' if self.mask is not None else 'no mask'})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the weight, in Keras layout."""
@@ -52,6 +58,22 @@ class MaskedWeight:
     def size(self) -> int:
         """Number of weights."""
         return self.weight.shape.num_elements()
+
+
+class MaskedWeights(ShortList[MaskedWeight]):
+    """A list of entries in forward order; in a notebook it is a table."""
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                entry.name,
+                entry.shape,
+                f"{entry.size:,}",
+                "" if entry.mask is None else f"{np.count_nonzero(value_of(entry.mask)):,}",
+            )
+            for entry in self
+        ]
+        return html_table(("weight", "shape", "weights", "kept by the mask"), rows)
 
 
 def masked_weights(model: keras.Model) -> list[MaskedWeight]:
@@ -68,7 +90,7 @@ def masked_weights(model: keras.Model) -> list[MaskedWeight]:
         for attribute in layer.masks
     ]
     ordered, _ = sort_weights(model, found, None)
-    return [entry_of(*pair) for pair in ordered]
+    return MaskedWeights(entry_of(*pair) for pair in ordered)
 
 
 def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]:
@@ -77,7 +99,7 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
     if entries:
         return entries
     ordered, _ = sort_weights(model, select_weights(model, None, None).chosen, data)
-    return [entry_of(*pair) for pair in ordered]
+    return MaskedWeights(entry_of(*pair) for pair in ordered)
 
 
 def classifiers_of(model: keras.Model, entries: Sequence[MaskedWeight]) -> Classifiers:
@@ -100,6 +122,20 @@ def effective_mask(entry: MaskedWeight) -> np.ndarray:
     if parametrization is None:
         return value_of(entry.mask)
     return value_of(parametrization.effective_mask(entry.weight, entry.mask))
+
+
+def layer_densities(entries: Sequence[MaskedWeight]) -> dict[str, float]:
+    """Label of each masked weight -> the part of it that takes part in the network now, in forward order.
+
+    Where two weights have one label, the later ones get their number behind it.
+    """
+    found: dict[str, float] = {}
+    for entry in entries:
+        name, number = entry.name, 2
+        while name in found:
+            name, number = f"{entry.name} {number}", number + 1
+        found[name] = np.count_nonzero(effective_mask(entry)) / entry.size
+    return found
 
 
 def set_masks(entries: Sequence[MaskedWeight], masks: Sequence[np.ndarray]) -> None:

@@ -10,10 +10,13 @@ from tf_tickets.layers.forward_order import sort_weights
 from tf_tickets.layers.mask_holder import hold_masks_inside
 from tf_tickets.layers.mask_selection import Selection, select_weights
 from tf_tickets.layers.masked import Masked, give_mask, unsaveable_message
-from tf_tickets.layers.masked_weight import MaskedWeight, entry_of
+from tf_tickets.layers.masked_weight import MaskedWeight, MaskedWeights, entry_of
 from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.passed_over import note_choice
 from tf_tickets.layers.retracing import forget_traces, models_in
+from tf_tickets.support.html_table import html_table
+from tf_tickets.support.short_reprs import ShortList
+from tf_tickets.support.words import plural
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,18 @@ class MaskReport:
 
     masked: list[MaskedWeight]
     left_alone: list[tuple[str, str]]
+
+    def __repr__(self) -> str:
+        values = sum(entry.size for entry in self.masked)
+        return (
+            f"MaskReport({plural(len(self.masked), 'weight')} masked, {plural(values, 'value')}; "
+            f"{plural(len(self.left_alone), 'layer')} left alone; print it for all)"
+        )
+
+    def _repr_html_(self) -> str:
+        masked = [(entry.name, entry.shape, f"{entry.size:,} masked") for entry in self.masked]
+        left_alone = [(path, "", reason) for path, reason in self.left_alone]
+        return html_table(("weight or layer", "shape", ""), [*masked, *left_alone], left=3)
 
     def __str__(self) -> str:
         lines = [f"masked: {len(self.masked)} weights, {sum(w.size for w in self.masked):,} values"]
@@ -85,7 +100,8 @@ def mask_layers(
         _guard(part)
     note_choice(model, selected.by_choice)
     return MaskReport(
-        masked=[entry_of(*pair) for pair in ordered], left_alone=selected.left_alone + unmaskable
+        masked=MaskedWeights(entry_of(*pair) for pair in ordered),
+        left_alone=ShortList(selected.left_alone + unmaskable),
     )
 
 

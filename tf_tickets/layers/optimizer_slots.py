@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_tickets.layers.masked_weight import MaskedWeight, set_masks
 from tf_tickets.layers.variables import scope_of, value_of
+from tf_tickets.support.short_reprs import short_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Slot:
 
     variable: keras.Variable
     fresh: float
+
+    __repr__ = short_fields
 
 
 def slots_of(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> list[list[Slot]]:

@@ -8,6 +8,7 @@ import keras
 from tf_tickets.layers.maskable import row_of, why_not_maskable
 from tf_tickets.layers.masked import Masked
 from tf_tickets.layers.saved_weights import stock_weights
+from tf_tickets.support.short_reprs import short_fields
 
 # Fraction of all parameters from which on a layer that is passed over is warned about.
 BIG = 0.01
@@ -28,6 +29,8 @@ class PassedOver:
 
     unmaskable: tuple[tuple[str, str, float], ...]
     by_design: tuple[tuple[str, float], ...]
+
+    __repr__ = short_fields
 
     @property
     def warning(self) -> str | None:
@@ -61,13 +64,13 @@ class _Choice:
 
 def note_choice(model: keras.Model, layers: frozenset[int]) -> None:
     """Has the model remember the layers, by id, of which its user left out a weight."""
-    object.__setattr__(model, "_left_out", _Choice(_left_out(model) | layers))
+    object.__setattr__(model, "_left_out", _Choice(left_out_by_choice(model) | layers))
 
 
 def passed_over(model: keras.Model) -> PassedOver:
     """What carries no mask in a masked model, and does not by its user's choice."""
     total = sum(weight.shape.num_elements() for weight in stock_weights(model))
-    left_out = _left_out(model)
+    left_out = left_out_by_choice(model)
     unmaskable: list[tuple[str, str, float]] = []
     by_design: list[tuple[str, float]] = []
     for layer in model._flatten_layers():
@@ -89,6 +92,7 @@ def passed_over(model: keras.Model) -> PassedOver:
     return PassedOver(tuple(unmaskable), tuple(by_design))
 
 
-def _left_out(model: keras.Model) -> frozenset[int]:
+def left_out_by_choice(model: keras.Model) -> frozenset[int]:
+    """Layers, by id, of which the user left out a weight by `include=` or `exclude=`."""
     choice: _Choice | None = model.__dict__.get("_left_out")
     return frozenset() if choice is None else choice.layers

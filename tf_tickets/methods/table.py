@@ -7,6 +7,7 @@ from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, s
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.scores import ScoreFunction
 from tf_tickets.support.own_code import row_of
+from tf_tickets.support.short_reprs import Rows, short_fields
 
 INIT, REWOUND, TRAINED = "init", "rewound", "trained"
 COLUMNS = {
@@ -45,6 +46,8 @@ class Method:
     prunes: bool = True
     search: Search | None = None
     baseline: int = 0
+
+    __repr__ = short_fields
 
     def __post_init__(self) -> None:
         for column, accepted in COLUMNS.items():
@@ -258,6 +261,7 @@ METHODS: dict[str, Method] = {
         "strong ticket: random weights stay, trained scores select them",
     ),
 }
+METHODS = Rows(METHODS)
 
 
 def method_row(method: str | Method, option: str = "method") -> Method:

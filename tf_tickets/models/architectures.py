@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import is_own
+from tf_tickets.support.short_reprs import Rows
 from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ MODELS: dict[str, Architecture] = {
     "mlp_bn_{A}_{B}_...": _MLP,
     "keras:{NAME}": Architecture(late("tf_tickets.models.applications:build")),
 }
+MODELS = Rows(MODELS)
 
 
 def model_row(name: str) -> Architecture:

@@ -9,8 +9,9 @@ import numpy as np
 from tf_tickets import layers, pruning
 from tf_tickets.pipeline import weights
 from tf_tickets.pipeline.job import Job
-from tf_tickets.pipeline.measures import compressed_bytes, macs, macs_density, measure_of_split, sha256
+from tf_tickets.pipeline.measures import measure_of_split, sha256
 from tf_tickets.storage.directories import Directory
+from tf_tickets.support.compression import compressed_bytes
 from tf_tickets.training.learning_check import chance
 
 
@@ -51,8 +52,8 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "test_loss": test["loss"],
         f"chance_{metric}": chance(job.recipe, dataset.splits["test"].labels, dataset.outputs),
         **scale.record,
-        "macs": macs(uses, [kernel.size for kernel in kernels]),
-        "macs_kept": macs(uses, [int(mask.sum()) for mask in ticket.masks]),
+        "macs": layers.total_macs(uses, [kernel.size for kernel in kernels]),
+        "macs_kept": layers.total_macs(uses, [int(mask.sum()) for mask in ticket.masks]),
         "nonzero": sum(int(np.count_nonzero(kernel)) for kernel in kernels),
         "compressed_bytes": compressed_bytes([*kernels, *rest]),
         "weights_sha256": sha256([*kernels, *rest]),
@@ -101,7 +102,7 @@ def _training_cost(job: Job, ticket: pruning.Ticket, uses: Sequence[int | None])
         return None
 
     def density(masks: Sequence[np.ndarray]) -> float:
-        return macs_density(uses, masks) or 0.0
+        return layers.macs_density(uses, masks) or 0.0
 
     config, directory = job.config, job.directory
     search = config.row.search

@@ -1,8 +1,7 @@
-"""What is measured of a network: its metric, densities, multiply-adds, bytes, a hash."""
+"""What is measured of a network: its metric, densities, a hash."""
 
 import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -35,37 +34,10 @@ def measure_of_density(model: keras.Model) -> Measure:
     def measure() -> dict[str, float]:
         masks = [layers.effective_mask(entry) for entry in entries]
         densities = {"density": sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)}
-        of_macs = macs_density(uses, masks)
+        of_macs = layers.macs_density(uses, masks)
         return densities if of_macs is None else {**densities, "macs_density": of_macs}
 
     return measure
-
-
-def macs_density(uses: Sequence[int | None], masks: Sequence[np.ndarray]) -> float | None:
-    """The part of the multiply-adds that masks keep; None where they are not known.
-
-    Args:
-        uses: of one weight of each layer, see `macs_per_weight`.
-        masks: one for each layer.
-    """
-    kept = macs(uses, [int(np.count_nonzero(mask)) for mask in masks])
-    total = macs(uses, [mask.size for mask in masks])
-    return None if kept is None or total is None else kept / total
-
-
-def macs(uses: Sequence[int | None], counts: Sequence[int]) -> int | None:
-    """Multiply-adds of so many weights of each layer; None where a layer's positions are not known."""
-    total = 0
-    for use, count in zip(uses, counts, strict=True):
-        if use is None:
-            return None
-        total += use * count
-    return total
-
-
-def compressed_bytes(arrays: Iterable[np.ndarray]) -> int:
-    """What the arrays take, each compressed by zlib."""
-    return sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 6)) for array in arrays)
 
 
 def sha256(arrays: Iterable[np.ndarray]) -> str:

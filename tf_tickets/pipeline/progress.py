@@ -9,12 +9,14 @@ from typing import Any
 import keras
 import rich.progress
 
-from tf_tickets.support.console import BAR_WIDTH, Console
+from tf_tickets.support.console import BAR_WIDTH, Console, bar
 from tf_tickets.support.words import plural
 
 
 class Progress(keras.callbacks.Callback):
     """Epochs, loss, metric and the time left: one bar in a terminal, a line now and then elsewhere.
+
+    In a notebook it is one line, written anew, of which what the training came to is left.
 
     Args:
         show: where to.
@@ -43,6 +45,7 @@ class Progress(keras.callbacks.Callback):
             transient=True,
         )
         self.task: Any = None
+        self.live = show.live_line()
         self.began = self.printed = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -59,9 +62,15 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = (self._epoch - self.first) * self.steps + batch + 1
         if self.task is not None:
-            done = (self._epoch - self.first) * self.steps + batch + 1
             self.bar.update(self.task, completed=done, numbers=self._numbers(logs))
+        elif self.live is not None:
+            part = bar(done / (self.total * self.steps)).ljust(BAR_WIDTH)
+            self.live.show(
+                f"  {self.title} {part} epoch {self._epoch - self.first + 1}/{self.total}  "
+                f"{self._numbers(logs)}"
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
@@ -71,7 +80,12 @@ class Progress(keras.callbacks.Callback):
         now = time.monotonic()
         last = done == self.total
         here = done - self.before
-        if self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
+        numbers = self._numbers(logs)
+        whole = f"  {self.title}: {plural(self.total, 'epoch')}  {numbers}  in {now - self.began:.0f} s"
+        if self.live is not None:
+            if last:
+                self.live.show(whole, at_once=True)
+        elif self.task is None and (last or here == 1 or now - self.printed > self.SECONDS_BETWEEN_LINES):
             left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
             self.show.line(
@@ -79,10 +93,7 @@ class Progress(keras.callbacks.Callback):
             )
             self.printed = now
         elif self.task is not None and last:
-            self.show.line(
-                f"  {self.title}: {plural(self.total, 'epoch')}  {self._numbers(logs)}  "
-                f"in {now - self.began:.0f} s",
-            )
+            self.show.line(whole)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self.close()

@@ -13,16 +13,11 @@ from tf_tickets.pipeline import own_callbacks, search, weights
 from tf_tickets.pipeline.epoch_log import EpochLog
 from tf_tickets.pipeline.guards import exclusive, explain_lack_of_memory
 from tf_tickets.pipeline.job import Job, TrainingData
-from tf_tickets.pipeline.measures import (
-    Measure,
-    compressed_bytes,
-    measure_of_density,
-    measure_of_split,
-    sha256,
-)
+from tf_tickets.pipeline.measures import Measure, measure_of_density, measure_of_split, sha256
 from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
 from tf_tickets.storage.directories import DenseDirectory, Directory, TicketDirectory
+from tf_tickets.support.compression import compressed_bytes
 from tf_tickets.support.random_streams import stream_seed
 from tf_tickets.support.words import plural
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tf_tickets import config as configuration
 from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
-from tf_tickets.programs.run_result import RunResult
+from tf_tickets.programs.run_result import RunResult, RunResults
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.startup import default_threads
@@ -120,7 +120,7 @@ def sweep(
         named = "; ".join(f"{label}: {outcome.problem}" for label, outcome in failures.items())
         raise RuntimeError(f"{len(failures)} of {len(plan.runs)} runs failed. {named}")
     results = ((run, run.fresh_result) for run in plan.runs)
-    return [RunResult(numbers, run.config, None) for run, numbers in results if numbers is not None]
+    return RunResults(RunResult(numbers, run.config, None) for run, numbers in results if numbers is not None)
 
 
 def report(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import html
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.config import Config
 from tf_tickets.data import Dataset
 from tf_tickets.storage.urls import is_url, join
+from tf_tickets.support.html_table import html_facts, html_table
 from tf_tickets.support.scale import Scale
+from tf_tickets.support.short_reprs import ShortList
 
 if TYPE_CHECKING:
     import keras
@@ -119,10 +120,7 @@ class RunResult:
             "seed": self.config.seed,
             "directory": self.path,
         }
-        cells = (
-            f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items()
-        )
-        return f"<table>{''.join(cells)}</table>"
+        return html_facts(rows)
 
     def _local(self, name: str) -> str:
         if is_url(self.config.run_dir):
@@ -132,3 +130,24 @@ class RunResult:
 
 def _with_sign(scale: Scale, value: float) -> str:
     return f"{value:.2%}" if scale.is_share else scale.plain(value)
+
+
+class RunResults(ShortList[RunResult]):
+    """Results of a sweep, in the order of its plan; in a notebook they are a table."""
+
+    def _repr_html_(self) -> str:
+        words = ", ".join(dict.fromkeys(result.scale.words for result in self)) or "accuracy"
+        head = ("method", "check", "sparsity", "seed", words, "dense", "directory")
+        rows = [
+            (
+                result.config.method,
+                result.config.sanity_check or "",
+                f"{result.sparsity:.4%}",
+                result.config.seed,
+                _with_sign(result.scale, result.endpoint),
+                "" if result.dense_endpoint is None else _with_sign(result.scale, result.dense_endpoint),
+                result.path,
+            )
+            for result in self
+        ]
+        return html_table(head, rows)

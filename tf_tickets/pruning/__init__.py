@@ -10,6 +10,10 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning.counts import keep_counts as keep_counts
     from tf_tickets.pruning.counts import keep_densities as keep_densities
     from tf_tickets.pruning.draw import draw_ticket as draw_ticket
+    from tf_tickets.pruning.model_summary import Summary as Summary
+    from tf_tickets.pruning.model_summary import SummaryRow as SummaryRow
+    from tf_tickets.pruning.model_summary import Unpruned as Unpruned
+    from tf_tickets.pruning.model_summary import summary as summary
     from tf_tickets.pruning.model_ticket import carried as carried
     from tf_tickets.pruning.model_ticket import ticket_of as ticket_of
     from tf_tickets.pruning.overlap import Overlap as Overlap
@@ -33,8 +37,11 @@ _PUBLIC = {
     "RATIOS": "tf_tickets.pruning.ratios:RATIOS",
     "SCORES": "tf_tickets.pruning.scores:SCORES",
     "Score": "tf_tickets.pruning.scores:Score",
+    "Summary": "tf_tickets.pruning.model_summary:Summary",
+    "SummaryRow": "tf_tickets.pruning.model_summary:SummaryRow",
     "Ticket": "tf_tickets.pruning.ticket:Ticket",
     "TicketLayer": "tf_tickets.pruning.ticket:TicketLayer",
+    "Unpruned": "tf_tickets.pruning.model_summary:Unpruned",
     "Within": "tf_tickets.pruning.within:Within",
     "carried": "tf_tickets.pruning.model_ticket:carried",
     "draw_ticket": "tf_tickets.pruning.draw:draw_ticket",
@@ -45,6 +52,7 @@ _PUBLIC = {
     "plan_budgets": "tf_tickets.pruning.budget:plan_budgets",
     "round_sparsities": "tf_tickets.pruning.sparsity:round_sparsities",
     "score": "tf_tickets.pruning.score_model:score",
+    "summary": "tf_tickets.pruning.model_summary:summary",
     "ticket_of": "tf_tickets.pruning.model_ticket:ticket_of",
 }
 

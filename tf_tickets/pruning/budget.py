@@ -24,6 +24,7 @@ from tf_tickets.pruning.ratios import named_rule
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
+from tf_tickets.support.short_reprs import short_fields
 
 NO_CLASSIFIER = Classifiers(())
 
@@ -50,6 +51,8 @@ class Budget:
     least: tuple[int, ...] = ()
     apart: float | None = None
     feeding: Classifiers = NO_CLASSIFIER
+
+    __repr__ = short_fields
 
     @property
     def classifier(self) -> int | None:

@@ -17,6 +17,7 @@ from tf_tickets.pruning.pours import round_to_total
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.reference_counts import LayerCounts, Shape
 from tf_tickets.pruning.sparsity import check_inside
+from tf_tickets.support.short_reprs import ShortList
 
 
 def keep_counts(
@@ -80,11 +81,13 @@ def keep_counts(
         model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room
     )
     if rounding == "reference":
-        return _reference_of(plan, ratios)(
-            plan.shapes, plan.sparsity, plan.family, plan.classifier_keep, plan.classifiers
+        reference = _reference_of(plan, ratios)
+        return ShortList(
+            reference(plan.shapes, plan.sparsity, plan.family, plan.classifier_keep, plan.classifiers)
         )
     counts = plan.pour(plan.total)
-    return round_to_total(counts, plan.room, plan.total if redistribute else round(counts.sum()))
+    total = plan.total if redistribute else round(counts.sum())
+    return ShortList(round_to_total(counts, plan.room, total))
 
 
 def keep_densities(
@@ -123,7 +126,7 @@ def keep_densities(
     """
     plan = plan_counts(model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep)
     counts = plan.pour(plan.sizes.sum() * (1 - plan.sparsity))
-    return [float(density) for density in counts / plan.sizes]
+    return ShortList(float(density) for density in counts / plan.sizes)
 
 
 def counts_inside(

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tf_tickets.pruning.text_table import table
+from tf_tickets.support.html_table import html_table
+from tf_tickets.support.text_table import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +55,20 @@ class Overlap:
     layers: tuple[LayerOverlap, ...]
     total: LayerOverlap
 
+    def __repr__(self) -> str:
+        return (
+            f"Overlap({self.total.overlap:.2%} over {len(self.layers)} layers, {self.total.by_chance:.2%} by "
+            "chance; print it for the layers)"
+        )
+
     def __str__(self) -> str:
-        rows = [
+        return table(*self._table(), left=1)
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(), left=1)
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        rows: list[tuple[str, ...]] = [
             (
                 x.name,
                 f"{x.kept:,}",
@@ -67,4 +80,4 @@ class Overlap:
             )
             for x in (*self.layers, self.total)
         ]
-        return table(("layer", "kept", "other", "shared", "overlap", "by chance", "jaccard"), rows, left=1)
+        return ("layer", "kept", "other", "shared", "overlap", "by chance", "jaccard"), rows

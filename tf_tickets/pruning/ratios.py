@@ -16,6 +16,7 @@ from tf_tickets.pruning.choices import DEPTH_POWERS, FAMILIES, GLOBAL
 from tf_tickets.pruning.pours import Pour
 from tf_tickets.pruning.reference_counts import LayerCounts, Shape
 from tf_tickets.support.own_code import is_own, own_row
+from tf_tickets.support.short_reprs import Rows
 
 Densities = Callable[[Sequence[Shape], str], np.ndarray]
 
@@ -160,3 +161,4 @@ RATIOS: dict[str, Rule] = {
     "balanced": _water_filled(_balanced),
     "pyramidal": Rule(densities=_depth, pour=pours.pyramid, clamped=pours.pyramid),
 }
+RATIOS = Rows(RATIOS)

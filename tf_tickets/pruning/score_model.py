@@ -16,6 +16,7 @@ from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_data, check_options, score_row
 from tf_tickets.pruning.sparsity import check_sparsity, round_sparsities
 from tf_tickets.support.random_streams import stream
+from tf_tickets.support.short_reprs import ShortList
 
 
 def score(
@@ -74,7 +75,7 @@ def score(
     if sparsity is None:
         # Of a masked model the weights are whole meanwhile: magnitudes are those of what masks hide, too.
         with borrowed_masks(model) if masked_weights(model) else contextlib.nullcontext():
-            return checked_scores(model, score, batches, rng, score_options)
+            return ShortList(checked_scores(model, score, batches, rng, score_options))
     plan_budgets(model, score, Quota(ratios=GLOBAL, sparsity=sparsity, rounds=rounds))
     earlier = Quota(
         ratios=GLOBAL, sparsity=round_sparsities(check_sparsity(sparsity), rounds)[-2], rounds=rounds - 1
@@ -84,4 +85,4 @@ def score(
         cover(masked, ticket.masks)
         arrays = checked_scores(model, score, batches, rng, score_options, may_tie=True)
     removed = -np.inf if row.keeps == "largest" else np.inf
-    return [np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True)]
+    return ShortList(np.where(mask, array, removed) for mask, array in zip(ticket.masks, arrays, strict=True))

@@ -17,6 +17,7 @@ from tf_tickets.pruning.choices import CURVATURES, MOST_PROBES, check_choice
 from tf_tickets.support.late import Late, late
 from tf_tickets.support.options import Kind, choice, number, switch, whole
 from tf_tickets.support.own_code import is_own, own_row
+from tf_tickets.support.short_reprs import Rows, short_fields
 from tf_tickets.support.words import did_you_mean
 
 ScoreFunction = Callable[..., Sequence[np.ndarray]]
@@ -50,6 +51,8 @@ class Score:
     independent: bool = False
     reference_count: Callable[[int, float], int] = reference_counts.ranked_count
     takes: Mapping[str, Kind] = dataclasses.field(default_factory=dict, hash=False)
+
+    __repr__ = short_fields
 
     @property
     def resolved(self) -> ScoreFunction:
@@ -104,6 +107,7 @@ SCORES: dict[str, Score] = {
         },
     ),
 }
+SCORES = Rows(SCORES)
 
 
 def score_row(score: str | ScoreFunction) -> Score:

@@ -17,8 +17,10 @@ from tf_tickets.layers import (
     put_masks,
 )
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
-from tf_tickets.pruning.text_table import table
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
+from tf_tickets.support.html_table import html_table
+from tf_tickets.support.short_reprs import ShortTuple
+from tf_tickets.support.text_table import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +77,13 @@ class Ticket:
             not 0 <= a <= np.count_nonzero(b) for a, b in zip(self.on_path or (), self.masks, strict=False)
         ):
             raise ValueError(f"on_path counts kept weights. Received: {self.on_path}")
+        object.__setattr__(self, "masks", ShortTuple(self.masks))
+        object.__setattr__(self, "names", ShortTuple(self.names))
 
     @property
     def layers(self) -> tuple[TicketLayer, ...]:
         """Name, shape, kept and total of each masked weight, in forward order."""
-        return tuple(
+        return ShortTuple(
             TicketLayer(name, mask.shape, int(np.count_nonzero(mask)), mask.size)
             for name, mask in zip(self.names, self.masks, strict=True)
         )
@@ -132,23 +136,33 @@ class Ticket:
     def __repr__(self) -> str:
         return f"Ticket({self.kept:,} of {self.total:,} in {len(self.masks)} layers, {self.sha256[:10]})"
 
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(), after="\n".join(self._lines()))
+
     def summary(self) -> str:
         """A table of the layers, the total, and the notes, as plain text."""
+        return "\n".join([table(*self._table()), *self._lines()])
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         rows: list[tuple[str, ...]] = [
             (x.name, str(x.shape), f"{x.kept:,}", f"{x.total:,}", f"{x.keep_ratio:.2%}") for x in self.layers
         ]
         rows.append(("total", "", f"{self.kept:,}", f"{self.total:,}", f"{self.kept / self.total:.2%}"))
         head: tuple[str, ...] = ("layer", "shape", "kept", "of", "keep-ratio")
-        effective = "not known"
         if self.on_path is not None:
             head = (*head, "on a path")
             counts = (*self.on_path, sum(self.on_path))
             rows = [(*row, f"{count:,}") for row, count in zip(rows, counts, strict=True)]
-            effective = f"{self.effective_sparsity:.4%}"
-        lines = [table(head, rows), f"sparsity {self.sparsity:.4%}, effective sparsity {effective}"]
+        return head, rows
+
+    def _lines(self) -> list[str]:
+        """What stands below the table."""
+        known = self.effective_sparsity is not None
+        effective = f"{self.effective_sparsity:.4%}" if known else "not known"
+        lines = [f"sparsity {self.sparsity:.4%}, effective sparsity {effective}"]
         if self.collapsed:
             lines.append(self.collapsed)
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return [*lines, *(f"note: {note}" for note in self.notes)]
 
     def apply(self, model: keras.Model) -> keras.Model:
         """Masks the model's layers, where they are not masked yet, and sets the masks, in place.
@@ -206,7 +220,7 @@ class Ticket:
             raise ValueError(
                 f"The tickets are for different models: {_first_difference(shapes, others, 'the other')}"
             )
-        layers = tuple(
+        layers = ShortTuple(
             LayerOverlap(
                 name=a.name,
                 kept=a.kept,

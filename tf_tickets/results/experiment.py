@@ -41,6 +41,9 @@ class Experiment:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Experiment({self.title}: {plural(len(self.arms), 'arm')}, {plural(len(self.runs), 'run')})"
+
     @property
     def runs(self) -> list[Run]:
         """All runs that are counted, the longer dense ones left out."""

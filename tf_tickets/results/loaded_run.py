@@ -21,6 +21,7 @@ from tf_tickets.results.variant import Variant, asks_for_sparsity
 from tf_tickets.storage.atomic_files import PathLike
 from tf_tickets.storage.views import view_of
 from tf_tickets.support.scale import Scale
+from tf_tickets.support.short_reprs import short_fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ class Run:
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
     written: float | None = None
+
+    __repr__ = short_fields
 
     @property
     def seed(self) -> int:

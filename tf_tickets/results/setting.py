@@ -24,6 +24,9 @@ class Setting:
     fields: Frozen
     data: str = dataclasses.field(default="", compare=False)
 
+    def __repr__(self) -> str:
+        return f"Setting({self.label})"
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Setting:
         """The setting of a config, of which all fields are given."""

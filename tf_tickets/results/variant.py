@@ -32,6 +32,9 @@ class Variant:
     differs: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     facts: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return f"Variant({self.label})"
+
     @classmethod
     def of(cls, config: Mapping[str, Any], own: Mapping[str, Any]) -> Variant:
         """The variant of a config.

@@ -34,6 +34,10 @@ class Verdict:
     comparison: Comparison | None
     reason: str | None = None
 
+    def __repr__(self) -> str:
+        said = f"no verdict: {self.reason}" if self.comparison is None else str(self.comparison)
+        return f"Verdict({self.variant.label} at {self.sparsity:g} versus {self.versus}: {said})"
+
 
 def verdicts(experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05) -> list[Verdict]:
     """What each check says of each method at each sparsity: one family of tests a method and sparsity.

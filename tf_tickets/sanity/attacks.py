@@ -16,6 +16,7 @@ from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.sanity.redraws import redraws
 from tf_tickets.support.random_streams import stream
+from tf_tickets.support.short_reprs import ShortList
 
 
 def rearranged(
@@ -43,7 +44,7 @@ def rearranged(
         raise ValueError(f"Masks are bool arrays. Received: {sorted({mask.dtype.name for mask in arrays})}")
     rng = stream(seed, "check", "rearrange")
     if within is None:
-        return [rng.permutation(mask.reshape(-1)).reshape(mask.shape) for mask in arrays]
+        return ShortList(rng.permutation(mask.reshape(-1)).reshape(mask.shape) for mask in arrays)
     found = [np.zeros_like(mask) for mask in arrays]
     for new, mask, source in zip(found, arrays, within, strict=True):
         new[source] = rng.permutation(mask[source])

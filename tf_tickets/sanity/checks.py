@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tf_tickets.methods.table import INIT, TRAINED
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
+from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
     import keras
@@ -154,6 +155,7 @@ CHECKS: dict[str, Check] = {
         inverts=True,
     ),
 }
+CHECKS = Rows(CHECKS)
 
 
 def check_row(name: str) -> Check:

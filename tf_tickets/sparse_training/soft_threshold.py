@@ -13,6 +13,7 @@ from tf_tickets.layers import (
 )
 from tf_tickets.sparse_training.unparametrized import unparametrized_weights
 from tf_tickets.support.numbers import is_finite
+from tf_tickets.support.short_reprs import ShortList
 
 INITIAL_VALUE = -200.0
 
@@ -95,7 +96,7 @@ def soft_threshold(
         raise ValueError(f"initial_value= is a number. Received: {initial_value!r}")
     if decay is not None and not (is_finite(decay) and decay >= 0):
         raise ValueError(f"decay= is a number, 0 or more, or None. Received: {decay!r}")
-    thresholds = []
+    thresholds: list[keras.Variable] = ShortList()
     for entry in unparametrized_weights(model, "soft_threshold"):
         parametrization = SoftThreshold(entry.weight, initial_value, decay)
         attach_parametrization(entry.layer, entry.attribute, parametrization)

@@ -1,4 +1,6 @@
-"""The console, what the person sees: plans, tables, progress. Bars in a terminal, plain lines elsewhere.
+"""The console, what the person sees: plans, tables, progress.
+
+Bars in a terminal, plain lines elsewhere; in a notebook, plain lines and one that is written anew.
 
 rich is loaded when something is shown, not for `--help`.
 """
@@ -10,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tf_tickets.support.live_line import LiveLine, in_notebook
 from tf_tickets.support.streams import encodable, visible
 from tf_tickets.support.words import duration
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     import rich.text
 
 BAR_WIDTH = 20
+NOTEBOOK_WIDTH = 115  # columns, which is rich's
+LIVE_TASKS = 8  # of a sweep, that a notebook shows beside its bar
 
 
 def say(out: rich.console.Console, text: str, style: str | None = None) -> None:
@@ -34,6 +39,11 @@ class Console:
 
     def __init__(self, console: rich.console.Console | None = None):
         self.out = console or _standard_output()
+        self._is_notebook = console is None and in_notebook()
+
+    def live_line(self) -> LiveLine | None:
+        """A line that is written anew, in a notebook; None elsewhere."""
+        return LiveLine() if self._is_notebook else None
 
     @classmethod
     def silent(cls) -> Console:
@@ -80,22 +90,26 @@ class Console:
 
     def sweep(self, tasks: int, cost: int) -> SweepProgress:
         """A context that shows a sweep's progress."""
-        return SweepProgress(self.out, tasks, cost)
+        return SweepProgress(self.out, tasks, cost, self.live_line())
 
 
 class SweepProgress:
     """A line for each task that ends, the time left, and in a terminal a bar below.
 
+    In a notebook the bar and the lines of the last tasks are one output.
+
     Args:
         out: where to.
         tasks: how many there are.
         cost: of all of them together, in any unit.
+        live: of a notebook.
     """
 
-    def __init__(self, out: rich.console.Console, tasks: int, cost: int):
+    def __init__(self, out: rich.console.Console, tasks: int, cost: int, live: LiveLine | None = None):
         import rich.progress
 
-        self.out, self.tasks, self.cost = out, tasks, cost
+        self.out, self.tasks, self.cost, self.live = out, tasks, cost, live
+        self.lines: list[str] = []
         self.done = self.spent = 0
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -108,7 +122,9 @@ class SweepProgress:
         self.began = time.monotonic()
 
     def __enter__(self) -> SweepProgress:
-        if self.out.is_terminal:
+        if self.live is not None:
+            self._show_live("")
+        elif self.out.is_terminal:
             self.bar.start()
         return self
 
@@ -129,8 +145,19 @@ class SweepProgress:
         self.spent += cost
         elapsed = time.monotonic() - self.began
         when = f"about {duration(left)} left" if self.done < self.tasks else f"{duration(elapsed)} in all"
-        self.note(f"[{self.done}/{self.tasks}] {label}: {ending}; {when}")
-        self.bar.update(self.task, completed=self.spent, left=when)
+        line = f"[{self.done}/{self.tasks}] {label}: {ending}; {when}"
+        if self.live is None:
+            self.note(line)
+            self.bar.update(self.task, completed=self.spent, left=when)
+            return
+        self.lines = [*self.lines, f"  {line}"][-LIVE_TASKS:]
+        self._show_live(when)
+
+    def _show_live(self, when: str) -> None:
+        assert self.live is not None
+        part = bar(self.spent / max(self.cost, 1)).ljust(BAR_WIDTH)
+        below = [] if self.done == self.tasks else [f"  sweep {part} {self.done}/{self.tasks}  {when}"]
+        self.live.show("\n".join([*self.lines, *below]), at_once=True)
 
     def note(self, text: str) -> None:
         """A line above the bar."""
@@ -157,6 +184,16 @@ def _standard_output() -> rich.console.Console:
                 "nobody reads the output any more; finished work is kept, the same command goes on"
             )
 
+    if in_notebook():
+        # Text in one output, where rich would make one of HTML for each line, and a kernel forces colours.
+        return Output(
+            highlight=False,
+            soft_wrap=True,
+            width=NOTEBOOK_WIDTH,
+            force_jupyter=False,
+            force_terminal=False,
+            color_system=None,
+        )
     return Output(highlight=False, soft_wrap=not _is_terminal())
 
 

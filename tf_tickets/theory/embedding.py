@@ -9,6 +9,7 @@ import numpy as np
 from tf_tickets.layers import masked_class, masked_weights, set_masks
 from tf_tickets.support.numbers import check_whole
 from tf_tickets.support.random_streams import stream
+from tf_tickets.support.short_reprs import short_fields
 from tf_tickets.theory.arguments import check_chance, check_counts, check_densities, check_finite
 from tf_tickets.theory.target import Block, Chain, read_chain
 from tf_tickets.theory.widths import SourceWidths, er_widths
@@ -40,6 +41,8 @@ class Embedding:
     kernels: tuple[np.ndarray, ...] = ()
     biases: tuple[np.ndarray, ...] = ()
     failure: str = ""
+
+    __repr__ = short_fields
 
     @property
     def success(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_tickets.support.numbers import check_whole
 from tf_tickets.support.random_streams import stream
+from tf_tickets.support.short_reprs import short_fields
 from tf_tickets.theory.arguments import (
     check_chance,
     check_density,
@@ -39,6 +40,8 @@ class SubsetSum:
     total: float
     error: float
     within: bool
+
+    __repr__ = short_fields
 
 
 def subset_sum(target: float, values: Any, mask: Any = None, eps: float = 0.01) -> SubsetSum:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
+from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +32,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adam": Optimizer(late("keras.optimizers:Adam")),
     "adamw": Optimizer(late("keras.optimizers:AdamW"), uses=("weight_decay",)),
 }
+OPTIMIZERS = Rows(OPTIMIZERS)
 
 
 class Hyperparameters(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tf_tickets.support.late import late
+from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -33,6 +34,7 @@ STRATEGIES: dict[str, Strategy] = {
     "mirrored": Strategy(late("tf_tickets.training.devices:mirrored")),
     "multi_worker": Strategy(late("tf_tickets.training.cluster:multi_worker"), multi_worker=True),
 }
+STRATEGIES = Rows(STRATEGIES)
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
