@@ -26,7 +26,7 @@ import tf_tickets as tt
 from tests.reporting import synthetic
 from tf_tickets import config, laboratory, results
 from tf_tickets.laboratory import investigation
-from tf_tickets.programs import report
+from tf_tickets.programs import presets, report
 from tf_tickets.sweeps import data_cache, sweep_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -262,4 +262,4 @@ def test_commands_have_flags_that_their_programs_know(program, rest, monkeypatch
     monkeypatch.chdir(ROOT)
     values = flags.FlagValues()
     PROGRAMS[program](values)
-    values([program, *shlex.split(rest)])
+    values(presets.with_presets([program, *shlex.split(rest)]))
