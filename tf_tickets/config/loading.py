@@ -17,4 +17,5 @@ def load_data(said: flags.FlagValues | Config) -> data.Dataset:
         validation_fraction=said.validation_fraction,
         image_size=said.image_size,
         standardize=said.standardize,
+        target=said.target,
     )

@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tf_tickets.data import digits, idx, imagenet, npz, own_datasets, tfds_source, tiny_imagenet
+from tf_tickets.data import (
+    digits,
+    idx,
+    image_folders,
+    imagenet,
+    npz,
+    own_datasets,
+    table_files,
+    tfds_source,
+    tiny_imagenet,
+)
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
@@ -54,9 +64,10 @@ class Source:
         flip: whether augmentation mirrors; None lets the size of the images decide.
         takes_standardize: whether the examples are the user's own, so that `standardize` may say how they are
             normalised.
+        takes_target: whether `read` takes `target=`, the name of a table's column, as well.
     """
 
-    read: Callable[[str, str | None, tuple[int, int] | None], Splits]
+    read: Callable[..., Splits]
     about: str
     recipe: Recipe | None = None
     scale: float | None = None
@@ -65,6 +76,7 @@ class Source:
     crop: bool | None = None
     flip: bool | None = None
     takes_standardize: bool = False
+    takes_target: bool = False
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -133,10 +145,27 @@ SOURCES: dict[str, Source] = {
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
     ),
+    "images:DIR": Source(
+        image_folders.read,
+        "a folder of images by class, train/CLASS and test/CLASS or CLASS alone: PNG, JPEG, BMP, GIF",
+        takes_standardize=True,
+    ),
     "npz:FILE": Source(
         npz.read,
         "a .npz file with x_train, y_train, x_test, y_test: images or a table",
         takes_standardize=True,
+    ),
+    "csv:FILE": Source(
+        table_files.read_csv,
+        "a table with a line of names on top, or a folder with train.csv and test.csv",
+        takes_standardize=True,
+        takes_target=True,
+    ),
+    "parquet:FILE": Source(
+        table_files.read_parquet,
+        "a table, or a folder with train.parquet and test.parquet",
+        takes_standardize=True,
+        takes_target=True,
     ),
 }
 
@@ -151,24 +180,28 @@ def load(
     validation_fraction: float = 0.0,
     image_size: int | tuple[int, int] | None = None,
     standardize: str = AUTO,
+    target: str | None = None,
 ) -> Dataset:
     """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
-    The training and test sets are those of the dataset's authors, whatever the seed.
+    The training and test sets are those of the dataset's authors, whatever the seed; of a folder of images or
+    a table that comes in one piece, a fifth is the test set, always the same.
 
     Args:
         name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`; or
-            `"module:function"` or `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"images:DIR"`,
+            `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
+            `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
         data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
         seed: of the validation split. Default 0.
         validation_fraction: part of the training set to hold out, stratified, in [0, 0.5]. The
             test set is never touched. Default 0.0.
         image_size: pixels, one number or (height, width), to resize images to. Default None.
-        standardize: of `npz:FILE`, whether the examples are brought to mean 0 and deviation 1 (images by
+        standardize: of your own files, whether the examples are brought to mean 0 and deviation 1 (images by
             channel, tables by column): `"always"`, `"never"` (the model gets the values of the file), or
             `"auto"`: all but images of floats in [0, 1], or with negative values and none beyond 32.
+        target: of `csv:FILE` and `parquet:FILE`, the name of the column to predict. Default: the last.
 
     Returns:
         A `Dataset`.
@@ -195,9 +228,12 @@ def load(
             f"standardize={standardize!r} means nothing to {name}, whose normalisation is known: it is for "
             f"{takers}."
         )
+    if target is not None and not source.takes_target:
+        takers = " and ".join(pattern for pattern, row in SOURCES.items() if row.takes_target)
+        raise ValueError(f"target={target!r} means nothing to {name}: it is for {takers}.")
     if data_dir is not None:
         data_dir = user_place(f"data_dir={data_dir}", data_dir)
-    stored = source.read(argument, data_dir, size)
+    stored = source.read(argument, data_dir, size, **({"target": target} if source.takes_target else {}))
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:
         check_memory(

@@ -22,6 +22,7 @@ def load_data(values: FlagValues) -> Dataset:
         values.validation_fraction,
         values.image_size,
         values.standardize,
+        values.target,
         values.seed if values.validation_fraction else None,
     )
     if key not in _LOADED:
