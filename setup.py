@@ -45,7 +45,17 @@ RAY = [
     "ray>=2.60",
 ]
 
+# What guides of docs/ are about, and what runs the notebooks.
+GUIDES = [
+    "ipykernel>=7.4",
+    "keras-hub>=0.25",
+    "nbclient>=0.11",
+    "onnxruntime>=1.23",
+    "tf2onnx>=1.17",
+]
+
 DEVELOPMENT = [
+    *GUIDES,
     *RAY,
     "hypothesis>=6.100",
     "mypy>=1.15",

@@ -157,6 +157,11 @@ def test_what_is_imported_is_required_or_comes_with_what_is(description):
         assert there & {canonical(owner) for owner in owners[module]}, f"setup.py does not require {module}"
 
 
+def test_tensorflow_model_optimization_is_there_for_the_user_alone():
+    """Imported, it sets tf.keras to Keras 2 for the whole process."""
+    assert not {"tensorflow_model_optimization", "tf_keras"} & imported()
+
+
 def test_what_is_required_is_imported_or_says_why_not(description):
     named, _ = required_by(description["install_requires"])
     owners = importlib.metadata.packages_distributions()
