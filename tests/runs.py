@@ -36,7 +36,7 @@ def configure(*arguments: str) -> tuple[config.Config, data.Dataset]:
     """The Config that a command line gives, and its dataset."""
     with parsed(*arguments) as values:
         config.check_flags(values)
-        dataset = data.load(values.dataset, seed=values.seed, validation_fraction=values.validation_fraction)
+        dataset = config.load_data(values)
         return config.make_config(values, dataset, replicas=1), dataset
 
 

@@ -121,9 +121,9 @@ class TestWhatOptionsDecide:
 
     def test_runs_of_one_setting_share_data_model_training_and_machine(self):
         assert set(config.fields_that_decide(SETTING)) == {
-            "dataset", "data_fingerprint", "validation_fraction", "image_size", "standardize", "recipe",
-            "model_code", "optimizer_code", "schedule_code", "loss_code", "metric_code", "callbacks",
-            "callbacks_code", "replicas", "threads", "mixed_precision", "jit_compile",
+            "dataset", "data_fingerprint", "validation_fraction", "image_size", "standardize", "target",
+            "recipe", "model_code", "optimizer_code", "schedule_code", "loss_code", "metric_code",
+            "callbacks", "callbacks_code", "replicas", "threads", "mixed_precision", "jit_compile",
         }  # fmt: skip
 
     def test_an_option_of_the_users_own_dataclass_needs_no_more_than_its_row(self):

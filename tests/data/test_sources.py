@@ -22,7 +22,10 @@ def test_the_table_lists_every_kind_of_dataset():
         "tfds:NAME",
         "tfds:imagenet2012",
         "idx:DIR",
+        "images:DIR",
         "npz:FILE",
+        "csv:FILE",
+        "parquet:FILE",
     ]
     assert all(source.about for source in data.SOURCES.values())
 

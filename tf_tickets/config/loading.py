@@ -20,4 +20,5 @@ def load_data(said: flags.FlagValues | Config) -> data.Dataset:
         image_size=said.image_size,
         standardize=said.standardize,
         task=task or BY_TARGETS,
+        target=said.target,
     )

@@ -132,7 +132,8 @@ class Options:
     dataset: str = option(
         text(),
         DATA,
-        "digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tfds:NAME, idx:DIR or npz:FILE.",
+        "digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tfds:NAME, idx:DIR, images:DIR, npz:FILE, "
+        "csv:FILE or parquet:FILE.",
         default="digits",
         decides=SETTING,
         always_named=True,
@@ -158,10 +159,17 @@ class Options:
     standardize: str = option(
         choice(STANDARDIZE),
         DATA,
-        "Bring the examples of npz:FILE to mean 0, deviation 1, images by channel, tables by column. auto: "
+        "Bring examples of your own files to mean 0, deviation 1, images by channel, tables by column. auto: "
         "all but images of floats in [0, 1], or with negative values and none beyond 32. never: the model "
         "gets the values of the file.",
         default=AUTO,
+        decides=SETTING,
+    )
+    target: str | None = option(
+        text(),
+        DATA,
+        "Column of csv:FILE or parquet:FILE that is to be predicted. Default: the last.",
+        default=None,
         decides=SETTING,
     )
     recipe: Recipe = option(mapping(), decides=SETTING, always_named=True)

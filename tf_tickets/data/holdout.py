@@ -1,10 +1,14 @@
-"""A validation split, held out of the training split; stratified by class."""
+"""A stratified split, held out: for validation, or for the test where a dataset is in one piece."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tf_tickets.data.examples import Examples
+
+# Of a dataset that comes without a test set. Which examples are taken is its own, whatever the seed.
+TEST_FRACTION = 0.2
+TEST_NOTE = "test set: a fifth, class by class, the same whatever the seed"
 
 
 def hold_out(
@@ -27,10 +31,7 @@ def hold_out(
     """
     # What has no classes is all of one kind.
     labels = examples.labels if examples.has_classes else np.zeros(len(examples), np.int32)
-    held_out = np.zeros(len(labels), bool)
-    rng = np.random.default_rng(seed)
-    for label, count in enumerate(_counts(np.bincount(labels), fraction)):
-        held_out[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
+    held_out = rows_held_out(labels, fraction, seed)
     if not held_out.any():
         raise ValueError(
             f"validation_fraction={fraction} of {len(labels)} examples holds out none. "
@@ -38,6 +39,15 @@ def hold_out(
         )
     apart = examples.take(np.flatnonzero(held_out))
     return examples.take(np.flatnonzero(~held_out), reuse=reuse), apart
+
+
+def rows_held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Which examples `hold_out` holds out, a bool array `(n,)`; `labels` are whole numbers, 0 or more."""
+    held_out = np.zeros(len(labels), bool)
+    rng = np.random.default_rng(seed)
+    for label, count in enumerate(_counts(np.bincount(labels), fraction)):
+        held_out[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
+    return held_out
 
 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:

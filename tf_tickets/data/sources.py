@@ -7,7 +7,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tf_tickets.data import digits, idx, imagenet, npz, own_datasets, tfds_source, tiny_imagenet
+from tf_tickets.data import (
+    digits,
+    idx,
+    image_folders,
+    imagenet,
+    npz,
+    own_datasets,
+    table_files,
+    tfds_source,
+    tiny_imagenet,
+)
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
 from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
@@ -56,10 +66,11 @@ class Source:
         crop: whether augmentation crops; None lets the size of the images decide.
         flip: whether augmentation mirrors; None lets the size of the images decide.
         is_own: whether the examples are the user's own, so that `standardize` may say how they are
-            normalised, and `task` what is learned.
+            normalised.
         is_files: whether its argument leads to files or code of the user's: then a run is known by the
             examples that they hold, wherever they are, and whatever they are called.
         at_hand: whether it is on the machine for certain, as the user's files are, and read in a moment.
+        takes: what `read` is told beside those: `"task"`, what is learned; `"target"`, a column of a table.
     """
 
     read: Callable[..., Splits]
@@ -73,6 +84,7 @@ class Source:
     is_own: bool = False
     is_files: bool = False
     at_hand: bool = False
+    takes: tuple[str, ...] = ()
 
     __repr__ = short_fields
 
@@ -145,18 +157,39 @@ SOURCES: dict[str, Source] = {
         flip=False,  # mirrored digits and letters are other ones, or none
         is_files=True,
     ),
+    "images:DIR": Source(
+        image_folders.read,
+        "a folder of images by class, train/CLASS and test/CLASS or CLASS alone: PNG, JPEG, BMP, GIF",
+        is_own=True,
+        is_files=True,
+    ),
     "npz:FILE": Source(
         npz.read,
         "a .npz file with x_train, y_train, x_test, y_test: images or a table",
         is_own=True,
         is_files=True,
+        takes=("task",),
+    ),
+    "csv:FILE": Source(
+        table_files.read_csv,
+        "a table with a line of names on top, or a folder with train.csv and test.csv",
+        is_own=True,
+        is_files=True,
+        takes=("task", "target"),
+    ),
+    "parquet:FILE": Source(
+        table_files.read_parquet,
+        "a table, or a folder with train.parquet and test.parquet",
+        is_own=True,
+        is_files=True,
+        takes=("task", "target"),
     ),
 }
 SOURCES = Rows(SOURCES)
 
 # What a function of the user's returns.
 OWN_KIND = "function"
-OWN = Source(own_datasets.read, "a function of your own", is_own=True, is_files=True)
+OWN = Source(own_datasets.read, "a function of your own", is_own=True, is_files=True, takes=("task",))
 
 
 def load(
@@ -167,26 +200,30 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     standardize: str = AUTO,
     task: str = BY_TARGETS,
+    target: str | None = None,
 ) -> Dataset:
     """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
-    The training and test sets are those of the dataset's authors, whatever the seed.
+    The training and test sets are those of the dataset's authors, whatever the seed; of a folder of images or
+    a table that comes in one piece, a fifth is the test set, always the same.
 
     Args:
         name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"` or `"npz:FILE"`; or
-            `"module:function"` or `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"images:DIR"`,
+            `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
+            `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
         data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
         seed: of the validation split. Default 0.
         validation_fraction: part of the training set to hold out, stratified, in [0, 0.5]. The
             test set is never touched. Default 0.0.
         image_size: pixels, one number or (height, width), to resize images to. Default None.
-        standardize: of `npz:FILE`, whether the examples are brought to mean 0 and deviation 1 (images by
+        standardize: of your own files, whether the examples are brought to mean 0 and deviation 1 (images by
             channel, tables by column): `"always"`, `"never"` (the model gets the values of the file), or
             `"auto"`: all but images of floats in [0, 1], or with negative values and none beyond 32.
         task: what is learned, a name of `tf_tickets.training.TASKS`, which data of your own may say:
             `"classification"`, `"multi_label"` or `"regression"`. `"auto"`: what the targets evidently are.
+        target: of `csv:FILE` and `parquet:FILE`, the name of the column to predict. Default: the last.
 
     Returns:
         A `Dataset`.
@@ -210,18 +247,21 @@ def load(
     if standardize != AUTO and not source.is_own:
         raise ValueError(
             f"standardize={standardize!r} means nothing to {name}, whose normalisation is known: it is for "
-            f"{_own_sources()}."
+            f"{', '.join(pattern for pattern, row in SOURCES.items() if row.is_own)}."
         )
     if task not in (BY_TARGETS, *TASKS):
         raise ValueError(f"task={task!r} is unknown. Choose one of: {', '.join((BY_TARGETS, *TASKS))}.")
-    if task not in (BY_TARGETS, CLASSIFICATION) and not source.is_own:
+    if task not in (BY_TARGETS, CLASSIFICATION) and "task" not in source.takes:
         raise ValueError(
             f"task={task!r} means nothing to {name}, whose labels are classes. Other targets are those of "
-            f"{_own_sources()}."
+            f"{_takers('task')}."
         )
+    if target is not None and "target" not in source.takes:
+        raise ValueError(f"target={target!r} means nothing to {name}: it is for {_takers('target')}.")
     if data_dir is not None:
         data_dir = user_place(f"data_dir={data_dir}", data_dir)
-    stored = source.read(argument, data_dir, size, *([task] if source.is_own else []))
+    told = {"task": task, "target": target}
+    stored = source.read(argument, data_dir, size, **{name: told[name] for name in source.takes})
     splits = {"train": stored.train, "test": stored.test}
     if size is not None:
         check_memory(
@@ -271,8 +311,8 @@ def find(name: str) -> tuple[Source, str]:
     )
 
 
-def _own_sources() -> str:
-    return ", ".join(pattern for pattern, row in SOURCES.items() if row.is_own)
+def _takers(option: str) -> str:
+    return ", ".join(pattern for pattern, row in SOURCES.items() if option in row.takes)
 
 
 def named_dataset(name: str) -> str:

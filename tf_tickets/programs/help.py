@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
+from tf_tickets.programs import presets
 from tf_tickets.programs.guard import fail
 from tf_tickets.support import streams
+from tf_tickets.support.version import VERSION
 
 
 def start(main: Callable[[Sequence[str]], int], about: str, groups: Sequence[str]) -> None:
@@ -24,7 +26,7 @@ def start(main: Callable[[Sequence[str]], int], about: str, groups: Sequence[str
 
 
 def parse_flags(argv: Sequence[str], about: str, groups: Sequence[str]) -> list[str]:
-    """absl's flag parser, with a --help that shows our flags by group, and errors in one line.
+    """absl's flag parser, with a --help by group, --version and presets, and errors in one line.
 
     Args:
         argv: a command line.
@@ -38,10 +40,22 @@ def parse_flags(argv: Sequence[str], about: str, groups: Sequence[str]) -> list[
         with contextlib.suppress(BrokenPipeError):
             print(help_text(about, groups))
         sys.exit(0)
+    if any(arg in ("-version", "--version") for arg in argv[1:]):
+        print(VERSION)
+        sys.exit(0)
+    takes_presets = presets.GROUP in groups
     try:
-        return flags.FLAGS(argv)
+        arguments = presets.with_presets(argv) if takes_presets else list(argv)
+    except ValueError as error:
+        sys.exit(fail(str(error)))
+    try:
+        left = flags.FLAGS(arguments)
+        if takes_presets:
+            presets.check_expanded(flags.FLAGS)
+        return left
     except flags.Error as error:
-        sys.exit(fail(f"{error} (--help lists the flags)"))
+        many = "; presets of several runs are for tf_tickets.sweep" if arguments != list(argv) else ""
+        sys.exit(fail(f"{error} (--help lists the flags{many})"))
     except (ValueError, RecursionError) as error:  # of files of flags: no text, or one in another without end
         sys.exit(fail(f"{' '.join(arg for arg in argv if 'flagfile' in arg)} cannot be read: {error}"))
 
@@ -57,7 +71,7 @@ def help_text(about: str, groups: Sequence[str]) -> str:
             lines.append(f"  --{flag.name}")
             lines += [f"      {line}" for line in textwrap.wrap(f"{flag.help}{default}", 76)]
         lines.append("")
-    return "\n".join([*lines, "absl's own flags, --flagfile among them: --helpfull"])
+    return "\n".join([*lines, "--version; absl's own flags, --flagfile among them: --helpfull"])
 
 
 def _shown(value: object) -> str:

@@ -14,7 +14,8 @@ tf_tickets {version}: pruning for Keras 3, and the checks that pruning research 
   python -m tf_tickets.sanity   the verdict on a method: does it use the data, the connections, the weights?
   python -m tf_tickets.report   tables, figures and verdicts from run directories
 
-Each takes --help. In Python: tf_tickets.run, .sweep, .sanity_check and .report; .prune for any Keras model.\
+Each takes --help and --version, and the first three --preset=NAME: an experiment, such as paper/table1.
+In Python: tf_tickets.run, .sweep, .sanity_check and .report; .prune for any Keras model.\
 """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tf_tickets import config as configuration
+from tf_tickets.programs import presets
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
@@ -16,7 +17,7 @@ ABOUT = """\
 Trains a network, finds a sparse ticket in it, retrains that, and exports it.
 
   python -m tf_tickets.run --method=hybrid --sparsity=0.98
-  python -m tf_tickets.run --flagfile=flags/quickstart.cfg
+  python -m tf_tickets.run --preset=quickstart
 """
 
 
@@ -46,4 +47,5 @@ def _run(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     configuration.define_flags()
-    start(main, ABOUT, configuration.GROUPS)
+    presets.define_flag()
+    start(main, ABOUT, (presets.GROUP, *configuration.GROUPS))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tf_tickets import laboratory
+from tf_tickets.programs import presets
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
@@ -48,4 +49,5 @@ def _judge(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     laboratory.define_flags()
-    start(main, ABOUT, GROUPS)
+    presets.define_flag()
+    start(main, ABOUT, (presets.GROUP, *GROUPS))

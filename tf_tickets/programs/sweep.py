@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from tf_tickets.programs import presets
 from tf_tickets.programs.guard import guarded
 from tf_tickets.programs.help import start
 from tf_tickets.support.console import Console
@@ -19,7 +20,7 @@ ABOUT = """\
 Runs methods x sparsities x sanity checks x seeds, and more; trains every dense network once.
 
   python -m tf_tickets.sweep --method=random,snip,hybrid --sparsity=0.95,0.98 --seed=0-4
-  python -m tf_tickets.sweep --flagfile=flags/laptop/table1_digits.cfg --dry_run
+  python -m tf_tickets.sweep --preset=laptop/table1_digits --dry_run
 
 Flags of one run hold for all of them. The same command goes on where it stopped.
 """
@@ -45,4 +46,5 @@ def _sweep(values: flags.FlagValues) -> int:
 def entry_point() -> None:
     """Starts the program."""
     define_flags()
-    start(main, ABOUT, GROUPS)
+    presets.define_flag()
+    start(main, ABOUT, (presets.GROUP, *GROUPS))

@@ -23,6 +23,7 @@ def load_data(values: FlagValues) -> Dataset:
         values.image_size,
         values.standardize,
         values.task,
+        values.target,
         values.seed if values.validation_fraction else None,
     )
     if key not in _LOADED:
