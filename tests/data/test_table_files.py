@@ -123,7 +123,7 @@ class TestRefusals:
     def test_targets_that_are_no_classes_are_numbers_to_learn(self, tmp_path):
         path = tmp_path / "numbers.csv"
         path.write_text("a,b\n" + "1,0.5\n2,1.5\n3,2.25\n" * 5)
-        dataset = tt.data.load(f"csv:{path}")
+        dataset = data.load(f"csv:{path}")
         assert (dataset.recipe.task, dataset.outputs) == ("regression", 1)
         assert dataset.splits["train"].labels.dtype == np.float32
 
