@@ -43,7 +43,7 @@ def _rows() -> np.ndarray:
 
 
 def _stratified_split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train and to test on: those of `train_test_split(random_state=0, stratify=labels)`, in order."""
+    """Rows to train and to test on, of `train_test_split(random_state=0, stratify=labels)`, in its order."""
     rng = np.random.RandomState(0)
     sizes = np.bincount(labels, minlength=CLASSES)
     for_testing = math.ceil(TEST_PART * len(labels))
