@@ -17,7 +17,7 @@ from tf_tickets.training.recipe import Recipe
 from tf_tickets.training.state import State
 
 # Steps are measured for about so long, or until there were so many.
-SECONDS, MOST_STEPS = 0.5, 63
+SECONDS, MOST_STEPS = 0.25, 31
 # A run of fewer steps is over before it would be worth while to trace its network for a measurement alone.
 FEWEST_STEPS = 300
 # Where somebody else has loaded TensorFlow into this process.
