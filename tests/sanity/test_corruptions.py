@@ -347,6 +347,21 @@ class TestOtherTasks:
         assert len(x) == len(y) == (10 if first is None else 8)
         np.testing.assert_array_equal(y, self.Y[np.isin(self.X[:, 0], x[:, 0])])
 
+    def test_a_dataset_knows_its_task(self):
+        numbers = Dataset(
+            name="numbers",
+            input_shape=(2,),
+            num_classes=None,
+            recipe=Recipe(model="mlp_4", epochs=1, augment=False, task="regression"),
+            preprocessing=Preprocessing(1.0, (0.0,), (1.0,)),
+            splits={"train": Examples(self.X, self.Y), "test": Examples(self.X, self.Y)},
+        )
+        np.testing.assert_array_equal(
+            random_labels(numbers, seed=1).splits["train"].labels,
+            random_labels((self.X, self.Y), seed=1, task="regression")[1],
+        )
+        assert len(half_dataset(corrupted(numbers)).splits["train"]) == 10
+
     def test_an_unknown_task_is_refused(self):
         with pytest.raises(ValueError, match="task='sorting' is unknown"):
             random_labels((self.X, self.Y), task="sorting")
