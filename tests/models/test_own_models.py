@@ -68,6 +68,16 @@ def test_a_width_is_handed_over_to_a_function_that_has_one():
         build("net", width=2.0)
 
 
+def numbers(input_shape, outputs, seed):
+    return net(input_shape, outputs, seed)
+
+
+def test_a_function_may_call_its_classes_outputs():
+    one, other = build("numbers"), build("net")
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [

@@ -92,6 +92,17 @@ class TestWhichLoss:
         one_a_column = compiled(net(), keras.losses.MeanSquaredError(reduction="sum"))
         close(tt.score(one_a_column, "snip", data=(x, y)), [6 * array for array in own])
 
+    def test_a_class_of_ones_own_that_nobody_registered(self, data):
+        class Squares(keras.Loss):
+            def call(self, y, outputs):
+                return tf.reduce_mean(
+                    tf.square(tf.one_hot(tf.cast(y, tf.int32), 3, dtype=outputs.dtype) - outputs), -1
+                )
+
+        found = tt.score(compiled(net(), Squares()), "snip", data=data)
+        own = tt.score(net(), "snip", data=data, loss=lambda y, z: tf.reduce_mean(Squares().call(y, z)))
+        close(found, own)
+
     def test_what_layers_add_is_no_part(self, data):
         plain, regularized = (
             nets.functional((4, 5, 3), activation="tanh", **arguments)

@@ -320,3 +320,48 @@ class TestHalfDataset:
     def test_refuses_labels_that_are_no_classes(self):
         with pytest.raises(ValueError, match="numbers of classes"):
             half_dataset((np.zeros((4, 2)), np.linspace(0, 1, 4)))
+
+
+class TestOtherTasks:
+    """Where there are no classes, targets are permuted, each row as it is."""
+
+    X = np.arange(40, dtype=np.float32).reshape(20, 2)
+    Y = np.stack([np.arange(20) / 7, np.arange(20) % 2], axis=1).astype(np.float32)
+
+    def test_random_labels_keep_how_targets_are_distributed_and_no_order(self):
+        x, y = random_labels((self.X, self.Y), seed=1, task="regression")
+        np.testing.assert_array_equal(x, self.X)
+        np.testing.assert_array_equal(y[np.argsort(y[:, 0])], self.Y)
+        assert (y != self.Y).any(axis=1).mean() > 0.5
+        assert (random_labels((self.X, self.Y), seed=2, task="regression")[1] != y).any()
+
+    def test_both_corruptions_are_one_after_the_other(self):
+        found = corrupted((self.X, self.Y), seed=1, task="multi_label")
+        expected = random_pixels(random_labels((self.X, self.Y), 1, task="multi_label"), 1)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.parametrize("first", [None, 4])
+    def test_half_of_the_examples_asks_for_no_classes(self, first):
+        x, y = half_dataset((self.X, self.Y), seed=3, first=first, task="regression")
+        assert len(x) == len(y) == (10 if first is None else 8)
+        np.testing.assert_array_equal(y, self.Y[np.isin(self.X[:, 0], x[:, 0])])
+
+    def test_a_dataset_knows_its_task(self):
+        numbers = Dataset(
+            name="numbers",
+            input_shape=(2,),
+            num_classes=None,
+            recipe=Recipe(model="mlp_4", epochs=1, augment=False, task="regression"),
+            preprocessing=Preprocessing(1.0, (0.0,), (1.0,)),
+            splits={"train": Examples(self.X, self.Y), "test": Examples(self.X, self.Y)},
+        )
+        np.testing.assert_array_equal(
+            random_labels(numbers, seed=1).splits["train"].labels,
+            random_labels((self.X, self.Y), seed=1, task="regression")[1],
+        )
+        assert len(half_dataset(corrupted(numbers)).splits["train"]) == 10
+
+    def test_an_unknown_task_is_refused(self):
+        with pytest.raises(ValueError, match="task='sorting' is unknown"):
+            random_labels((self.X, self.Y), task="sorting")

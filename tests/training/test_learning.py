@@ -114,6 +114,7 @@ FINE = Metric(
     make=lambda outputs: keras.metrics.MeanSquaredError(), higher_is_better=False, unit="kg", margin=1.0
 )
 LOSS = Metric(make=lambda outputs: keras.metrics.MeanSquaredError())
+BEYOND = Metric(make=lambda outputs: keras.metrics.MeanMetricWrapper(lambda y, z: 0 * z + 7), unit="%")
 ROW = Loss(per_example, of_logits=True)
 
 
@@ -144,6 +145,7 @@ class TestOnesOwn:
             ({"metric": f"{__name__}:LATE"}, "makes variables when it is first called"),
             ({"metric": f"{__name__}:MANY"}, "of one number"),
             ({"metric": f"{__name__}:LOSS"}, "call it otherwise; loss is another number of a run"),
+            ({"metric": f"{__name__}:BEYOND"}, "that it is a share, in"),
             ({"metric": "acuracy"}, "is unknown. Did you mean accuracy?"),
         ],
     )

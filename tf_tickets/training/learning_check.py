@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_tickets.support.scale import PERCENT
 from tf_tickets.training.learning_tasks import TASKS
 from tf_tickets.training.losses import loss_row
 from tf_tickets.training.metrics import Metric, metric_row
@@ -47,6 +48,10 @@ def check_learning(recipe: Recipe, labels: np.ndarray, outputs: int) -> None:
         ) from error
     if not isinstance(made, keras.metrics.Metric) or result.shape != ():
         raise ValueError(f"{metric} is to be a keras.metrics.Metric of one number. Received: {result!r}")
+    if row.unit == PERCENT and not 0 <= result <= 1:
+        raise ValueError(
+            f"{metric} says by unit={PERCENT!r} that it is a share, in [0, 1]. Received: {result}"
+        )
     if before != after:
         raise ValueError(f"{metric} makes variables when it is first called: make them when it is made.")
     if row.both_ways:
