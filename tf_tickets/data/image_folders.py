@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,10 @@ def _look(path: Path) -> _Look:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            kind, mode, (width, height) = image.format, image.mode, image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # memory is asked for before work
+            with Image.open(path, formats=FORMATS) as image:
+                kind, mode, (width, height) = image.format, image.mode, image.size
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path}: {error}") from error
     except (OSError, ValueError, SyntaxError) as error:  # of formats' parsers
