@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tf_tickets.support.short_reprs import Rows
 from tf_tickets.training.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MEAN_SQUARED
 from tf_tickets.training.metrics import ACCURACY, BINARY_ACCURACY, ROOT_MEAN_SQUARED_ERROR
 
@@ -99,3 +100,4 @@ TASKS: dict[str, LearningTask] = {
         nouns=("number", "numbers"),
     ),
 }
+TASKS = Rows(TASKS)

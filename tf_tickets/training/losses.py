@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import is_own, own_row
+from tf_tickets.support.short_reprs import Rows
 from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ LOSSES: dict[str, Loss] = {
         _of("huber"), about="half of squared errors up to 1, beyond it absolute ones less a half; their mean"
     ),
 }
+LOSSES = Rows(LOSSES)
 
 
 def loss_row(name: str) -> Loss:

@@ -14,6 +14,7 @@ import numpy as np
 from tf_tickets.support.late import late, split
 from tf_tickets.support.own_code import is_own, own
 from tf_tickets.support.scale import PERCENT, Scale
+from tf_tickets.support.short_reprs import Rows
 from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ METRICS: dict[str, Metric] = {
         about="the part of the targets' variance that is explained, its mean over the outputs",
     ),
 }
+METRICS = Rows(METRICS)
 
 
 def metric_row(name: str) -> Metric:
