@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tf_tickets.config import OPTIONS, Config, fields_that_decide
+from tf_tickets.results.learning_curve import read_curve
 from tf_tickets.storage import json_rules
 from tf_tickets.storage.json_rules import Unfit, require
 from tf_tickets.storage.result_file import read_result, read_stages
@@ -34,6 +35,8 @@ class Record:
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
     written: float | None = None
+    curve: tuple[dict[str, Any], ...] = ()
+    curve_problem: str | None = None
 
 
 def find(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, str | None]]:
@@ -73,11 +76,23 @@ def read(directory: pathlib.Path) -> Record:
         result = read_result(directory, raw)
         config = _checked_config(result["config"], "result.json: config")
         require(_identity(config) == _identity(identity), "config.json and result.json are of different runs")
-        return Record(FINISHED, config, result, written=(directory / "result.json").stat().st_mtime)
+        written = (directory / "result.json").stat().st_mtime
+        curve, problem = _curve(directory, raw)
+        return Record(FINISHED, config, result, None, written, curve, problem)
     except Unfit as problem:
         return Record(BROKEN, identity, problem=str(problem))
     except OSError as error:
         return Record(BROKEN, identity, problem=f"it cannot be read: {error.strerror}")
+
+
+def _curve(
+    directory: pathlib.Path, identity: dict[str, Any]
+) -> tuple[tuple[dict[str, Any], ...], str | None]:
+    """The learning curve of a finished run, or why it is not believed: the result is counted all the same."""
+    try:
+        return tuple(read_curve(directory, read_stages(directory, identity))), None
+    except Unfit as problem:
+        return (), str(problem)
 
 
 def typed(config: Mapping[str, Any]) -> Config:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tf_tickets.reporting.document import Figure, sparsity_text
+from tf_tickets.reporting.arm_states import FEWER, NOT_RUN, state_of
+from tf_tickets.reporting.document import Figure
 from tf_tickets.reporting.figures.accuracy_lines import (
     DENSE_SAMPLE,
     Line,
     accuracies,
+    begin,
     draw_by_fraction,
+    draw_dense,
     draw_line,
-    finish,
     samples_of,
+    sparsity_tick,
     tickets,
+    with_gaps,
 )
-from tf_tickets.reporting.figures.composition import Draw, compose
+from tf_tickets.reporting.figures.axis_titles import MULTIPLY_ADDS, SPARSITY, accuracy_title
+from tf_tickets.reporting.figures.composition import Draw, Sample, compose
 from tf_tickets.reporting.figures.limits import Limits, limits, mean, near_the_best, where_from
-from tf_tickets.results import Experiment, Run
+from tf_tickets.reporting.figures.marks import draw_at_bottom, legend_of
+from tf_tickets.results import Experiment, Run, Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_LEVEL = 6  # sparsities whose numbers fit beside each other
+MISSING = "An open circle at the bottom: the method of its colour has no finished run there."
 MOST_APART = 0.06  # of lines at the same sparsities, in logarithms
 
 
@@ -41,18 +50,19 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
         cells = [accuracies(runs) for _, runs in found]
         every += cells
         if variant.aims:
-            lines.append(Line(sample, [1 - target for target, _ in found if target is not None], cells))
-        macs = [_macs_left(runs) for _, runs in found]
-        known = [(x, cell) for x, cell in zip(macs, cells, strict=True) if x]
-        by_macs.append(Line(sample, [x for x, _ in known], [cell for _, cell in known]))
+            lines.append(_over_sparsity(experiment, variant, sample))
+        if any(_macs_left(runs) for _, runs in found):
+            by_macs.append(_over_macs(experiment, variant, sample))
     dense = mean(experiment.dense.values())
     if not every:
         return None
     whole, near = limits(every, dense), limits(near_the_best(every), dense)
     kept = sorted({x for line in lines for x in line.places}, reverse=True)
 
+    quality = accuracy_title(experiment)
+
     def by_sparsity(ends: Limits) -> Draw:
-        return lambda axes: _draw_by_sparsity(axes, lines, kept, dense, ends)
+        return lambda axes: _draw_by_sparsity(axes, lines, kept, dense, ends, quality)
 
     panels = [
         (f"accuracy against sparsity{where_from(ends)}", by_sparsity(ends))
@@ -64,18 +74,21 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
     if len({round(x, 4) for line in by_macs for x in line.places}) > 1:
         panels.append(
             (
-                f"accuracy against multiply-adds kept{where_from(of_macs)}",
-                lambda axes: draw_by_fraction(axes, by_macs, dense, of_macs),
+                f"accuracy against multiply-adds{where_from(of_macs)}",
+                lambda axes: draw_by_fraction(axes, by_macs, dense, of_macs, (MULTIPLY_ADDS, quality)),
             )
         )
     if not panels:
         return None
     if dense is not None:
         samples.append(DENSE_SAMPLE)
+    drawn = {mark for line in (*lines, *by_macs) for marks in line.marks for mark in marks}
+    samples += legend_of(drawn - {FEWER})  # of which lines say nothing
     return compose(
         name,
         "Test accuracy in per cent, mean and standard deviation over seeds; horizontal axes are logarithmic. "
         "Lines over sparsity are drawn a little beside each other, so that none hides another."
+        + (f" {MISSING}" if NOT_RUN in drawn else "")
         + ("" if of_macs == whole else f" Means below {near[0]:g} % are in the first panel only."),
         panels,
         samples,
@@ -83,16 +96,48 @@ def curves(experiment: Experiment, name: str) -> Figure | None:
     )
 
 
+def _over_sparsity(experiment: Experiment, variant: Variant, sample: Sample) -> Line:
+    """A method's accuracies at all sparsities of the experiment, with a gap where it has none."""
+    sparsities = experiment.sparsities
+    return Line(
+        sample,
+        [1 - sparsity for sparsity in sparsities],
+        [list(experiment.accuracies(variant, sparsity).values()) for sparsity in sparsities],
+        marks=[state_of(experiment, variant, sparsity).marks for sparsity in sparsities],
+    )
+
+
+def _over_macs(experiment: Experiment, variant: Variant, sample: Sample) -> Line:
+    """A method's accuracies at the multiply-adds that are left, where those are known."""
+    found = [
+        (_macs_left(runs) if runs else 1 - (target or 0.0), target, runs)
+        for target, runs in with_gaps(experiment, variant)
+    ]
+    known = [(x, target, runs) for x, target, runs in found if x]
+    return Line(
+        sample,
+        [x for x, _, _ in known],
+        [accuracies(runs) for _, _, runs in known],
+        marks=[state_of(experiment, variant, target).marks.replace(NOT_RUN, "") for _, target, _ in known],
+    )
+
+
 def _draw_by_sparsity(
-    axes: Axes, lines: Sequence[Line], kept: Sequence[float], dense: float | None, ends: Limits
+    axes: Axes, lines: Sequence[Line], kept: Sequence[float], dense: float | None, ends: Limits, quality: str
 ) -> None:
-    axes.set_xscale("log")
+    begin(axes, ends, (SPARSITY, quality))
     for offset, line in zip(_offsets(len(lines), kept), lines, strict=True):
-        draw_line(axes, Line(line.sample, [x * offset for x in line.places], line.cells))
-    axes.set_xticks(kept, [sparsity_text(1 - x) for x in kept])
+        draw_line(axes, dataclasses.replace(line, places=[x * offset for x in line.places]))
+    ends = max(kept) * 1.25, min(kept) / 1.25
+    beside = (ends[1] / ends[0]) ** 0.03
+    for number, place in enumerate(kept):
+        missing = [line.sample.colour for line in lines if NOT_RUN in line.marks[number]]
+        for above, colour in enumerate(missing):
+            draw_at_bottom(axes, place * beside, NOT_RUN, colour, above)
+    axes.set_xticks(kept, [sparsity_tick(1 - x) for x in kept], rotation=45 if len(kept) > MOST_LEVEL else 0)
     axes.minorticks_off()
-    axes.set_xlim(max(kept) * 1.25, min(kept) / 1.25)
-    finish(axes, dense, ends)
+    axes.set_xlim(*ends)
+    draw_dense(axes, dense)
 
 
 def _offsets(number: int, kept: Sequence[float]) -> list[float]:

@@ -7,6 +7,7 @@ import statistics
 
 from tf_tickets.reporting.document import NONE, Cell, Row, Table, sparsity_text
 from tf_tickets.reporting.tables.cells import accuracy_cell, paired
+from tf_tickets.reporting.tables.marked_cells import marked, what_marks_say
 from tf_tickets.results import Experiment, control_label
 
 
@@ -25,7 +26,7 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
         for target in targets:
             values = list(experiment.accuracies(variant, target).values())
             strong = bool(values) and statistics.fmean(values) >= best[target]
-            cells.append(accuracy_cell(values, strong=strong))
+            cells.append(marked(accuracy_cell(values, strong=strong), experiment, variant, target))
         if any(cell.text != NONE for cell in cells):
             rows.append(Row((Cell(experiment.names[variant]), *cells)))
     caption = (
@@ -33,6 +34,7 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
         f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
         "a single seed has no interval."
     )
+    caption += what_marks_say(rows)
     if None in targets:
         caption += " Methods without a target end at densities of their own; none of them is bold."
     return Table(caption, ("method", *(map(sparsity_text, targets) if targets else ("0 %",))), tuple(rows))
@@ -47,20 +49,24 @@ def checks(experiment: Experiment) -> Table | None:
         if not names:
             continue
         own = {sparsity: experiment.accuracies(variant, sparsity) for sparsity in sparsities}
-        cells = [accuracy_cell(own[sparsity].values()) for sparsity in sparsities]
+        cells = [
+            marked(accuracy_cell(own[sparsity].values()), experiment, variant, sparsity)
+            for sparsity in sparsities
+        ]
         rows.append(Row((Cell(experiment.names[variant], strong=True), *cells)))
         for check in names:
             cells = []
             for sparsity in sparsities:
                 values = experiment.accuracies(variant, sparsity, check)
-                cells.append(accuracy_cell(values.values(), detail=paired(own[sparsity], values)))
+                cell = accuracy_cell(values.values(), detail=paired(own[sparsity], values))
+                cells.append(marked(cell, experiment, variant, sparsity, check))
             rows.append(Row((Cell(check), *cells), "sub"))
     if not rows:
         return None
     return Table(
         "Tickets and their checks: test accuracy in per cent, mean ± standard deviation; beside it the mean "
         "difference to the unattacked ticket over the seeds that both have, in points (beside the ticket "
-        "itself: its seeds).",
+        "itself: its seeds)." + what_marks_say(rows),
         ("ticket and check", *map(sparsity_text, sparsities)),
         tuple(rows),
     )

@@ -15,6 +15,7 @@ from tf_tickets.reporting.document import (
     note,
     sparsity_text,
 )
+from tf_tickets.reporting.scale import Scale, scale_of
 from tf_tickets.reporting.tables.cells import mean_and_spread, points
 from tf_tickets.results import Arm, Experiment, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
@@ -67,7 +68,7 @@ def verdicts(
         "beside the ticket" if baselines else "check",
         "answer",
         "difference, points",
-        f"±{100 * margin:g} shaded",
+        "interval, points",
         "p, equivalent",
         "p, different",
         "seeds",
@@ -78,7 +79,7 @@ def verdicts(
         heading = f"{experiment.names[variant]}, {sparsity_text(sparsity)}"
         rows.append(group(heading, len(head), _mean_over(runs.values())))
         for verdict in family:
-            rows.append(_verdict_row(verdict, margin, baselines))
+            rows.append(_verdict_row(verdict, baselines))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
     title = (
         "Tickets beside dense networks and random tickets, over the seeds that both have."
@@ -90,7 +91,21 @@ def verdicts(
         if baselines
         else "Differences are the attacked ticket's accuracy less the ticket's."
     )
-    return Table(f"{title} {sign}", head, tuple(rows), align="lllcrrr")
+    scale = _scale(found, margin)
+    return Table(
+        f"{title} {sign}",
+        head,
+        tuple(rows),
+        align="lllcrrr",
+        scale=scale,
+        on_page=scale.said if scale else "",
+    )
+
+
+def _scale(found: Sequence[Verdict], margin: float) -> Scale | None:
+    """One scale for all intervals of a table; None where there is none."""
+    ends = [100 * end for verdict in found if verdict.comparison for end in verdict.comparison.interval]
+    return scale_of(ends, 100 * margin) if ends else None
 
 
 def tally(found: Sequence[Verdict]) -> str:
@@ -109,7 +124,7 @@ def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Variant, float], lis
     return list(families.items())
 
 
-def _verdict_row(verdict: Verdict, margin: float, baselines: bool) -> Row:
+def _verdict_row(verdict: Verdict, baselines: bool) -> Row:
     found = verdict.comparison
     if found is None:
         return Row(
@@ -127,9 +142,7 @@ def _verdict_row(verdict: Verdict, margin: float, baselines: bool) -> Row:
             Cell(verdict.versus),
             _answer_cell(verdict, baselines),
             Cell(points(found.difference), f"[{points(low)}, {points(high)}]"),
-            Cell(
-                "", interval=Interval(*(100 * x for x in (low, found.difference, high, margin, 4 * margin)))
-            ),
+            Cell("", interval=Interval(*(100 * x for x in (low, found.difference, high)))),
             Cell(_p(found.p_equivalent)),
             Cell(_p(found.p_different)),
             Cell(str(found.seeds), more.strip()),
