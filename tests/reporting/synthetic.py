@@ -58,12 +58,21 @@ def config(method="snip", sparsity=0.98, seed=0, check=None, recipe=(), **fields
 
 
 def write(
-    directory, accuracy=0.97, *, settings=None, result=(), collapsed=(), decay=0.55, density=None, **choices
+    directory,
+    accuracy=0.97,
+    *,
+    settings=None,
+    result=(),
+    collapsed=(),
+    decay=0.55,
+    density=None,
+    curve=(),
+    **choices,
 ):
     """Writes a finished run of `settings`, by default those of the `choices`.
 
-    `result` overrides fields, `collapsed` names layers of which nothing is kept, and `density` is the one
-    that is reached where that is not the one asked for.
+    `result` overrides fields, `collapsed` names layers of which nothing is kept, `density` is the one
+    that is reached where that is not the one asked for, and `curve` the accuracies of its epochs.
     """
     settings = settings or config(**choices)
     directory = pathlib.Path(directory)
@@ -116,6 +125,12 @@ def write(
         ("result.json", numbers),
     ):
         (directory / name).write_text(json.dumps(value))
+    if curve:
+        rows = [
+            {"epoch": epoch, "loss": 2.0 / (1 + epoch), "test_accuracy": reached}
+            for epoch, reached in enumerate(curve)
+        ]
+        (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return directory
 
 

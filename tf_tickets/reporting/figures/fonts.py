@@ -43,6 +43,7 @@ def _subset(letters: str) -> bytes:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     with ttLib.TTFont(findfont(FontProperties(family="DejaVu Sans")), recalcTimestamp=False) as font:
         options = subset.Options(layout_features=[], name_IDs=[], hinting=False, notdef_outline=True)
+        options.drop_tables += ["GDEF", "GPOS", "GSUB", "MATH"]
         subsetter = subset.Subsetter(options)
         subsetter.populate(text=letters)
         subsetter.subset(font)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Inches: a column of a page with two, and the width of the text where there is one (NeurIPS, ICLR).
 COLUMN, TEXT = 3.25, 5.5
 LETTER, SAMPLE = 0.064, 0.46  # inches, of the legend
+PAGE, LOWEST = 8.5, 0.9  # inches: the height of a page, and of panels that are too many for one
 TITLE = 0.17  # inches, a line over a panel
 LINE = 0.165  # inches, a line of the legend
 
@@ -49,7 +50,9 @@ def draw(
     titles = [textwrap.wrap(title, int((width / columns - 0.5) / LETTER)) or [""] for title, _ in panels]
     across = _across([len(handle.get_label()) for handle in handles], width)
     panel = width / columns * max(size[1] / size[0], 0.74)
-    height = rows * (panel + TITLE * max(map(len, titles))) + LINE * math.ceil(len(handles) / across)
+    legend, over = LINE * math.ceil(len(handles) / across), TITLE * max(map(len, titles))
+    panel = min(panel, max((PAGE - legend) / rows - over, LOWEST))
+    height = rows * (panel + over) + legend
     layout = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04)
     figure = Figure(figsize=(width, height), layout=layout)
     for number, ((_, draw_panel), title) in enumerate(zip(panels, titles, strict=True), start=1):
@@ -57,6 +60,8 @@ def draw(
         draw_panel(axes)
         axes.set_title("\n".join(title), pad=4)
     figure.legend(handles=handles, loc="outside lower center", ncols=across)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what is laid out once is the same in both files
     return _svg(figure), _pdf(figure)
 
 
