@@ -189,6 +189,7 @@ def test_names_in_the_page_are_texts(report):
     assert not set(text) & set("\x00\x07\x1b\u202e")
 
 
+@pytest.mark.slow
 def test_names_in_the_text_are_texts(report):
     text = (report / "report.md").read_text()
     assert not set(text) & set("\x00\x07\x1b\u202e\r")
@@ -205,6 +206,7 @@ def test_names_in_the_text_are_texts(report):
         assert not is_table or len({line.count("|") for line in lines}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["report.csv", "layers.csv"])
 def test_names_in_the_tables_are_no_formulas(report, file):
     rows = list(csv.reader(io.StringIO((report / file).read_text(), newline="")))
@@ -215,6 +217,7 @@ def test_names_in_the_tables_are_no_formulas(report, file):
         assert "\n" not in cell
 
 
+@pytest.mark.slow
 def test_the_figures_are_xml_without_scripts(report):
     import xml.etree.ElementTree
 
@@ -232,6 +235,7 @@ LATEX = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_names_in_the_tables_for_papers_are_texts(report):
     tables = [path for path in (report / "tables").iterdir() if path.name != "preview.tex"]
     assert len(tables) >= 10

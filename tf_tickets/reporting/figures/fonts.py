@@ -41,7 +41,8 @@ def _subset(letters: str) -> bytes:
     from matplotlib.font_manager import FontProperties, findfont
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    with ttLib.TTFont(findfont(FontProperties(family="DejaVu Sans")), recalcTimestamp=False) as font:
+    path = findfont(FontProperties(family="DejaVu Sans"))
+    with ttLib.TTFont(path, recalcTimestamp=False, lazy=True) as font:
         options = subset.Options(layout_features=[], name_IDs=[], hinting=False, notdef_outline=True)
         options.drop_tables += ["GDEF", "GPOS", "GSUB", "MATH"]
         subsetter = subset.Subsetter(options)

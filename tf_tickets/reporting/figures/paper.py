@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Inches: a column of a page with two, and the width of the text where there is one (NeurIPS, ICLR).
 COLUMN, TEXT = 3.25, 5.5
-LETTER, SAMPLE = 0.064, 0.46  # inches, of the legend
+LETTER, SAMPLE = 0.062, 0.46  # inches, of the legend
 PAGE, LOWEST = 8.5, 0.9  # inches: the height of a page, and of panels that are too many for one
 TITLE = 0.17  # inches, a line over a panel
 LINE = 0.165  # inches, a line of the legend
@@ -47,7 +47,7 @@ def draw(
     columns = min(len(panels), most if len(panels) != 4 else 2)
     rows = math.ceil(len(panels) / columns)
     width = TEXT if columns > 1 else COLUMN
-    titles = [textwrap.wrap(title, int((width / columns - 0.5) / LETTER)) or [""] for title, _ in panels]
+    titles = [_wrapped(title, width / columns - 0.4) for title, _ in panels]
     across = _across([len(handle.get_label()) for handle in handles], width)
     panel = width / columns * max(size[1] / size[0], 0.74)
     legend, over = LINE * math.ceil(len(handles) / across), TITLE * max(map(len, titles))
@@ -63,6 +63,11 @@ def draw(
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # what is laid out once is the same in both files
     return _svg(figure), _pdf(figure)
+
+
+def _wrapped(title: str, width: float) -> list[str]:
+    """Lines of a title; a number is not parted from its sign of per cent."""
+    return textwrap.wrap(title.replace(" %", "\N{NO-BREAK SPACE}%"), int(width / LETTER)) or [""]
 
 
 def _across(lengths: Sequence[int], width: float) -> int:
