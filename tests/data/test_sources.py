@@ -6,6 +6,8 @@ import sys
 import keras  # noqa: F401  the package's rule: keras before tensorflow
 import numpy as np
 import pytest
+import sklearn.datasets
+import sklearn.model_selection
 
 from tests.data.formats import labelled_bytes, write_idx_folder
 from tf_tickets import data

@@ -19,8 +19,8 @@ _FILE = pathlib.PurePath("datasets", "data", "digits.csv.gz")
 def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) -> Splits:
     """uint8 images `(n, 8, 8, 1)` of 0 to 16; the same 1,437 for training whatever the seed.
 
-    The file is read, and split, as scikit-learn does it, without scikit-learn, which takes longer to load than
-    the digits.
+    The file is read, and split, as scikit-learn does it, without scikit-learn, which takes longer to load
+    than the digits.
     """
     rows = _rows()
     images, labels = rows[:, :-1].reshape(-1, 8, 8, 1), rows[:, -1].astype(np.int64)
@@ -43,7 +43,7 @@ def _rows() -> np.ndarray:
 
 
 def _stratified_split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for testing: `train_test_split(random_state=0, stratify=labels)`, to the order."""
+    """Rows for training and testing: `train_test_split(random_state=0, stratify=labels)`, to the order."""
     rng = np.random.RandomState(0)
     sizes = np.bincount(labels, minlength=CLASSES)
     for_testing = math.ceil(TEST_PART * len(labels))
