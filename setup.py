@@ -16,6 +16,7 @@ HOME = ""
 REQUIRES = [
     "absl-py>=1.4",
     "etils<1.14; python_version < '3.11'",  # later ones need 3.11, which pip 23 finds out too late
+    "fonttools>=4.43",
     "importlib_resources>=6.0",  # tensorflow-datasets imports it without requiring it
     "jinja2>=3.1",
     "keras>=3.12",

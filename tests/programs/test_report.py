@@ -104,8 +104,15 @@ class Page(html.parser.HTMLParser):
 
 def test_a_report_is_a_page_a_text_two_tables_and_figures(report):
     names = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
-    figures = {f"figures/setting-1-{name}.svg" for name in ("checks", "sparsity", "ratios")}
-    assert names >= {"index.html", "report.md", "report.csv", "layers.csv", MARKER, *figures}
+    figures = {
+        f"figures/setting-1-{name}.{kind}"
+        for name in ("checks", "sparsity", "ratios")
+        for kind in ("svg", "pdf")
+    }
+    tables = {
+        f"tables/{name}.tex" for name in ("setting-1-verdicts", "setting-3-starting-sparse", "not-counted")
+    }
+    assert names >= {"index.html", "report.md", "report.csv", "layers.csv", MARKER, *figures, *tables}
 
 
 def test_the_page_is_well_formed_and_needs_nothing_else(report):
@@ -113,7 +120,13 @@ def test_the_page_is_well_formed_and_needs_nothing_else(report):
     page = Page(text)
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
-    assert set(page.references) <= {f"#{name}" for name in page.ids}
+    # What lies beside it is only for papers: the page shows all of it.
+    beside = {name for name in page.references if not name.startswith("#")}
+    assert {pathlib.Path(name).suffix for name in beside} == {".pdf", ".svg", ".tex"}
+    assert all((report / name).is_file() for name in beside)
+    assert set(page.references) - beside <= {f"#{name}" for name in page.ids}
+    # The contents lead to every part.
+    assert {f"#setting-1-{part}" for part in PARTS} <= set(page.references)
     assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
     assert set(re.findall(r"url\((.)", text)) == {"#"}
     assert "@import" not in text
@@ -153,9 +166,10 @@ def test_names_of_users_are_only_texts(tmp_path):
 
 def test_the_text_has_the_same_tables_and_its_pictures(report):
     text = (report / "report.md").read_text().strip()
-    for name in re.findall(r"\]\((figures/[^)]+)\)", text):
+    for name in re.findall(r"\]\(((?:figures|tables)/[^)]+)\)", text):
         assert (report / name).exists()
-    assert text.count("](figures/") == 7
+    assert len(re.findall(r"\]\(figures/[^)]+\.svg\)", text)) == 7
+    assert len(re.findall(r"\]\(figures/[^)]+\.pdf\)", text)) == 7
     assert re.search(
         r"^\| snip \| 98 % \| .*[=↓↑?] (insensitive|sensitive|reversed|undecided) \|", text, re.M
     )
@@ -198,14 +212,17 @@ def test_the_csv_has_one_row_a_run_with_its_numbers(folder, report):
 def test_a_report_again_is_the_same_and_leaves_what_is_not_its_own(folder, tmp_path):
     synthetic.paper(tmp_path / "few", seeds=3, methods=("snip",), sparsities=(0.98,))
     one, again = (make_report(tmp_path / "few", tmp_path / name).parent for name in ("one", "again"))
-    for name in ("index.html", "report.md", "report.csv", "figures/setting-1-checks.svg"):
+    made = [str(path.relative_to(one)) for path in one.rglob("*") if path.is_file()]
+    assert {"index.html", "figures/setting-1-checks.pdf", "tables/setting-1-accuracy.tex"} <= set(made)
+    for name in made:
         assert (again / name).read_bytes() == (one / name).read_bytes()
     (tmp_path / "again" / "notes.txt").write_text("mine")
     (tmp_path / "again" / "figures" / "own.svg").write_text("mine")
     make_report([folder / "b"], tmp_path / "again")
     names = {path.name for path in (tmp_path / "again").rglob("*") if path.is_file()}
     assert {"notes.txt", "own.svg"} <= names
-    assert "setting-1-checks.svg" not in names  # of the report before, and of no use now
+    # Of the report before, and of no use now.
+    assert not {"setting-1-checks.svg", "setting-1-checks.pdf", "setting-1-checks.tex"} & names
     assert "setting-1-ratios.svg" in names
 
 
@@ -228,7 +245,7 @@ def test_an_output_that_is_not_ours_is_refused_and_left_alone(folder, tmp_path):
 def test_a_marker_that_names_files_elsewhere_removes_none(folder, tmp_path):
     page = make_report([folder / "b"], tmp_path / "report")
     (tmp_path / "precious.svg").write_text("mine")
-    names = ["../precious.svg", "figures/../../precious.svg", "/etc/passwd", 3]
+    names = ["../precious.svg", "figures/../../precious.svg", "tables/../../precious.svg", "/etc/passwd", 3]
     (page.parent / MARKER).write_text(json.dumps(names))
     make_report([folder / "b"], tmp_path / "report")
     assert (tmp_path / "precious.svg").read_text() == "mine"

@@ -9,6 +9,7 @@ import random
 from tf_tickets.config import Config
 from tf_tickets.data.sources import SOURCES
 from tf_tickets.methods.table import INIT, METHODS, REWOUND
+from tf_tickets.support.scale import Scale
 
 # Name, shape and multiply-adds of each weight.
 LAYERS = (
@@ -24,6 +25,8 @@ LAYERS = (
     ("classifier/kernel", (64, 10), 1),
 )
 SOURCE = {"source_density": 0.3, "source_ratios": "balanced"}
+ACCURACY = Scale()
+ERROR = Scale("root_mean_squared_error", higher_is_better=False, unit="mmHg", margin=None)
 DATA_CHECKS = ("random_labels", "random_pixels", "corrupted", "half_dataset", "half_dataset_in_order")
 
 
@@ -58,12 +61,23 @@ def config(method="snip", sparsity=0.98, seed=0, check=None, recipe=(), **fields
 
 
 def write(
-    directory, accuracy=0.97, *, settings=None, result=(), collapsed=(), decay=0.55, density=None, **choices
+    directory,
+    accuracy=0.97,
+    *,
+    settings=None,
+    result=(),
+    collapsed=(),
+    decay=0.55,
+    density=None,
+    curve=(),
+    scale=ACCURACY,
+    **choices,
 ):
     """Writes a finished run of `settings`, by default those of the `choices`.
 
-    `result` overrides fields, `collapsed` names layers of which nothing is kept, and `density` is the one
-    that is reached where that is not the one asked for.
+    `result` overrides fields, `collapsed` names layers of which nothing is kept, `density` is the one
+    that is reached where that is not the one asked for, and `curve` the accuracies of its epochs. With a
+    `scale`, `accuracy` and `curve` are numbers of its metric.
     """
     settings = settings or config(**choices)
     directory = pathlib.Path(directory)
@@ -75,7 +89,9 @@ def write(
     row = settings.row
     own_pretraining = row.pretrains and settings.sanity_check in DATA_CHECKS
     dense = {("pretraining_test_accuracy" if own_pretraining else "dense_test_accuracy"): _dense(settings)}
+    dense = {name.replace("accuracy", scale.metric): value for name, value in dense.items()}
     numbers = {
+        **scale.record,
         "method": settings.method,
         "sparsity": settings.sparsity,
         "achieved_sparsity": 1 - kept / total,
@@ -88,9 +104,9 @@ def write(
         "layers": layers,
         "notes": [],
         "sanity_check": settings.sanity_check,
-        "chance_accuracy": 0.1028,
-        "test_accuracy": accuracy,
-        "best_test_accuracy": accuracy,
+        f"chance_{scale.metric}": 0.1028,
+        scale.name_on_test: accuracy,
+        f"best_{scale.name_on_test}": accuracy,
         "test_loss": 0.1,
         "macs": sum(layer["total"] * use for layer, use in zip(layers, uses, strict=True)),
         "macs_kept": sum(layer["kept"] * use for layer, use in zip(layers, uses, strict=True)),
@@ -116,6 +132,12 @@ def write(
         ("result.json", numbers),
     ):
         (directory / name).write_text(json.dumps(value))
+    if curve:
+        rows = [
+            {"epoch": epoch, "loss": 2.0 / (1 + epoch), scale.name_on_test: reached}
+            for epoch, reached in enumerate(curve)
+        ]
+        (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return directory
 
 

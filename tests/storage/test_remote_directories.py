@@ -53,6 +53,7 @@ class TestARun:
         (found,) = results.load(url.removesuffix("/run"))
         assert (found.path, found.status) == (url, "finished")
         assert found.result == far
+        assert len(found.curve) == far["config"]["recipe"]["epochs"] and found.curve_problem is None
         (same,) = results.load([url, url + "/"])
         assert same.endpoint == far["test_accuracy"]
         with pytest.raises(FileNotFoundError, match="does not exist"):

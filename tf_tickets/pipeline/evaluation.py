@@ -45,7 +45,7 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     test = measure_of_split(job, dataset, "test")()
     history = _history(job)
     scale = job.scale
-    metric, own = scale.metric, f"test_{scale.metric}"
+    metric, own = scale.metric, scale.name_on_test
     numbers = {
         own: test[metric],
         f"best_{own}": scale.best([test[metric], *(row[own] for row in history)]),
@@ -73,7 +73,7 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
-    own = f"test_{job.scale.metric}"
+    own = job.scale.name_on_test
     last = dense["history"][-1][own]
     if config.pretrains_on_other_data:
         numbers[f"pretraining_{own}"] = last

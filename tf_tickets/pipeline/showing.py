@@ -153,7 +153,7 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
         ],
     )
     scale = job.scale
-    own = f"test_{scale.metric}"
+    own = scale.name_on_test
     facts = {f"test {scale.words}": f"{scale.plain(result[own])} (final epoch)"}
     if f"pretraining_{own}" in result:
         facts["pretrained network"] = f"{scale.plain(result[f'pretraining_{own}'])}, {job.config.check.about}"

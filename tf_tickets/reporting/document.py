@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tf_tickets.reporting.interval_scale import IntervalScale
 
 NONE = "–"  # what is not known, or not there
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval, to be drawn.
+    """A mean with its confidence interval, to be drawn on the scale of its table.
 
     Attributes:
         label: the three in words, for whoever does not see it.
         low, middle, high: as they are shown: of shares in points.
-        margin: differences within it count as none.
-        limit: where the drawing ends.
     """
 
     label: str
     low: float
     middle: float
     high: float
-    margin: float
-    limit: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Cell:
         detail: said smaller, beside it.
         strong: set bold.
         badge: the text is an answer of the statistics: its name.
+        sign: stands before an answer, so that it is told by more than its colour.
         heat: in [0, 1], how strongly the cell is coloured.
         interval: drawn instead of a text.
         span: columns that it takes.
@@ -46,6 +48,7 @@ class Cell:
     detail: str = ""
     strong: bool = False
     badge: str | None = None
+    sign: str = ""
     heat: float | None = None
     interval: Interval | None = None
     span: int = 1
@@ -76,6 +79,9 @@ class Table:
         align: one letter a column: `l` for texts, `w` for texts of several lines, `r` for numbers. Default:
             one text, then numbers.
         compact: set small, where there are many columns.
+        scale: of the intervals that are drawn.
+        on_page: what is said of colours and drawings, which only the page has.
+        name: of the file that it is written to, and of the place on the page.
     """
 
     caption: str
@@ -83,6 +89,9 @@ class Table:
     rows: tuple[Row, ...]
     align: str = ""
     compact: bool = False
+    scale: IntervalScale | None = None
+    on_page: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.align:
@@ -108,6 +117,7 @@ class Figure:
         legend: label and SVG of a sample.
         width: of a panel in pixels.
         whole: everything in one SVG file, for texts.
+        pdf: the same as PDF.
     """
 
     name: str
@@ -116,6 +126,7 @@ class Figure:
     legend: tuple[tuple[str, str], ...]
     width: int
     whole: str
+    pdf: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,13 +196,54 @@ class Document:
     @property
     def figures(self) -> list[Figure]:
         """Of all sections."""
-        return [
-            item
-            for section in self.sections
-            for part in section.parts
-            for item in part.items
-            if isinstance(item, Figure)
-        ]
+        return [item for item in self._items if isinstance(item, Figure)]
+
+    @property
+    def tables(self) -> list[Table]:
+        """Of all sections, those that are folded too, and the one of what is not counted."""
+        found = [item for item in self._items if isinstance(item, Table)]
+        return [*found, *([self.others] if self.others else [])]
+
+    @property
+    def _items(self) -> list[Table | Figure | Lines | Folded]:
+        items = [item for section in self.sections for part in section.parts for item in part.items]
+        return [x for item in items for x in (item.items if isinstance(item, Folded) else (item,))]
+
+
+def named(parts: Iterable[Part], prefix: str) -> tuple[Part, ...]:
+    """The parts with names for their tables: the prefix, the heading, and from the second on a number."""
+    return tuple(_named(part, f"{prefix}-{slug(part.heading)}") for part in parts)
+
+
+def _named(part: Part, name: str) -> Part:
+    numbers = itertools.count(1)
+
+    def name_of(item: Any) -> Any:
+        if isinstance(item, Folded):
+            return dataclasses.replace(item, items=tuple(map(name_of, item.items)))
+        if not isinstance(item, Table):
+            return item
+        number = next(numbers)
+        return dataclasses.replace(item, name=name if number == 1 else f"{name}-{number}")
+
+    return dataclasses.replace(part, items=tuple(map(name_of, part.items)))
+
+
+def drawn_columns(table: Table) -> set[int]:
+    """Columns whose cells are drawings, which a text leaves out."""
+    found = set()
+    for row in table.rows:
+        place = 0
+        for cell in row.cells:
+            if cell.interval is not None:
+                found.add(place)
+            place += cell.span
+    return found
+
+
+def slug(text: str) -> str:
+    """A text as part of an id, or of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def note(text: str, columns: int) -> Row:

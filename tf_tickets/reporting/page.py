@@ -11,32 +11,26 @@ from tf_tickets.reporting.document import (
     Document,
     Figure,
     Folded,
-    Interval,
     Lines,
     Part,
-    Row,
     Table,
+    drawn_columns,
     printable,
+    slug,
 )
+from tf_tickets.reporting.interval_drawing import axis_svg, interval_svg
 from tf_tickets.reporting.palette import COLOURS, DARK, FONTS
 
-# What stands before an answer, so that it is told by more than its colour.
-SIGNS = {
-    "insensitive": "=",
-    "sensitive": "↓",
-    "reversed": "↑",
-    "undecided": "?",
-    "says nothing": "∅",
-}
-NO_SIGN = "…"
 # Classes of cells, by how their column is aligned.
 COLUMNS = {"l": "text", "w": "wide", "r": "number", "c": "middle"}
+FIGURES, TABLES = "figures", "tables"  # folders beside the page
 UNCOUNTED = "Runs that are not counted"
 
 
 def html(document: Document) -> str:
     """The page: styles and pictures are in it, and all texts are escaped."""
     import jinja2
+    import markupsafe
 
     environment = jinja2.Environment(
         autoescape=True,
@@ -48,17 +42,24 @@ def html(document: Document) -> str:
     )
     environment.filters["breakable"] = breakable
     environment.filters["column"] = COLUMNS.__getitem__
-    environment.filters["sign"] = lambda answer: SIGNS.get(answer, NO_SIGN)
     environment.filters["slug"] = slug
-    environment.filters["drawn"] = interval_svg
+    environment.filters["drawn"] = lambda interval, scale: markupsafe.Markup(interval_svg(interval, scale))
+    environment.filters["axis"] = lambda scale: markupsafe.Markup(axis_svg(scale))
+    environment.filters["drawn_columns"] = drawn_columns
     environment.filters["kind"] = lambda item: type(item).__name__
     return environment.get_template("page.html").render(
-        document=document, uncounted=UNCOUNTED, light=COLOURS, dark=DARK, fonts=FONTS
+        document=document,
+        uncounted=UNCOUNTED,
+        light=COLOURS,
+        dark=DARK,
+        fonts=FONTS,
+        figures=FIGURES,
+        tables=TABLES,
     )
 
 
-def markdown(document: Document, figures: str = "figures") -> str:
-    """The same as text; figures are files in the folder `figures`."""
+def markdown(document: Document, figures: str = FIGURES) -> str:
+    """The same as text; figures are files in the folder `figures`, tables for papers in `TABLES`."""
     lines = [f"# {_plain(document.title)}", ""]
     if document.date:
         lines += [f"Newest run: {document.date}.", ""]
@@ -77,43 +78,11 @@ def markdown(document: Document, figures: str = "figures") -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def slug(text: str) -> str:
-    """A text as part of an id."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
 def breakable(name: str) -> object:
     """A name that may be broken after `_` and `+`."""
     import markupsafe
 
     return markupsafe.Markup(re.sub(r"([_+])", r"\1<wbr>", str(markupsafe.escape(printable(name)))))
-
-
-def interval_svg(interval: Interval) -> object:
-    """A confidence interval against zero and the margin; arrows where it leaves the picture."""
-    import markupsafe
-
-    width, height, middle = 150.0, 16.0, 8.0
-
-    def at(value: float) -> float:
-        inside = max(-interval.limit, min(interval.limit, value))
-        return round(width / 2 * (1 + 0.96 * inside / interval.limit), 2)
-
-    def arrow(end: float, back: float) -> str:
-        return f"M{end + back} {middle - 4:g}L{end} {middle:g}L{end + back} {middle + 4:g}"
-
-    low, high, margin = at(interval.low), at(interval.high), at(interval.margin) - width / 2
-    line = f"M{low} {middle:g}H{high}"
-    line += arrow(low, 4) if interval.low < -interval.limit else ""
-    line += arrow(high, -4) if interval.high > interval.limit else ""
-    is_inside = abs(interval.middle) <= interval.limit
-    mean = f'<circle cx="{at(interval.middle)}" cy="{middle:g}" r="3" class="mean"/>' if is_inside else ""
-    label = markupsafe.escape(interval.label)
-    return markupsafe.Markup(
-        f'<svg width="{width:g}" height="{height:g}" role="img" aria-label="{label}">'
-        f'<rect x="{width / 2 - margin:.2f}" width="{2 * margin:.2f}" height="{height:g}" class="margin"/>'
-        f'<path d="M{width / 2:g} 0V{height:g}" class="zero"/><path d="{line}" class="interval"/>{mean}</svg>'
-    )
 
 
 def _part(part: Part, level: str, figures: str) -> list[str]:
@@ -132,7 +101,9 @@ def _item(item: Table | Figure | Lines | Folded, figures: str) -> list[str]:
     if isinstance(item, Table):
         return _table(item)
     if isinstance(item, Figure):
-        return [f"![{_plain(item.caption)}]({figures}/{item.name}.svg)", "", f"*{_plain(item.caption)}*", ""]
+        picture = f"{figures}/{item.name}"
+        caption = _plain(item.caption)
+        return [f"![{caption}]({picture}.svg)", "", f"*{caption}* ([PDF]({picture}.pdf))", ""]
     if isinstance(item, Lines):
         return [
             x
@@ -144,9 +115,9 @@ def _item(item: Table | Figure | Lines | Folded, figures: str) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    drawn = [i for i in range(len(table.head)) if any(_is_drawn(row, i) for row in table.rows)]
-    keep = [i for i in range(len(table.head)) if i not in drawn]
-    lines = [_plain(table.caption), ""]
+    keep = [i for i in range(len(table.head)) if i not in drawn_columns(table)]
+    latex = f" ([LaTeX]({TABLES}/{table.name}.tex))" if table.name else ""
+    lines = [f"{_plain(table.caption)}{latex}", ""]
     lines.append("| " + " | ".join(_plain(table.head[i]) for i in keep) + " |")
     lines.append("|" + "|".join("---:" if table.align[i] == "r" else "---" for i in keep) + "|")
     notes, below = [], ""
@@ -166,19 +137,10 @@ def _table(table: Table) -> list[str]:
     return [*lines, "", *notes, *([""] if notes else [])]
 
 
-def _is_drawn(row: Row, column: int) -> bool:
-    place = 0
-    for cell in row.cells:
-        if place == column and cell.interval is not None:
-            return True
-        place += cell.span
-    return False
-
-
 def _cell(cell: Cell) -> str:
     text = _plain(cell.text)
     if cell.badge:
-        text = f"{SIGNS.get(cell.badge, NO_SIGN)} {text}"
+        text = f"{cell.sign} {text}"
     if cell.strong and text:
         text = f"**{text}**"
     return f"{text} {_plain(cell.detail)}".strip()

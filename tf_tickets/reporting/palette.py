@@ -19,7 +19,8 @@ _COLOURS: dict[str, Pair] = {
     "ink": ("#22262b", "#e6e4df"),
     "muted": ("#636a72", "#a2a7ad"),
     "rule": ("#d4d5d2", "#3f444b"),
-    "error": ("#5c636b", "#757b83"),  # on bars of any colour, and beside them
+    "paper": ("#fdfdfb", "#16181b"),  # of the page, and around what is drawn over bars
+    "error": ("#23272c", "#e7e5e0"),  # edged with paper, so that it is seen on bars of any colour
     # methods: after Okabe and Ito, darker where they were too pale for lines
     "blue": ("#0072b2", "#57aee6"),
     "vermilion": ("#d55e00", "#f58f45"),
@@ -41,7 +42,7 @@ _COLOURS: dict[str, Pair] = {
 }
 COLOURS = {name: light for name, (light, _) in _COLOURS.items()}
 DARK = {name: dark for name, (_, dark) in _COLOURS.items()}
-INK, MUTED, RULE, ERROR = (COLOURS[name] for name in ("ink", "muted", "rule", "error"))
+INK, MUTED, RULE, PAPER, ERROR = (COLOURS[name] for name in ("ink", "muted", "rule", "paper", "error"))
 
 _METHODS = ("blue", "vermilion", "green", "purple", "ochre", "sky", "wine", "olive")
 _MARKERS = "osD^vPX*"

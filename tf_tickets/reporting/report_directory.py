@@ -16,6 +16,9 @@ TITLE = "Tickets and their sanity checks"
 # Says that a directory is ours, and which files of it.
 MARKER = ".tf_tickets_report"
 PAGE, TEXT, NUMBERS, LAYERS, FIGURES = "index.html", "report.md", "report.csv", "layers.csv", "figures"
+TABLES = "tables"
+# Folder of what is made anew with each report -> how names of our files in it end.
+MADE = {FIGURES: (".svg", ".pdf"), TABLES: (".tex",)}
 
 
 def make_report(
@@ -26,7 +29,7 @@ def make_report(
     margin: float | None = None,
     alpha: float = 0.05,
 ) -> pathlib.Path:
-    """Writes a report: a page, Markdown, CSV files and figures.
+    """Writes a report: a page, Markdown, CSV files, and figures and tables for papers.
 
     Args:
         runs: run directories, or folders that are searched for them.
@@ -38,7 +41,7 @@ def make_report(
 
     Returns:
         The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), layers.csv (one row
-        a layer) and figures/.
+        a layer), figures/ (each as SVG and PDF) and tables/ (each as LaTeX).
 
     Raises:
         FileNotFoundError: a path of `runs` does not exist.
@@ -63,13 +66,15 @@ def make(
     _check_ours(directory)
     found = results.load(runs)
 
-    from tf_tickets.reporting import csv_files, page, sections
+    from tf_tickets.reporting import csv_files, latex, page, sections
 
     document = sections.document(found, title, margin=margin, alpha=alpha)
-    files = {
+    files: dict[str, str | bytes] = {
         NUMBERS: csv_files.runs_csv(found),
         LAYERS: csv_files.layers_csv(found),
         **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
+        **{f"{FIGURES}/{figure.name}.pdf": figure.pdf for figure in document.figures},
+        **latex.files(document, TABLES),
         TEXT: page.markdown(document, FIGURES),
         PAGE: page.html(document),
     }
@@ -86,33 +91,33 @@ def _check_ours(directory: pathlib.Path) -> None:
         raise ValueError(f"{directory} is not empty and holds no report. Choose another --output.")
 
 
-def _write(directory: pathlib.Path, files: Mapping[str, str]) -> None:
+def _write(directory: pathlib.Path, files: Mapping[str, str | bytes]) -> None:
     """Writes the files, each whole or not at all, and removes those of an earlier report that are no more."""
     marker = directory / MARKER
     directory.mkdir(parents=True, exist_ok=True)
     earlier = _earlier(marker)
     # Before the first file, so that an interrupted report is still known as ours.
     write_json(marker, sorted({*earlier, *files}))
-    for name, text in files.items():
+    for name, content in files.items():
         with replacing(directory / name) as new:
             # Names of files need not be Unicode.
-            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            new.write_bytes(
+                content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+            )
     for name in earlier - set(files):
         (directory / name).unlink(missing_ok=True)
     write_json(marker, sorted(files))
 
 
 def _earlier(marker: pathlib.Path) -> set[str]:
-    """Files of the report that lies there, as far as they are figures in their place."""
+    """Files of the report that lies there, as far as they are figures and tables in their place."""
     if not marker.exists():
         return set()
     names = read_json(marker)
     if not isinstance(names, list):
         raise ValueError(f"{marker} is damaged. Delete {marker.parent}, or choose another --output.")
-    return {
-        name
-        for name in names
-        if isinstance(name, str)
-        and pathlib.PurePosixPath(name).parent == pathlib.PurePosixPath(FIGURES)
-        and name.endswith(".svg")
-    }
+    return {name for name in names if isinstance(name, str) and _is_made(pathlib.PurePosixPath(name))}
+
+
+def _is_made(path: pathlib.PurePosixPath) -> bool:
+    return len(path.parts) == 2 and path.suffix in MADE.get(str(path.parent), ())

@@ -18,6 +18,7 @@ from tf_tickets.reporting.document import (
     Section,
     Table,
     listed,
+    named,
     sparsity_text,
 )
 from tf_tickets.results import (
@@ -95,6 +96,7 @@ def _section(experiment: Experiment, number: int, margin: float | None, alpha: f
             f"{judged} against true density",
             [figures.densities(experiment, f"{prefix}-density"), tables.densities(experiment)],
         ),
+        _learning(experiment, f"{prefix}-learning"),
         _part(
             "Keep-ratios of the layers",
             [figures.ratios(experiment, f"{prefix}-ratios"), *tables.keep_ratios(experiment)],
@@ -107,13 +109,22 @@ def _section(experiment: Experiment, number: int, margin: float | None, alpha: f
         title=experiment.title,
         facts=tuple(_setting_facts(experiment)),
         warnings=tuple(_shortened([*experiment.problems, *experiment.notes])),
-        parts=tuple(part for part in parts if part is not None),
+        parts=named((part for part in parts if part is not None), prefix),
     )
 
 
 def _part(heading: str, items: Iterable) -> Part | None:
     there = tuple(item for item in items if item is not None)
     return Part(heading, items=there) if there else None
+
+
+def _learning(experiment: Experiment, name: str) -> Part | None:
+    """The learning curves, and which are not believed."""
+    figure = figures.learning(experiment, name)
+    problems = [f"{run.path}: {run.curve_problem}." for run in experiment.runs if run.curve_problem]
+    if figure is None and not problems:
+        return None
+    return Part("Learning curves", tuple(_shortened(problems)), (), () if figure is None else (figure,))
 
 
 def _verdicts(experiment: Experiment, margin: float | None, alpha: float) -> Part | None:
@@ -275,7 +286,8 @@ def _others(statuses: dict[str, list[Run]]) -> Table | None:
     )
     if not rows:
         return None
-    return Table("These runs are in no table and no figure.", ("directory", "status", "why"), rows, "llw")
+    head = ("directory", "status", "why")
+    return Table("These runs are in no table and no figure.", head, rows, "llw", name="not-counted")
 
 
 def _shortened(notes: Sequence[str]) -> list[str]:

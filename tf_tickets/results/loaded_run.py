@@ -15,6 +15,7 @@ from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.table import Method
 from tf_tickets.results import reading
 from tf_tickets.results.arms import Arm, own_options
+from tf_tickets.results.learning_curve import METRICS
 from tf_tickets.results.reading import BROKEN
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.variant import Variant, asks_for_sparsity
@@ -35,6 +36,8 @@ class Run:
         result: what result.json holds; empty where there is none.
         problem: one line.
         written: when result.json was, in seconds of the epoch.
+        curve: the epochs of the retraining, as `results.learning_curve` reads them; none where not known.
+        curve_problem: one line on a metrics.jsonl that cannot be believed.
     """
 
     path: pathlib.Path | str
@@ -43,6 +46,8 @@ class Run:
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
     written: float | None = None
+    curve: tuple[dict[str, Any], ...] = ()
+    curve_problem: str | None = None
 
     __repr__ = short_fields
 
@@ -167,7 +172,7 @@ def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found: dict[pathlib.Path | str, Run] = {}
     for path in paths:
-        view = view_of(path)
+        view = view_of(path, (".json", METRICS))
         if not view.exists:
             raise FileNotFoundError(
                 f"{path} does not exist. Give run directories, or folders that hold them."

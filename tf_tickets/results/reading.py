@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tf_tickets.config import OPTIONS, Config, essence, fields_that_decide
+from tf_tickets.results.learning_curve import read_curve
 from tf_tickets.storage import json_rules
 from tf_tickets.storage.json_rules import Unfit, require
 from tf_tickets.storage.result_file import read_result, read_stages
 from tf_tickets.storage.stages import RESULT
 from tf_tickets.support.options import NOTHING
+from tf_tickets.support.scale import Scale
 from tf_tickets.training.recipe import Recipe
 
 FINISHED, UNFINISHED, BROKEN = "finished", "unfinished", "broken"
@@ -34,6 +36,8 @@ class Record:
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
     problem: str | None = None
     written: float | None = None
+    curve: tuple[dict[str, Any], ...] = ()
+    curve_problem: str | None = None
 
 
 def find(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, str | None]]:
@@ -74,11 +78,23 @@ def read(directory: pathlib.Path) -> Record:
         config = _checked_config(result["config"], "result.json: config")
         alike = essence(_identity(config)) == essence(_identity(identity))
         require(alike, "config.json and result.json are of different runs")
-        return Record(FINISHED, config, result, written=(directory / "result.json").stat().st_mtime)
+        written = (directory / "result.json").stat().st_mtime
+        curve, problem = _curve(directory, raw, Scale.of(result))
+        return Record(FINISHED, config, result, None, written, curve, problem)
     except Unfit as problem:
         return Record(BROKEN, identity, problem=str(problem))
     except OSError as error:
         return Record(BROKEN, identity, problem=f"it cannot be read: {error.strerror}")
+
+
+def _curve(
+    directory: pathlib.Path, identity: dict[str, Any], scale: Scale
+) -> tuple[tuple[dict[str, Any], ...], str | None]:
+    """The learning curve of a finished run, or why it is not believed: the result is counted all the same."""
+    try:
+        return tuple(read_curve(directory, read_stages(directory, identity), scale)), None
+    except Unfit as problem:
+        return (), str(problem)
 
 
 def typed(config: Mapping[str, Any]) -> Config:

@@ -37,7 +37,7 @@ def check_numbers(numbers: Mapping[str, Any], where: str) -> None:
     """
     scale = checked_scale(numbers, where)
     rule = _of_metric(scale)
-    own = f"test_{scale.metric}"
+    own = scale.name_on_test
     of_networks = {name.format(scale.metric): (name == "test_{}", rule) for name in _OF_NETWORKS}
     json_rules.check(numbers, {**of_networks, **_NUMBERS}, where)
     _check_order(numbers, "macs_kept", "macs", where)
@@ -88,7 +88,7 @@ def check_history(rows: Sequence[Any], where: str, scale: Scale) -> None:
     """
     rule = _of_metric(scale)
     rules: json_rules.Rules = {
-        f"test_{scale.metric}": (True, rule),
+        scale.name_on_test: (True, rule),
         f"validation_{scale.metric}": (False, rule),
         scale.metric: (False, rule),
         **_EPOCH,

@@ -11,19 +11,22 @@ from tf_tickets.storage.stores import open_store
 from tf_tickets.storage.urls import is_url, join, named_in_errors
 from tf_tickets.storage.user_paths import user_place
 
+JSON = (".json",)
 
-def view_of(folder: str | os.PathLike) -> View:
+
+def view_of(folder: str | os.PathLike, contents: tuple[str, ...] = JSON) -> View:
     """A view of a folder.
 
     Args:
         folder: path, `~` and all, or URL.
+        contents: how names of files end that are read, not only named, where the folder is at a URL.
 
     Raises:
         ValueError: it can be neither, or is a URL that cannot be opened.
         OSError: it cannot be read.
     """
     place = user_place(str(folder), folder) if isinstance(folder, str) else folder
-    return RemoteView(str(place)) if is_url(place) else View(place)
+    return RemoteView(str(place), contents) if is_url(place) else View(place)
 
 
 class View:
@@ -65,14 +68,19 @@ class View:
 
 
 class RemoteView(View):
-    """A folder at a URL, seen as a local one with the names of all files, and the contents of JSON alone.
+    """A folder at a URL, seen as a local one with the names of all files, and the contents of some.
 
     Args:
         folder: its URL.
+        contents: how names of files end whose contents are there.
     """
 
     folder: str
     is_whole = False
+
+    def __init__(self, folder: str, contents: tuple[str, ...] = JSON):
+        self.contents = contents
+        super().__init__(folder)
 
     def refresh(self) -> None:
         self._kept = tempfile.TemporaryDirectory(prefix="tf_tickets-view-")
@@ -80,9 +88,9 @@ class RemoteView(View):
         store, root = open_store(self.folder)
         paths = {name: f"{root}/{name}" for name in store.names(root, self.folder)}
         self.exists = bool(paths)
-        contents = store.read_all([path for name, path in paths.items() if name.endswith(".json")])
+        contents = store.read_all([path for name, path in paths.items() if name.endswith(self.contents)])
         for name, path in paths.items():
-            if name.endswith(".json") and path not in contents:  # removed meanwhile
+            if name.endswith(self.contents) and path not in contents:  # removed meanwhile
                 continue
             copy = self.path / name
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,12 @@ class Scale:
 
     def endpoint(self, numbers: Mapping[str, Any]) -> float:
         """What a run is judged by: the metric of its final network on the test set."""
-        return numbers[f"test_{self.metric}"]
+        return numbers[self.name_on_test]
+
+    @property
+    def name_on_test(self) -> str:
+        """How it is called among the numbers of a run and of an epoch: `test_accuracy`."""
+        return f"test_{self.metric}"
 
     @property
     def is_share(self) -> bool:

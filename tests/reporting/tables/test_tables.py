@@ -70,6 +70,25 @@ def test_checks_stand_below_their_ticket_with_paired_differences(tmp_path):
     assert (check.cells[1].text, check.cells[1].detail) == ("90.00 ± 1.00", "−2.00")
 
 
+def test_what_collapsed_is_marked_unlike_what_is_not_there(tmp_path):
+    for seed in range(3):
+        write(tmp_path / f"{seed}", 0.1 if seed else 0.9, seed=seed, collapsed=("stem_conv/kernel",) * seed)
+        write(tmp_path / f"more{seed}", seed=seed, sparsity=0.9, check="rearrange")
+    found = experiment(tmp_path)
+    table = tables.accuracies(found, alpha=0.05)
+    assert [(cell.text, cell.detail) for cell in table.rows[0].cells[1:]] == [
+        ("–", ""),
+        ("36.67 ± 46.19", "(3) ✕2"),
+    ]
+    assert "–: no finished run. ✕n: in n runs a layer collapsed" in table.caption
+    table = tables.checks(found)
+    assert [[cell.text for cell in row.cells[1:]] for row in table.rows] == [
+        ["–", "36.67 ± 46.19"],
+        ["97.00 ± 0.00", "–"],
+    ]
+    assert "–: no finished run." in table.caption
+
+
 def test_there_is_no_table_of_what_is_not_there(tmp_path):
     write(tmp_path / "dense", method="dense")
     found = experiment(tmp_path)
@@ -237,7 +256,8 @@ def test_a_verdict_has_its_numbers_and_its_notes(tmp_path):
     ]  # fmt: skip
     assert by_check["invert"].cells[1].badge == "sensitive"
     assert by_check["invert"].cells[2].text.startswith("−")
-    assert by_check["invert"].cells[3].interval.margin == 1.0
+    assert by_check["invert"].cells[3].interval.middle < -30 and table.scale.margin == 1.0
+    assert (table.scale.low, table.scale.high) == (-100.0, 3.0) and "from −100" in table.on_page
     few = by_check["shuffle_weights"]
     assert few.cells[1].badge == "too few seeds"
     assert few.cells[2].text == "1 of at least 3 seeds"

@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tf_tickets.reporting.arm_states import COLLAPSED
 from tf_tickets.reporting.figures.composition import Sample
 from tf_tickets.reporting.figures.limits import Limits, mean, spread
+from tf_tickets.reporting.figures.marks import draw_over
 from tf_tickets.reporting.palette import MUTED, method_style
 from tf_tickets.results import DENSE, Arm, Experiment, Run, Variant
 
@@ -23,14 +25,16 @@ class Line:
     Attributes:
         sample: how it is drawn.
         places: where on the horizontal axis.
-        cells: at each place the numbers of the seeds, as they are shown.
+        cells: at each place the numbers of the seeds, as they are shown; of none there the line has a gap.
         across: at each place a standard deviation along the horizontal axis.
+        marks: at each place those of `ArmState.marks`.
     """
 
     sample: Sample
     places: Sequence[float]
     cells: Sequence[Sequence[float]]
     across: Sequence[float] | None = None
+    marks: Sequence[str] = ()
 
 
 DENSE_SAMPLE = Sample(DENSE, MUTED, line=":")
@@ -57,6 +61,18 @@ def tickets(experiment: Experiment, variant: Variant) -> list[tuple[float | None
     ]
 
 
+def with_gaps(experiment: Experiment, variant: Variant) -> list[tuple[float | None, list[Run]]]:
+    """The same as `tickets`, and of sparsities that other methods have no runs, where the line has a gap."""
+    found = dict(tickets(experiment, variant))
+    targets = experiment.sparsities if variant.aims else list(found)
+    return [(target, found.get(target, [])) for target in targets]
+
+
+def sparsity_tick(sparsity: float) -> str:
+    """A sparsity at an axis in per cent."""
+    return f"{100 * sparsity:.6g}"
+
+
 def accuracies(runs: Sequence[Run]) -> list[float]:
     """Of each run what it is judged by, as it is shown: accuracies in per cent."""
     return [run.scale.factor * run.endpoint for run in runs]
@@ -69,16 +85,21 @@ def shown(experiment: Experiment, values: Iterable[float]) -> list[float]:
 
 def draw_line(axes: Axes, line: Line) -> None:
     """Draws means with their spreads."""
-    means = [mean(cell) or 0.0 for cell in line.cells]
+    means = [math.nan if (middle := mean(cell)) is None else middle for cell in line.cells]
     spreads = [spread(cell) or 0.0 for cell in line.cells]
     axes.errorbar(line.places, means, spreads, line.across, elinewidth=0.9, capsize=0, **line.sample.options)
+    for place, middle, marks in zip(line.places, means, line.marks, strict=bool(line.marks)):
+        if COLLAPSED in marks and axes.get_ylim()[0] <= middle <= axes.get_ylim()[1]:
+            draw_over(axes, place, middle, COLLAPSED)
 
 
-def draw_by_fraction(axes: Axes, lines: Sequence[Line], dense: float | None, ends: Limits) -> None:
+def draw_by_fraction(
+    axes: Axes, lines: Sequence[Line], dense: float | None, ends: Limits, titles: tuple[str, str]
+) -> None:
     """Draws lines over a fraction of the network: of its weights, or of its multiply-adds."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set_xscale("log")
+    begin(axes, ends, titles)
     for line in lines:
         draw_line(axes, line)
     every = [x for line in lines for x in line.places]
@@ -87,12 +108,19 @@ def draw_by_fraction(axes: Axes, lines: Sequence[Line], dense: float | None, end
     axes.set_xlim(min(every) / room, max(every) * room)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    finish(axes, dense, ends)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    draw_dense(axes, dense)
 
 
-def finish(axes: Axes, dense: float | None, ends: Limits) -> None:
-    """Sets the vertical axis, and draws the dense network's number across."""
+def begin(axes: Axes, ends: Limits, titles: tuple[str, str]) -> None:
+    """Sets a logarithmic horizontal axis and the vertical one, with their titles."""
+    axes.set_xscale("log")
     axes.set_ylim(*ends)
+    axes.set_xlabel(titles[0])
+    axes.set_ylabel(titles[1])
+
+
+def draw_dense(axes: Axes, dense: float | None) -> None:
+    """Draws the dense network's number across."""
     if dense is not None:
         axes.axhline(dense, color=MUTED, linestyle=":", linewidth=1.2)

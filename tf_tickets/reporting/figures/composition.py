@@ -1,21 +1,22 @@
 """Panels and a legend put together into one figure.
 
-Every panel is a picture of its own, so that a page can let them flow; `Figure.whole` is all of them in one
-file. On the page colours are CSS variables, set for light and dark; in the file they are fixed.
+Every panel is a picture of its own, so that a page can let them flow; `Figure.whole` and `Figure.pdf` are
+all of them in one file, as `paper` draws it. On the page colours are CSS variables, set for light and dark;
+in the files they are fixed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import textwrap
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.reporting.document import Figure, Panel, printable
+from tf_tickets.reporting.figures import paper
 from tf_tickets.reporting.figures.style import style
 from tf_tickets.reporting.figures.svg import SVG, svg_of, text_of, themed
+from tf_tickets.reporting.palette import PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +28,21 @@ Draw = Callable[["Axes"], None]
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A line of a legend: a bar where there is no marker and no line."""
+    """A line of a legend: a bar where there is no marker and no line.
+
+    Attributes:
+        label, colour: of what it stands for.
+        marker, line: as matplotlib names them.
+        filled: whether the marker is.
+        half: whether only the left half of it is.
+    """
 
     label: str
     colour: str
     marker: str | None = None
     line: str | None = None
     filled: bool = True
+    half: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -43,6 +52,7 @@ class Sample:
             "marker": self.marker or "none",
             "linestyle": self.line or "none",
             "markerfacecolor": self.colour if self.filled else "none",
+            **({"fillstyle": "left", "markerfacecoloralt": PAPER} if self.half else {}),
         }
 
 
@@ -65,20 +75,17 @@ def compose(
     panels = [(printable(title), draw) for title, draw in panels]
     samples = [dataclasses.replace(sample, label=printable(sample.label)) for sample in samples]
     with style():
-        return Figure(
-            name=name,
-            caption=caption,
-            panels=tuple(
-                Panel(title, _panel(draw, size, f"{name}-{number}", title))
-                for number, (title, draw) in enumerate(panels)
-            ),
-            legend=tuple(
-                (sample.label, _sample_svg(sample, f"{name}-sample-{number}"))
-                for number, sample in enumerate(samples)
-            ),
-            width=size[0],
-            whole=_whole(panels, samples, size),
+        pictures = tuple(
+            Panel(title, _panel(draw, size, f"{name}-{number}", title))
+            for number, (title, draw) in enumerate(panels)
         )
+        legend = tuple(
+            (sample.label, _sample_svg(sample, f"{name}-sample-{number}"))
+            for number, sample in enumerate(samples)
+        )
+    with style(paper=True):
+        whole, pdf = paper.draw(panels, _handles(samples), size)
+    return Figure(name, caption, pictures, legend, size[0], whole, pdf)
 
 
 def _panel(draw: Draw, size: tuple[int, int], prefix: str, title: str) -> str:
@@ -91,34 +98,17 @@ def _panel(draw: Draw, size: tuple[int, int], prefix: str, title: str) -> str:
     return text_of(themed(root))
 
 
-def _whole(panels: Sequence[tuple[str, Draw]], samples: Sequence[Sample], size: tuple[int, int]) -> str:
+def _handles(samples: Sequence[Sample]) -> list[Any]:
+    """The samples as matplotlib's legends take them."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    columns = max(1, min(len(panels), 920 // size[0]))
-    rows = math.ceil(len(panels) / columns)
-    entry = 50 + 7 * max(len(sample.label) for sample in samples)  # pixels
-    width = max(columns * size[0], entry + 20)
-    across = max(1, min(len(samples), width // entry))
-    height = rows * (size[1] + 20) + 20 * math.ceil(len(samples) / across)
-    figure = _canvas((width, height))
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.09)
-    for number, (title, draw) in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, columns, number)
-        draw(axes)
-        axes.set_title(textwrap.fill(title, size[0] // 8))
-    handles = [
+    return [
         Line2D([], [], label=sample.label, **sample.options)
         if sample.marker or sample.line
         else Patch(color=sample.colour, label=sample.label)
         for sample in samples
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=across)
-    root = svg_of(figure, "all")
-    root.insert(
-        0, ElementTree.Element(f"{{{SVG}}}rect", {"width": "100%", "height": "100%", "fill": "#ffffff"})
-    )
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + text_of(root) + "\n"
 
 
 def _sample_svg(sample: Sample, prefix: str) -> str:

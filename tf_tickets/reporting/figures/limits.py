@@ -47,6 +47,11 @@ def where_from(ends: Limits, scale: Scale) -> str:
     return "" if ends[0] == 0 else f", from {scale.with_unit(f'{ends[0]:g}')}"
 
 
+def below(ends: Limits, scale: Scale) -> str:
+    """Says what lies under an axis."""
+    return f"below {scale.with_unit(f'{ends[0]:g}')}"
+
+
 def mean(values: Iterable[float]) -> float | None:
     """Mean; None of none."""
     values = list(values)

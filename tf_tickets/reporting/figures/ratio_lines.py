@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tf_tickets.reporting.document import Figure, sparsity_text
 from tf_tickets.reporting.figures.accuracy_lines import tickets
+from tf_tickets.reporting.figures.axis_titles import DENSITY, LAYER
 from tf_tickets.reporting.figures.composition import Draw, Sample, compose
-from tf_tickets.reporting.palette import shades
+from tf_tickets.reporting.palette import INK, shades
 from tf_tickets.results import Experiment, Variant
 from tf_tickets.results.loaded_run import layer_ratios
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Sparsity asked for, None where there is none -> the keep-ratio of each layer.
 Ratios = Mapping[float | None, list[float]]
+
+NOTHING_KEPT = Sample("nothing of the layer is kept", INK, "x")
 
 
 def ratios(experiment: Experiment, name: str) -> Figure | None:
@@ -33,9 +36,11 @@ def ratios(experiment: Experiment, name: str) -> Figure | None:
     positive = [x for by_target in found.values() for y in by_target.values() for x in y if x > 0]
     floor = 10.0 ** math.floor(math.log10(min(positive, default=0.1)) - 1e-9)
     samples = {
-        target: Sample(sparsity_text(target), colour, "o", "-")
+        target: Sample(_label(target), colour, "o", "-")
         for target, colour in zip(targets, shades(len(targets)), strict=True)
     }
+
+    has_crosses = any(0 in y for by_target in found.values() for y in by_target.values())
 
     def draw(by_target: Ratios) -> Draw:
         return lambda axes: _draw_ratios(axes, by_target, samples, floor)
@@ -43,11 +48,15 @@ def ratios(experiment: Experiment, name: str) -> Figure | None:
     return compose(
         name,
         "Keep-ratio of each layer in per cent (logarithmic), layers in the order in which data meets them, "
-        "means over seeds. A cross at the bottom: nothing of the layer is kept.",
+        "means over seeds.",
         [(experiment.names[variant], draw(by_target)) for variant, by_target in found.items()],
-        list(samples.values()),
+        [*samples.values(), *([NOTHING_KEPT] if has_crosses else [])],
         size=(300, 190),
     )
+
+
+def _label(target: float | None) -> str:
+    return sparsity_text(target) if target is None else f"sparsity {sparsity_text(target)}"
 
 
 def _draw_ratios(axes: Axes, by_target: Ratios, samples: Mapping[float | None, Sample], floor: float) -> None:
@@ -66,4 +75,6 @@ def _draw_ratios(axes: Axes, by_target: Ratios, samples: Mapping[float | None, S
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    axes.set_xlabel(LAYER)
+    axes.set_ylabel(DENSITY)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))

@@ -30,6 +30,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 11,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
+    "pdf.fonttype": 42,  # TrueType, which publishers take and editors can change
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "tf_tickets",
@@ -42,15 +43,34 @@ STYLE: dict[Any, Any] = {
     "ytick.labelcolor": MUTED,
     "ytick.labelsize": 11,
 }
+# Of files for papers, whose text is set in ten points.
+PAPER: dict[Any, Any] = {
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8,
+    "errorbar.capsize": 0,
+    "font.size": 7.5,
+    "grid.linewidth": 0.4,
+    "legend.columnspacing": 1.4,
+    "legend.fontsize": 7.5,
+    "legend.handlelength": 1.8,
+    "legend.labelspacing": 0.3,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.4,
+    "xtick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 7,
+    "ytick.major.width": 0.6,
+}
 
 
 @contextlib.contextmanager
-def style() -> Iterator[None]:
-    """Draws with these settings within the context."""
+def style(paper: bool = False) -> Iterator[None]:
+    """Draws with these settings within the context, those of the page or those of files for papers."""
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts draw the text
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update({**STYLE, **(PAPER if paper else {})})
         yield

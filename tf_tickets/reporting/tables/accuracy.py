@@ -7,6 +7,7 @@ import statistics
 
 from tf_tickets.reporting.document import NONE, Cell, Row, Table, sparsity_text
 from tf_tickets.reporting.tables.cells import accuracy_cell, direction, final, in_points, paired
+from tf_tickets.reporting.tables.marked_cells import marked, what_marks_say
 from tf_tickets.results import Experiment, control_label
 
 
@@ -26,7 +27,8 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
         for target in targets:
             values = list(experiment.endpoints(variant, target).values())
             strong = bool(values) and scale.gain(statistics.fmean(values)) >= best[target]
-            cells.append(accuracy_cell(values, scale, strong=strong))
+            cell = accuracy_cell(values, scale, strong=strong)
+            cells.append(marked(cell, experiment, variant, target))
         if any(cell.text != NONE for cell in cells):
             rows.append(Row((Cell(experiment.names[variant]), *cells)))
     caption = (
@@ -34,6 +36,7 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
         f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
         "a single seed has no interval."
     )
+    caption += what_marks_say(rows)
     if None in targets:
         caption += " Methods without a target end at densities of their own; none of them is bold."
     return Table(caption, ("method", *(map(sparsity_text, targets) if targets else ("0 %",))), tuple(rows))
@@ -48,21 +51,25 @@ def checks(experiment: Experiment) -> Table | None:
         if not names:
             continue
         own = {sparsity: experiment.endpoints(variant, sparsity) for sparsity in sparsities}
-        cells = [accuracy_cell(own[sparsity].values(), scale) for sparsity in sparsities]
+        cells = [
+            marked(accuracy_cell(own[sparsity].values(), scale), experiment, variant, sparsity)
+            for sparsity in sparsities
+        ]
         rows.append(Row((Cell(experiment.names[variant], strong=True), *cells)))
         for check in names:
             cells = []
             for sparsity in sparsities:
                 values = experiment.endpoints(variant, sparsity, check)
                 detail = paired(own[sparsity], values, scale)
-                cells.append(accuracy_cell(values.values(), scale, detail=detail))
+                cell = accuracy_cell(values.values(), scale, detail=detail)
+                cells.append(marked(cell, experiment, variant, sparsity, check))
             rows.append(Row((Cell(check), *cells), "sub"))
     if not rows:
         return None
     return Table(
         f"Tickets and their checks: test {scale.words_with_unit}, mean ± standard deviation"
         f"{direction(scale)}; beside it the mean difference to the unattacked ticket over the seeds that "
-        f"both have{in_points(scale)} (beside the ticket itself: its seeds).",
+        f"both have{in_points(scale)} (beside the ticket itself: its seeds)." + what_marks_say(rows),
         ("ticket and check", *map(sparsity_text, sparsities)),
         tuple(rows),
     )

@@ -52,9 +52,9 @@ def points(difference: float, scale: Scale) -> str:
     return scale.difference(difference).replace("-", "−")
 
 
-def difference_heading(scale: Scale) -> str:
-    """Heads a column of differences."""
-    return ", ".join(filter(None, ("difference", scale.unit_of_differences)))
+def in_differences(what: str, scale: Scale) -> str:
+    """Heads a column of differences, or of their intervals, with their unit."""
+    return ", ".join(filter(None, (what, scale.unit_of_differences)))
 
 
 def in_points(scale: Scale) -> str:

@@ -15,7 +15,8 @@ from tf_tickets.reporting.document import (
     note,
     sparsity_text,
 )
-from tf_tickets.reporting.tables.cells import difference_heading, mean_and_spread, points
+from tf_tickets.reporting.interval_scale import IntervalScale, scale_of
+from tf_tickets.reporting.tables.cells import in_differences, mean_and_spread, points
 from tf_tickets.results import Arm, Experiment, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
@@ -27,6 +28,10 @@ TOO_FEW = "too few seeds"
 BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
 # The same of a metric of which less is better.
 BASELINE_WORDS_OF_ERRORS = {**BASELINE_WORDS, "sensitive": "worse", "reversed": "better"}
+# What stands before an answer: where the metric went.
+SIGNS = {"insensitive": "=", "sensitive": "↓", "reversed": "↑", "undecided": "?", "says nothing": "∅"}
+SIGNS_OF_ERRORS = {**SIGNS, "sensitive": "↑", "reversed": "↓"}
+NO_SIGN = "…"
 
 
 def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool = False) -> Table | None:
@@ -70,8 +75,8 @@ def verdicts(
     head = (
         "beside the ticket" if baselines else "check",
         "answer",
-        difference_heading(scale),
-        f"±{scale.factor * margin:g} shaded",
+        in_differences("difference", scale),
+        in_differences("interval", scale),
         "p, equivalent",
         "p, different",
         "seeds",
@@ -82,7 +87,7 @@ def verdicts(
         heading = f"{experiment.names[variant]}, {sparsity_text(sparsity)}"
         rows.append(group(heading, len(head), _mean_over(runs.values())))
         for verdict in family:
-            rows.append(_verdict_row(verdict, margin, baselines, scale))
+            rows.append(_verdict_row(verdict, baselines, scale))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
     title = (
         "Tickets beside dense networks and random tickets, over the seeds that both have."
@@ -94,7 +99,23 @@ def verdicts(
         if baselines
         else f"Differences are the attacked ticket's {scale.words} less the ticket's."
     )
-    return Table(f"{title} {sign}", head, tuple(rows), align="lllcrrr")
+    drawn_on = _interval_scale(found, margin, scale)
+    return Table(
+        f"{title} {sign}",
+        head,
+        tuple(rows),
+        align="lllcrrr",
+        scale=drawn_on,
+        on_page=drawn_on.said if drawn_on else "",
+    )
+
+
+def _interval_scale(found: Sequence[Verdict], margin: float, scale: Scale) -> IntervalScale | None:
+    """One scale for all intervals of a table; None where there is none."""
+    ends = [end for verdict in found if verdict.comparison for end in verdict.comparison.interval]
+    if not ends:
+        return None
+    return scale_of((scale.factor * end for end in ends), scale.factor * margin, scale.unit_of_differences)
 
 
 def tally(found: Sequence[Verdict]) -> str:
@@ -113,20 +134,20 @@ def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Variant, float], lis
     return list(families.items())
 
 
-def _verdict_row(verdict: Verdict, margin: float, baselines: bool, scale: Scale) -> Row:
+def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
     found = verdict.comparison
     if found is None:
         return Row(
             (
                 Cell(verdict.versus),
-                Cell(TOO_FEW, badge=TOO_FEW),
+                _answer_cell(verdict, baselines),
                 Cell(verdict.reason or "", span=4),
                 Cell(str(len(verdict.seeds))),
             )
         )
     low, high = found.interval
-    ends = (low, found.difference, high, margin, 4 * margin)
-    said = [scale.difference(x) for x in ends[:3]]
+    ends = (low, found.difference, high)
+    said = [scale.difference(x) for x in ends]
     label = scale.with_unit_of_differences(f"{said[1]}, from {said[0]} to {said[2]}")
     more = f" (≈ {found.seeds_needed:,} needed)" if found.seeds_needed else ""
     return Row(
@@ -154,12 +175,13 @@ def _verdict_notes(family: Sequence[Verdict]) -> list[str]:
 def _answer_cell(verdict: Verdict | None, baselines: bool) -> Cell:
     if verdict is None:
         return Cell()
-    answer = verdict.comparison.answer if verdict.comparison else TOO_FEW
-    if not baselines or verdict.comparison is None:
-        return Cell(answer, badge=answer)
-    upwards = verdict.comparison.scale.higher_is_better
+    if verdict.comparison is None:
+        return Cell(TOO_FEW, badge=TOO_FEW, sign=NO_SIGN)
+    answer, upwards = verdict.comparison.answer, verdict.comparison.scale.higher_is_better
     words = BASELINE_WORDS if upwards else BASELINE_WORDS_OF_ERRORS
-    return Cell(words.get(answer, answer), badge=answer)
+    signs = SIGNS if upwards else SIGNS_OF_ERRORS
+    text = words.get(answer, answer) if baselines else answer
+    return Cell(text, badge=answer, sign=signs.get(answer, NO_SIGN))
 
 
 def _sides(scale: Scale) -> str:

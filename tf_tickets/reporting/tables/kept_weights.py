@@ -75,9 +75,10 @@ def keep_ratios(experiment: Experiment) -> list[Folded]:
         at = "without a target" if target is None else f"at {sparsity_text(target)}"
         table = Table(
             f"Weights kept of each layer {at}, in per cent, means over seeds; layers in the "
-            "order in which data meets them. The colour follows the logarithm.",
+            "order in which data meets them.",
             ("layer", *(experiment.names[variant] for variant in ratios)),
             rows,
+            on_page="The colour follows the logarithm.",
         )
         found.append(Folded(f"Keep-ratios {at}, in numbers", (table,)))
     return found
