@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,9 +91,7 @@ def _read(kind: str, reader: Callable[[Path], pd.DataFrame], file: str, target: 
         Held(y[is_test]),
         contextlib.nullcontext(),
     )
-    return Splits(
-        splits.train, splits.test, splits.num_classes, splits.as_given, (*notes, *more, *splits.notes)
-    )
+    return dataclasses.replace(splits, notes=(*notes, *more, *splits.notes))
 
 
 def _csv(path: Path) -> pd.DataFrame:
