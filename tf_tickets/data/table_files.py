@@ -90,8 +90,9 @@ def _read(
     _check_cells(source, frame)
     y = _labels(source, frame[name])
     if is_test is None:
-        is_test = rows_held_out(_strata(y), TEST_FRACTION, seed=0)
-        notes += (TEST_NOTE,)
+        strata = _strata(y)
+        is_test = rows_held_out(strata, TEST_FRACTION, seed=0)
+        notes += (TEST_NOTE if strata.any() else "test set: a fifth of the rows, the same whatever the seed",)
         if not is_test.any():
             raise ValueError(f"{source}: too few to be split, {plural(len(y), 'row')}.")
     x, more = _features(source, frame.drop(columns=name), is_test)
