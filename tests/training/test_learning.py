@@ -13,6 +13,7 @@ from tf_tickets.training.learning_check import chance, check_learning
 from tf_tickets.training.losses import loss_row
 from tf_tickets.training.metrics import metric_row
 from tf_tickets.training.recipe import Recipe
+from tf_tickets.training.state import State
 
 RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(50, 3)).astype(np.float32)
@@ -160,8 +161,8 @@ class TestOnesOwn:
             check_learning(recipe("multi_label", metric="auc"), y, 3)
 
 
-def fitted(task, strategy=None, policy="float32", **learning):
-    """(history, evaluation) of a small network that learns a task."""
+def trained(task, strategy=None, policy="float32", **learning):
+    """(trainer, history, evaluation) of a small network that learns a task."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -177,7 +178,11 @@ def fitted(task, strategy=None, policy="float32", **learning):
     trainer = Trainer(model, optimizer, strategy, outputs=outputs, **learning)
     once = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
     history = trainer.fit(lambda epochs, first_step: once.repeat(len(epochs)), range(3), 3)
-    return history, trainer.evaluate(once, 3)
+    return trainer, history, trainer.evaluate(once, 3)
+
+
+def fitted(task, *given, **learning):
+    return trained(task, *given, **learning)[1:]
 
 
 LEARNING = [
@@ -205,3 +210,14 @@ class TestTrainer:
     def test_in_half_precision_losses_are_counted_in_float32(self, task, learning):
         (full, _), (half, _) = fitted(task, **learning), fitted(task, policy="mixed_bfloat16", **learning)
         assert half[-1]["loss"] == pytest.approx(full[-1]["loss"], rel=0.02)
+
+    @pytest.mark.parametrize(("task", "learning"), LEARNING[:2])
+    def test_what_a_metric_has_counted_is_part_of_a_checkpoint(self, task, learning):
+        trainer, _, counted = trained(task, **learning)
+        state = State(trainer.team, trainer.model, trainer.optimizer, trainer.steps.metrics)
+        values = state.read()
+        trainer.steps.reset_metrics()
+        assert trainer.steps.read_metrics() != counted
+        state.check(values)
+        state.write(values)
+        assert trainer.steps.read_metrics() == counted
