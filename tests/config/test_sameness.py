@@ -167,6 +167,13 @@ def test_a_colleague_extends_the_seeds_of_a_copied_folder_of_before(machine, tmp
     assert numbers(elsewhere / "copied") == after
 
 
+@pytest.mark.slow
+def test_a_run_at_a_url_is_found_too(machine):
+    told = ("--method=random", f"--runs_dir={(machine / 'runs').as_uri()}")
+    assert sweep("--dataset=npz:mine.npz", *told)[0] == 0
+    assert sweep("--dataset=npz:data/other.npz", *told) == (1, [], 0)
+
+
 def test_a_run_of_code_in_a_folder_is_finished_and_made_again_by_its_command(machine):
     own = [f"--{flag}=code/own.py:{name}" for flag, name in (("model", "net"), ("score", "large"))]
     told = ("--dataset=code/own.py:rings", "--method=snip", "--seed=0", *own)

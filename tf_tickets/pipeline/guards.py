@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tf_tickets import training
+from tf_tickets.config import identity_in
 from tf_tickets.pipeline.job import Job
 from tf_tickets.storage.directories import Directory
 from tf_tickets.storage.packing import pack, unpack
@@ -38,6 +39,7 @@ def exclusive(job: Job, directory: Directory, wait: bool) -> Iterator[None]:
             packed = job.team.broadcast(pack(directory) if job.team.chief else b"")
             if not job.team.chief:
                 unpack(packed, directory)
+                directory.identity = dict(identity_in(directory.path, directory.identity))
         yield
 
 

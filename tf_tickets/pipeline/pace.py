@@ -118,7 +118,9 @@ def seconds_left(job: Job, pace: Pace) -> float:
     done = {stage for stage in job.directory.seconds if job.directory.noted(stage) is not None}
     if job.dense.noted("train") is not None:
         done.add("dense")
-    return sum(value for stage, value in seconds_of(job.config, pace).items() if stage not in done)
+    left = {stage: value for stage, value in seconds_of(job.config, pace).items() if stage not in done}
+    # The dense training goes on with the functions that the measurement has made.
+    return sum(left.values()) - (pace.trace if "dense" in left else 0.0)
 
 
 def load_seconds() -> float:
