@@ -149,6 +149,7 @@ def report(tmp_path_factory):
             score=f"{evil}:x",
             score_code="1",
             dataset=f"npz:{EVIL[number // 5]}",
+            data_fingerprint=f"{number // 5:016x}",  # data of another name alone are the same data
             score_options={evil: evil},
         )
         result = json.loads((run / "result.json").read_text())
