@@ -119,6 +119,10 @@ def test_the_citation_is_of_this_version_and_licence(description):
     assert f"\nversion: {VERSION}\n" in text and f"\nlicense: {description['license']}\n" in text
 
 
+# What is imported only where it is at work already: in a kernel of a notebook.
+AT_WORK = {"IPython"}
+
+
 def imported():
     """Packages of others that the code imports, anywhere."""
     found = set()
@@ -128,7 +132,7 @@ def imported():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"tf_tickets"}
+    return found - set(sys.stdlib_module_names) - {"tf_tickets"} - AT_WORK
 
 
 def canonical(name):

@@ -97,10 +97,11 @@ def test_a_report_says_it_in_its_words(experiment, tmp_path):
     assert "Insensitive: shown to differ by less than 1 mmHg" in text
     assert "Sensitive: a rise is shown (paired t-test); reversed: a fall is." in text
     assert re.search(r"rearrange \| . sensitive \| \+4.1 \\\[\+3.8", text)
-    assert "better or worse than it" in text and "↑ better" in text and "↓ worse" in text
-    assert "difference, mmHg" in text and "±1 shaded" in (tmp_path / "report" / "index.html").read_text()
+    assert "better or worse than it" in text and "↓ better" in text and "↑ worse" in text
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "difference, mmHg" in text and 'class="margin"' in page
     assert "per cent, mean and standard" not in text and "points" not in text.split("### Keep-ratios")[0]
-    assert 'aria-label="+4.1, from +3.8' in (tmp_path / "report" / "index.html").read_text()
+    assert 'aria-label="+4.1, from +3.8' in page
 
 
 def test_a_report_without_a_margin_has_all_but_the_verdicts(experiment, tmp_path):
