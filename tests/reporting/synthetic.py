@@ -112,7 +112,7 @@ def write(
         "macs_kept": sum(layer["kept"] * use for layer, use in zip(layers, uses, strict=True)),
         "nonzero": kept,
         "compressed_bytes": 5 * kept,
-        "weights_sha256": hashlib.sha256(repr((settings, accuracy)).encode()).hexdigest(),
+        "weights_sha256": hashlib.sha256(ascii((settings, accuracy)).encode()).hexdigest(),
         **(dense if row.pretrains else {}),
         "seconds": {
             **({"dense": 25.0 + settings.seed} if row.pretrains else {}),
