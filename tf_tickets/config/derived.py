@@ -19,8 +19,9 @@ from tf_tickets.pruning.choices import GLOBAL, METHODS_OWN, RANKED
 from tf_tickets.pruning.ratios import RATIOS, named_rule
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.storage.user_paths import user_path
+from tf_tickets.support.object_hash import hash_of_object
 from tf_tickets.support.options import DERIVED, read_pairs
-from tf_tickets.support.own_code import code_hash, hash_of_object, is_own
+from tf_tickets.support.own_code import code_hash, is_own
 from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:

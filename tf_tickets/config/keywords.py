@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from tf_tickets.config.additions import TABLES
 from tf_tickets.support.options import written
 from tf_tickets.support.own_code import name_of_object
 from tf_tickets.support.words import did_you_mean
@@ -50,10 +51,30 @@ def flag_values(
 def _as_texts(name: str, value: Any, abroad: bool) -> Any:
     """Objects by name; mappings as `name=value`, where what reads as a number is one; others as given."""
     if isinstance(value, Mapping):
-        return [f"{key}={inner}" for key, inner in value.items()]
+        return [f"{key}={_as_text(name, inner, abroad)}" for key, inner in value.items()]
     if isinstance(value, (list, tuple)):
-        return [name_of_object(name, part, abroad) if _is_object(part) else part for part in value]
-    return name_of_object(name, value, abroad) if _is_object(value) else value
+        return [_as_text(name, part, abroad) for part in value]
+    return _as_text(name, value, abroad)
+
+
+def _as_text(name: str, value: Any, abroad: bool) -> Any:
+    if _holds_numbers(value):
+        raise ValueError(
+            f"{name}= takes no arrays and no tables, but a name, or a function that returns them. "
+            f"Received: {type(value).__name__}"
+        )
+    if not _is_object(value):
+        return value
+    # A row of a table is known by its name there, in other processes too.
+    known = next((key for key, row in TABLES.get(name, {}).items() if row is value), None)
+    return name_of_object(name, value, abroad) if known is None else known
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether it is, or holds, an array, a table or a tf.data.Dataset, which no command line could write."""
+    if isinstance(value, (list, tuple)):
+        return any(_holds_numbers(part) or getattr(part, "ndim", 0) == 1 for part in value)
+    return getattr(value, "ndim", 0) > 1 or hasattr(value, "element_spec")
 
 
 def _is_object(value: Any) -> bool:

@@ -18,6 +18,7 @@ from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
 from tf_tickets.storage.directories import DenseDirectory, Directory, TicketDirectory
 from tf_tickets.support.compression import compressed_bytes
+from tf_tickets.support.object_hash import at_work
 from tf_tickets.support.random_streams import stream_seed
 from tf_tickets.support.words import plural
 
@@ -222,7 +223,7 @@ def _fit(
         **{f"{split}_": measure_of_split(job, dataset, split) for split in splits},
     }
     try:
-        with explain_lack_of_memory(f"--batch_size={recipe.batch_size}"):
+        with explain_lack_of_memory(f"--batch_size={recipe.batch_size}"), at_work(own):
             return job.trainer.fit(
                 lambda epochs, first_step: dataset.batches(
                     "train",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+import ast
 import hashlib
-import inspect
 import pathlib
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tf_tickets.support.late import OWN_MODULE, resolve, split
+from tf_tickets.support.object_hash import hash_of_object
 from tf_tickets.support.words import did_you_mean
 
 Row = TypeVar("Row")
@@ -121,18 +122,17 @@ def _function(option: str, name: str, value: Any) -> Any:
 def code_hash(name: str) -> str:
     """Hash of the file that holds a name, so that changed code makes another run.
 
-    Of what no file holds, as in a notebook, it is that of the object's own source.
+    Of what no file holds, as in a notebook, it is that of the object's own source and data; of an object that
+    a script has made while it runs, of which there may be several by one name, that of both.
     """
     module, _, _ = split(name)
     path = module if module.endswith(".py") else getattr(resolve(module), "__file__", None)
     if path is None:
         return hash_of_object(resolve(name))
-    return hashlib.sha256(pathlib.Path(path).expanduser().read_bytes()).hexdigest()[:16]
-
-
-def hash_of_object(value: Any) -> str:
-    """Hash of an object's own source, as far as that tells it from others."""
-    return hashlib.sha256(_source(value)).hexdigest()[:16]
+    found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes())
+    if module == "__main__" and not hasattr(value := resolve(name), "__qualname__"):
+        found.update(hash_of_object(value).encode())
+    return found.hexdigest()[:16]
 
 
 def name_of_object(option: str, value: Any, abroad: bool) -> str:
@@ -177,12 +177,30 @@ def _place_of(value: Any) -> tuple[str | None, str | None]:
     ):
         return _importable(home), name
     if name is None:  # an instance does not know what it is called
-        for home, module in list(sys.modules.items()):
-            if isinstance(module, types.ModuleType) and home.partition(".")[0] not in ("tf_tickets", HELD):
-                for found, other in list(vars(module).items()):
-                    if other is value:
-                        return _importable(home), found
+        places = [
+            (home, called)
+            for home, module in list(sys.modules.items())
+            if isinstance(module, types.ModuleType) and home.partition(".")[0] not in ("tf_tickets", HELD)
+            for called, other in list(vars(module).items())
+            if other is value and not re.fullmatch(r"_+\d*", called)  # a notebook's last results
+        ]
+        if places:
+            # Others may have it too, from where it was made.
+            home, name = max(places, key=lambda place: (_assigns(*place), place[0] != "__main__"))
+            return _importable(home), name
     return None, None
+
+
+def _assigns(module: str, name: str) -> bool:
+    """Whether a name stands on the left of an assignment of a module, and is not imported from another."""
+    try:
+        tree = ast.parse(pathlib.Path(str(sys.modules[module].__file__)).read_bytes())
+    except (AttributeError, OSError, SyntaxError, ValueError):
+        return False
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(tree)
+    )
 
 
 def _importable(module: str) -> str:
@@ -192,37 +210,6 @@ def _importable(module: str) -> str:
 
 def _in_short(value: Any) -> str:
     return f"{type(value).__name__} object"
-
-
-def _source(value: Any) -> bytes:
-    """What tells an object from one of other code, as far as it can be told."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return b"".join(name.encode() + _source(part) for name, part in parts)
-    if isinstance(value, Mapping):
-        return b"".join(str(key).encode() + _source(part) for key, part in value.items())
-    if isinstance(value, (list, tuple)):
-        return b"".join(map(_source, value))
-    if value is None or isinstance(value, (str, int, float, complex, bytes)):
-        return repr(value).encode()
-    try:
-        return inspect.getsource(value).encode()
-    except (OSError, TypeError):
-        pass
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        return repr((code.co_code, code.co_consts, code.co_names)).encode()
-    if isinstance(value, type):
-        return value.__qualname__.encode()
-    if hasattr(value, "get_config") and hasattr(value, "get_weights"):  # a Keras model
-        weights = b"".join(weight.tobytes() for weight in value.get_weights())
-        return repr(value.get_config()).encode() + weights
-    plain = {key: part for key, part in getattr(value, "__dict__", {}).items() if _is_plain(part)}
-    return _source(type(value)) + _source(dict(sorted(plain.items())))
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, complex, bytes))
 
 
 def short_name(name: Any) -> Any:
