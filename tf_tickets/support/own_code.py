@@ -17,6 +17,7 @@ from tf_tickets.support.words import did_you_mean
 
 Row = TypeVar("Row")
 HELD = "tf_tickets_held"  # a module of objects that this process alone has
+_NOT_THEIRS = ("tf_tickets", HELD, "__mp_main__")  # the last is another name of __main__
 HOW = (
     "It is written module:attribute, the module on Python's path or in the current directory, or "
     "file.py:attribute"
@@ -180,7 +181,7 @@ def _place_of(value: Any) -> tuple[str | None, str | None]:
         places = [
             (home, called)
             for home, module in list(sys.modules.items())
-            if isinstance(module, types.ModuleType) and home.partition(".")[0] not in ("tf_tickets", HELD)
+            if isinstance(module, types.ModuleType) and home.partition(".")[0] not in _NOT_THEIRS
             for called, other in list(vars(module).items())
             if other is value and not re.fullmatch(r"_+\d*", called)  # a notebook's last results
         ]

@@ -1,0 +1,62 @@
+"""Under which names objects of the user's own are found."""
+
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from tf_tickets.config import GROUPS, define_flags, flag_values
+from tf_tickets.methods.table import METHODS
+from tf_tickets.support.own_code import code_hash, name_of_object
+
+
+@pytest.fixture
+def main(monkeypatch, tmp_path):
+    """The script that runs; a file of the user's beside it has a row."""
+    (tmp_path / "their_rows.py").write_text("import keras\nstopping = keras.callbacks.EarlyStopping()\n")
+    (tmp_path / "script.py").write_text("from their_rows import stopping\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = types.ModuleType("__main__")
+    found.__file__ = str(tmp_path / "script.py")
+    monkeypatch.setitem(sys.modules, "__main__", found)
+    monkeypatch.setitem(sys.modules, "__mp_main__", found)
+    yield found
+    sys.modules.pop("their_rows", None)
+
+
+def test_an_object_is_found_where_it_was_made_not_where_it_was_imported(main):
+    import their_rows
+
+    main.stopping = their_rows.stopping
+    for abroad in (True, False):
+        assert name_of_object("callback", main.stopping, abroad) == "their_rows:stopping"
+
+
+def test_objects_that_a_script_makes_by_one_name_are_others(main):
+    hashes = set()
+    for patience in (1, 1, 5):
+        main.stopping = keras.callbacks.EarlyStopping(patience=patience)
+        name = name_of_object("callback", main.stopping, abroad=False)
+        assert name == "__main__:stopping"
+        hashes.add(code_hash(name))
+    assert len(hashes) == 2
+    with pytest.raises(ValueError, match="cannot be imported by other processes"):
+        name_of_object("callback", main.stopping, abroad=True)
+
+
+def test_a_result_of_a_notebook_is_no_name(main):
+    vars(main).update({"_": (row := keras.callbacks.EarlyStopping()), "_12": row, "mine": row})
+    assert name_of_object("callback", row, abroad=False) == "__main__:mine"
+
+
+def test_a_row_of_a_table_goes_by_its_name_there():
+    values = flag_values(define_flags, {"method": METHODS["snip"]}, GROUPS, abroad=True)
+    assert values.method == "snip"
+
+
+@pytest.mark.parametrize("data", [(np.zeros((2, 2)), np.zeros(2)), np.zeros((2, 2))])
+def test_arrays_are_no_names(data):
+    with pytest.raises(ValueError, match="dataset= takes no arrays and no tables, but a name, or a function"):
+        flag_values(define_flags, {"dataset": data}, GROUPS, abroad=False)
