@@ -96,6 +96,17 @@ class TestTraining:
         assert "epochs_trained" not in whole.numbers
         assert result.numbers["training_cost"] < whole.numbers["training_cost"]
 
+    def test_it_knows_which_way_is_better(self, here):
+        """Keras does not, of numbers that it has not named itself."""
+        for monitor in ("validation_loss", "validation_accuracy"):
+            early = keras.callbacks.EarlyStopping(monitor=monitor, min_delta=100)
+            again = [
+                tt.run("er", 0.8, callback=early, validation_fraction=0.1, **{**TINY, "epochs": 3})
+                for _ in "12"
+            ]
+            assert again[0].numbers["epochs_trained"] == 2
+            assert again[0].path == again[1].path
+
     def test_callbacks_can_be_objects(self, here):
         result = tt.run("er", 0.8, callback=[keras.callbacks.EarlyStopping(monitor="loss")], **TINY)
         other = tt.run(
@@ -140,6 +151,17 @@ def test_a_model_can_be_an_object(here):
             {"callback": [keras.callbacks.EarlyStopping(monitor="test_loss")]},
             "the test set never selects anything.*monitor validation_loss",
         ),
+        (
+            {"callback": [keras.callbacks.EarlyStopping()]},
+            "monitors val_loss, which runs call validation_loss",
+        ),
+        (
+            {"callback": [keras.callbacks.EarlyStopping(monitor="validation_loss")]},
+            "say --validation_fraction",
+        ),
+        ({"schedule": "rows.py:large"}, "--schedule=rows.py:large at epoch 0 failed: .*It is called as"),
+        ({"schedule": "rows.py:text"}, "a rate, a number of 0 or more. Received: 'fast'"),
+        ({"model": "rows.py:broken"}, "model='rows.py:broken' failed: KeyError: 'lost' .*rows.py, line"),
         ({"optimizer": "rows.py:slow_start"}, "--optimizer=rows.py:slow_start failed: TypeError"),
     ],
 )

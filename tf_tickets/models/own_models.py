@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from typing import Any
 
 import keras
@@ -46,8 +47,14 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
         accepted.bind(**options)
     except TypeError as error:
         raise ValueError(f"model={name!r} is called as {FUNCTION}, and cannot be: {error}.") from error
-    with drawing_from(seed):
-        model = function(**options)
+    try:
+        with drawing_from(seed):
+            model = function(**options)
+    except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise ValueError(
+            f"model={name!r} failed: {type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
+        ) from error
     return _checked(model, name, input_shape, num_classes)
 
 

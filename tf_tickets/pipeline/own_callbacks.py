@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
+from tf_tickets.config import Config
+from tf_tickets.support.object_hash import at_work
 from tf_tickets.support.own_code import own
+from tf_tickets.support.scale import Scale
+from tf_tickets.training.metrics import metric_row
 
 _SET_RATES = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
 
-def make(names: Sequence[str]) -> list[keras.callbacks.Callback]:
-    """The callbacks of names, new ones where a name is that of a class or a function.
+def make(config: Config) -> list[keras.callbacks.Callback]:
+    """The callbacks of a run, new ones where a name is that of a class or a function.
+
+    Those that monitor a number and are not told which way is better are told it: Keras does not know
+    validation_loss.
+
+    Args:
+        config: of the run.
 
     Raises:
         ValueError: one cannot be imported or made, is no callback, or does what no callback of a run may.
     """
-    return [_checked(name, _made(name)) for name in names]
+    made = [_checked(name, _made(name), config.validation_fraction > 0) for name in config.callbacks]
+    recipe = config.recipe
+    scale = metric_row(recipe.metric_name).scale(recipe.metric_name)
+    with at_work(made):
+        for callback in made:
+            if getattr(callback, "mode", None) == "auto":
+                callback.mode = _better(getattr(callback, "monitor", None), scale) or callback.mode
+    return made
+
+
+def _better(monitored: Any, scale: Scale) -> str | None:
+    """`"min"` or `"max"` of a number of an epoch; None of one that nobody here knows."""
+    number = str(monitored).removeprefix("validation_")
+    if number == "loss":
+        return "min"
+    if number == scale.metric:
+        return "max" if scale.higher_is_better else "min"
+    return None
 
 
 def _made(name: str) -> keras.callbacks.Callback:
@@ -39,7 +67,7 @@ def _made(name: str) -> keras.callbacks.Callback:
     )
 
 
-def _checked(name: str, callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
+def _checked(name: str, callback: keras.callbacks.Callback, validates: bool) -> keras.callbacks.Callback:
     if isinstance(callback, _SET_RATES):
         raise ValueError(
             f"--callback={name} is a {type(callback).__name__}: a run sets its rates itself, at the "
@@ -50,6 +78,15 @@ def _checked(name: str, callback: keras.callbacks.Callback) -> keras.callbacks.C
         raise ValueError(
             f"--callback={name} monitors {monitored}: the test set never selects anything. Hold out a "
             f"--validation_fraction, and monitor {monitored.replace('test_', 'validation_', 1)}."
+        )
+    if isinstance(monitored, str) and monitored.startswith("val_"):
+        raise ValueError(
+            f"--callback={name} monitors {monitored}, which runs call validation_{monitored[4:]}: "
+            "say so by monitor=, and hold out a --validation_fraction."
+        )
+    if isinstance(monitored, str) and monitored.startswith("validation_") and not validates:
+        raise ValueError(
+            f"--callback={name} monitors {monitored}: say --validation_fraction=0.1, or so, too."
         )
     return callback
 

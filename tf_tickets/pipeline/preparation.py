@@ -72,7 +72,7 @@ def prepare(
         optimizer = training.make_optimizer(recipe)
     _check_sizes(config, dataset, model, directory.path)
     search.make_callbacks(config, plan)  # whose errors come before work, too
-    own_callbacks.make(config.callbacks)
+    own_callbacks.make(config)
     for epoch in (0, recipe.epochs - 1):
         recipe.learning_rate_at(epoch)
     weights = layers.prunable_weights(model)

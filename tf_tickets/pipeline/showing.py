@@ -64,7 +64,7 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = 
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
-            **({"callbacks": _callbacks_shown(config.callbacks)} if config.callbacks else {}),
+            **({"callbacks": _callbacks_shown(config)} if config.callbacks else {}),
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
             f"{', XLA' if config.jit_compile else ''}{unused_gpus()}",
@@ -76,11 +76,11 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = 
     job.show.line("")
 
 
-def _callbacks_shown(names: Sequence[str]) -> str:
-    made = own_callbacks.make(names)
-    if own_callbacks.can_go_on(made):
-        return ", ".join(names)
-    return f"{', '.join(names)}; without on_resume(history), a training that is interrupted begins anew"
+def _callbacks_shown(config: Config) -> str:
+    names = ", ".join(config.callbacks)
+    if own_callbacks.can_go_on(own_callbacks.make(config)):
+        return names
+    return f"{names}; without on_resume(history), a training that is interrupted begins anew"
 
 
 def _learned(recipe: Recipe) -> dict[str, str]:

@@ -211,7 +211,7 @@ def _fit(
     if not plan.epochs:
         return []
     recipe, dataset = job.recipe, plan.data.dataset
-    own = own_callbacks.make(job.config.callbacks)
+    own = own_callbacks.make(job.config)
     goes_on = own_callbacks.can_go_on(own)
     if not goes_on:
         checkpoints.clear()

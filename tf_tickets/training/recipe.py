@@ -89,9 +89,20 @@ def schedule_row(name: str) -> Schedule:
 def _checked_rate(
     name: str, function: Callable[[int, int, float], float], recipe: Recipe, epoch: int
 ) -> float:
-    rate = function(epoch, recipe.epochs, recipe.learning_rate)
-    _require(number("[0, inf)").accepts(float(rate)), f"schedule {name} at epoch {epoch}", "a rate", rate)
-    return float(rate)
+    where = f"--schedule={name} at epoch {epoch}"
+    try:
+        rate = function(epoch, recipe.epochs, recipe.learning_rate)
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"{where} failed: {type(error).__name__}: {error}. It is called as (epoch, epochs, "
+            "learning_rate) -> rate."
+        ) from error
+    try:
+        found = float(rate)
+    except (TypeError, ValueError):
+        found = math.nan
+    _require(number("[0, inf)").accepts(found), where, "a rate, a number of 0 or more", rate)
+    return found
 
 
 # More are a slip of the keyboard: their batches would be drawn for years.
