@@ -105,3 +105,14 @@ def test_a_file_holds_one_with_its_weights(tmp_path):
         models.build(str(tmp_path / "none.keras"), SHAPE, CLASSES)
     with pytest.raises(FileNotFoundError, match="no such file"):
         models.build("nowhere.keras", SHAPE, CLASSES)
+
+
+def test_layers_have_the_names_of_a_new_process():
+    """Tables of several runs of one process would have rows for each otherwise."""
+    keras.layers.Dense(2)
+    first, second = (build("net") for _ in range(2))
+    paths = [weight.path for weight in first.weights]
+    assert paths == [weight.path for weight in second.weights]
+    assert paths[0] == "sequential/dense/kernel"
+    count = int(keras.layers.Dense(2).name.rpartition("_")[2])
+    assert keras.layers.Dense(2).name == f"dense_{count + 1}"  # which goes on as it was

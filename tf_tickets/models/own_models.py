@@ -12,6 +12,7 @@ from tf_tickets.layers import check_model
 from tf_tickets.models.initial_weights import drawing_from
 from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.own_code import own_function
+from tf_tickets.support.sessions import names_from_the_start
 
 FUNCTION = "(input_shape, num_classes, seed) -> keras.Model"
 
@@ -19,7 +20,8 @@ FUNCTION = "(input_shape, num_classes, seed) -> keras.Model"
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
     """Builds the model that a function of the user's makes.
 
-    What the function does not seed is drawn from `seed`, as far as Keras draws it.
+    What the function does not seed is drawn from `seed`, as far as Keras draws it; what it does not name has
+    the names of a new process, so that tickets and tables of several runs name the same layers.
 
     Args:
         name: `"module:function"` or `"file.py:function"`, a function of (input_shape, num_classes, seed), and
@@ -48,7 +50,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     except TypeError as error:
         raise ValueError(f"model={name!r} is called as {FUNCTION}, and cannot be: {error}.") from error
     try:
-        with drawing_from(seed):
+        with drawing_from(seed), names_from_the_start():
             model = function(**options)
     except (Exception, SystemExit) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]

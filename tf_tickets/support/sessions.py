@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 
 # The names under which TensorFlow keeps the derivative of every `tf.custom_gradient` that was traced.
 _CUSTOM_GRADIENT = "CustomGradient-"
+# The name under which Keras keeps how many layers there are of each name.
+_COUNTS = "object_name_uids"
 
 
 def clear_session() -> None:
@@ -22,3 +26,19 @@ def clear_session() -> None:
     for name in [name for name in kept if name.startswith(_CUSTOM_GRADIENT)]:
         del kept[name]
     gc.collect()
+
+
+@contextlib.contextmanager
+def names_from_the_start() -> Iterator[None]:
+    """For the duration, Keras counts layers without a name as a new process does: `dense`, `dense_1`, ...
+
+    So that the names of a model do not depend on what its process has built before.
+    """
+    from keras.src.backend.common import global_state  # without a public name
+
+    before = global_state.get_global_attribute(_COUNTS)
+    global_state.set_global_attribute(_COUNTS, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(_COUNTS, before)
