@@ -53,6 +53,12 @@ def test_what_targets_evidently_are_or_are_said_to_be(y, asked, task, shape, not
 @pytest.mark.parametrize(
     ("train", "test", "asked", "message"),
     [
+        (
+            13 * CLASSES,
+            CLASSES,
+            "auto",
+            "Renumber the classes. If they are numbers to be met, say --task=reg",
+        ),
         (NUMBERS, CLASSES, "auto", "y_train holds numbers, but y_test whole numbers"),
         (LABELS, ROWS, "auto", "y_train holds rows of 0 and 1, but y_test rows of numbers"),
         (NUMBERS, ROWS, "auto", "y_train holds numbers, but y_test rows of numbers"),

@@ -191,7 +191,7 @@ def _folder(
 
 
 def _check_columns(source: str, frame: pd.DataFrame) -> None:
-    names = [str(name) for name in frame.columns]
+    names = [str(name).strip() for name in frame.columns]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"{source}: columns have names of their own. Received twice: {', '.join(twice)}")

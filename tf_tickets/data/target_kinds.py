@@ -86,7 +86,12 @@ def recognised_targets(source: str, train: np.ndarray, test: np.ndarray, task: s
         raise ValueError(
             f"{source}: y_train holds {kind}, and --task={task} takes {', '.join(TASKS[task].takes)}."
         )
-    return _CONVERSIONS[chosen](source, kind, train, test)
+    try:
+        return _CONVERSIONS[chosen](source, kind, train, test)
+    except ValueError as error:
+        if task == BY_TARGETS and kind == WHOLE:
+            raise ValueError(f"{error} If they are numbers to be met, say --task={REGRESSION}.") from error
+        raise
 
 
 def _kind_of_both(source: str, train: np.ndarray, test: np.ndarray) -> str:
