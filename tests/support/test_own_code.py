@@ -1,5 +1,6 @@
 """Under which names objects of the user's own are found."""
 
+import importlib
 import sys
 import types
 
@@ -60,3 +61,20 @@ def test_a_row_of_a_table_goes_by_its_name_there():
 def test_arrays_are_no_names(data):
     with pytest.raises(ValueError, match="dataset= takes no arrays and no tables, but a name, or a function"):
         flag_values(define_flags, {"dataset": data}, GROUPS, abroad=False)
+
+
+def test_a_file_that_has_changed_since_it_was_imported_is_no_longer_what_runs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "their_net.py"
+    path.write_text("def net(): return 1\n")
+    before = code_hash("their_net:net")
+    path.write_text("def net(): return 2  # more\n")
+    with pytest.raises(ValueError, match="their_net has changed since this process has imported it"):
+        code_hash("their_net:net")
+    importlib.reload(sys.modules["their_net"])
+    assert code_hash("their_net:net") != before
+    path.write_text("def net(): return 3  # and more\n")
+    inside = types.FunctionType(compile("3", "", "eval"), {})
+    sys.modules["their_net"].net.__code__ = inside.__code__  # as autoreload does it
+    assert code_hash("their_net:net") != before
+    del sys.modules["their_net"]

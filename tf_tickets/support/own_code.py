@@ -23,6 +23,8 @@ HOW = (
     "file.py:attribute"
 )
 
+_loaded: dict[str, tuple[Any, Any, str]] = {}  # name -> (object, its code, hash of the file that it is from)
+
 
 def is_own(name: Any) -> bool:
     """Whether a name is of that form."""
@@ -125,15 +127,35 @@ def code_hash(name: str) -> str:
 
     Of what no file holds, as in a notebook, it is that of the object's own source and data; of an object that
     a script has made while it runs, of which there may be several by one name, that of both.
+
+    Raises:
+        ValueError: the file of a module has changed, and what is loaded of it is what it was before.
     """
     module, _, _ = split(name)
     path = module if module.endswith(".py") else getattr(resolve(module), "__file__", None)
     if path is None:
         return hash_of_object(resolve(name))
-    found = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes())
+    file = hashlib.sha256(pathlib.Path(path).expanduser().read_bytes())
     if module == "__main__" and not hasattr(value := resolve(name), "__qualname__"):
-        found.update(hash_of_object(value).encode())
-    return found.hexdigest()[:16]
+        file.update(hash_of_object(value).encode())
+    found = file.hexdigest()[:16]
+    if not module.endswith(".py") and module != "__main__":
+        _check_loaded(name, found)
+    return found
+
+
+def _check_loaded(name: str, found: str) -> None:
+    """Refuses what was loaded from a file that is another one now: its run would bear the other's hash."""
+    value = resolve(name)
+    code = getattr(value, "__code__", None)  # which is another one after an autoreload in place
+    if name in _loaded:
+        last, last_code, last_found = _loaded[name]
+        if value is last and code is last_code and found != last_found:
+            raise ValueError(
+                f"{name}: the file of {split(name)[0]} has changed since this process has imported it. "
+                "importlib.reload it, or start anew."
+            )
+    _loaded[name] = value, code, found
 
 
 def name_of_object(option: str, value: Any, abroad: bool) -> str:
