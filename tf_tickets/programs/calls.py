@@ -11,7 +11,7 @@ from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
 from tf_tickets.programs.run_result import RunResult, RunResults
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
-from tf_tickets.support.startup import default_threads
+from tf_tickets.support.startup import default_threads, without_remarks_on_retracing
 
 
 def run(
@@ -61,9 +61,10 @@ def run(
     data = configuration.load_data(values)
     config = configuration.make_config(values, data, strategy.num_replicas_in_sync, runs_dir)
     console = show or Console()
-    numbers = pipeline.run(
-        config, data, strategy, console, take_over=values.take_over, forecast=not console.out.quiet
-    )
+    with without_remarks_on_retracing():
+        numbers = pipeline.run(
+            config, data, strategy, console, take_over=values.take_over, forecast=not console.out.quiet
+        )
     return RunResult(numbers, config, data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging as python_logging
 import os
 import sys
 import tempfile
@@ -48,6 +49,21 @@ def load_tensorflow(threads: int) -> None:
     if new:
         _seconds_to_load.append(time.monotonic() - began)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+@contextlib.contextmanager
+def without_remarks_on_retracing() -> Iterator[None]:
+    """For the duration, TensorFlow does not say that functions are traced anew: each model is once."""
+    log = python_logging.getLogger("tensorflow")
+
+    def is_none(record: python_logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in str(record.msg)
+
+    log.addFilter(is_none)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_none)
 
 
 def seconds_to_load() -> float | None:
