@@ -54,6 +54,9 @@ class TestRun:
         (tmp_path / "mine.py").write_text(own_code.TEXT.replace("Dense(16", "Dense(12"))
         other = tt.run("random", 0.6, **{**mine, "score": None}, show=Console.silent())
         assert other.path != first.path
+        assert other.model.count_params()
+        with pytest.raises(ValueError, match="has changed since the run in runs"):
+            _ = again.model  # whose weights are of the former code
 
     def test_takes_objects_of_this_process(self, mine, tmp_path):
         from tests.own_code import TEXT

@@ -7,6 +7,7 @@ from tf_tickets.config.config import (
     digest,
     fields_that_decide,
 )
+from tf_tickets.config.derived import check_model_code
 from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
 from tf_tickets.config.keywords import flag_values
 from tf_tickets.config.loading import load_data
@@ -32,6 +33,7 @@ __all__ = [
     "Config",
     "check_flags",
     "check_known_elsewhere",
+    "check_model_code",
     "check_places",
     "define_flags",
     "digest",

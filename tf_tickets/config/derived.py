@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tf_tickets.config.additions import added_row
-from tf_tickets.config.config import OPTIONS
+from tf_tickets.config.config import OPTIONS, Config
 from tf_tickets.data.sources import SOURCES
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.own_methods import facts_of
@@ -150,6 +150,16 @@ def _code_of_row(flag: str, name: Any) -> str | None:
         return hashlib.sha256(user_path(f"--{flag}={name}", name).read_bytes()).hexdigest()[:16]
     added = added_row(flag, name)
     return hash_of_object(added) if added is not None else code_of(name)
+
+
+def check_model_code(config: Config) -> None:
+    """Raises ValueError where a run's model of the user's own is of other code, or another file, by now."""
+    name = config.recipe.model
+    if config.model_code is not None and _code_of_row("model", name) != config.model_code:
+        raise ValueError(
+            f"model={name} has changed since the run in {config.run_dir} was made, whose weights may be "
+            "of another network. Put back the code of then."
+        )
 
 
 def _together(hashes: Sequence[str | None]) -> str | None:

@@ -88,10 +88,15 @@ class RunResult:
 
     @functools.cached_property
     def model(self) -> keras.Model:
-        """The trained model, with its masks."""
-        from tf_tickets.config import load_data
+        """The trained model, with its masks.
+
+        Raises:
+            ValueError: the code of a model of one's own is another by now.
+        """
+        from tf_tickets.config import check_model_code, load_data
         from tf_tickets.pipeline.preparation import build_model
 
+        check_model_code(self.config)
         model = build_model(self.config, load_data(self.config) if self.dataset is None else self.dataset)
         model.load_weights(self._local("final.weights.h5"))
         self.ticket.apply(model)
