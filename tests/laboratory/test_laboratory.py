@@ -42,7 +42,8 @@ def judged(score, runs, seeds):
 
 
 @pytest.mark.slow
-def test_a_method_that_ignores_the_data_is_found_out(runs):
+def test_a_method_that_ignores_the_data_is_found_out(runs, monkeypatch):
+    stay_here(monkeypatch)
     findings = judged(users_scores.ignoring, runs, seeds=SEEDS)
     assert findings.answer("corrupted") == INSENSITIVE
     (verdict,) = findings.verdicts

@@ -127,8 +127,8 @@ class TestInsideASource:
         assert "retraining: done before" in screen
 
     # That each search goes on to the same bits is held in tests/sparse_training/test_resuming.py. Here it is
-    # a run: one that begins with a ticket, one with all of the source, one whose layers are others.
-    @pytest.mark.parametrize("name", ["rigl", "granet", "edge_popup"])
+    # a run: one that begins with a ticket, one with all of the source, whose layers are others.
+    @pytest.mark.parametrize("name", ["rigl", "edge_popup"])
     def test_a_killed_run_comes_to_the_same_bits(self, name, found, tmp_path, monkeypatch):
         class Kill(Exception):
             pass

@@ -17,7 +17,6 @@ COUNTS = [
     ("vgg19", 10, 20_024_000, 20_040_522),
     ("vgg19", 200, 20_121_280, 20_137_992),
     ("resnet32", 10, 1_855_584, 1_860_522),
-    ("resnet32", 200, 1_879_904, 1_885_032),
 ]
 
 
@@ -25,6 +24,12 @@ COUNTS = [
 def published():
     """The two networks as published, for CIFAR-10."""
     return {name: models.build(name, (32, 32, 3), 10) for name in ("vgg19", "resnet32")}
+
+
+@pytest.fixture(scope="module")
+def read(published):
+    """(layer name, kernel) in the order in which a call of each reads them."""
+    return {name: in_forward_order(model) for name, model in published.items()}
 
 
 def kernels(model):
@@ -53,15 +58,15 @@ def test_parameters_are_as_many_as_in_the_papers_code(name, classes, prunable, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg19", "resnet32"])
-def test_kernels_are_read_in_the_order_of_the_papers_code(name, published):
+def test_kernels_are_read_in_the_order_of_the_papers_code(name, read):
     reference = SMART_RATIOS[name]["10"]
     expected = [hwio(shape) for shape in reference["oihw_shapes"]]
-    assert [tuple(kernel.shape) for _, kernel in in_forward_order(published[name])] == expected
+    assert [tuple(kernel.shape) for _, kernel in read[name]] == expected
 
 
 @pytest.mark.slow
-def test_the_shortcut_is_read_after_the_block(published):
-    order = [name for name, _ in in_forward_order(published["resnet32"])]
+def test_the_shortcut_is_read_after_the_block(read):
+    order = [name for name, _ in read["resnet32"]]
     assert order[11:14] == [
         "stage2_block1_conv1",
         "stage2_block1_conv2",
@@ -91,7 +96,7 @@ def test_vgg_has_its_layers_and_four_pools(name, weighted_layers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("depth", "weighted_layers"), [(8, 10), (20, 22), (56, 58)])
+@pytest.mark.parametrize(("depth", "weighted_layers"), [(8, 10), (20, 22)])
 def test_resnet_has_its_layers(depth, weighted_layers):
     model = models.build(f"resnet{depth}", (8, 8, 1), 10, width=0.1)
     assert len(kernels(model)) == weighted_layers
@@ -151,9 +156,9 @@ def test_biases_and_normalizations_start_neutral(published):
 @pytest.mark.parametrize(
     ("name", "width", "channels"),
     [
-        ("resnet20", 0.5, (16, 32, 64)),
-        ("resnet20", 0.001, (1, 1, 1)),
-        ("resnet20", 0.14, (4, 9, 18)),
+        ("resnet8", 0.5, (16, 32, 64)),
+        ("resnet8", 0.001, (1, 1, 1)),
+        ("resnet8", 0.14, (4, 9, 18)),
         ("vgg11", 0.5, (32, 64, 128, 256)),
     ],
 )

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from tests.runs import parsed
-from tests.waiting import wait_until
 from tf_tickets import training
 from tf_tickets.programs import run as command_line
 
@@ -93,35 +92,15 @@ def assert_says_how_to_go_on(errors, checkpoints):
     assert saved.startswith(f"epoch_{epoch:06d}")
 
 
-def test_a_run_that_is_told_to_end_says_how_to_go_on(tmp_path):
-    command = [sys.executable, "-m", "tf_tickets.run", *SMALL.split(), "--epochs=100", "--run_dir=run"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    checkpoints = tmp_path / "dense"
-
-    def in_the_third_epoch():
-        assert process.poll() is None, process.communicate()
-        return list(checkpoints.glob("*/checkpoints/epoch_000002*.npz"))
-
-    try:
-        wait_until(in_the_third_epoch, "a checkpoint of the third epoch", seconds=240)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signal.SIGTERM
-    assert_says_how_to_go_on(errors, checkpoints)
-
-
-def test_ctrl_c_does_too(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_says_how_to_go_on(number, tmp_path, monkeypatch, capsys):
     """In this process, whose handler of Ctrl-C is Python's own, as in a terminal."""
     evaluate, done = training.Trainer.evaluate, []
 
     def interrupted(trainer, *arguments):
         done.append(arguments)
         if len(done) == 2:  # at the end of the second epoch
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return evaluate(trainer, *arguments)
 
     monkeypatch.chdir(tmp_path)
@@ -133,5 +112,5 @@ def test_ctrl_c_does_too(tmp_path, monkeypatch, capsys):
             code = command_line.main(["run"])
     finally:
         signal.signal(signal.SIGINT, before)
-    assert code == 128 + signal.SIGINT
+    assert code == 128 + number
     assert_says_how_to_go_on(capsys.readouterr().err, tmp_path / "dense")

@@ -11,7 +11,10 @@ pytest.importorskip("ray")
 
 from tests.processes import read_until
 from tests.sweeps.executors.nodes import Nodes, sweep
+from tests.sweeps.here import stay_here
+from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
+from tf_tickets.sweeps.running import run_plan
 
 pytestmark = pytest.mark.slow  # its trainings
 
@@ -38,7 +41,6 @@ class Story:
     def __init__(self, folder):
         nodes = Nodes(2, folder)
         try:
-            local = sweep(*SMALL, "--method=lt", "--runs_dir=local", folder=folder)
             on_ray = ("--executor=ray", f"--ray_address={nodes.wait()}")
 
             self.runs = folder / "runs"
@@ -47,8 +49,6 @@ class Story:
             self.before = stamps(self.runs, "result.json") | stamps(self.runs / "dense", "final.weights.h5")
             nodes.ask("kill 0")
             self.finished = (*ray.communicate(timeout=300), ray.returncode)
-            assert local.wait(timeout=300) == 0
-            self.local = results(folder / "local")
 
             self.copied = folder / "copied"
             arguments = (*SMALL, "--epochs=4000", "--method=lt", f"--runs_dir=file://{self.copied}")
@@ -95,12 +95,13 @@ def test_dense_networks_are_trained_once(story):
         assert len({found[method, seed]["seconds"]["dense"] for method in ("lt", "hybrid")}) == 1
 
 
-def test_numbers_are_those_of_a_local_sweep(story):
-    found = results(story.runs)
-    assert story.local
-    for key, local in story.local.items():
-        for name in ("weights_sha256", "test_accuracy", "layers"):
-            assert found[key][name] == local[name]
+def test_numbers_are_those_of_a_local_sweep(story, tmp_path, monkeypatch):
+    stay_here(monkeypatch)
+    folder = tmp_path / "local"
+    shown(run_plan, plan_of(*SMALL, "--method=lt", f"--runs_dir={folder}"))
+    ((key, local),) = results(folder).items()
+    for name in ("weights_sha256", "test_accuracy", "layers"):
+        assert results(story.runs)[key][name] == local[name]
 
 
 def test_nothing_but_the_sweeps_own_words_is_shown(story):
