@@ -20,8 +20,8 @@ from tf_tickets.training import SGD, Checkpoints, Interrupted, Trainer, Training
 
 EPOCHS, SIZE = 3, 6  # of 22 examples: 4 steps an epoch, the last one short
 
-# What is saved, and when, does not ask who computes the steps: only the first test, and that of replicas, have
-# them compiled.
+# What is saved, and when, does not ask who computes the steps: only the first test, and that of replicas,
+# have them compiled.
 eagerly = pytest.mark.usefixtures("untraced")
 
 
