@@ -14,10 +14,12 @@ import pytest
 import rich.console
 
 from tests import processes
+from tests.runs import parsed
 from tests.sweeps.folders import results, times
 from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
 from tf_tickets import Ticket
+from tf_tickets.programs import run
 from tf_tickets.support.console import Console, SweepProgress
 from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan, show_table
@@ -29,30 +31,15 @@ SMALL = ("--model=mlp_24_16", "--epochs=2", "--sparsity=0.8")
 # 6 runs that share 4 dense networks: 2 seeds, clean data and corrupted.
 GRID = (*SMALL, "--method=lt,hybrid", "--sanity_check=none,lt:corrupted", "--seed=0-1", "--jobs=2")
 RUNS, NETWORKS = 6, 4
-ONE_BY_ONE = """
-import json, sys
-from absl import flags
-from tf_tickets import config
-from tf_tickets.programs import run
-
-config.define_flags()
-for arguments in json.loads(sys.argv[1]):
-    flags.FLAGS.unparse_flags()
-    flags.FLAGS(["run", *arguments])
-    code = run.main(["run"])
-    run.load_tensorflow = lambda threads: None  # which is at work from now on
-    assert code == 0
-"""
 
 
 class Program:
-    """A program of tf_tickets at work, or whatever the arguments of Python say."""
+    """A program of tf_tickets at work."""
 
     started: ClassVar[list] = []
 
     def __init__(self, name, *arguments, folder):
-        program = ("-m", f"tf_tickets.{name}") if name else ()
-        self.process = processes.start(*program, *arguments, folder=folder)
+        self.process = processes.start("-m", f"tf_tickets.{name}", *arguments, folder=folder)
         self.started.append(self.process)
 
     def ended(self):
@@ -108,8 +95,12 @@ class Story:
 
         self.finished = Program("sweep", *GRID, folder=folder).ended()
 
-        flags = [self.single(*key) for key in reversed(self.SINGLES)]
-        assert Program(None, "-c", ONE_BY_ONE, json.dumps(flags), folder=folder).ended()[0] == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(run, "load_tensorflow", lambda threads: None)  # which is at work in this process
+            for key in reversed(self.SINGLES):
+                with parsed(*self.single(*key)):
+                    assert run.main(["run"]) == 0
         self.singles = results(folder / "singles")
 
     @staticmethod
