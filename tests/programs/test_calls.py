@@ -74,13 +74,8 @@ class TestRun:
 def test_sweep_and_report_take_the_same_names(mine, tmp_path, monkeypatch):
     stay_here(monkeypatch)
     silent = Console.silent()
-    results = tt.sweep("random", [0.5, 0.8], seed=range(2), **{**mine, "score": None}, jobs=1, show=silent)
-    assert sorted((x.config.sparsity, x.config.seed) for x in results) == [
-        (0.5, 0),
-        (0.5, 1),
-        (0.8, 0),
-        (0.8, 1),
-    ]
+    results = tt.sweep("random", [0.5, 0.8], seed=range(1, 2), **{**mine, "score": None}, jobs=1, show=silent)
+    assert sorted((x.config.sparsity, x.config.seed) for x in results) == [(0.5, 1), (0.8, 1)]
     page = tt.report("runs", tmp_path / "page")
     assert "mine.py:net" in page.read_text()
 
