@@ -86,6 +86,8 @@ class TestRefusals:
         [
             ({"methd": "snip"}, "methd= is unknown. Did you mean method. Accepted are flags: "),
             ({"model": "resnt20"}, "no model 'resnt20'. Did you mean"),
+            ({"model": "resnet21"}, "no model 'resnet21'. The depth must be 6n"),
+            ({"score": "math:sqt"}, "math has no sqt to import .* Did you mean sqrt"),
             ({"method": "hybird"}, "method=hybird is unknown. Did you mean hybrid"),
             ({"dataset": "digts"}, "Did you mean digits"),
             ({"model": "nowhere.py:net"}, "nowhere.py has no net to import .*file.py:attribute"),

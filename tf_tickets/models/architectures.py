@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tf_tickets.models.depths import blocks_per_stage, hidden_sizes
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.short_reprs import Rows
@@ -25,21 +26,24 @@ class Architecture:
         family: form of the smart keep-ratios that its models take, where they take one of their own.
         model_names: pattern of the names that its Keras models have, where it has a family: by its name a
             model is known again that was cloned, or loaded from a file.
+        check: reads a name of its form, and raises ValueError for one that means no network; None where
+            every name does.
     """
 
     build: Callable[..., keras.Model]
     family: str | None = None
     model_names: str = ""
+    check: Callable[[str], object] | None = None
 
 
 _VGG = Architecture(late("tf_tickets.models.vgg:build"), family="vgg", model_names="vgg*_bn")
-_RESNET = Architecture(late("tf_tickets.models.resnet:build"))
+_RESNET = Architecture(late("tf_tickets.models.resnet:build"), check=blocks_per_stage)
 _RESNET_CIFAR = Architecture(late("tf_tickets.models.resnet_cifar:build"))
 OWN_MODEL = Architecture(late("tf_tickets.models.own_models:build"))
 OWN_FILE = Architecture(late("tf_tickets.models.own_models:load"))
 KERAS_FILE = ".keras"
 APPLICATIONS = "keras:"
-_MLP = Architecture(late("tf_tickets.models.mlp:build"))
+_MLP = Architecture(late("tf_tickets.models.mlp:build"), check=hidden_sizes)
 
 # What is accepted, as people write it.
 MODELS: dict[str, Architecture] = {
@@ -72,6 +76,8 @@ def model_row(name: str) -> Architecture:
     for spelling, row in MODELS.items():
         start, variable, _ = spelling.partition("{")
         if name == spelling or (variable and str(name).startswith(start)):
+            if row.check is not None:
+                row.check(name)
             return row
     raise ValueError(
         f"There is no model {name!r}.{did_you_mean(name, MODELS)} Choose one of: {', '.join(MODELS)}; or "

@@ -1,15 +1,11 @@
 """Perceptrons: LeNet-300-100 and any other row of hidden layers."""
 
-import re
-
 import keras
 
 from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.models import parts
+from tf_tickets.models.depths import hidden_sizes
 from tf_tickets.models.initial_weights import layer_seeds
-
-MOST_LAYERS = 1000
-HIDDEN_SIZES = {"lenet_300_100": (300, 100)}
 
 
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
@@ -34,7 +30,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     - [Frankle and Carbin, 2019](https://arxiv.org/abs/1803.03635), section 2
     - [Gadhikar et al., 2023](https://arxiv.org/abs/2210.02412): `"mlp_bn_256_256_256"` on a table.
     """
-    sizes, normalized = _hidden_sizes(name), name.startswith("mlp_bn_")
+    sizes, normalized = hidden_sizes(name), name.startswith("mlp_bn_")
     seeds = layer_seeds(seed)
     inputs = keras.Input(input_shape, name="features")
     x = keras.layers.Flatten(name="flatten")(inputs)
@@ -49,16 +45,3 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
             x = BatchNormalization(name=f"bn{position}")(x)
     outputs = parts.logits(x, num_classes, keras.initializers.GlorotUniform(next(seeds)))
     return keras.Model(inputs, outputs, name=name)
-
-
-def _hidden_sizes(name: str) -> tuple[int, ...]:
-    if name in HIDDEN_SIZES:
-        return HIDDEN_SIZES[name]
-    if not re.fullmatch(r"mlp(_bn)?(_[1-9]\d*)+", name):
-        raise ValueError(
-            f"There is no model {name!r}. Choose lenet_300_100, or mlp_ and positive hidden sizes "
-            "with an underscore between them, such as mlp_512_256; mlp_bn_512_256 has batch normalization."
-        )
-    if name.count("_") > MOST_LAYERS:
-        raise ValueError(f"More than {MOST_LAYERS} layers are not built. Received: {name:.40}...")
-    return tuple(int(size) for size in name.removeprefix("mlp_").removeprefix("bn_").split("_"))

@@ -1,16 +1,15 @@
 """ResNet of basic blocks for small images, with the doubled channels of the pruning papers."""
 
-import re
 from collections.abc import Iterator
 
 import keras
 
 from tf_tickets.layers.batch_normalization import BatchNormalization
 from tf_tickets.models import parts
+from tf_tickets.models.depths import blocks_per_stage
 from tf_tickets.models.initial_weights import layer_seeds
 
 CHANNELS = (32, 64, 128)
-DEEPEST = 200  # blocks of a stage: ResNet-1202
 
 
 def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: float, seed: int) -> keras.Model:
@@ -36,7 +35,7 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
     - [He et al., 2016](https://arxiv.org/abs/1512.03385), section 4.2
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 4.1
     """
-    blocks = _blocks_per_stage(name)
+    blocks = blocks_per_stage(name)
     parts.check_images(name, input_shape)
     seeds = layer_seeds(seed)
     stages = [parts.scaled(channels, width) for channels in CHANNELS]
@@ -48,20 +47,6 @@ def build(name: str, input_shape: tuple[int, ...], num_classes: int, width: floa
             stride = 2 if stage > 1 and block == 1 else 1
             x = _basic_block(x, channels, stride, seeds, f"stage{stage}_block{block}_")
     return keras.Model(inputs, parts.classifier(x, num_classes, next(seeds)), name=name)
-
-
-def _blocks_per_stage(name: str) -> int:
-    depth = re.fullmatch(r"resnet([1-9]\d*)", name)
-    blocks, rest = divmod(int(depth[1]) - 2, 6) if depth else (0, 0)
-    if blocks > DEEPEST:
-        raise ValueError(f"{name} is deeper than resnet{6 * DEEPEST + 2}, the deepest published.")
-    if blocks < 1 or rest:
-        raise ValueError(
-            f"There is no model {name!r}. The depth must be 6n+2: resnet20, resnet32, resnet44, "
-            "resnet56, resnet110, ... Those of four stages are resnet18_cifar, resnet34_cifar and "
-            "resnet50_cifar for small images, and keras:ResNet50 and the like for large ones."
-        )
-    return blocks
 
 
 def _basic_block(

@@ -46,9 +46,18 @@ def own(option: str, name: str) -> Any:
     try:
         return resolve(name)
     except Exception as error:
+        meant = did_you_mean(attribute, _names_of(module))
         raise ValueError(
-            f"{option}={name!r}: {module} has no {attribute or 'function'} to import ({error}). {HOW}."
+            f"{option}={name!r}: {module} has no {attribute or 'function'} to import ({error}).{meant} {HOW}."
         ) from error
+
+
+def _names_of(module: str) -> list[str]:
+    """What a module has; nothing of one that cannot be imported."""
+    try:
+        return [name for name in dir(resolve(module)) if not name.startswith("_")]
+    except Exception:  # whatever the module raises: it is being told
+        return []
 
 
 def own_function(option: str, name: str) -> Any:
