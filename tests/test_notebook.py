@@ -29,7 +29,7 @@ model = keras.Model(inputs, x, name="of_fifty_layers")
     "sweep": """
 with Console().sweep(1000, 1000) as progress:
     for number in range(1000):
-        progress.finish(f"<run {number}>", 1, "done")
+        progress.finish(f"<run {number}>", 1, "done", 10.0)
 """,
 }
 

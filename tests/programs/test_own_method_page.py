@@ -10,7 +10,10 @@ from tests import processes
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own_method.md").read_text(encoding="utf-8")
 SMALLER = {"--epochs": "1", "--seed": "0-2", "--sparsity": "0.9"}
-FEWER = {"tf_tickets.sanity": ["--sanity_check=rearrange", "--nocontrols"]}
+FEWER = {
+    "tf_tickets.sanity": ["--sanity_check=rearrange", "--nocontrols", "--jobs=1"],
+    "tf_tickets.sweep": ["--jobs=1"],
+}
 
 
 def file_of_page():
