@@ -52,8 +52,11 @@ class TestRun:
         again = tt.run("random", 0.6, **{**mine, "score": None}, show=Console.silent())
         assert again.path == first.path and again.numbers == first.numbers
         (tmp_path / "mine.py").write_text(own_code.TEXT.replace("Dense(16", "Dense(12"))
-        other = tt.run("random", 0.6, **{**mine, "score": None}, show=Console.silent())
+        screen = io.StringIO()
+        shown = Console(rich.console.Console(file=screen, width=200))
+        other = tt.run("random", 0.6, **{**mine, "score": None}, show=shown)
         assert other.path != first.path
+        assert f"that of --model, --ratios has changed since {first.path}" in screen.getvalue()
         assert other.model.count_params()
         with pytest.raises(ValueError, match="has changed since the run in runs"):
             _ = again.model  # whose weights are of the former code

@@ -10,7 +10,7 @@ import pytest
 
 from tf_tickets.config import GROUPS, define_flags, flag_values
 from tf_tickets.methods.table import METHODS
-from tf_tickets.support.own_code import code_hash, name_of_object
+from tf_tickets.support.own_code import check_file, code_hash, name_of_object
 
 
 @pytest.fixture
@@ -78,3 +78,29 @@ def test_a_file_that_has_changed_since_it_was_imported_is_no_longer_what_runs(tm
     sys.modules["their_net"].net.__code__ = inside.__code__  # as autoreload does it
     assert code_hash("their_net:net") != before
     del sys.modules["their_net"]
+
+
+class TestNamesInFiles:
+    @pytest.fixture
+    def file(self, tmp_path):
+        path = tmp_path / "mine.py"
+        path.write_text("import numpy as np\nfrom math import sqrt\nrow = 1\n\n\ndef net():\n    pass\n")
+        return path
+
+    @pytest.mark.parametrize("name", ["row", "net", "np", "sqrt", "row.score", "net:rearrange"])
+    def test_that_are_there_pass_unread(self, file, name):
+        check_file("--model", f"{file}:{name}")
+
+    def test_that_are_not_there_are_refused_with_what_was_meant(self, file):
+        with pytest.raises(ValueError, match=r"mine.py:nett': .* has no nett .* Did you mean net\?"):
+            check_file("--model", f"{file}:nett")
+        with pytest.raises(ValueError, match=r"no.py:net': .*no.py cannot be read \(No such file"):
+            check_file("--model", f"{file.with_name('no.py')}:net")
+
+    @pytest.mark.parametrize(
+        "text", ["from os import *", "globals().update(net=1)", "def __getattr__(name): ..."]
+    )
+    def test_that_may_be_made_as_it_runs_pass(self, tmp_path, text):
+        path = tmp_path / "made.py"
+        path.write_text(text)
+        check_file("--model", f"{path}:net")

@@ -15,13 +15,14 @@ from tf_tickets.config.making import make_config, plan_config, unused_fields
 from tf_tickets.config.names import run_name
 from tf_tickets.config.refusals import (
     check_flags,
+    check_own_names,
     check_places,
     imports_own_code,
     says_nothing,
     useless_flags,
 )
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
-from tf_tickets.config.sameness import essence, identity_in
+from tf_tickets.config.sameness import changed_code, essence, identity_in
 from tf_tickets.support.options import GROUPS
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RECIPE_OPTIONS",
     "Config",
     "check_flags",
+    "check_own_names",
     "check_known_elsewhere",
     "check_model_code",
     "check_places",
@@ -40,6 +42,7 @@ __all__ = [
     "essence",
     "fields_that_decide",
     "flag_values",
+    "changed_code",
     "identity_in",
     "imports_own_code",
     "load_data",

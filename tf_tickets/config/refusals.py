@@ -26,7 +26,7 @@ from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.storage.user_paths import lasting_place, user_path
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
-from tf_tickets.support.own_code import own, own_function
+from tf_tickets.support.own_code import check_file, own, own_function
 from tf_tickets.support.startup import default_threads
 from tf_tickets.support.words import plural
 from tf_tickets.training.losses import loss_row
@@ -93,6 +93,15 @@ def check_flags(values: flags.FlagValues) -> None:
                 row_of(values[name].value)
             except ValueError as error:
                 raise ValueError(f"--{error}") from None
+
+
+def check_own_names(values: flags.FlagValues) -> None:
+    """Refuses names in files of the user's that are not there, before anything of theirs is imported."""
+    for flag in OWN_CODE:
+        said = values[flag].value
+        for name in said if isinstance(said, list) else [said]:
+            if code_is_own(name):
+                check_file(f"--{flag}", name)
 
 
 def check_places(values: flags.FlagValues) -> None:

@@ -18,12 +18,14 @@ from tf_tickets.data.sources import dataset_kind
 from tf_tickets.models.architectures import KERAS_FILE
 from tf_tickets.storage.atomic_files import read_json
 from tf_tickets.storage.errors import NotOurs
+from tf_tickets.storage.urls import is_url
 from tf_tickets.storage.views import View, view_of
 from tf_tickets.support.options import options_of
 from tf_tickets.support.own_code import is_own
 from tf_tickets.training.recipe import Recipe
 
 _NAMED = {row.field: row.named for row in OPTIONS}
+_CODES = {row.field: row.code_of for row in OPTIONS if row.code_of}
 _NAMED_IN_RECIPE = {row.field: row.named for row in options_of(Recipe)}
 CONFIG, RESULT, STAGES = "config.json", "result.json", "stages.json"
 
@@ -77,6 +79,29 @@ def find_same(folder: str, name: str, identity: Mapping[str, Any], view: View | 
         return name
     same = _by_essence(place, changed).get(_key(essence(identity)), ())
     return max(same, key=lambda found: (_progress(place / found, found == name), found), default=name)
+
+
+def changed_code(run_dir: str, identity: Mapping[str, Any]) -> tuple[list[str], str] | None:
+    """What of a run's code is not what it was in a run beside it; None where none differs by that alone.
+
+    Args:
+        run_dir: of the run; beside directories at URLs nothing is looked for.
+        identity: of the run.
+
+    Returns:
+        The flags that name the code, and the directory of the newest such run.
+    """
+    if is_url(run_dir) or not _leads_to_files(identity):
+        return None
+    place = pathlib.Path(run_dir)
+    own = essence(identity)
+    beside = sorted(place.parent.glob(f"*/{CONFIG}"), key=os.path.getmtime, reverse=True)
+    for config in beside:
+        other = essence(found) if (found := _read(config)) is not None and "recipe" in found else {}
+        differs = [name for name in {**own, **other} if own.get(name) != other.get(name)]
+        if config.parent.name != place.name and differs and set(differs) <= _CODES.keys():
+            return [f"--{_CODES[name]}" for name in differs], str(config.parent)
+    return None
 
 
 def _leads_to_files(identity: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_tickets import pruning
-from tf_tickets.config import Config
+from tf_tickets.config import Config, changed_code
 from tf_tickets.exporting import FORMATS
 from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline import own_callbacks
@@ -69,11 +69,21 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = 
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
             f"{', XLA' if config.jit_compile else ''}{unused_gpus()}",
             **({"time": forecast} if forecast else {}),
+            **_code_shown(config),
             "run": job.directory.where,
             **({"dense": job.dense.where} if config.pretrains else {}),
         },
     )
     job.show.line("")
+
+
+def _code_shown(config: Config) -> dict[str, str]:
+    """What to say of code of the user's that has changed since a run beside this one."""
+    changed = changed_code(config.run_dir, config.identity)
+    if changed is None:
+        return {}
+    flags, before = changed
+    return {"code": f"that of {', '.join(flags)} has changed since {before}: this is another run"}
 
 
 def _callbacks_shown(config: Config) -> str:

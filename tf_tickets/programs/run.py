@@ -28,7 +28,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(values: flags.FlagValues) -> int:
     loads_early = configuration.imports_own_code(values)
-    if not loads_early:
+    if loads_early:
+        configuration.check_own_names(values)
+    else:
         configuration.check_flags(values)  # before TensorFlow is loaded: a slip is answered at once
     load_tensorflow(values.threads or default_threads())
     if loads_early:

@@ -16,6 +16,7 @@ from tf_tickets.support.object_hash import hash_of_object
 from tf_tickets.support.words import did_you_mean
 
 Row = TypeVar("Row")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 HELD = "tf_tickets_held"  # a module of objects that this process alone has
 _NOT_THEIRS = ("tf_tickets", HELD, "__mp_main__")  # the last is another name of __main__
 HOW = (
@@ -58,6 +59,33 @@ def _names_of(module: str) -> list[str]:
         return [name for name in dir(resolve(module)) if not name.startswith("_")]
     except Exception:  # whatever the module raises: it is being told
         return []
+
+
+def check_file(option: str, name: str) -> None:
+    """Raises ValueError for a name in a file that is not there, or does not have it; nothing is imported.
+
+    What a file has is read off its text, as far as that tells it: a module that makes its names as it runs,
+    or imports all of another's, has any.
+    """
+    module, _, attribute = split(name)
+    if not module.endswith(".py"):
+        return
+    try:
+        tree = ast.parse(pathlib.Path(module).expanduser().read_bytes())
+    except OSError as error:
+        raise ValueError(f"{option}={name!r}: {module} cannot be read ({error.strerror}). {HOW}.") from error
+    except (SyntaxError, ValueError):
+        return  # which is told with its line when it is imported
+    bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound += [node.name for node in ast.walk(tree) if isinstance(node, _DEFINITIONS)]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+    asked = re.split("[.:]", attribute)[0]  # a check of one method only is written after a second colon
+    if asked not in bound and not {"*", "globals", "vars", "setattr", "exec", "__getattr__"} & set(bound):
+        raise ValueError(
+            f"{option}={name!r}: {module} has no {attribute} to import.{did_you_mean(asked, bound)} {HOW}."
+        )
 
 
 def own_function(option: str, name: str) -> Any:

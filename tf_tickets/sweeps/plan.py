@@ -115,7 +115,9 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
     if values["export"].using_default_value:
         values.export = []
     if "tensorflow" not in sys.modules:  # it can be at work already; its threads are set then
-        if not imports_own_code(values):
+        if imports_own_code(values):
+            configuration.check_own_names(values)
+        else:
             read_grid(values)  # before it is loaded: a slip is answered at once
         load_tensorflow(values.threads)  # as many as a run has, whose pace may be measured here
     found = read_grid(values, controls, _recipe)
