@@ -1,4 +1,4 @@
-"""A file with a model, a dataset, a score and ratios of one's own: run, swept, judged, reported in a notebook."""
+"""A file with a model, data, a score and ratios of one's own: run, swept, judged, reported in a notebook."""
 
 import nbclient
 import nbformat
