@@ -95,12 +95,14 @@ def changed_code(run_dir: str, identity: Mapping[str, Any]) -> tuple[list[str], 
         return None
     place = pathlib.Path(run_dir)
     own = essence(identity)
-    beside = sorted(place.parent.glob(f"*/{CONFIG}"), key=os.path.getmtime, reverse=True)
-    for config in beside:
-        other = essence(found) if (found := _read(config)) is not None and "recipe" in found else {}
+    beside = [
+        config.parent for config in place.parent.glob(f"*/{CONFIG}") if config.parent.name != place.name
+    ]
+    for directory in sorted(beside, key=_written, reverse=True):
+        other = _essence_in(directory) or {}
         differs = [name for name in {**own, **other} if own.get(name) != other.get(name)]
-        if config.parent.name != place.name and differs and set(differs) <= _CODES.keys():
-            return [f"--{_CODES[name]}" for name in differs], str(config.parent)
+        if differs and set(differs) <= _CODES.keys():
+            return [f"--{_CODES[name]}" for name in differs], str(directory)
     return None
 
 
@@ -120,11 +122,31 @@ def _by_essence(folder: pathlib.Path, changed: int) -> dict[str, tuple[str, ...]
     """
     found: dict[str, tuple[str, ...]] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        identity = _read(folder / entry.name / CONFIG)
-        if identity is not None:
-            key = _key(essence(identity))
+        known = _essence_in(folder / entry.name)
+        if known is not None:
+            key = _key(known)
             found[key] = (*found.get(key, ()), entry.name)
     return found
+
+
+def _essence_in(directory: pathlib.Path) -> dict[str, Any] | None:
+    """The essence of what a directory's config.json says; None where there is none, or it is damaged."""
+    return _essence_of((directory / CONFIG).absolute(), _written(directory))
+
+
+def _written(directory: pathlib.Path) -> int:
+    """When a directory's config.json was, in nanoseconds; 0 where there is none, or none any more."""
+    try:
+        return (directory / CONFIG).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=4096)
+def _essence_of(path: pathlib.Path, changed: int) -> dict[str, Any] | None:
+    """The same of the file, which many runs of one process look at; `changed` is when it was written."""
+    found = _read(path)
+    return None if found is None else essence(found)
 
 
 def _progress(directory: pathlib.Path, is_own: bool) -> tuple[bool, bool, int]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_tickets.data.arrays import Held, splits_of
 from tf_tickets.data.splits import Splits
-from tf_tickets.support.own_code import own_function
+from tf_tickets.support.own_code import failures_told, own_function
 from tf_tickets.training.learning_tasks import BY_TARGETS
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -37,10 +37,8 @@ def read(
     """
     source = f"dataset={name}"
     function = own_function("dataset", name)
-    try:
+    with failures_told(source):
         found = function()
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{source} failed: {type(error).__name__}: {error}") from error
     x_train, y_train, x_test, y_test = map(Held, _arrays(source, found))
     return splits_of(source, x_train, y_train, x_test, y_test, contextlib.nullcontext(), task)
 

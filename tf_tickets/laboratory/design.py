@@ -9,7 +9,7 @@ from tf_tickets.sanity.statistics import LEAST_SEEDS, check_settings
 from tf_tickets.sweeps import sweep_flags
 from tf_tickets.sweeps.axes import NONE, seeds_of
 from tf_tickets.sweeps.plan import SweepPlan, plan_sweep
-from tf_tickets.training.metrics import metric_row, plain_name
+from tf_tickets.training.metrics import plain_name, scale_of
 
 ALPHA = 0.05
 SEEDS = "0-9"
@@ -69,7 +69,7 @@ def make_plan(values: flags.FlagValues) -> SweepPlan:
 def _check_margin(plan: SweepPlan, margin: float | None) -> None:
     """Refuses a margin that is none of the metric; none where the metric has none of its own."""
     for name in dict.fromkeys(run.config.recipe.metric_name for run in plan.runs):
-        if metric_row(name).scale(name).checked_margin(margin) is None:
+        if scale_of(name).checked_margin(margin) is None:
             raise ValueError(
                 f"--margin= is needed: which difference of {plain_name(name)} counts as none is yours to "
                 "say, in its unit, before there are numbers."

@@ -274,7 +274,7 @@ def method_row(method: str | Method, option: str = "method") -> Method:
     Raises:
         ValueError: there is no such method.
     """
-    return row_of(option, method, METHODS, Method, what=" Make it by tf_tickets.Method(score=..., ...).")
+    return row_of(option, method, METHODS, Method, what=". Make it by tf_tickets.Method(score=..., ...).")
 
 
 def baseline_methods() -> list[str]:

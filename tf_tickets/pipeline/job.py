@@ -27,7 +27,7 @@ from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.storage.directories import DenseDirectory, RunDirectory
 from tf_tickets.support.console import Console
 from tf_tickets.support.scale import Scale
-from tf_tickets.training.metrics import metric_row
+from tf_tickets.training.metrics import scale_of
 from tf_tickets.training.recipe import Recipe
 
 
@@ -82,8 +82,7 @@ class Job:
     @property
     def scale(self) -> Scale:
         """How the numbers of its metric read."""
-        name = self.recipe.metric_name
-        return metric_row(name).scale(name)
+        return scale_of(self.recipe.metric_name)
 
     @property
     def is_finished(self) -> bool:

@@ -9,9 +9,9 @@ import keras
 
 from tf_tickets.config import Config
 from tf_tickets.support.object_hash import at_work
-from tf_tickets.support.own_code import own
+from tf_tickets.support.own_code import failures_told, own
 from tf_tickets.support.scale import Scale
-from tf_tickets.training.metrics import metric_row
+from tf_tickets.training.metrics import scale_of
 
 _SET_RATES = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
@@ -29,8 +29,7 @@ def make(config: Config) -> list[keras.callbacks.Callback]:
         ValueError: one cannot be imported or made, is no callback, or does what no callback of a run may.
     """
     made = [_checked(name, _made(name), config.validation_fraction > 0) for name in config.callbacks]
-    recipe = config.recipe
-    scale = metric_row(recipe.metric_name).scale(recipe.metric_name)
+    scale = scale_of(config.recipe.metric_name)
     with at_work(made):
         for callback in made:
             if getattr(callback, "mode", None) == "auto":
@@ -54,12 +53,8 @@ def _made(name: str) -> keras.callbacks.Callback:
         return value
     if not callable(value):
         raise ValueError(f"--callback={name} is no callback but {type(value).__name__}.")
-    try:
+    with failures_told(f"--callback={name}", ". It is called without arguments."):
         value = value()
-    except (Exception, SystemExit) as error:
-        raise ValueError(
-            f"--callback={name} failed: {type(error).__name__}: {error}. It is called without arguments."
-        ) from error
     if isinstance(value, keras.callbacks.Callback):
         return value
     raise ValueError(

@@ -72,7 +72,7 @@ def prepare(
         optimizer = training.make_optimizer(recipe)
     _check_sizes(config, dataset, model, directory.path)
     search.make_callbacks(config, plan)  # whose errors come before work, too
-    own_callbacks.make(config)
+    listeners = own_callbacks.make(config)
     for epoch in (0, recipe.epochs - 1):
         recipe.learning_rate_at(epoch)
     weights = layers.prunable_weights(model)
@@ -93,7 +93,7 @@ def prepare(
     directory.claim()
     measures = forecast and team.size == 1 and not job.is_finished and is_worth_measuring(config, dataset)
     pace = measure_pace(job.trainer, dataset, recipe) if measures else None
-    show_plan(job, weights, None if pace is None else forecast_shown(job, pace))
+    show_plan(job, weights, listeners, None if pace is None else forecast_shown(job, pace))
     return job
 
 

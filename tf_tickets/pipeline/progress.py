@@ -89,7 +89,7 @@ class Progress(keras.callbacks.Callback):
             left = (now - self.began) / here * (self.total - done)
             ending = f"in {now - self.began:.0f} s" if last else f"about {left:.0f} s left"
             self.show.line(
-                f"  {self.title}: epoch {done}/{self.total}  {self._numbers(logs)}  {ending}",
+                f"  {self.title}: epoch {done}/{self.total}  {numbers}  {ending}",
             )
             self.printed = now
         elif self.task is not None and last:

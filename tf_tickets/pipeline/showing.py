@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tf_tickets import pruning
@@ -23,12 +24,18 @@ from tf_tickets.training.learning_tasks import TASKS
 from tf_tickets.training.recipe import Recipe
 
 
-def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = None) -> None:
+def show_plan(
+    job: Job,
+    weights: Sequence[MaskedWeight],
+    listeners: Sequence[keras.callbacks.Callback],
+    forecast: str | None = None,
+) -> None:
     """Shows what is about to be done to the prunable weights.
 
     Args:
         job: that is prepared.
         weights: the prunable ones.
+        listeners: callbacks of the user's own.
         forecast: how long it takes, and how much memory; None where that is not known.
     """
     config, recipe, dataset = job.config, job.recipe, job.dataset
@@ -64,7 +71,7 @@ def show_plan(job: Job, weights: Sequence[MaskedWeight], forecast: str | None = 
             "model": f"{recipe.model}, width {recipe.width:g}",
             "training": f"{' + '.join(parts)}, {steps} steps each, batch {recipe.batch_size}, "
             f"{recipe.optimizer}, lr {recipe.learning_rate:g}, {recipe.schedule}, seed {config.seed}",
-            **({"callbacks": _callbacks_shown(config)} if config.callbacks else {}),
+            **({"callbacks": _callbacks_shown(config, listeners)} if listeners else {}),
             "machine": f"{plural(config.replicas, 'replica')}, {plural(config.threads, 'thread')}"
             f"{f', {config.mixed_precision} mixed precision' if config.mixed_precision else ''}"
             f"{', XLA' if config.jit_compile else ''}{unused_gpus()}",
@@ -86,9 +93,9 @@ def _code_shown(config: Config) -> dict[str, str]:
     return {"code": f"that of {', '.join(flags)} has changed since {before}: this is another run"}
 
 
-def _callbacks_shown(config: Config) -> str:
+def _callbacks_shown(config: Config, listeners: Sequence[keras.callbacks.Callback]) -> str:
     names = ", ".join(config.callbacks)
-    if own_callbacks.can_go_on(own_callbacks.make(config)):
+    if own_callbacks.can_go_on(listeners):
         return names
     return f"{names}; without on_resume(history), a training that is interrupted begins anew"
 

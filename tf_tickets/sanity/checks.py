@@ -164,5 +164,5 @@ def check_row(name: str) -> Check:
     Raises:
         ValueError: there is no such check.
     """
-    made = " Make it by tf_tickets.sanity.Check(about=..., asks=..., place=..., ...)."
+    made = ". Make it by tf_tickets.sanity.Check(about=..., asks=..., place=..., ...)."
     return row_of("--sanity_check", name, CHECKS, Check, what=made)

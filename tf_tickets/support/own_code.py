@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import pathlib
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tf_tickets.support.late import OWN_MODULE, resolve, split
@@ -88,6 +89,20 @@ def check_file(option: str, name: str) -> None:
         )
 
 
+@contextlib.contextmanager
+def failures_told(what: str, how: str = "") -> Iterator[None]:
+    """For the duration, whatever code of the user's raises, or ends the program by, is told as a ValueError.
+
+    Args:
+        what: was called, as it begins the message.
+        how: it is called, which ends the message.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{what} failed: {type(error).__name__}: {error}{how}") from error
+
+
 def own_function(option: str, name: str) -> Any:
     """The function of a name; arguments and errors as for `own`.
 
@@ -106,13 +121,13 @@ def own_row(
         option, name: as for `own_function`, errors too.
         kind: class of the rows.
         make: function -> row; None where a function says too little.
-        what: how a row is made, for messages.
+        what: how a row is made, which ends the message, with the stop or comma before it.
     """
     value = own(option, name)
     if isinstance(value, kind):
         return value
     if make is None:
-        raise ValueError(f"{option}={name!r} is no {kind.__name__} but {type(value).__name__}.{what}")
+        raise ValueError(f"{option}={name!r} is no {kind.__name__} but {type(value).__name__}{what}")
     return make(_function(option, name, value))
 
 

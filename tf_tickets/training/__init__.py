@@ -42,8 +42,8 @@ _PUBLIC = {
     "TrainingDiverged": "tf_tickets.training.divergence:TrainingDiverged",
     "count_replicas": "tf_tickets.training.strategies:count_replicas",
     "make_optimizer": "tf_tickets.training.optimizers:make_optimizer",
-    "optimizer_row": "tf_tickets.training.optimizers:optimizer_row",
     "make_strategy": "tf_tickets.training.strategies:make_strategy",
+    "optimizer_row": "tf_tickets.training.optimizers:optimizer_row",
 }
 
 __all__ = list(_PUBLIC)

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
-from tf_tickets.support.own_code import is_own, own_row
+from tf_tickets.support.own_code import row_of
 from tf_tickets.support.short_reprs import Rows
-from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -80,11 +79,4 @@ def loss_row(name: str) -> Loss:
     Raises:
         ValueError: there is no such loss.
     """
-    if name in LOSSES:
-        return LOSSES[name]
-    if is_own(name):
-        return own_row("loss", name, Loss, Loss)
-    raise ValueError(
-        f"loss={name!r} is unknown.{did_you_mean(name, LOSSES)} Choose one of: {', '.join(LOSSES)}; or "
-        "module:function or file.py:function for one of your own."
-    )
+    return row_of("loss", name, LOSSES, Loss, Loss)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_tickets.support.late import late, split
-from tf_tickets.support.own_code import is_own, own
+from tf_tickets.support.own_code import is_own, row_of
 from tf_tickets.support.scale import PERCENT, Scale
 from tf_tickets.support.short_reprs import Rows
-from tf_tickets.support.words import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -121,25 +120,21 @@ def metric_row(name: str) -> Metric:
     Raises:
         ValueError: there is no such metric.
     """
-    if name in METRICS:
-        return METRICS[name]
-    if not is_own(name):
-        raise ValueError(
-            f"metric={name!r} is unknown.{did_you_mean(name, METRICS)} Choose one of: {', '.join(METRICS)}; "
-            "or module:ROW or file.py:ROW for a tf_tickets.training.Metric of your own."
-        )
-    row = own("metric", name)
-    if not isinstance(row, Metric):
-        raise ValueError(
-            f"metric={name!r} is {type(row).__name__}, which does not say whether more is better: make it a "
-            "row, NAME = tf_tickets.training.Metric(make=lambda outputs: a keras.metrics.Metric, "
-            "higher_is_better=...)."
-        )
-    if plain_name(name) in TAKEN or not plain_name(name).isidentifier():
+    made = (
+        ", which does not say whether more is better: make it a row, NAME = tf_tickets.training.Metric("
+        "make=lambda outputs: a keras.metrics.Metric, higher_is_better=...)."
+    )
+    row = row_of("metric", name, METRICS, Metric, what=made)
+    if name not in METRICS and (plain_name(name) in TAKEN or not plain_name(name).isidentifier()):
         raise ValueError(
             f"metric={name!r}: call it otherwise; {plain_name(name)} is another number of a run."
         )
     return row
+
+
+def scale_of(name: str) -> Scale:
+    """How the numbers of a metric read, by its name as it was asked for; errors as for `metric_row`."""
+    return metric_row(name).scale(name)
 
 
 def plain_name(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tf_tickets.support.late import late
-from tf_tickets.support.own_code import row_of
+from tf_tickets.support.own_code import failures_told, row_of
 from tf_tickets.support.short_reprs import Rows
 
 if TYPE_CHECKING:
@@ -72,13 +72,9 @@ def make_optimizer(recipe: Hyperparameters) -> keras.optimizers.Optimizer:
 
     from tf_tickets.layers.optimizer_reset import has_own_schedule
 
-    try:
+    how = ". It is called as (learning_rate) -> keras.optimizers.Optimizer."
+    with failures_told(f"--optimizer={recipe.optimizer}", how):
         made = row.make(recipe.learning_rate, **settings)
-    except (Exception, SystemExit) as error:
-        raise ValueError(
-            f"--optimizer={recipe.optimizer} failed: {type(error).__name__}: {error}. It is called as "
-            "(learning_rate) -> keras.optimizers.Optimizer."
-        ) from error
     if not isinstance(made, keras.optimizers.Optimizer):
         raise ValueError(
             f"--optimizer={recipe.optimizer} is to return a keras.optimizers.Optimizer. "

@@ -24,7 +24,7 @@ from tf_tickets.support.options import (
     switch,
     whole,
 )
-from tf_tickets.support.own_code import is_own, row_of, short_name
+from tf_tickets.support.own_code import failures_told, is_own, row_of, short_name
 from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
 from tf_tickets.training.losses import LOSSES
 from tf_tickets.training.metrics import METRICS
@@ -90,13 +90,8 @@ def _checked_rate(
     name: str, function: Callable[[int, int, float], float], recipe: Recipe, epoch: int
 ) -> float:
     where = f"--schedule={name} at epoch {epoch}"
-    try:
+    with failures_told(where, ". It is called as (epoch, epochs, learning_rate) -> rate."):
         rate = function(epoch, recipe.epochs, recipe.learning_rate)
-    except (Exception, SystemExit) as error:
-        raise ValueError(
-            f"{where} failed: {type(error).__name__}: {error}. It is called as (epoch, epochs, "
-            "learning_rate) -> rate."
-        ) from error
     try:
         found = float(rate)
     except (TypeError, ValueError):
