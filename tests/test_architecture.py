@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).parents[1] / "tf_tickets"
 ORDER = (
     {"support"},
     {"storage", "layers"},
-    {"models", "training", "theory", "exporting"},
+    {"models", "training", "theory", "compaction"},
+    {"exporting"},
     {"data"},
     {"pruning"},
     {"sparse_training"},

@@ -1,0 +1,1 @@
+"""Compaction: a smaller stock model that computes what a pruned one does."""
