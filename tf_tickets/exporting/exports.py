@@ -12,11 +12,13 @@ import keras
 import numpy as np
 
 from tf_tickets.exporting.formats import FORMATS
+from tf_tickets.exporting.kernel_choices import check_kernels
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
 from tf_tickets.storage.user_paths import user_path
+from tf_tickets.support.numbers import check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +30,22 @@ class Exported(os.PathLike):
         format: name in `FORMATS`.
         total: number of weights that were masked (of a model without masks, that could be).
         zeros: how many of them are zero in what was written.
+        kernels: of a SavedModel, name of each layer whose kernel is stored without its zeros, and that sparse
+            kernels could compute -> name in `tf_tickets.serving.kernels.KERNELS`.
+        milliseconds: where kernels were measured, "dense" and "chosen" -> processor time of one thread that a
+            batch takes, on the machine of the export.
+        batch: examples in that batch.
+        notes: what else is to be known, a sentence each.
     """
 
     path: pathlib.Path
     format: str
     total: int
     zeros: int
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    batch: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def sparsity(self) -> float:
@@ -48,7 +60,16 @@ class Exported(os.PathLike):
 
     def __repr__(self) -> str:
         zeros = f"{self.zeros:,} of {self.total:,} weights are zero, {self.sparsity:.4%}"
-        return f"Exported({self.path}, {self.format}: {zeros})"
+        said = [f"{self.path}, {self.format}: {zeros}", *self._of_kernels(), *self.notes]
+        return f"Exported({'; '.join(said)})"
+
+    def _of_kernels(self) -> list[str]:
+        sparse = sum(kernel != "dense" for kernel in self.kernels.values())
+        said = [f"sparse kernels in {sparse} of {len(self.kernels)} layers"] if self.kernels else []
+        if self.milliseconds:
+            times = " -> ".join(f"{self.milliseconds[name]:.3g}" for name in ("dense", "chosen"))
+            said.append(f"{times} ms a batch of {self.batch}")
+        return said
 
 
 def export(
@@ -58,6 +79,8 @@ def export(
     overwrite: bool = False,
     *,
     allow_dense: bool = False,
+    kernels: str | None = None,
+    batch: int | None = None,
     quantize: str | None = None,
     data: Any = None,
     converter_options: Mapping[str, Any] | None = None,
@@ -67,12 +90,20 @@ def export(
     Args:
         model: a built Keras model, masked or folded.
         path: a folder for `"saved_model"`, a file for the others; `~` is expanded.
-        format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
-            compiled), or `"litert"` (its outputs are compared with the model's; of a model with recurrent
-            layers zeros are stored, too, and where these are not unrolled it takes batches of one). None
-            goes by the suffix of the path: .keras, .tflite, or none for a SavedModel.
+        format: `"saved_model"` (endpoint `serve`, signatures `serve` and `serving_default`, as Keras's own
+            export has them; weights without their zeros; its outputs are compared with the model's),
+            `"keras"` (loads in Keras's safe mode; not compiled), or `"litert"` (its outputs are compared with
+            the model's; of a model with recurrent layers zeros are stored, too, and where these are not
+            unrolled it takes batches of one). None goes by the suffix of the path: .keras, .tflite, or none
+            for a SavedModel.
         overwrite: replace the export of this format that is at `path`; nothing else is replaced.
         allow_dense: export a model that has neither masks nor zeros, as it is.
+        kernels: how a SavedModel computes, on CPUs: `"auto"` (the default: per layer as is fastest, by
+            measuring finished models on this machine with one thread, for a minute or two; dense where
+            nothing gains 2 %; nothing is measured of models that have no kernel with zeros and 4,096
+            weights), `"dense"`, or `"sparse"` (sparse kernels by a fixed rule where a quarter of the weights
+            or fewer are left; only of models that are graphs of layers).
+        batch: how many examples at a time kernels are chosen for, 32 by default. Any number can be served.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
             or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
             are not unrolled, which LiteRT crashes on). Only float32 is sparse: a sparse int8 model does not
@@ -83,13 +114,13 @@ def export(
         converter_options: attributes to set on the `tf.lite.TFLiteConverter`, by name.
 
     Returns:
-        An `Exported`: the path, and how many weights are zero in what was written, which its
-        `repr` says.
+        An `Exported`: the path, how many weights are zero in what was written, by which kernels it computes
+        and what these took, which its `repr` says.
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: an unknown format, suffix or option, a dense model, options of another format, or a LiteRT
-            model whose outputs differ or that cannot be had.
+        ValueError: an unknown format, suffix or option, a dense model, options of another format, a
+            SavedModel or LiteRT model whose outputs differ, or one that cannot be had.
         FileExistsError: `path` exists and `overwrite` is false, or it is no export of this format, or holds
             other files.
 
@@ -107,7 +138,13 @@ def export(
     row = FORMATS[format]
     if row.suffix and path.suffix != row.suffix:
         raise ValueError(f"An export of format {format} ends in {row.suffix}. Received: {path}")
-    given = {"quantize": quantize, "data": data, "converter_options": converter_options}
+    given = {
+        "kernels": kernels,
+        "batch": batch,
+        "quantize": quantize,
+        "data": data,
+        "converter_options": converter_options,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     foreign = sorted(options.keys() - set(row.options))
     if foreign:
@@ -116,6 +153,10 @@ def export(
             f"{', '.join(f'{name}=' for name in foreign)} means nothing to format {format}: it is for "
             f"{', '.join(takers)}."
         )
+    if batch is not None:
+        check_whole("batch", batch, least=1)
+    if kernels is not None:
+        check_kernels(model, kernels)
     if quantize not in QUANTIZATIONS:
         raise ValueError(
             f"quantize={quantize!r} is unknown. Choose one of: {', '.join(map(repr, QUANTIZATIONS))}."
@@ -124,9 +165,9 @@ def export(
         raise ValueError(f"quantize={quantize!r} needs data=: sample inputs, a few hundred of them.")
     place = check_place(path, format, overwrite)
     masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
-    kernels = kernels_in(model)
+    weights = kernels_in(model)
     with folded(model):
-        zeros = sum(int(np.count_nonzero(value_of(kernel) == 0)) for kernel in kernels)
+        zeros = sum(int(np.count_nonzero(value_of(weight) == 0)) for weight in weights)
         if not (masked or zeros or allow_dense):
             raise ValueError(
                 f"Model '{model.name}' is dense: it has no masks, and none of its weights is zero. Prune it "
@@ -134,8 +175,9 @@ def export(
                 "allow_dense=True."
             )
         with replacing(place) as new:
-            row.write(model, new, **options)
-    return Exported(path, format, total=sum(int(np.prod(kernel.shape)) for kernel in kernels), zeros=zeros)
+            facts = row.write(model, new, **options) or {}
+    total = sum(int(np.prod(weight.shape)) for weight in weights)
+    return Exported(path, format, total=total, zeros=zeros, **facts)
 
 
 def _format_of(path: pathlib.Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
@@ -24,21 +24,24 @@ class Format:
 
     Attributes:
         file: name of the export in a run's directory.
-        write: (model, path, **options): writes a model whose zeros are baked in.
+        write: (model, path, **options): writes a model whose zeros are baked in. It may return fields of
+            `Exported` by name.
         suffix: that a path must have; any where it is empty.
         verify: (model, path, inputs) -> facts of the stage: loads the export back and compares the outputs
             with the model's on a batch of inputs. None: `write` has compared them already, or there is
             nothing to compare.
         options: names of the options of `export` that `write` takes.
+        in_runs: options that a run exports with.
         foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
             nothing such, an export is replaced. Of a format in one file, by default, any file is replaced.
     """
 
     file: str
-    write: Callable[..., None]
+    write: Callable[..., Mapping[str, Any] | None]
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
     options: tuple[str, ...] = ()
+    in_runs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     foreign: Callable[[pathlib.Path], list[str]] = _ANY_FILE
 
 
@@ -47,6 +50,8 @@ FORMATS: dict[str, Format] = {
         "saved_model",
         late("tf_tickets.exporting.writers:write_saved_model"),
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
+        options=("kernels", "batch"),
+        in_runs={"kernels": "dense"},
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_saved_model"),
     ),
     "keras": Format(

@@ -11,16 +11,30 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_tickets.exporting.kernel_choices import BATCH, DEFAULT, KERNEL_CHOICES
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.samples import sample_inputs
-from tf_tickets.exporting.verification import check_litert
+from tf_tickets.exporting.verification import check_litert, compare_saved_model
 
 SPARSE = "EXPERIMENTAL_SPARSITY"
 
 
-def write_saved_model(model: keras.Model, path: pathlib.Path) -> None:
-    """A folder with the signature `serve`."""
-    model.export(str(path), format="tf_saved_model", verbose=False)
+def write_saved_model(
+    model: keras.Model, path: pathlib.Path, kernels: str = DEFAULT, batch: int = BATCH
+) -> dict[str, Any]:
+    """A folder with the signature `serve`, its weights packed; arguments as for `export`.
+
+    Raises:
+        ValueError: its outputs are not the model's.
+    """
+    written = KERNEL_CHOICES[kernels].write(model, path, batch)
+    notes = (*written.notes, *compare_saved_model(model, path))
+    return {
+        "kernels": dict(written.kernels),
+        "milliseconds": dict(written.milliseconds),
+        "batch": batch,
+        "notes": notes,
+    }
 
 
 def write_keras(model: keras.Model, path: pathlib.Path) -> None:
@@ -67,7 +81,7 @@ def write_litert(
                 f"{scratch}/saved_model", format="tf_saved_model", verbose=False, input_signature=signature
             )
         else:
-            write_saved_model(model, pathlib.Path(scratch) / "saved_model")
+            model.export(f"{scratch}/saved_model", format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/saved_model")
         converter.optimizations = [
             getattr(tf.lite.Optimize, name)

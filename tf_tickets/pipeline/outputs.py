@@ -23,7 +23,7 @@ def export(job: Job) -> None:
             continue
         began = time.perf_counter()
         directory.begin(f"export_{format}")
-        export_model(job.model, path, format, overwrite=True, allow_dense=True)
+        export_model(job.model, path, format, overwrite=True, allow_dense=True, **row.in_runs)
         facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
         directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
 

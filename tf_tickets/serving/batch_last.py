@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 from keras.src.ops import nn, numpy
 
+from tf_tickets.compaction.elementwise import not_elementwise
+
 # A function of (layer, arguments, keyword arguments), the tensors among them with the batch last.
 Call = Callable[[Any, tuple, dict[str, Any]], Any]
 
@@ -32,18 +34,13 @@ def call_of(layer: Any, ranks: Sequence[int], others: Sequence[Any]) -> Call | N
     return find(layer, ranks[0])
 
 
-def is_pointwise(activation: Any) -> bool:
-    """Whether an activation acts on each number for itself."""
-    return activation is None or activation in POINTWISE
-
-
 def _as_ever(layer: Any, rank: int) -> Call:
     """Of layers that treat all examples alike and all channels alike, on whichever axes these are."""
     return lambda layer, arguments, keywords: layer.call(*arguments, **keywords)
 
 
 def _activation(layer: keras.layers.Activation, rank: int) -> Call | None:
-    return _as_ever(layer, rank) if is_pointwise(layer.activation) else None
+    return None if not_elementwise(layer.activation) else _as_ever(layer, rank)
 
 
 def _rescaling(layer: keras.layers.Rescaling, rank: int) -> Call | None:
@@ -89,41 +86,26 @@ def _batch_normalization(layer: keras.layers.BatchNormalization, rank: int) -> C
     return call
 
 
-POINTWISE = {
-    getattr(keras.activations, name)
-    for name in (
-        "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
-        "mish relu relu6 selu sigmoid silu soft_shrink softplus softsign sparse_plus sparse_sigmoid squareplus "
-        "tanh tanh_shrink threshold"
-    ).split()
-    if hasattr(keras.activations, name)  # of which some are newer than others
-}
+# What treats all examples alike and all channels alike.
 _SYMMETRIC = [
-    *(
-        getattr(keras.layers, name)
-        for name in (
-            "ReLU LeakyReLU ELU Identity Dropout GaussianDropout GaussianNoise AlphaDropout SpatialDropout1D "
-            "SpatialDropout2D SpatialDropout3D ActivityRegularization Add Subtract Multiply Average Maximum "
-            "Minimum MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
-            "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GlobalAveragePooling1D "
-            "GlobalAveragePooling2D GlobalAveragePooling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D "
-            "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D"
-        ).split()
-    ),
-    *(
-        getattr(nn, name)
-        for name in (
-            "Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu HardSigmoid HardSilu Elu Selu Gelu "
-            "Celu"
-        ).split()
-    ),
-    *(
-        getattr(numpy, name)
-        for name in (
-            "Add Subtract Multiply Divide Maximum Minimum Absolute Negative Square Sqrt Exp Tanh Clip"
-        ).split()
-    ),
-]
+    keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Identity,
+    keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout, keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D, keras.layers.ActivityRegularization, keras.layers.Add,
+    keras.layers.Subtract, keras.layers.Multiply, keras.layers.Average, keras.layers.Maximum,
+    keras.layers.Minimum, keras.layers.MaxPooling1D, keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D, keras.layers.AveragePooling1D, keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D, keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D, keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D,
+    keras.layers.ZeroPadding1D, keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D,
+    keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Cropping3D,
+    keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D,
+    nn.Relu, nn.Relu6, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.Silu, nn.LogSigmoid, nn.LeakyRelu,
+    nn.HardSigmoid, nn.HardSilu, nn.Elu, nn.Selu, nn.Gelu, nn.Celu,
+    numpy.Add, numpy.Subtract, numpy.Multiply, numpy.Divide, numpy.Maximum, numpy.Minimum,
+    numpy.Absolute, numpy.Negative, numpy.Square, numpy.Sqrt, numpy.Exp, numpy.Tanh, numpy.Clip,
+]  # fmt: skip
 LAYERS: dict[type, Callable[[Any, int], Call | None]] = {
     **dict.fromkeys(_SYMMETRIC, _as_ever),
     keras.layers.Activation: _activation,

@@ -56,6 +56,11 @@ class Convolution:
         """How many places of the input one place of the output sees."""
         return math.prod(axis.taps for axis in self.axes)
 
+    @property
+    def weights(self) -> int:
+        """How many there are in the kernel."""
+        return self.taps * self.channels * self.filters
+
     def places(self, count: int) -> int:
         """How many places the kernel goes to along the first `count` axes."""
         return math.prod(axis.places or 0 for axis in self.axes[:count])
@@ -81,7 +86,8 @@ def convolution_of(layer: Any, shape: tuple[int | None, ...]) -> Convolution | N
 
 def _of_dense(layer: keras.layers.Dense, shape: tuple[int | None, ...]) -> Convolution:
     axes = tuple(Axis(size, 1, 1, 0, 0) for size in shape[1:-1])
-    return Convolution(*layer.kernel.shape, axes)
+    channels, filters = layer.kernel.shape
+    return Convolution(channels, filters, axes)
 
 
 def _of_convolution(layer: Any, shape: tuple[int | None, ...]) -> Convolution | None:
@@ -97,7 +103,7 @@ def _of_convolution(layer: Any, shape: tuple[int | None, ...]) -> Convolution | 
         Axis(size, taps, stride, *PADDINGS[layer.padding](size, taps, stride))
         for size, taps, stride in zip(sizes, layer.kernel_size, layer.strides, strict=True)
     )
-    return Convolution(*layer.kernel.shape[-2:], axes)
+    return Convolution(layer.kernel.shape[-2], layer.filters, axes)
 
 
 def _same(size: int | None, taps: int, stride: int) -> tuple[int, int]:

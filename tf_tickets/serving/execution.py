@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras.src.backend import get_keras_mask
 
+from tf_tickets.compaction.elementwise import not_elementwise
 from tf_tickets.compaction.graph import Call, Graph
 from tf_tickets.serving import batch_last
 from tf_tickets.serving.convolution import Convolution, convolution_of
@@ -84,8 +85,8 @@ def steps(graph: Graph, plan: Mapping[str, str]) -> tuple[list[Step], list[int]]
 def _step(call: Call, graph: Graph, kernel: str, there: Mapping[int, set[str]]) -> Step:
     convolution = _convolution_of(call, graph)
     if kernel != DENSE and convolution is not None:
-        pointwise = batch_last.is_pointwise(call.layer.activation)
-        return Step(call, kernel, BATCH_LAST, convolution, BATCH_LAST if pointwise else BATCH_FIRST)
+        gives = BATCH_FIRST if not_elementwise(call.layer.activation) else BATCH_LAST
+        return Step(call, kernel, BATCH_LAST, convolution, gives)
     row = _call_with_the_batch_last(call, graph)
     are_last = sum(BATCH_LAST in there[number] for number in call.inputs)
     if row is not None and 2 * are_last >= len(call.inputs):
@@ -94,13 +95,17 @@ def _step(call: Call, graph: Graph, kernel: str, there: Mapping[int, set[str]]) 
 
 
 def _convolution_of(call: Call, graph: Graph) -> Convolution | None:
-    if len(call.inputs) != 1 or not _may_be_last(graph, call.inputs[0]):
+    if len(call.inputs) != 1 or call.masks or not _may_be_last(graph, call.inputs[0]):
         return None
     return convolution_of(call.layer, tuple(graph.specs[call.inputs[0]].shape))
 
 
 def _call_with_the_batch_last(call: Call, graph: Graph) -> Callable | None:
-    if not call.inputs or not all(_may_be_last(graph, n) for n in (*call.inputs, *call.outputs)):
+    if (
+        not call.inputs
+        or call.masks
+        or not all(_may_be_last(graph, n) for n in (*call.inputs, *call.outputs))
+    ):
         return None
     ranks = [len(graph.specs[number].shape) for number in call.inputs]
     given = keras.tree.flatten((call.node.arguments.args, call.node.arguments.kwargs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,7 @@ class Packed:
     @property
     def is_smaller(self) -> bool:
         """Than the array."""
-        return self.values.nbytes + self.gaps.nbytes < np.prod(self.shape) * self.values.itemsize
+        return self.values.nbytes + self.gaps.nbytes < math.prod(self.shape) * self.values.itemsize
 
 
 def pack(array: np.ndarray) -> Packed:

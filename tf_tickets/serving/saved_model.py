@@ -24,8 +24,8 @@ class NotItsWeightsAlone(Exception):
 def save(model: keras.Model, path: str | os.PathLike, plan: Mapping[str, str]) -> None:
     """Writes a model as a SavedModel with the endpoint `serve`.
 
-    What `tf.saved_model.load` gives has `variables`, those that are stored as they are, and `packed`, all other
-    weights without their zeros (see `stored_weights.PackedWeights`).
+    What `tf.saved_model.load` gives has `variables`, those that are stored as they are, and `packed`, all
+    other weights without their zeros (see `stored_weights.PackedWeights`).
 
     Args:
         model: built, of stock layers, its zeros baked in.
@@ -37,7 +37,7 @@ def save(model: keras.Model, path: str | os.PathLike, plan: Mapping[str, str]) -
     """
     weights = StoredWeights(model)
     signature = keras.tree.map_structure(make_tf_tensor_spec, get_input_signature(model))
-    function = traced(lambda *inputs: outputs_of(model, weights, plan, inputs), weights, signature)
+    function = traced(lambda scope, *inputs: outputs_of(model, scope, plan, inputs), weights, signature)
     save_functions({ENDPOINT: function, DEFAULT: function}, weights, path)
 
 
@@ -45,7 +45,7 @@ def traced(call: Callable, weights: StoredWeights, signature: Sequence[Any]) -> 
     """A function that computes with stored weights; it is traced when it is saved.
 
     Args:
-        call: takes tensors, and may read variables of the model whose weights they are.
+        call: takes the scope that it is called in and tensors.
         weights: stored.
         signature: of the function, a list of tensor specifications or structures of them.
     """
@@ -53,7 +53,7 @@ def traced(call: Callable, weights: StoredWeights, signature: Sequence[Any]) -> 
 
     def serve(*inputs: Any) -> Any:
         with ReadingPacked(weights) as scope:
-            outputs = call(*inputs)
+            outputs = call(scope, *inputs)
         if scope.wrote or {id(x) for x, _ in tf.compat.v1.get_default_graph().captures} - known:
             raise NotItsWeightsAlone
         return outputs
@@ -62,7 +62,7 @@ def traced(call: Callable, weights: StoredWeights, signature: Sequence[Any]) -> 
 
 
 def save_functions(functions: Mapping[str, Any], weights: StoredWeights, path: str | os.PathLike) -> None:
-    """Writes functions that `traced` gave, each a signature, as one SavedModel; the first is an endpoint, too.
+    """Writes functions that `traced` gave, each a signature, as one SavedModel; the first is an endpoint.
 
     Raises:
         NotItsWeightsAlone: see `save`.

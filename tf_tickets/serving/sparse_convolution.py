@@ -1,8 +1,8 @@
 """Convolution by a sparse matrix, on inputs that have their channels first and the batch last.
 
-With the batch last, all that one weight multiplies is contiguous, and so a row of a product of a sparse with
-a dense matrix. The matrix may hold the weights once, and the input is gathered for every tap; or some axes are
-*unrolled* into it: it holds each weight for every place along them, and nothing is gathered there.
+With the batch last, all that one weight multiplies is contiguous, and so a row of a product of a sparse
+with a dense matrix. The matrix may hold the weights once, and the input is gathered for every tap; or some
+axes are *unrolled* into it: it holds each weight for every place along them, and nothing is gathered there.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def matrix_numbers(convolution: Convolution, unrolled: int) -> list[int]:
 def matrix(values: tf.Tensor, positions: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """The matrix in compressed rows, a variant.
 
-    A weight at `(filter, taps, channel)` stands in the rows of its filter, once for each place, in the column of
-    what it meets there, unless that is padding. Weights come sorted by filter, so that rows follow from counts and
-    nothing is sorted, which would take most of the time that a model takes to load.
+    A weight at `(filter, taps, channel)` stands in the rows of its filter, once for each place, in the column
+    of what it meets there, unless that is padding. Weights come sorted by filter, so that rows follow from
+    counts and nothing is sorted, which would take most of the time that a model takes to load.
 
     Args:
         values: of the kernel, those that are not zero.

@@ -1,4 +1,4 @@
-"""What functions of SavedModels take on this machine: milliseconds of one thread, in a process of their own."""
+"""What functions of SavedModels take on this machine: milliseconds of one thread, in their own process."""
 
 from __future__ import annotations
 

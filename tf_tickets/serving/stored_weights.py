@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.serving.convolution import Convolution
-from tf_tickets.serving.packed_arrays import Packed, pack, positions_in, unpacked
 from tf_tickets.serving.made_tensors import Made
+from tf_tickets.serving.packed_arrays import Packed, pack, positions_in, unpacked
 from tf_tickets.serving.sparse_convolution import matrix, matrix_numbers
 
 
@@ -24,13 +24,13 @@ class PackedWeights(tf.Module):
         values: float32 variable, values that are not zero.
         gaps: uint8 variable; see `packed_arrays.Packed`. They begin anew with each weight.
         counts: int64 variable `(weights,)`, how many of the values each weight has.
-        shapes: int64 variable `(weights, axes)`, the shape of each weight; ones stand before a shorter one.
+        shapes: int64 variable `(weights, axes)`, the shape of each weight; zeros stand before a shorter one.
     """
 
     def __init__(self, packed: list[Packed]) -> None:
         super().__init__()
         longest = max((len(one.shape) for one in packed), default=0)
-        shapes = [[1] * (longest - len(one.shape)) + list(one.shape) for one in packed]
+        shapes = [[0] * (longest - len(one.shape)) + list(one.shape) for one in packed]
         arrays = {
             "values": np.concatenate([np.zeros(0, np.float32), *(one.values for one in packed)]),
             "gaps": np.concatenate([np.zeros(0, np.uint8), *(one.gaps for one in packed)]),
@@ -87,20 +87,10 @@ class StoredWeights:
         position = self._arrays.setdefault(id(variable), len(self._arrays))
         return self.made[0].item(position, variable.shape)
 
-    def matrix(self, variable: Any, convolution: Convolution, unrolled: int, empty: tf.Tensor) -> tf.Tensor:
-        """A packed variable as a sparse matrix, a variant, in a graph.
-
-        Args:
-            variable: the kernel.
-            convolution: that it is the kernel of.
-            unrolled: see `sparse_convolution`.
-            empty: see `empty_matrix`.
-        """
+    def matrix(self, variable: Any, convolution: Convolution, unrolled: int) -> tf.Tensor:
+        """A packed variable as a sparse matrix, in a graph; arguments as for `ReadingPacked.matrix`."""
         key = (id(variable), tuple(matrix_numbers(convolution, unrolled)))
-        position = self._matrices.setdefault(key, len(self._matrices))
-        # What is read of a variable has lost what it is a variant of, and the product of it cannot be saved.
-        # In a stack with another sparse matrix it has that matrix's type.
-        return tf.stack([self.made[1].item(position, ()), empty])[0]
+        return self.made[1].item(self._matrices.setdefault(key, len(self._matrices)), ())
 
     def _make_arrays(self) -> list[tf.Tensor]:
         shapes = {id(variable): tuple(variable.shape) for variable in self._variables}
@@ -112,7 +102,8 @@ class StoredWeights:
     def _make(self, function: Callable, keys: list[tuple[int, tuple[int, ...]]]) -> list[tf.Tensor]:
         values, gaps = self.packed.values.value(), self.packed.gaps.value()
         return [
-            function(values, gaps, tf.constant([*self._bounds[key], *numbers], tf.int64)) for key, numbers in keys
+            function(values, gaps, tf.constant([*self._bounds[key], *numbers], tf.int64))
+            for key, numbers in keys
         ]
 
 
@@ -136,12 +127,14 @@ def _matrix(values: tf.Tensor, gaps: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor
 
 def _parts(values: tf.Tensor, gaps: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Values of one weight, and their positions."""
-    parts = [tf.slice(all_, numbers[i : i + 1], numbers[i + 1 : i + 2]) for i, all_ in ((0, values), (2, gaps))]
+    parts = [
+        tf.slice(all_, numbers[i : i + 1], numbers[i + 1 : i + 2]) for i, all_ in ((0, values), (2, gaps))
+    ]
     return parts[0], positions_in(parts[1])
 
 
 class ReadingPacked(keras.StatelessScope):
-    """A scope in which packed variables have their arrays, made when a layer first asks for them.
+    """A scope, of one graph, in which packed variables have their arrays when a layer asks for them.
 
     Attributes:
         wrote: whether something in the scope has written to a variable. What it wrote is lost.
@@ -152,6 +145,7 @@ class ReadingPacked(keras.StatelessScope):
         self._weights = weights
         self.wrote = False
         self._read: dict[int, tf.Tensor] = {}
+        self._empty: tf.Tensor | None = None
 
     def add_update(self, update: tuple) -> None:
         self.wrote = True
@@ -165,8 +159,22 @@ class ReadingPacked(keras.StatelessScope):
             found = self._read[id(variable)]
         return found
 
+    def matrix(self, variable: Any, convolution: Convolution, unrolled: int) -> tf.Tensor:
+        """A packed variable as a sparse matrix, a variant.
 
-def empty_matrix() -> tf.Tensor:
+        Args:
+            variable: the kernel.
+            convolution: that it is the kernel of.
+            unrolled: see `sparse_convolution`.
+        """
+        if self._empty is None:
+            self._empty = _empty_matrix()
+        # What is read of a list has lost what it is a variant of, and the product of it cannot be saved. In a
+        # stack with another sparse matrix it has that matrix's type.
+        return tf.stack([self._weights.matrix(variable, convolution, unrolled), self._empty])[0]
+
+
+def _empty_matrix() -> tf.Tensor:
     """A sparse matrix of a shape that a graph does not know, so that it may stand for any."""
     shape = tf.fill(tf.raw_ops.PlaceholderWithDefault(input=[2], shape=[None]), tf.constant(1, tf.int64))
     return tf.raw_ops.SparseTensorToCSRSparseMatrix(

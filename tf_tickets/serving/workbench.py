@@ -15,7 +15,7 @@ from tf_tickets.serving.kernels import DENSE
 from tf_tickets.serving.layouts import BATCH_LAST, swapped
 from tf_tickets.serving.saved_model import save_functions, traced
 from tf_tickets.serving.served import convolved
-from tf_tickets.serving.stored_weights import StoredWeights, empty_matrix
+from tf_tickets.serving.stored_weights import StoredWeights
 
 OPEN = 32  # stands for a size that is not known
 
@@ -55,21 +55,21 @@ def save_layers(
         for kernel in kernels:
             names[layer, kernel] = f"layer_{len(names)}"
             functions[names[layer, kernel]] = _function(
-                _layer(calls[layer].layer, convolution, kernel, weights),
+                _layer(calls[layer].layer, convolution, kernel),
                 weights,
                 shape if kernel == DENSE else (shape[-1], *shape[1:-1], shape[0]),
             )
     for shape in shapes:
         names[shape] = f"layout_{len(names)}"
-        functions[names[shape]] = _function(swapped, weights, shape)
+        functions[names[shape]] = _function(lambda scope, x: swapped(x), weights, shape)
     save_functions(functions, weights, path)
     return names
 
 
-def _layer(layer: Any, convolution: Convolution, kernel: str, weights: StoredWeights) -> Callable:
+def _layer(layer: Any, convolution: Convolution, kernel: str) -> Callable:
     if kernel == DENSE:
-        return lambda x: layer(x)
-    return lambda x: convolved(layer, convolution, kernel, weights, x, empty_matrix()).to(BATCH_LAST)
+        return lambda scope, x: layer(x)
+    return lambda scope, x: convolved(layer, convolution, kernel, scope, x).to(BATCH_LAST)
 
 
 def _function(call: Callable, weights: StoredWeights, shape: tuple[int, ...]) -> Any:
