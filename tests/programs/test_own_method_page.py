@@ -36,7 +36,7 @@ def smaller(word):
 
 
 @pytest.mark.slow
-def test_its_commands_lead_from_a_file_to_a_page(tmp_path, monkeypatch, capsys):
+def test_its_commands_lead_from_a_file_to_a_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(file_of_page())
     shown = {}
@@ -45,8 +45,7 @@ def test_its_commands_lead_from_a_file_to_a_page(tmp_path, monkeypatch, capsys):
         if name == "report":
             code, _, said = processes.ended(processes.start("-m", module, *rest, folder=tmp_path))
         else:
-            code = here.call(monkeypatch, name, *rest)
-            shown[name], said = capsys.readouterr()
+            code, shown[name], said = here.call(monkeypatch, name, *rest)
         assert code == 0, said
     assert shown.keys() == {"run", "sanity", "sweep"}
     assert "mine.py:active" in shown["sanity"] and "rearrange" in shown["sanity"]
