@@ -17,7 +17,13 @@ from tf_tickets.exporting import FORMATS, verification, verify_saved_model
 from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
 
-SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+SUFFIX = {
+    "saved_model": "",
+    "keras": ".keras",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+}
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_tickets.config.run_options import Options
+from tf_tickets.exporting.formats import FORMATS
+from tf_tickets.exporting.wanted import Wanted, wanted
 from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, Method
@@ -83,6 +85,16 @@ class Config(Options):
         return self.recipe.epochs * self.pretrains + len(self.retraining_epochs) * self.trained_rounds
 
     @property
+    def exports(self) -> tuple[Wanted, ...]:
+        """What is exported, and how."""
+        return wanted(self.export, {name: getattr(self, name) for name in EXPORT_OPTIONS})
+
+    @property
+    def last_stages(self) -> tuple[str, ...]:
+        """Stages after the evaluation that are asked for, beside the report."""
+        return tuple(f"export_{export.name}" for export in self.exports)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """JSON-able: what decides the numbers. Of what leads to a file of the user's there is no folder.
 
@@ -119,6 +131,10 @@ class Config(Options):
 
 
 OPTIONS: tuple[Option, ...] = options_of(Config)
+# Those that are options of `export`, too, for the formats that take them.
+EXPORT_OPTIONS = tuple(
+    row.name for row in OPTIONS if any(row.name in format.options for format in FORMATS.values())
+)
 
 
 def fields_that_decide(*what: str) -> tuple[str, ...]:

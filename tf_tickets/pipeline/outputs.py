@@ -5,27 +5,46 @@ import json
 import time
 from typing import Any
 
+import numpy as np
+
 from tf_tickets import pruning
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting import export as export_model
+from tf_tickets.exporting.samples import MOST as SAMPLES
 from tf_tickets.pipeline.environment import hardware, versions
 from tf_tickets.pipeline.job import Job
+from tf_tickets.pipeline.measures import measure_of_export
 from tf_tickets.pipeline.showing import show_result
 
 
 def export(job: Job) -> None:
     """Writes the formats asked for; a SavedModel is run in a fresh process, and its outputs compared."""
     directory = job.directory
-    for format in job.config.export:
-        row = FORMATS[format]
-        path = directory.path / row.file
-        if directory.finished(f"export_{format}") is not None:
+    for wanted in job.config.exports:
+        row, stage = FORMATS[wanted.format], f"export_{wanted.name}"
+        path = directory.path / wanted.file
+        if directory.finished(stage) is not None:
             continue
         began = time.perf_counter()
-        directory.begin(f"export_{format}")
-        export_model(job.model, path, format, overwrite=True, allow_dense=True)
+        directory.begin(stage)
+        options: dict[str, Any] = dict(wanted.options)
+        if "data" in row.options:
+            options["data"] = _samples(job)
+        written = export_model(job.model, path, wanted.format, overwrite=True, allow_dense=True, **options)
         facts = row.verify(job.model, path, job.dataset.first("test", 64)) if row.verify is not None else {}
-        directory.finish(f"export_{format}", {"seconds": time.perf_counter() - began, **facts}, [path])
+        # What rounds is measured; the outputs of the others have been compared.
+        if "quantize" in wanted.options and row.run is not None:
+            facts = {**facts, job.scale.name_on_test: measure_of_export(job, row.run(path))}
+        if written.notes:
+            facts = {**facts, "notes": list(written.notes)}
+        files = [path, *(path.with_suffix(suffix) for suffix in row.beside)]
+        directory.finish(stage, {"seconds": time.perf_counter() - began, **facts}, files)
+
+
+def _samples(job: Job) -> np.ndarray:
+    """Training examples in random order, as the network sees them, not augmented."""
+    (batch,) = job.dataset.batches("train", SAMPLES, shuffle=True, seed=job.config.seed).take(1)
+    return batch[0].numpy()
 
 
 def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[str, Any]:

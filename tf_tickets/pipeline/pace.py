@@ -106,10 +106,9 @@ def seconds_of(config: Config, pace: Pace) -> dict[str, float]:
     # The functions of the masked network are made once for all rounds.
     found["retrain"] = training(rounds * len(config.retraining_epochs))
     found["evaluate"] = pace.trace / 2 + pace.test
-    for format in config.export:
-        row = FORMATS[format]
-        loads = load_seconds() if row.verify is not None else 0.0
-        found[f"export_{format}"] = TRACES_OF_AN_EXPORT * pace.trace + loads
+    for wanted in config.exports:
+        loads = load_seconds() if FORMATS[wanted.format].verify is not None else 0.0
+        found[f"export_{wanted.name}"] = TRACES_OF_AN_EXPORT * pace.trace + loads
     return found
 
 
