@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tf_tickets.config.export_options import ExportOptions
 from tf_tickets.config.run_options import Options
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.exporting.wanted import Wanted, wanted
@@ -22,7 +23,7 @@ from tf_tickets.training.recipe import Recipe
 
 @described
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(ExportOptions, Options):
     """Everything that decides the numbers of a run, and where it goes.
 
     `identity` is the part that decides the numbers; its hash names the run. `dense_identity` is the part that

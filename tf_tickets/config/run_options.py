@@ -15,8 +15,6 @@ from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.data.sources import named_dataset
-from tf_tickets.exporting.formats import FORMATS
-from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import (
     FAMILIES,
@@ -42,7 +40,6 @@ from tf_tickets.support.options import (
     Beside,
     choice,
     mapping,
-    names,
     number,
     option,
     own_names,
@@ -216,21 +213,6 @@ class Options:
         default="",
         decides=NOTHING,
         repeated=False,
-    )
-    export: tuple[str, ...] = option(
-        names(FORMATS),
-        PLACES,
-        f"Formats to export, any of {', '.join(FORMATS)}; empty for none.",
-        default=("saved_model",),
-        decides=NOTHING,
-    )
-    quantize: str | None = option(
-        choice([name for name in QUANTIZATIONS if name is not None]),
-        PLACES,
-        "How the LiteRT export stores weights. Ranges of activations are taken from training examples; the "
-        "metric of what was written is measured on the test set. Default: float32, sparse.",
-        default=None,
-        decides=NOTHING,
     )
     score: str | None = option(
         text(),

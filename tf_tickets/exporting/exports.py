@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from tf_tickets import compaction
-from tf_tickets.exporting.accuracy import accuracies
+from tf_tickets.exporting.answers import accuracies
 from tf_tickets.exporting.formats import FORMATS, check_packages
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.replacement import check_place

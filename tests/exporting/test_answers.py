@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tests.exporting.test_exporting import RUN, SUFFIX, needs
-from tf_tickets.exporting.accuracy import are_classes, hits
+from tf_tickets.exporting.answers import are_classes, hits
 from tf_tickets.exporting.samples import batches_of
 
 
