@@ -17,6 +17,7 @@ ORDER = (
     {"storage", "layers"},
     {"models", "training", "theory", "compaction"},
     {"exporting"},
+    {"deployments"},
     {"data"},
     {"pruning"},
     {"sparse_training"},

@@ -189,8 +189,12 @@ def _compacted(model: keras.Model, wanted: bool | None) -> tuple[keras.Model, tu
         if wanted:
             raise
         return model, (f"Not compacted: {error}",)
+    found = getattr(smaller, "compaction", None)
+    removed = found.removed if found is not None else 0
     before, after = model.count_params(), smaller.count_params()
-    return smaller, (f"Compacted: {after:,} of {before:,} parameters are left.",)
+    return smaller, (
+        f"Compacted: {removed:,} channels are gone, {after:,} of {before:,} parameters are left.",
+    )
 
 
 @contextlib.contextmanager
