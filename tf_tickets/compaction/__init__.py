@@ -1,1 +1,6 @@
 """Compaction: a smaller stock model that computes what a pruned one does."""
+
+from tf_tickets.compaction.changes import Compaction, LayerChange
+from tf_tickets.compaction.compact import compact
+
+__all__ = ["Compaction", "LayerChange", "compact"]

@@ -18,6 +18,7 @@ class Call:
         layer: what is called. A layer that is shared is that of several calls.
         name: of the layer, unique in the graph.
         inputs: numbers of the tensors among its arguments, in the order of `keras.tree.flatten`.
+        masks: numbers of those that are Keras's masks (`mask=`, `attention_mask=`, ...), no inputs.
         outputs: numbers of the tensors that it gives, flattened likewise.
         node: Keras's record of the call, which holds the other arguments.
     """
@@ -27,20 +28,20 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     node: Any
+    masks: tuple[int, ...] = ()
 
     def arguments(self, values: Mapping[int, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional and keyword arguments, with values in the place of tensors.
 
         Args:
-            values: number of a tensor -> what stands for it.
+            values: number of a tensor -> what stands for it; a mask without a value is None.
         """
-        # By number, since two of the arguments may be the same tensor of Keras.
-        return self.node.arguments.fill_in(
-            {
-                id(tensor): values[number]
-                for tensor, number in zip(self.node.input_tensors, self.inputs, strict=True)
-            }
-        )
+        masks = _masks_of(self.node)
+        given = {id(x): values.get(number) for x, number in zip(masks, self.masks, strict=True)}
+        known = {id(x) for x in masks}
+        inputs = [x for x in self.node.input_tensors if id(x) not in known]
+        given.update((id(x), values[number]) for x, number in zip(inputs, self.inputs, strict=True))
+        return self.node.arguments.fill_in(given)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,6 +78,12 @@ class Graph:
             for number in dict.fromkeys(call.inputs):
                 found[number].append(call)
         return found
+
+
+def _masks_of(node: Any) -> list[Any]:
+    """The tensors that a call takes as masks, which Keras finds and passes along by itself."""
+    named = {name: x for name, x in node.arguments.kwargs.items() if name == "mask" or name.endswith("_mask")}
+    return [x for x in keras.tree.flatten(named) if isinstance(x, keras.KerasTensor)]
 
 
 def functional_of(model: keras.Model) -> Functional | None:
@@ -146,9 +153,12 @@ class _Builder:
                 found = [self.numbers[id(x)] for x in inside._outputs]
             else:
                 found = [self.tensor(x) for x in node.outputs]
-                taken = tuple(numbers[id(x)] for x in node.input_tensors)
+                of_masks = _masks_of(node)
+                known_masks = {id(x) for x in of_masks}
+                taken = tuple(numbers[id(x)] for x in node.input_tensors if id(x) not in known_masks)
+                masks = tuple(numbers[id(x)] for x in of_masks)
                 name = self._name(node.operation, within)
-                self.calls.append(Call(node.operation, name, taken, tuple(found), node))
+                self.calls.append(Call(node.operation, name, taken, tuple(found), node, masks))
             numbers.update(zip(map(id, node.outputs), found, strict=True))
         self.numbers = numbers
 

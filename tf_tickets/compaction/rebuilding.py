@@ -1,0 +1,74 @@
+"""The smaller model: each layer made anew with the channels that stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_tickets.compaction.channel_analysis import Analysis
+from tf_tickets.compaction.graph import Graph
+from tf_tickets.compaction.rule import Shrunk, attribute_of
+from tf_tickets.compaction.site import Site
+
+
+def rebuilt(graph: Graph, analysis: Analysis, name: str) -> keras.Model:
+    """A functional model of stock layers, of which none is one of the graph's.
+
+    Raises:
+        ValueError: a layer cannot be made from its config.
+    """
+    tensors: dict[int, Any] = {number: _input_like(graph.specs[number]) for number in graph.inputs}
+    made: dict[int, tuple[Any, Shrunk]] = {}
+    for site, rule in zip(analysis.sites, analysis.rules, strict=True):
+        if id(site.layer) not in made:
+            given = [analysis.facts[number] for number in site.call.inputs]
+            shrunk = rule.shrink(site, given, analysis.kept(site))
+            made[id(site.layer)] = (_made_anew(site, shrunk), shrunk)
+        layer, _ = made[id(site.layer)]
+        args, kwargs = site.call.arguments(tensors)
+        results = keras.tree.flatten(layer(*args, **kwargs))
+        tensors.update(zip(site.call.outputs, results, strict=True))
+    for site in analysis.sites:
+        if id(site.layer) in made:
+            _give_weights(site, *made.pop(id(site.layer)))
+    inputs, outputs = (
+        keras.tree.map_structure(tensors.get, structure)
+        for structure in (graph.input_structure, graph.output_structure)
+    )
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _input_like(spec: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=spec.name, sparse=spec.sparse)
+
+
+def _made_anew(site: Site, shrunk: Shrunk) -> Any:
+    layer = site.layer
+    if not isinstance(layer, keras.Layer):
+        return layer  # an operation has no state
+    try:
+        return type(layer).from_config({**layer.get_config(), **shrunk.config, "name": site.call.name})
+    except Exception as error:  # of a class of the user's
+        raise ValueError(
+            f"Layer '{site.call.name}' ({type(layer).__name__}) cannot be made again from its config: "
+            f"{error} Give it a get_config, and register what it holds: "
+            "keras.saving.register_keras_serializable."
+        ) from error
+
+
+def _give_weights(site: Site, layer: Any, shrunk: Shrunk) -> None:
+    if not isinstance(layer, keras.Layer):
+        return
+    if not shrunk.weights:
+        for new, old in zip(layer.weights, site.layer.weights, strict=True):
+            new.assign(old)
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+        return
+    for name, value in shrunk.weights.items():
+        variable = attribute_of(layer, name)
+        variable.assign(
+            np.reshape(value, variable.shape).astype(keras.backend.standardize_dtype(variable.dtype))
+        )
