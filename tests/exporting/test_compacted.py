@@ -37,7 +37,7 @@ class TestCompacted:
         assert written.notes == (f"Compacted: 4 channels are gone, {left} of 83 parameters are left.",)
         np.testing.assert_allclose(RUN[format](written, x[:1]), nets.outputs(model, x[:1]), atol=1e-5)
         whole = tt.export(model, tmp_path / f"whole{SUFFIX[format]}", format, compact=False)
-        assert whole.notes == ()
+        assert not any("ompacted" in note for note in whole.notes)
         assert (written.zeros, written.total) == (whole.zeros, whole.total)  # of the model's, in both
 
     @pytest.mark.slow

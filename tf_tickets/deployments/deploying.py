@@ -16,7 +16,7 @@ import numpy as np
 from tf_tickets.deployments import stopwatch as program
 from tf_tickets.deployments.deployed import Deployed, Deployment
 from tf_tickets.deployments.shipping import Shipment
-from tf_tickets.deployments.timing import Stopwatch, Spread, Timing, faster, interleaved, stopwatch_of
+from tf_tickets.deployments.timing import Spread, Stopwatch, Timing, faster, interleaved, stopwatch_of
 from tf_tickets.deployments.ways import FOLDED, KERAS, RUNTIMES, WAYS, Way
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.answers import accuracies
@@ -114,12 +114,11 @@ def measured_deployment(
                 left_out[name] = why
         times = interleaved(stopwatches)
         kernels = [value_of(kernel) for kernel in kernels_in(model)]
-        rows, own = [], None
+        rows, of_model = [], None
         for name, (path, notes) in written.items():
             run = FORMATS[WAYS[name].format].run
-            found = None if run is None else measure(run(path))
-            own = own if found is None else found[1]
-            rows.append(_row(name, path, times, stopwatches[name].outputs, expected, found and found[0], notes))
+            accuracy, of_model = (None if run is None else measure(run(path))) or (None, of_model)
+            rows.append(_row(name, path, times, stopwatches[name].outputs, expected, accuracy, notes))
     compaction = None if shipment.why_not_compact else getattr(shipment.compact, "compaction", None)
     return Deployment(
         model=model.name,
@@ -130,7 +129,7 @@ def measured_deployment(
         sparsity=sum(np.count_nonzero(k == 0) for k in kernels) / max(1, sum(k.size for k in kernels)),
         channels=compaction and (compaction.removed, compaction.channels),
         macs=compaction and compaction.macs,
-        accuracy=own,
+        accuracy=of_model,
         metric=metric,
         rows=tuple(rows),
         left_out=left_out,
