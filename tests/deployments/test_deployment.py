@@ -13,6 +13,7 @@ from tf_tickets.deployments import WAYS, Deployment, deploying, timing
 from tf_tickets.deployments.shipping import Shipment
 from tf_tickets.deployments.ways import FOLDED, KERAS
 from tf_tickets.exporting import FORMATS
+from tf_tickets.support.memory import in_words
 
 FLOATS = [name for name in WAYS if name != "LiteRT int8"]
 
@@ -74,7 +75,7 @@ class TestTheTable:
         assert len(repr(found)) < 200 and "\n" not in repr(found)
         for text in (str(found), found._repr_html_(), found.to_markdown()):
             for row in found.rows:
-                assert f"{row.bytes:,}" in text
+                assert in_words(row.bytes) in text and f"{row.cpu.median:.3g}" in text
         assert f"| {FOLDED} | " in found.to_markdown()
 
     def test_is_the_same_after_json(self, shipped):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tf_tickets.deployments import timing
-from tf_tickets.deployments.timing import Spread, Timing, faster, interleaved, stopwatch_of
+from tf_tickets.deployments.timing import Spread, Timing, faster, interleaved, timekeeper_of
 
 X = {"rows": np.ones((2, 3), "float32")}
 
 
 class Noted:
-    """A stopwatch that notes when it was asked, and takes as long as it says."""
+    """A timekeeper that notes when it was asked, and takes as long as it says."""
 
     def __init__(self, name, calls, wall):
         self.name, self.calls, self.wall = name, calls, wall
@@ -63,7 +63,7 @@ class TestAProcess:
             "    return lambda inputs: [2 * inputs['rows'], inputs['rows'][:1]]\n"
         )
         (tmp_path / "export").write_text("an export")
-        with stopwatch_of("twice", tmp_path / "export", X) as found:
+        with timekeeper_of("twice", tmp_path / "export", X) as found:
             np.testing.assert_array_equal(found.outputs[0], 2 * X["rows"])
             np.testing.assert_array_equal(found.outputs[1], X["rows"][:1])
             assert found.milliseconds(100).keys() == {"cpu", "wall"}
@@ -77,7 +77,7 @@ class TestAProcess:
     def test_that_cannot_run_says_why(self, line, message, runtimes):
         runtimes.write_text(f"def broken(path, threads):\n    {line}\n")
         said = pytest.raises(RuntimeError, match=f"It does not run by itself: .*{message}")
-        with said, stopwatch_of("broken", pathlib.Path("export"), X):
+        with said, timekeeper_of("broken", pathlib.Path("export"), X):
             pass
 
     def test_that_ends_while_it_computes_says_so(self, runtimes):
@@ -91,5 +91,5 @@ class TestAProcess:
             "    return run\n"
         )
         said = pytest.raises(RuntimeError, match="no more")
-        with stopwatch_of("dies", pathlib.Path("export"), X) as found, said:
+        with timekeeper_of("dies", pathlib.Path("export"), X) as found, said:
             found.milliseconds(1)

@@ -93,7 +93,8 @@ class Config(ExportOptions, Options):
     @property
     def last_stages(self) -> tuple[str, ...]:
         """Stages after the evaluation that are asked for, beside the report."""
-        return tuple(f"export_{export.name}" for export in self.exports)
+        exports = tuple(f"export_{export.name}" for export in self.exports)
+        return (*exports, DEPLOYMENT) if self.deployment else exports
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -132,6 +133,7 @@ class Config(ExportOptions, Options):
 
 
 OPTIONS: tuple[Option, ...] = options_of(Config)
+DEPLOYMENT = "deployment"  # the stage
 # Those that are options of `export`, too, for the formats that take them.
 EXPORT_OPTIONS = tuple(
     row.name for row in OPTIONS if any(row.name in format.options for format in FORMATS.values())

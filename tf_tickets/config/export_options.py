@@ -6,12 +6,12 @@ import dataclasses
 
 from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.exporting.quantization import QUANTIZATIONS
-from tf_tickets.support.options import NOTHING, PLACES, choice, names, option
+from tf_tickets.support.options import NOTHING, PLACES, choice, names, option, switch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """What a run exports. None of it decides a number of the ticket."""
+    """What a run hands over beside its numbers, of which nothing here decides one."""
 
     export: tuple[str, ...] = option(
         names(FORMATS),
@@ -26,5 +26,13 @@ class ExportOptions:
         "How the LiteRT export stores weights. Ranges of activations are taken from training examples; the "
         "metric of what was written is measured on the test set. Default: float32, sparse.",
         default=None,
+        decides=NOTHING,
+    )
+    deployment: bool = option(
+        switch(),
+        PLACES,
+        "Measure what the ticket gains in each way to ship it that can be run here: bytes, milliseconds of a "
+        "batch with one thread, the metric. Default: false.",
+        default=False,
         decides=NOTHING,
     )

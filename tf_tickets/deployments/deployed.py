@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from tf_tickets.deployments.timing import Spread
 from tf_tickets.deployments.ways import WAYS
@@ -13,7 +13,8 @@ from tf_tickets.support.memory import in_words
 from tf_tickets.support.text_table import table
 from tf_tickets.support.words import plural
 
-_HEAD = ("way", "bytes", "ms a batch, CPU", "wall", "x Keras's", "x folded", "error")
+T = TypeVar("T")
+_HEAD = ("way", "size", "CPU ms", "wall", "x Keras", "x folded", "error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Deployed:
         faster: how many times as fast as Keras's export of the model, by CPU time.
         faster_than_folded: likewise, than the dense model with its normalisation folded; None where the model
             is no graph, so that there is no such.
-        error: the largest difference of the outputs from the model's, as a part of the largest output.
+        error: the largest difference of the outputs from the model's, as a part of the largest output; None
+            where the model's are not finite.
         accuracy: on labelled data, or the metric of a run; None where there is none.
         notes: what there is to say, a sentence each.
     """
@@ -39,7 +41,7 @@ class Deployed:
     wall: Spread
     faster: float
     faster_than_folded: float | None
-    error: float
+    error: float | None
     accuracy: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -98,19 +100,19 @@ class Deployment:
         )
 
     def __str__(self) -> str:
-        head, rows = self._cells()
-        return "\n".join([self._title, "", table(head, rows, left=1), "", *self._lines()])
+        head, rows = self.cells()
+        return "\n".join([self.title, "", table(head, rows, left=1), "", *self.lines()])
 
     def _repr_html_(self) -> str:
-        head, rows = self._cells()
-        return html_table(head, rows, left=1, title=self._title, after="\n".join(self._lines()))
+        head, rows = self.cells()
+        return html_table(head, rows, left=1, title=self.title, after="\n".join(self.lines()))
 
     def to_markdown(self) -> str:
         """The table, and what there is to say, as Markdown."""
-        head, rows = self._cells()
-        lines = [self._title, "", f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+        head, rows = self.cells()
+        lines = [self.title, "", f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
         lines += [f"| {' | '.join(row)} |" for row in rows]
-        return "\n".join([*lines, "", *(f"* {line}" for line in self._lines())]) + "\n"
+        return "\n".join([*lines, "", *(f"* {line}" for line in self.lines())]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` is its inverse."""
@@ -118,46 +120,41 @@ class Deployment:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Deployment:
-        """The inverse of `to_dict`, also of what was JSON meanwhile."""
+        """The inverse of `to_dict`, also of what was JSON meanwhile, or has more names than there are now."""
         rows = tuple(
-            Deployed(
-                **{
-                    **row,
-                    "cpu": Spread(**row["cpu"]),
-                    "wall": Spread(**row["wall"]),
-                    "notes": tuple(row["notes"]),
-                }
-            )
+            _made(Deployed, row, cpu=_made(Spread, row["cpu"]), wall=_made(Spread, row["wall"]))
             for row in value["rows"]
         )
-        pairs = {name: None if value[name] is None else tuple(value[name]) for name in ("channels", "macs")}
-        return cls(**{**value, **pairs, "rows": rows, "notes": tuple(value["notes"])})
+        return _made(cls, value, rows=rows)
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Of what, on what."""
         return (
             f"{self.model}, {self.sparsity:.2%} of the weights zero: batches of {self.batch}, "
             f"{plural(self.threads, 'thread')}, {self.machine}"
         )
 
-    def _cells(self) -> tuple[list[str], list[list[str]]]:
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows of the table, as texts."""
         measured = any(row.accuracy is not None for row in self.rows)
         rows = [
             [
                 row.name,
-                f"{row.bytes:,}",
+                in_words(row.bytes),
                 _shown(row.cpu),
-                _shown(row.wall),
+                f"{row.wall.median:.3g}",
                 f"{row.faster:.2f}",
                 "" if row.faster_than_folded is None else f"{row.faster_than_folded:.2f}",
-                f"{row.error:.1e}",
+                "" if row.error is None else f"{row.error:.1e}",
                 *([] if not measured else ["" if row.accuracy is None else f"{row.accuracy:.4f}"]),
             ]
             for row in self.rows
         ]
         return [*_HEAD, *([self.metric] if measured else [])], rows
 
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """What there is to say beside the table, a sentence each."""
         lines = []
         if self.channels is not None:
             removed, total = self.channels
@@ -168,14 +165,21 @@ class Deployment:
         lines += [f"{name}: left out, {why}" for name, why in self.left_out.items()]
         lines += [f"{row.name}: {note}" for row in self.rows for note in row.notes]
         lines.append(
-            "Medians, with the quarters around them; x: how many times as fast, by CPU time, round by round. "
-            "The gain of sparsity is that over folded dense."
+            "Milliseconds of a batch are medians, ± half of what is between the quarters; x: how many times as "
+            "fast, by CPU time, round by round. The gain of sparsity is that over folded dense."
         )
         return lines
 
 
+def _made(cls: type[T], value: Mapping[str, Any], **others: Any) -> T:
+    """A dataclass of ours from JSON: lists are tuples."""
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    found = {name: tuple(x) if isinstance(x, list) else x for name, x in value.items() if name in names}
+    return cls(**{**found, **others})
+
+
 def _shown(spread: Spread) -> str:
-    return f"{spread.median:.3g} ({spread.low:.3g}-{spread.high:.3g})"
+    return f"{spread.median:.3g} ±{(spread.high - spread.low) / 2 / max(spread.median, 1e-9):.0%}"
 
 
 def _macs_shown(macs: tuple[int | None, int | None] | None) -> str:

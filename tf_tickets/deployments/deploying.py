@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 import pathlib
 import platform
 import tempfile
@@ -13,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.deployments import stopwatch as program
+from tf_tickets.deployments import timekeeper as program
 from tf_tickets.deployments.deployed import Deployed, Deployment
 from tf_tickets.deployments.shipping import Shipment
-from tf_tickets.deployments.timing import Spread, Stopwatch, Timing, faster, interleaved, stopwatch_of
+from tf_tickets.deployments.timing import Spread, Timekeeper, Timing, faster, interleaved, timekeeper_of
 from tf_tickets.deployments.ways import FOLDED, KERAS, RUNTIMES, WAYS, Way
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.answers import accuracies
@@ -26,12 +27,13 @@ from tf_tickets.exporting.samples import first_inputs, named_inputs, random_inpu
 from tf_tickets.layers import check_model, folded, kernels_in, value_of
 from tf_tickets.support.numbers import check_whole
 
+BATCH = 32  # examples in a batch, unless told otherwise
 # What computes an export -> its number, and the model's own on the same data.
 Measure = Callable[[Run], tuple[float, float] | None]
 
 
 def deployment(
-    model: keras.Model, batch: int = 32, runtimes: Sequence[str] | None = None, data: Any = None
+    model: keras.Model, batch: int = BATCH, runtimes: Sequence[str] | None = None, data: Any = None
 ) -> Deployment:
     """Measures what a model gains in each way to ship it: bytes, milliseconds, errors, accuracy.
 
@@ -96,7 +98,7 @@ def measured_deployment(
         x = _batch_of(model, batch, data)
         inputs = named_inputs(model, x)
         expected = [np.asarray(output) for output in keras.tree.flatten(model(x, training=False))]
-        stopwatches: dict[str, Stopwatch] = {}
+        timekeepers: dict[str, Timekeeper] = {}
         for number, name in enumerate(wanted):
             way = WAYS[name]
             why = _why_not(way, shipment)
@@ -104,7 +106,7 @@ def measured_deployment(
                 path = folder / str(number) / FORMATS[way.format].file
                 try:
                     notes = way.write(shipment, path)
-                    stopwatches[name] = stack.enter_context(stopwatch_of(way.format, path, inputs))
+                    timekeepers[name] = stack.enter_context(timekeeper_of(way.format, path, inputs))
                     written[name] = path, notes
                 except (ValueError, RuntimeError) as error:
                     if name == KERAS:  # without it there is nothing to compare with
@@ -112,20 +114,20 @@ def measured_deployment(
                     why = str(error)
             if why is not None:
                 left_out[name] = why
-        times = interleaved(stopwatches)
+        times = interleaved(timekeepers)
         kernels = [value_of(kernel) for kernel in kernels_in(model)]
         rows, of_model = [], None
         for name, (path, notes) in written.items():
             run = FORMATS[WAYS[name].format].run
             accuracy, of_model = (None if run is None else measure(run(path))) or (None, of_model)
-            rows.append(_row(name, path, times, stopwatches[name].outputs, expected, accuracy, notes))
+            rows.append(_row(name, path, times, timekeepers[name].outputs, expected, accuracy, notes))
     compaction = None if shipment.why_not_compact else getattr(shipment.compact, "compaction", None)
     return Deployment(
         model=model.name,
         batch=batch,
         threads=program.THREADS,
         machine=machine(),
-        versions=_versions(list(stopwatches)),
+        versions=_versions(list(timekeepers)),
         sparsity=sum(np.count_nonzero(k == 0) for k in kernels) / max(1, sum(k.size for k in kernels)),
         channels=compaction and (compaction.removed, compaction.channels),
         macs=compaction and compaction.macs,
@@ -203,6 +205,7 @@ def _row(
 ) -> Deployed:
     largest = max(float(np.abs(output).max()) for output in expected) or 1.0
     apart = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=False))
+    error = apart / largest
     return Deployed(
         name=name,
         bytes=_bytes_of(path, WAYS[name]),
@@ -210,7 +213,7 @@ def _row(
         wall=Spread.of(times[name].wall),
         faster=faster(times[name], times[KERAS]),
         faster_than_folded=faster(times[name], times[FOLDED]) if FOLDED in times else None,
-        error=apart / largest,
+        error=error if math.isfinite(error) else None,
         accuracy=accuracy,
         notes=tuple(notes),
     )

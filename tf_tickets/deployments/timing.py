@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tf_tickets.deployments import stopwatch as program
+from tf_tickets.deployments import timekeeper as program
 from tf_tickets.exporting import runtimes
 
 ROUNDS = 15
@@ -63,7 +63,7 @@ class Spread:
         return cls(float(median), float(low), float(high))
 
 
-class Stopwatch:
+class Timekeeper:
     """A process that has loaded an export, and computes when it is asked.
 
     Attributes:
@@ -94,7 +94,7 @@ class Stopwatch:
 
 
 @contextlib.contextmanager
-def stopwatch_of(runtime: str, path: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> Iterator[Stopwatch]:
+def timekeeper_of(runtime: str, path: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> Iterator[Timekeeper]:
     """A process that has loaded an export, for the duration.
 
     Args:
@@ -124,29 +124,29 @@ def stopwatch_of(runtime: str, path: pathlib.Path, inputs: Mapping[str, np.ndarr
                 text=True,
             )
         stack.callback(_end, process)
-        yield Stopwatch(process, scratch, log)
+        yield Timekeeper(process, scratch, log)
 
 
 def interleaved(
-    stopwatches: Mapping[str, Stopwatch], rounds: int = ROUNDS, seconds: float = SECONDS
+    timekeepers: Mapping[str, Timekeeper], rounds: int = ROUNDS, seconds: float = SECONDS
 ) -> dict[str, Timing]:
     """Times several processes in turn, one at a time; each round begins with another.
 
     Args:
-        stopwatches: by name.
+        timekeepers: by name.
         rounds: times that each is asked.
         seconds: that it computes then, at least.
     """
     counts = {}
-    for name, stopwatch in stopwatches.items():
-        stopwatch.milliseconds(1)
-        counts[name] = max(1, round(1e3 * seconds / max(stopwatch.milliseconds(1)["wall"], 1e-3)))
-    names = list(stopwatches)
+    for name, timekeeper in timekeepers.items():
+        timekeeper.milliseconds(1)
+        counts[name] = max(1, round(1e3 * seconds / max(timekeeper.milliseconds(1)["wall"], 1e-3)))
+    names = list(timekeepers)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            found[name].append(stopwatches[name].milliseconds(counts[name]))
+            found[name].append(timekeepers[name].milliseconds(counts[name]))
     return {
         name: Timing(tuple(x["cpu"] for x in times), tuple(x["wall"] for x in times))
         for name, times in found.items()

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from tf_tickets import pruning
+from tf_tickets.config.config import DEPLOYMENT
+from tf_tickets.deployments.deploying import BATCH as DEPLOYED_BATCH
+from tf_tickets.deployments.deploying import chosen, measured_deployment
 from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting import export as export_model
+from tf_tickets.exporting.runtimes import Run
 from tf_tickets.exporting.samples import MOST as SAMPLES
 from tf_tickets.pipeline.environment import hardware, versions
 from tf_tickets.pipeline.job import Job
-from tf_tickets.pipeline.measures import measure_of_export
+from tf_tickets.pipeline.measures import measure_of_export, measure_of_split
 from tf_tickets.pipeline.showing import show_result
 
 
@@ -39,6 +43,27 @@ def export(job: Job) -> None:
             facts = {**facts, "notes": list(written.notes)}
         files = [path, *(path.with_suffix(suffix) for suffix in row.beside)]
         directory.finish(stage, {"seconds": time.perf_counter() - began, **facts}, files)
+
+
+def deploy(job: Job) -> None:
+    """Measures each way to ship the network that can be run here, where that is asked for."""
+    directory = job.directory
+    if not (job.config.deployment and job.team.chief) or directory.finished(DEPLOYMENT) is not None:
+        return
+    began = time.perf_counter()
+    directory.begin(DEPLOYMENT)
+    wanted, left_out = chosen(None)
+    of_model: list[float] = []
+
+    def measure(run: Run) -> tuple[float, float]:
+        if not of_model:
+            of_model.append(measure_of_split(job, job.dataset, "test")()[job.scale.metric])
+        return measure_of_export(job, run), of_model[0]
+
+    table = measured_deployment(
+        job.model, DEPLOYED_BATCH, wanted, left_out, _samples(job), measure, f"test {job.scale.words}"
+    )
+    directory.finish(DEPLOYMENT, {"seconds": time.perf_counter() - began, "table": table.to_dict()})
 
 
 def _samples(job: Job) -> np.ndarray:
@@ -75,6 +100,9 @@ def report(job: Job, ticket: pruning.Ticket, numbers: dict[str, Any]) -> dict[st
         "versions": versions(),
         "hardware": hardware(config),
     }
+    deployed = directory.noted(DEPLOYMENT)
+    if deployed is not None:
+        result[DEPLOYMENT] = deployed["table"]
     before = directory.unchanged_result()
     if before is not None and {**before, **_machine(result)} == json.loads(json.dumps(result)):
         result.update(_machine(before))  # which made it

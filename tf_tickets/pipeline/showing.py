@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tf_tickets import pruning
 from tf_tickets.config import Config, changed_code
+from tf_tickets.config.config import DEPLOYMENT
+from tf_tickets.deployments.deployed import Deployment
 from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
@@ -203,6 +205,11 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
         measured = (directory.noted(f"export_{wanted.name}") or {}).get(own)
         if measured is not None:
             facts[words] += f", test {scale.words} {scale.plain(measured)}"
+    if result.get(DEPLOYMENT):
+        table = Deployment.from_dict(result[DEPLOYMENT])
+        show.table(table.title, *table.cells())
+        for line in table.lines():
+            show.line(f"  {line}")
     facts["all of it"] = directory.where
     show.facts("result", facts)
 
