@@ -100,7 +100,7 @@ class Attention(Rule):
             "output_shape": (int(kept.outputs[0].sum()),),
             "use_bias": biased,
         }
-        return Shrunk(config, weights)
+        return Shrunk(config, weights, {"values": (live.size, len(heads) * size)})
 
     @staticmethod
     def _placed(site: Site) -> dict[str, int]:

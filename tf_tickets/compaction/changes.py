@@ -15,7 +15,7 @@ class LayerChange:
     """A layer's outputs.
 
     Attributes:
-        name: of the layer in the new model.
+        name: of the layer in the new model; behind a colon, what is inside it.
         kind: its class.
         channels: before.
         stay: after.

@@ -16,6 +16,7 @@ from tf_tickets.compaction.graph import Call, Graph
 from tf_tickets.compaction.rule import Rule, attribute_of
 from tf_tickets.compaction.rules import UNKNOWN, rule_of
 from tf_tickets.compaction.site import Facts, Kept, Need, Site, Tie, channels_of
+from tf_tickets.layers import value_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +83,11 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
         need = needs[number]
         stays_of[labels[number][need.pinned | (need.wanted & ~found.constant)]] = True
     carriers = _settle(sites, rules, facts, needs, labels, stays_of)
-    pins = {
-        site.call.name: reason
-        for site in sites
-        if (reason := of_layer.get(id(site.layer))) and any(map(any, site.sizes))
-    }
+    pins = {}
+    for site, rule in zip(sites, rules, strict=True):
+        reason = of_layer.get(id(site.layer)) or rule.stays_whole(site)
+        if reason and any(map(any, site.sizes)) and not (rule is not UNKNOWN and _at_the_end(site)):
+            pins[site.call.name] = reason
     stays = tuple(stays_of[of] for of in labels)
     wanted = tuple(need.wanted for need in needs)
     return Analysis(sites, rules, facts, wanted, stays, carriers, pins)
@@ -97,7 +98,7 @@ def _weights(call: Call, others: Mapping[int, Mapping[str, np.ndarray]]) -> dict
     for name in rule_of(call.layer).weights:
         variable = attribute_of(call.layer, name)
         if variable is not None:
-            found[name] = np.asarray(variable)
+            found[name] = value_of(variable)
     return {**found, **others.get(id(call.layer), {})}
 
 
@@ -109,12 +110,18 @@ def _reason(site: Site) -> str | None:
     return rule_of(site.layer).unknown(site) if given else "it takes no tensors"
 
 
+def _at_the_end(site: Site) -> bool:
+    """Whether all that a call gives is an output of the model, which stays anyway."""
+    return set(site.call.outputs) <= set(site.graph.outputs)
+
+
 def _forward(sites: tuple[Site, ...], rules: tuple[Rule, ...], sizes: list[int]) -> tuple[Facts, ...]:
     facts = [Facts.varying(size) for size in sizes]
     for site, rule in zip(sites, rules, strict=True):
         given = [facts[number] for number in site.call.inputs]
-        for number, found in zip(site.call.outputs, rule.constants(site, given), strict=True):
-            facts[number] = found
+        if not rule.stays_whole(site):
+            for number, found in zip(site.call.outputs, rule.constants(site, given), strict=True):
+                facts[number] = found
     return tuple(facts)
 
 
@@ -126,7 +133,7 @@ def _backward(
     for number in (*graph.inputs, *graph.outputs):
         found[number] = Need.everything(len(facts[number].constant))
     for site, rule in zip(reversed(sites), reversed(rules), strict=True):
-        if rule is UNKNOWN:
+        if rule is UNKNOWN or rule.stays_whole(site):
             for number in site.call.outputs:
                 found[number] = Need.everything(len(facts[number].constant))
         given = [facts[number] for number in site.call.inputs]

@@ -11,6 +11,7 @@ import numpy as np
 from tf_tickets.compaction.elementwise import not_elementwise
 from tf_tickets.compaction.rule import Rule, Shrunk
 from tf_tickets.compaction.site import Facts, Kept, Need, Site, Tie
+from tf_tickets.layers import value_of
 
 
 class Channelwise(Rule):
@@ -163,7 +164,7 @@ def zeros_only(site: Site, facts: Facts) -> Facts:
 
 def slopes(site: Site, facts: Facts) -> Facts:
     """`PReLU`, whose slopes may differ by position."""
-    alpha = np.asarray(site.layer.alpha)
+    alpha = value_of(site.layer.alpha)
     if alpha.size == alpha.shape[-1]:
         return computed(site, facts)
     return Facts.of(facts.constant & (facts.value >= 0), facts.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from tf_tickets.compaction.graph import graph_of
 from tf_tickets.compaction.normalization_folding import Folded, fold_normalization
 from tf_tickets.compaction.output_difference import largest_difference
 from tf_tickets.compaction.rebuilding import rebuilt
+from tf_tickets.compaction.rule import Shrunk
 from tf_tickets.layers import Masked, check_model, folded, macs_per_weight, prunable_weights, total_macs
 
 # How far outputs may be apart, as a part of the largest; of models that compute in 16 bits, the second.
@@ -63,10 +65,10 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
         graph = graph_of(model)
         found = fold_normalization(graph) if fold_batch_normalization else Folded(graph, {}, ())
         analysis = analyse(found.graph, found.weights)
-        small = rebuilt(found.graph, analysis, model.name)
+        small, shrunk = rebuilt(found.graph, analysis, model.name)
         difference = largest_difference(model, small, data)
         compaction = Compaction(
-            layers=_changes(analysis),
+            layers=_changes(analysis, shrunk),
             folded=found.layers,
             pinned=dict(analysis.pins),
             carriers=sum(len(set(of[of >= 0])) for of in analysis.carriers.values()),
@@ -94,8 +96,8 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
     return small
 
 
-def _changes(analysis: Analysis) -> tuple[LayerChange, ...]:
-    """Of each layer that has weights, how many of its outputs stay."""
+def _changes(analysis: Analysis, shrunk: Mapping[str, Shrunk]) -> tuple[LayerChange, ...]:
+    """Of each layer that has weights, how many of its outputs stay, and of what is inside it."""
     found: dict[str, LayerChange] = {}
     for site in analysis.sites:
         if getattr(site.layer, "weights", None) and site.call.outputs:
@@ -103,6 +105,9 @@ def _changes(analysis: Analysis) -> tuple[LayerChange, ...]:
             if len(stays):
                 kind = type(site.layer).__name__
                 found[site.call.name] = LayerChange(site.call.name, kind, len(stays), int(stays.sum()))
+                for name, counts in shrunk[site.call.name].inside.items():
+                    inside = f"{site.call.name}: {name}"
+                    found[inside] = LayerChange(inside, kind, *counts)
     return tuple(found.values())
 
 

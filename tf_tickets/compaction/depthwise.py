@@ -18,7 +18,10 @@ class Depthwise(Rule):
     weights = ("kernel", "bias")
 
     def unknown(self, site: Site) -> str | None:
-        return _unlike(site)
+        return "its channels come first" if site.layer.data_format == "channels_first" else None
+
+    def stays_whole(self, site: Site) -> str | None:
+        return not_elementwise(site.layer.activation)
 
     def ties(self, site: Site) -> Iterable[Tie]:
         every = np.arange(site.sizes[1][0])
@@ -52,7 +55,10 @@ class Separable(Rule):
     weights = ("depthwise_kernel", "pointwise_kernel", "bias")
 
     def unknown(self, site: Site) -> str | None:
-        return _unlike(site)
+        return "its channels come first" if site.layer.data_format == "channels_first" else None
+
+    def stays_whole(self, site: Site) -> str | None:
+        return not_elementwise(site.layer.activation)
 
     def constants(self, site: Site, given: Sequence[Facts]) -> list[Facts]:
         constant, before = self._constants(site, given[0])
@@ -105,12 +111,6 @@ class Separable(Rule):
             site.weights["pointwise_kernel"].astype(np.float64)
         )
         return ~self._reads(site)[varying].any(0), before + site.weights.get("bias", 0.0)
-
-
-def _unlike(site: Site) -> str | None:
-    if site.layer.data_format == "channels_first":
-        return "its channels come first"
-    return not_elementwise(site.layer.activation)
 
 
 def _taps(kernel: np.ndarray) -> np.ndarray:

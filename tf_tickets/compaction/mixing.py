@@ -36,11 +36,10 @@ class Mixing(Rule):
     def unknown(self, site: Site) -> str | None:
         if getattr(site.layer, "data_format", None) == "channels_first":
             return "its channels come first"
-        return (
-            self.unlike(site)
-            or has_adapters(site.layer)
-            or not_elementwise(getattr(site.layer, "activation", None))
-        )
+        return self.unlike(site) or has_adapters(site.layer)
+
+    def stays_whole(self, site: Site) -> str | None:
+        return not_elementwise(site.layer.activation)
 
     def constants(self, site: Site, given: Sequence[Facts]) -> list[Facts]:
         constant, before = self._constants(site, given[0])

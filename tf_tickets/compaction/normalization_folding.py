@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_tickets.compaction.graph import Call, Graph
 from tf_tickets.compaction.rule import attribute_of, has_adapters
+from tf_tickets.layers import value_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +108,19 @@ def _fits(before: Call, call: Call) -> bool:
 def _product(layer: keras.Layer, norm: keras.Layer) -> dict[str, np.ndarray] | None:
     """Kernel and bias that do what both layers do; None where these are not finite."""
     attribute, scaled = FOLDABLE[type(layer)]
-    kernel = np.asarray(attribute_of(layer, attribute))
-    mean, variance = np.asarray(norm.moving_mean, np.float64), np.asarray(norm.moving_variance, np.float64)
+    kernel = value_of(attribute_of(layer, attribute))
+    mean, variance = (
+        value_of(norm.moving_mean).astype(np.float64),
+        value_of(norm.moving_variance).astype(np.float64),
+    )
     with np.errstate(all="ignore"):
         factors = 1 / np.sqrt(variance + norm.epsilon)
         if norm.scale:
-            factors = factors * np.asarray(norm.gamma, np.float64)
-        bias = np.asarray(layer.bias, np.float64) if layer.use_bias else 0.0
+            factors = factors * value_of(norm.gamma).astype(np.float64)
+        bias = value_of(layer.bias).astype(np.float64) if layer.use_bias else 0.0
         bias = (bias - mean) * factors
         if norm.center:
-            bias = bias + np.asarray(norm.beta, np.float64)
+            bias = bias + value_of(norm.beta).astype(np.float64)
         found = {
             attribute: scaled(kernel.astype(np.float64), factors).astype(kernel.dtype),
             "bias": bias.astype(kernel.dtype),

@@ -13,8 +13,8 @@ from tf_tickets.compaction.rule import Shrunk, attribute_of
 from tf_tickets.compaction.site import Site
 
 
-def rebuilt(graph: Graph, analysis: Analysis, name: str) -> keras.Model:
-    """A functional model of stock layers, of which none is one of the graph's.
+def rebuilt(graph: Graph, analysis: Analysis, name: str) -> tuple[keras.Model, dict[str, Shrunk]]:
+    """A functional model of stock layers, of which none is one of the graph's; and how each was made.
 
     Raises:
         ValueError: a layer cannot be made from its config.
@@ -30,14 +30,16 @@ def rebuilt(graph: Graph, analysis: Analysis, name: str) -> keras.Model:
         args, kwargs = site.call.arguments(tensors)
         results = keras.tree.flatten(layer(*args, **kwargs))
         tensors.update(zip(site.call.outputs, results, strict=True))
+    shrunk_of: dict[str, Shrunk] = {}
     for site in analysis.sites:
-        if id(site.layer) in made:
-            _give_weights(site, *made.pop(id(site.layer)))
+        if site.call.name not in shrunk_of:
+            layer, shrunk_of[site.call.name] = made[id(site.layer)]
+            _give_weights(site, layer, shrunk_of[site.call.name])
     inputs, outputs = (
         keras.tree.map_structure(tensors.get, structure)
         for structure in (graph.input_structure, graph.output_structure)
     )
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name=name), shrunk_of
 
 
 def _input_like(spec: keras.KerasTensor) -> keras.KerasTensor:

@@ -12,14 +12,25 @@ from tf_tickets.compaction.site import Facts, Kept, Need, Site, Tie
 
 
 class Rule:
-    """A row of the table. This one knows nothing, so that all channels around the layer stay."""
+    """A row of the table. This one knows nothing, so that all channels around the layer stay.
+
+    Args:
+        reason: why they stay.
+    """
 
     # Attributes of the layer (dotted) that hold its weights, as far as the rule cuts them.
     weights: tuple[str, ...] = ()
 
+    def __init__(self, reason: str = "what it does with its channels is not known") -> None:
+        self.reason = reason
+
     def unknown(self, site: Site) -> str | None:
         """Why the rule does not hold for a layer of its class; None where it does."""
-        return "what it does with its channels is not known"
+        return self.reason
+
+    def stays_whole(self, site: Site) -> str | None:
+        """Why all outputs stay, though the rule holds and inputs may go; None where outputs may, too."""
+        return None
 
     def ties(self, site: Site) -> Iterable[Tie]:
         """Channels of inputs and outputs that stay or go together."""
@@ -50,7 +61,7 @@ class Rule:
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         """The layer with the channels that stay."""
-        return Shrunk({}, None)
+        return Shrunk({}, {})
 
 
 class Shrunk:
@@ -58,12 +69,19 @@ class Shrunk:
 
     Args:
         config: what differs in its config.
-        weights: attribute (dotted) -> array; None: all weights are those of the layer.
+        weights: attribute (dotted) -> array; empty: all weights are those of the layer.
+        inside: name of channels that are only the layer's own -> how many there were, and how many stay.
     """
 
-    def __init__(self, config: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        weights: Mapping[str, np.ndarray],
+        inside: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
         self.config = config
         self.weights = weights
+        self.inside = inside or {}
 
 
 def attribute_of(layer: Any, dotted: str) -> Any:

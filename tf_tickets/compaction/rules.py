@@ -34,6 +34,7 @@ from tf_tickets.compaction.rule import Rule
 from tf_tickets.compaction.table_lookup import TABLE
 
 UNKNOWN = Rule()
+TOGETHER = Rule("it computes with all channels together")
 
 
 def _named(module: Any, names: str, rule: Rule) -> dict[type, Rule]:
@@ -71,6 +72,8 @@ RULES: dict[type, Rule] = {
     **_named(keras.layers, "Add Subtract Average Maximum Minimum", MERGING),
     keras.layers.Multiply: PRODUCT,
     keras.layers.Concatenate: JOINING,
+    **_named(keras.layers, "LayerNormalization GroupNormalization UnitNormalization", TOGETHER),
+    **_named(keras.layers, "RMSNormalization Softmax Dot Attention AdditiveAttention", TOGETHER),
     **RECURRENT,
     keras.layers.Bidirectional: BOTH_WAYS,
     keras.layers.MultiHeadAttention: ATTENTION,

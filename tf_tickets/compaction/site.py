@@ -168,5 +168,5 @@ class Site:
 
 def channels_of(spec: keras.KerasTensor) -> int:
     """Size of the last axis of a tensor of real numbers; 0 where it has none that can be reckoned with."""
-    real = keras.backend.is_float_dtype(spec.dtype) and not spec.sparse and not spec.ragged
+    real = keras.backend.is_float_dtype(spec.dtype) and not spec.ragged
     return spec.shape[-1] or 0 if real and len(spec.shape) > 1 else 0
