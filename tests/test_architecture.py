@@ -16,6 +16,7 @@ ORDER = (
     {"support"},
     {"storage", "layers"},
     {"models", "training", "theory", "compaction"},
+    {"serving"},
     {"exporting"},
     {"deployments"},
     {"data"},

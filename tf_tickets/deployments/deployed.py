@@ -165,8 +165,8 @@ class Deployment:
         lines += [f"{name}: left out, {why}" for name, why in self.left_out.items()]
         lines += [f"{row.name}: {note}" for row in self.rows for note in row.notes]
         lines.append(
-            "Milliseconds of a batch are medians, ± half of what is between the quarters; x: how many times as "
-            "fast, by CPU time, round by round. The gain of sparsity is that over folded dense."
+            "Milliseconds of a batch are medians, ± half of what is between the quarters; x: how many times "
+            "as fast, by CPU time, round by round. The gain of sparsity is that over folded dense."
         )
         return lines
 

@@ -17,11 +17,13 @@ import numpy as np
 from tf_tickets import compaction
 from tf_tickets.exporting.answers import accuracies
 from tf_tickets.exporting.formats import FORMATS, check_packages
+from tf_tickets.exporting.kernel_choices import check_kernels
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.layers import Masked, check_model, folded, kernels_in, value_of
 from tf_tickets.storage.atomic_files import replacing
 from tf_tickets.storage.user_paths import user_path
+from tf_tickets.support.numbers import check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Exported(os.PathLike):
         zeros: how many of them are zero in what was written, or left out of it.
         accuracy: of what was written, on the labelled examples that were given; None without such.
         model_accuracy: of the model, on the same.
-        notes: what there is to say of it, a sentence each: what compaction has removed, or why it has not.
+        kernels: of a SavedModel, name of each layer whose kernel is stored without its zeros, and that sparse
+            kernels could compute -> name in `tf_tickets.serving.kernels.KERNELS`.
+        milliseconds: where kernels were measured, "dense" and "chosen" -> processor time of one thread that a
+            batch takes, on the machine of the export.
+        batch: examples in that batch.
+        notes: what else is to be known, a sentence each: what compaction has removed, or why it has not.
     """
 
     path: pathlib.Path
@@ -44,6 +51,9 @@ class Exported(os.PathLike):
     zeros: int
     accuracy: float | None = None
     model_accuracy: float | None = None
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    batch: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,12 +69,21 @@ class Exported(os.PathLike):
 
     def __repr__(self) -> str:
         zeros = f"{self.zeros:,} of {self.total:,} weights are zero, {self.sparsity:.4%}"
-        measured = (
-            ""
-            if self.accuracy is None
-            else f"; accuracy {self.accuracy:.4f}, the model's {self.model_accuracy:.4f}"
-        )
-        return f"Exported({self.path}, {self.format}: {zeros}{measured})"
+        said = [f"{self.path}, {self.format}: {zeros}", *self._of_kernels(), *self._of_answers(), *self.notes]
+        return f"Exported({'; '.join(said)})"
+
+    def _of_answers(self) -> list[str]:
+        if self.accuracy is None:
+            return []
+        return [f"accuracy {self.accuracy:.4f}, the model's {self.model_accuracy:.4f}"]
+
+    def _of_kernels(self) -> list[str]:
+        sparse = sum(kernel != "dense" for kernel in self.kernels.values())
+        said = [f"sparse kernels in {sparse} of {len(self.kernels)} layers"] if self.kernels else []
+        if self.milliseconds:
+            times = " -> ".join(f"{self.milliseconds[name]:.3g}" for name in ("dense", "chosen"))
+            said.append(f"{times} ms a batch of {self.batch}")
+        return said
 
 
 def export(
@@ -74,6 +93,8 @@ def export(
     overwrite: bool = False,
     *,
     allow_dense: bool = False,
+    kernels: str | None = None,
+    batch: int | None = None,
     quantize: str | None = None,
     data: Any = None,
     converter_options: Mapping[str, Any] | None = None,
@@ -84,13 +105,20 @@ def export(
     Args:
         model: a built Keras model, masked or folded.
         path: a folder for `"saved_model"`, a file for the others; `~` is expanded.
-        format: `"saved_model"` (serving signature `serve`), `"keras"` (loads in Keras's safe mode; not
+        format: `"saved_model"` (endpoint `serve`, signatures `serve` and `serving_default`, as Keras's own
+            export has them; weights without their zeros), `"keras"` (loads in Keras's safe mode; not
             compiled), `"litert"` (zeros of recurrent layers are stored, too, and where these are not unrolled
             it takes batches of one), `"onnx"` or `"openvino"` (a .bin lies beside the .xml; no loops over
-            time). Of the last three the outputs are compared with the model's. None goes by the suffix of
-            the path: .keras, .tflite, .onnx, .xml, or none for a SavedModel.
+            time). Outputs of all but `"keras"` are compared with the model's. None goes by the suffix of the
+            path: .keras, .tflite, .onnx, .xml, or none for a SavedModel.
         overwrite: replace the export of this format that is at `path`; nothing else is replaced.
         allow_dense: export a model that has neither masks nor zeros, as it is.
+        kernels: how a SavedModel computes, on CPUs: `"auto"` (the default: per layer as is fastest, by
+            measuring finished models on this machine with one thread, for a minute or two; dense where
+            nothing gains 2 %; nothing is measured of models that have no kernel with zeros and 4,096
+            weights), `"dense"`, or `"sparse"` (sparse kernels by a fixed rule where a quarter of the weights
+            or fewer are left; only of models that are graphs of layers).
+        batch: how many examples at a time kernels are chosen for, 32 by default. Any number can be served.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
             or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
             are not unrolled, which LiteRT crashes on). Only float32 is sparse: LiteRT loads sparse int8
@@ -104,8 +132,8 @@ def export(
             it can; `notes` of what is returned say what was done.
 
     Returns:
-        An `Exported`: the path, and how many weights are zero in what was written, which its
-        `repr` says.
+        An `Exported`: the path, how many weights are zero in what was written, by which kernels it computes
+        and what these took, which its `repr` says.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -130,6 +158,8 @@ def export(
     if row.suffix and path.suffix != row.suffix:
         raise ValueError(f"An export of format {format} ends in {row.suffix}. Received: {path}")
     given = {
+        "kernels": kernels,
+        "batch": batch,
         "quantize": quantize,
         "converter_options": converter_options,
         "compact": compact,
@@ -144,6 +174,10 @@ def export(
             f"{', '.join(f'{name}=' for name in foreign)} means nothing to format {format}: it is for "
             f"{', '.join(takers)}."
         )
+    if batch is not None:
+        check_whole("batch", batch, least=1)
+    if kernels is not None:
+        check_kernels(model, kernels)
     if quantize not in QUANTIZATIONS:
         raise ValueError(
             f"quantize={quantize!r} is unknown. Choose one of: {', '.join(map(repr, QUANTIZATIONS))}."
@@ -153,9 +187,9 @@ def export(
     place = check_place(path, format, overwrite)
     check_packages(format)
     masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
-    kernels = kernels_in(model)
+    weights = kernels_in(model)
     with folded(model):
-        zeros = sum(int(np.count_nonzero(value_of(kernel) == 0)) for kernel in kernels)
+        zeros = sum(int(np.count_nonzero(value_of(weight) == 0)) for weight in weights)
         if not (masked or zeros or allow_dense):
             raise ValueError(
                 f"Model '{model.name}' is dense: it has no masks, and none of its weights is zero. Prune it "
@@ -164,16 +198,17 @@ def export(
             )
         smaller, notes = _compacted(model, options.pop("compact", None)) if row.compacts else (model, ())
         with _replacing(place, row.beside) as new:
-            notes += row.write(smaller, new, **options) or ()
+            facts = dict(row.write(smaller, new, **options) or {})
             measured = None if data is None or row.run is None else accuracies(model, row.run(new), data)
     return Exported(
         path,
         format,
-        total=sum(int(np.prod(kernel.shape)) for kernel in kernels),
+        total=sum(int(np.prod(weight.shape)) for weight in weights),
         zeros=zeros,
         accuracy=measured and measured[0],
         model_accuracy=measured and measured[1],
-        notes=notes,
+        notes=notes + facts.pop("notes", ()),
+        **facts,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
@@ -27,8 +27,8 @@ class Format:
 
     Attributes:
         file: name of the export in a run's directory.
-        write: (model, path, **options): writes a model whose zeros are baked in; may return what there is to
-            say of that, a sentence each.
+        write: (model, path, **options): writes a model whose zeros are baked in. It may return fields of
+            `Exported` by name.
         run: (path) -> what computes the outputs of an export (`exporting.runtimes`); None where there is no
             such thing.
         suffix: that a path must have; any where it is empty.
@@ -39,12 +39,13 @@ class Format:
         beside: suffixes of further files, which lie beside the path under its name.
         packages: that must be installed to write an export and to run it, by the names that pip has for them.
         compacts: whether the model's dead channels are removed before, and its normalisation folded.
+        in_runs: options that a run exports with.
         foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
             nothing such, an export is replaced. Of a format in one file, by default, any file is replaced.
     """
 
     file: str
-    write: Callable[..., tuple[str, ...] | None]
+    write: Callable[..., Mapping[str, Any] | None]
     run: Callable[[pathlib.Path], Run] | None = None
     suffix: str = ""
     verify: Callable[[keras.Model, pathlib.Path, np.ndarray], dict[str, Any]] | None = None
@@ -52,6 +53,7 @@ class Format:
     beside: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     compacts: bool = False
+    in_runs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     foreign: Callable[[pathlib.Path], list[str]] = _ANY_FILE
 
 
@@ -61,6 +63,8 @@ FORMATS: dict[str, Format] = {
         late("tf_tickets.exporting.writers:write_saved_model"),
         run=late("tf_tickets.exporting.runtimes:saved_model"),
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
+        options=("kernels", "batch"),
+        in_runs={"kernels": "dense"},
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_saved_model"),
     ),
     "keras": Format(

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_tickets.compaction.compact import COARSE, TOLERANCE, computes_in_16_bits
+from tf_tickets.compaction.output_difference import largest_difference
 from tf_tickets.exporting.runtimes import Run
 from tf_tickets.exporting.samples import named_inputs, random_array
 from tf_tickets.support.short_reprs import short_fields
@@ -34,6 +36,10 @@ x = np.load(os.path.join(scratch, "x.npy"), allow_pickle=False)
 loaded = tf.saved_model.load(path)
 np.save(os.path.join(scratch, "y.npy"), np.asarray(loaded.serve(x)), allow_pickle=False)
 counts = [[list(v.shape), int(np.count_nonzero(v.numpy()))] for v in loaded.variables]
+packed = getattr(loaded, "packed", None)
+if packed is not None:
+    shapes = [[n for n in shape if n] for shape in packed.shapes.numpy().tolist()]
+    counts += [[shape, count] for shape, count in zip(shapes, packed.counts.numpy().tolist())]
 json.dump(counts, open(os.path.join(scratch, "counts.json"), "w"))
 """
 
@@ -44,7 +50,7 @@ class Verification:
 
     Attributes:
         largest_difference: of the outputs, absolute, over the batch given.
-        nonzeros: (shape, number of non-zero values) of every variable.
+        nonzeros: (shape, number of non-zero values) of every weight, those that are stored packed last.
     """
 
     largest_difference: float
@@ -97,6 +103,36 @@ def check_saved_model(model: keras.Model, path: pathlib.Path, x: np.ndarray) -> 
         "largest_difference": found.largest_difference,
         "nonzeros": sum(count for _, count in found.nonzeros),
     }
+
+
+def compare_saved_model(model: keras.Model, path: pathlib.Path) -> tuple[str, ...]:
+    """Runs a SavedModel on random inputs, and compares with the model that it was made of.
+
+    Args:
+        model: of stock layers, its zeros baked in.
+        path: of the SavedModel.
+
+    Returns:
+        Why it was not compared, a sentence; nothing if it was.
+
+    Raises:
+        ValueError: its outputs are others than the model's.
+    """
+    try:
+        own = largest_difference(model, model)
+    except Exception as error:  # of the user's layers, on inputs that are not what they are made for
+        return (f"Not compared with the model, which takes no random inputs: {str(error)[:200]}",)
+    if own:
+        return ("Not compared with the model, whose outputs are random.",)
+    loaded = tf.saved_model.load(str(path))
+    difference = largest_difference(model, lambda inputs, training: loaded.serve(inputs))
+    limit = COARSE if computes_in_16_bits(model) else TOLERANCE
+    if not difference <= limit:
+        raise ValueError(
+            f"The SavedModel's outputs differ from the model's by {difference:.3g} of the largest (allowed: "
+            f"{limit:g}); it was not kept."
+        )
+    return ()
 
 
 def check_litert(

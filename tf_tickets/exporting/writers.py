@@ -13,16 +13,31 @@ import keras
 import tensorflow as tf
 
 from tf_tickets.exporting import runtimes
+from tf_tickets.exporting.kernel_choices import BATCH, DEFAULT, KERNEL_CHOICES
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.samples import first_inputs, sample_inputs, structure_of
-from tf_tickets.exporting.verification import COMPARED, check_litert, check_outputs
+from tf_tickets.exporting.verification import COMPARED, check_litert, check_outputs, compare_saved_model
 
 SPARSE = "EXPERIMENTAL_SPARSITY"
+SPARSE_IS_WRONG = "Its zeros are stored, too: of its sparse layers LiteRT computes other outputs."
 
 
-def write_saved_model(model: keras.Model, path: pathlib.Path) -> None:
-    """A folder with the signature `serve`."""
-    model.export(str(path), format="tf_saved_model", verbose=False)
+def write_saved_model(
+    model: keras.Model, path: pathlib.Path, kernels: str = DEFAULT, batch: int = BATCH
+) -> dict[str, Any]:
+    """A folder with the signature `serve`, its weights packed; arguments as for `export`.
+
+    Raises:
+        ValueError: its outputs are not the model's.
+    """
+    written = KERNEL_CHOICES[kernels].write(model, path, batch)
+    notes = (*written.notes, *compare_saved_model(model, path))
+    return {
+        "kernels": dict(written.kernels),
+        "milliseconds": dict(written.milliseconds),
+        "batch": batch,
+        "notes": notes,
+    }
 
 
 def write_keras(model: keras.Model, path: pathlib.Path) -> None:
@@ -43,13 +58,13 @@ def write_litert(
     quantize: str | None = None,
     data: Any = None,
     converter_options: Mapping[str, Any] | None = None,
-) -> tuple[str, ...]:
+) -> dict[str, Any]:
     """A LiteRT file; of a recurrent model one that stores zeros, for batches of one if it has a loop.
 
     Arguments as for `export`.
 
     Returns:
-        What there is to say of it.
+        The notes of `Exported`.
 
     Raises:
         ValueError: its outputs are not the model's, or LiteRT lacks what the model computes with.
@@ -72,7 +87,7 @@ def write_litert(
                 f"{scratch}/saved_model", format="tf_saved_model", verbose=False, input_signature=signature
             )
         else:
-            write_saved_model(model, pathlib.Path(scratch) / "saved_model")
+            model.export(f"{scratch}/saved_model", format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/saved_model")
         converter.optimizations = [
             getattr(tf.lite.Optimize, name)
@@ -100,8 +115,8 @@ def write_litert(
             converter.optimizations = []
             path.write_bytes(_converted(converter, model.name))
             check_litert(saved_model, path, compared, row.tolerance)
-            return ("Its zeros are stored, too: of its sparse layers LiteRT computes other outputs.",)
-    return ()
+            return {"notes": (SPARSE_IS_WRONG,)}
+    return {}
 
 
 def write_onnx(model: keras.Model, path: pathlib.Path, data: Any = None) -> None:

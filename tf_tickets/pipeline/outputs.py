@@ -31,7 +31,7 @@ def export(job: Job) -> None:
             continue
         began = time.perf_counter()
         directory.begin(stage)
-        options: dict[str, Any] = dict(wanted.options)
+        options: dict[str, Any] = {**row.in_runs, **wanted.options}
         if "data" in row.options:
             options["data"] = _samples(job)
         written = export_model(job.model, path, wanted.format, overwrite=True, allow_dense=True, **options)
