@@ -116,7 +116,7 @@ class TestKinds:
 class TestWhatOptionsDecide:
     def test_a_place_names_no_run(self):
         assert set(config.fields_that_decide(NOTHING)) == {
-            "data_dir", "run_dir", "dense_dir", "export", "quantize", "deployment", "ticket",
+            "data_dir", "run_dir", "dense_dir", "export", "quantize", "kernels", "deployment", "ticket",
             "checkpoint_minutes",
         }  # fmt: skip
 

@@ -99,7 +99,7 @@ class TestOtherModels:
         found = tt.deployment(model, runtimes=["saved_model"], data=np.ones((2, 6)))
         assert [row.name for row in found.rows] == [KERAS]
         assert found.channels is found.macs is found[KERAS].faster_than_folded is None
-        assert found.left_out.keys() == {FOLDED, "compact"}
+        assert found.left_out.keys() == {FOLDED, "compact", "sparse"}
         assert all("backwards" in why for why in found.left_out.values())
         with pytest.raises(KeyError, match=r"folded dense: .*backwards"):
             found[FOLDED]
@@ -139,6 +139,6 @@ class TestBeforeAnyWork:
         with pytest.raises(ModuleNotFoundError, match="pip install onnx"):
             tt.deployment(nets.build("sequential"), runtimes=["onnx"])
         wanted, left_out = deploying.chosen(None)
-        assert wanted == [KERAS, FOLDED, "compact", "LiteRT", "LiteRT int8"]
+        assert wanted == [KERAS, FOLDED, "compact", "sparse", "LiteRT", "LiteRT int8"]
         assert list(left_out) == ["ONNX", "OpenVINO"]
         assert "pip install openvino" in left_out["OpenVINO"]

@@ -21,6 +21,11 @@ def test_without_options_names_are_those_of_before():
     assert [x.file for x in found] == [row.file for row in FORMATS.values()]
 
 
+def test_several_options_go_where_they_mean_something():
+    found = wanted(("saved_model", "litert"), {"quantize": "int8", "kernels": "auto"})
+    assert [x.file for x in found] == ["saved_model_auto", "model_int8.tflite"]
+
+
 def test_an_option_that_no_format_takes_is_refused():
     check_wanted(["keras", "litert"], {"quantize": "int8"})
     with pytest.raises(ValueError, match=r"^--quantize=int8 means nothing to --export=keras: .*litert\.$"):

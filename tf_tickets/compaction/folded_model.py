@@ -29,4 +29,7 @@ def folded_model(model: keras.Model) -> keras.Model:
         found = fold_normalization(graph_of(model))
         analysis = analyse(found.graph, found.weights)
         everything = tuple(np.ones_like(stays) for stays in analysis.stays)
-        return rebuilt(found.graph, dataclasses.replace(analysis, stays=everything, carriers={}), model.name)
+        whole, _ = rebuilt(
+            found.graph, dataclasses.replace(analysis, stays=everything, carriers={}), model.name
+        )
+        return whole

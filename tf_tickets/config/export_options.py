@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tf_tickets.exporting.formats import FORMATS
+from tf_tickets.exporting.kernel_choices import KERNEL_CHOICES
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.support.options import NOTHING, PLACES, choice, names, option, switch
 
@@ -25,6 +26,14 @@ class ExportOptions:
         PLACES,
         "How the LiteRT export stores weights. Ranges of activations are taken from training examples; the "
         "metric of what was written is measured on the test set. Default: float32, sparse.",
+        default=None,
+        decides=NOTHING,
+    )
+    kernels: str | None = option(
+        choice(KERNEL_CHOICES),
+        PLACES,
+        "How the SavedModel computes: auto (per layer as is fastest, measured on this machine), dense, or "
+        "sparse. Default: dense.",
         default=None,
         decides=NOTHING,
     )

@@ -12,6 +12,7 @@ import keras
 from tf_tickets import compaction
 from tf_tickets.compaction.folded_model import folded_model
 from tf_tickets.exporting import FORMATS, export
+from tf_tickets.serving.kernels import DENSE
 
 
 class Shipment:
@@ -61,8 +62,17 @@ def write_folded(shipment: Shipment, path: pathlib.Path) -> tuple[str, ...]:
 
 
 def write_compact(shipment: Shipment, path: pathlib.Path) -> tuple[str, ...]:
-    """A SavedModel of the compact form."""
-    return export(shipment.compact, path, "saved_model", allow_dense=True).notes
+    """A SavedModel of the compact form, by dense kernels."""
+    return export(shipment.compact, path, "saved_model", allow_dense=True, kernels="dense").notes
+
+
+def write_sparse(shipment: Shipment, path: pathlib.Path) -> tuple[str, ...]:
+    """A SavedModel of the compact form, by sparse kernels wherever they are faster."""
+    written = export(
+        shipment.compact, path, "saved_model", allow_dense=True, kernels="auto", batch=shipment.batch
+    )
+    sparse = sum(kernel != DENSE for kernel in written.kernels.values())
+    return (f"sparse kernels in {sparse} of {len(written.kernels)} layers.", *written.notes)
 
 
 def write_smallest(shipment: Shipment, path: pathlib.Path, *, format: str, **options: Any) -> tuple[str, ...]:

@@ -58,6 +58,12 @@ WAYS: dict[str, Way] = {
         late("tf_tickets.deployments.shipping:write_compact"),
         needs_graph=True,
     ),
+    "sparse": Way(
+        "the same with sparse kernels wherever they are faster",
+        "saved_model",
+        late("tf_tickets.deployments.shipping:write_sparse"),
+        needs_graph=True,
+    ),
     "LiteRT": Way("of the compacted model, float32, sparse", "litert", _smallest("litert")),
     "LiteRT int8": Way(
         "of the compacted model, integers",
