@@ -16,6 +16,7 @@ from tests.layers import recurrent_nets
 from tf_tickets.exporting import FORMATS, verification, verify_saved_model
 from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
+from tf_tickets.serving import stopwatch
 
 SUFFIX = {
     "saved_model": "",
@@ -209,6 +210,60 @@ def test_a_saved_model_whose_outputs_differ_is_an_error(tmp_path, monkeypatch):
         verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
 
 
+class TestKernels:
+    """Of SavedModels; what they compute is tested in `tests/serving`."""
+
+    def wide(self):
+        inputs = keras.Input((64,), name="rows")
+        model = keras.Model(
+            inputs, keras.layers.Dense(4, name="head")(keras.layers.Dense(64, name="wide")(inputs))
+        )
+        tt.prune(model, "random", 0.9)
+        return model
+
+    def test_are_told(self, tmp_path):
+        model = self.wide()
+        written = tt.export(model, tmp_path / "m", kernels="sparse", batch=8)
+        assert written.kernels == {"wide": "patches", "head": "dense"}
+        assert (written.batch, written.milliseconds, written.notes) == (8, {}, ())
+        assert repr(written).endswith("sparse kernels in 1 of 2 layers)")
+        x = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
+        np.testing.assert_allclose(run_saved_model(written, x), nets.outputs(model, x), atol=1e-5)
+        times = dataclasses.replace(written, milliseconds={"dense": 2.0, "chosen": 0.5})
+        assert "sparse kernels in 1 of 2 layers; 2 -> 0.5 ms a batch of 8" in repr(times)
+
+    def test_nothing_is_measured_of_a_small_model(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(stopwatch.subprocess, "run", None)
+        model = nets.hide(nets.build("functional"))
+        assert set(tt.export(model, tmp_path / "m").kernels.values()) == {"dense"}
+
+    def test_sparse_ones_need_a_graph(self, tmp_path):
+        model = nets.hide(nets.build("subclassed"))
+        with pytest.raises(
+            ValueError, match=r"'sparse' takes graphs of layers alone. .*'dense' takes any model"
+        ):
+            tt.export(model, tmp_path / "m", kernels="sparse")
+        assert list(tmp_path.iterdir()) == []
+        assert tt.export(model, tmp_path / "m").kernels == {}
+
+    def test_other_outputs_than_the_models_are_not_kept(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            verification, "largest_difference", lambda model, other: float(other is not model)
+        )
+        with pytest.raises(
+            ValueError, match=r"outputs differ from the model's by 1 of the largest .*not kept"
+        ):
+            tt.export(self.wide(), tmp_path / "m", kernels="dense")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_random_outputs_are_not_compared_and_that_is_said(self, tmp_path):
+        inputs = keras.Input((4,))
+        x = keras.layers.Dense(3)(inputs)
+        model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))(x))
+        written = tt.export(nets.hide(model), tmp_path / "m")
+        assert written.notes == ("Not compared with the model, whose outputs are random.",)
+
+
 class TestRecurrentLayers:
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM", "LSTM, of any length"])
@@ -360,6 +415,15 @@ class TestWhatIsSaid:
             ("m.keras", {"quantize": "int8", "data": [0]}, r"quantize= means nothing to format keras"),
             ("m.tflite", {"quantize": "int4"}, r"'int4' is unknown. .*None, 'float16', 'dynamic', 'int8'"),
             ("m.tflite", {"quantize": "int8"}, r"quantize='int8' needs data="),
+            (
+                "m.keras",
+                {"kernels": "dense"},
+                r"kernels= means nothing to format keras: it is for saved_model",
+            ),
+            ("m.tflite", {"batch": 3}, r"batch= means nothing to format litert: it is for saved_model"),
+            ("m", {"kernels": "fast"}, r"kernels='fast' is unknown. Choose one of: auto, dense, sparse"),
+            ("m", {"batch": 0}, r"batch is a whole number, 1 or more. Received: 0"),
+            ("m", {"batch": 2.0}, r"batch is a whole number, 1 or more. Received: 2.0"),
         ],
     )
     def test_what_is_not_accepted_is_refused_before_any_work(self, file, options, message, tmp_path):

@@ -143,6 +143,7 @@ class ReadingPacked(keras.StatelessScope):
     def __init__(self, weights: StoredWeights) -> None:
         super().__init__()
         self._weights = weights
+        self._graph = tf.compat.v1.get_default_graph()
         self.wrote = False
         self._read: dict[int, tf.Tensor] = {}
         self._empty: tf.Tensor | None = None
@@ -155,7 +156,9 @@ class ReadingPacked(keras.StatelessScope):
         found = super().get_current_value(variable)
         if found is None and self._weights.is_packed(variable):
             if id(variable) not in self._read:
-                self._read[id(variable)] = self._weights.array(variable)
+                # A layer may ask in a graph of its own: that of a loop, or of what XLA compiles.
+                with self._graph.as_default():
+                    self._read[id(variable)] = self._weights.array(variable)
             found = self._read[id(variable)]
         return found
 
