@@ -184,7 +184,10 @@ def test_what_is_skipped_says_why(module, name, text):
 
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
 # What a page is about, and the package does not need.
-OPTIONAL = {"docs/from_tfmot.md": ("tf2onnx", "onnxruntime"), "docs/prune_a_transformer.md": ("keras_hub",)}
+OPTIONAL = {
+    "docs/from_tfmot.md": ("onnx", "onnxruntime", "tf2onnx"),
+    "docs/prune_a_transformer.md": ("keras_hub",),
+}
 # Where each block is for itself, after so many that come before all of them.
 COMMON = {"docs/start_sparse.md": 1}
 

@@ -16,8 +16,15 @@ from tests.layers import recurrent_nets
 from tf_tickets.exporting import FORMATS, verification, verify_saved_model
 from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
+from tf_tickets.serving import stopwatch
 
-SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
+SUFFIX = {
+    "saved_model": "",
+    "keras": ".keras",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+}
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 
@@ -46,7 +53,33 @@ def run_litert(path, x):
     return found
 
 
-RUN = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert}
+def run_onnx(path, x):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def run_openvino(path, x):
+    import openvino
+
+    # In float32: of itself it computes in bfloat16 where the processor can.
+    return openvino.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+
+
+RUN = {
+    "saved_model": run_saved_model,
+    "keras": run_keras,
+    "litert": run_litert,
+    "onnx": run_onnx,
+    "openvino": run_openvino,
+}
+
+
+def needs(format):
+    """Skips a test where what the format is written and run with is not installed."""
+    for package in FORMATS[format].packages:
+        pytest.importorskip(package, reason=f"{format} needs {package}")
 
 
 def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
@@ -63,9 +96,12 @@ def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
         ("keras", "functional"),
         ("keras", "subclassed"),
         ("litert", "functional"),
+        ("onnx", "attention"),
+        ("openvino", "functional"),
     ],
 )
 def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tmp_path):
+    needs(format)
     model, model_ticket = pruned(name)
     x, y = nets.inputs_of(model)
     entries, optimizer = tt.masked_weights(model), model.optimizer
@@ -172,6 +208,60 @@ def test_a_saved_model_whose_outputs_differ_is_an_error(tmp_path, monkeypatch):
     found = dataclasses.replace(found, largest_difference=2e-4)
     with pytest.raises(RuntimeError, match=r"outputs differ by 0.0002"):
         verification.check_saved_model(model, tmp_path, np.zeros((2, 6)))
+
+
+class TestKernels:
+    """Of SavedModels; what they compute is tested in `tests/serving`."""
+
+    def wide(self):
+        inputs = keras.Input((64,), name="rows")
+        model = keras.Model(
+            inputs, keras.layers.Dense(4, name="head")(keras.layers.Dense(64, name="wide")(inputs))
+        )
+        tt.prune(model, "random", 0.9)
+        return model
+
+    def test_are_told(self, tmp_path):
+        model = self.wide()
+        written = tt.export(model, tmp_path / "m", kernels="sparse", batch=8)
+        assert written.kernels == {"wide": "patches", "head": "dense"}
+        assert (written.batch, written.milliseconds, written.notes) == (8, {}, ())
+        assert repr(written).endswith("sparse kernels in 1 of 2 layers)")
+        x = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
+        np.testing.assert_allclose(run_saved_model(written, x), nets.outputs(model, x), atol=1e-5)
+        times = dataclasses.replace(written, milliseconds={"dense": 2.0, "chosen": 0.5})
+        assert "sparse kernels in 1 of 2 layers; 2 -> 0.5 ms a batch of 8" in repr(times)
+
+    def test_nothing_is_measured_of_a_small_model(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(stopwatch.subprocess, "run", None)
+        model = nets.hide(nets.build("functional"))
+        assert set(tt.export(model, tmp_path / "m").kernels.values()) == {"dense"}
+
+    def test_sparse_ones_need_a_graph(self, tmp_path):
+        model = nets.hide(nets.build("subclassed"))
+        with pytest.raises(
+            ValueError, match=r"'sparse' takes graphs of layers alone. .*'dense' takes any model"
+        ):
+            tt.export(model, tmp_path / "m", kernels="sparse")
+        assert list(tmp_path.iterdir()) == []
+        assert tt.export(model, tmp_path / "m").kernels == {}
+
+    def test_other_outputs_than_the_models_are_not_kept(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            verification, "largest_difference", lambda model, other: float(other is not model)
+        )
+        with pytest.raises(
+            ValueError, match=r"outputs differ from the model's by 1 of the largest .*not kept"
+        ):
+            tt.export(self.wide(), tmp_path / "m", kernels="dense")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_random_outputs_are_not_compared_and_that_is_said(self, tmp_path):
+        inputs = keras.Input((4,))
+        x = keras.layers.Dense(3)(inputs)
+        model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))(x))
+        written = tt.export(nets.hide(model), tmp_path / "m")
+        assert written.notes == ("Not compared with the model, whose outputs are random.",)
 
 
 class TestRecurrentLayers:
@@ -311,10 +401,29 @@ class TestWhatIsSaid:
     @pytest.mark.parametrize(
         ("file", "options", "message"),
         [
+            (
+                "m.onnx",
+                {"quantize": "int8", "data": [0]},
+                r"quantize= means nothing to format onnx: .*litert",
+            ),
+            (
+                "m.keras",
+                {"compact": True},
+                r"compact= means nothing .* litert, onnx, openvino",
+            ),
             ("m.h5", {}, r"suffix .h5 of .*m.h5 tells no format. Known: none .saved_model., .keras .keras."),
-            ("m.keras", {"quantize": "int8", "data": [0]}, r"data=, quantize= means nothing to format keras"),
+            ("m.keras", {"quantize": "int8", "data": [0]}, r"quantize= means nothing to format keras"),
             ("m.tflite", {"quantize": "int4"}, r"'int4' is unknown. .*None, 'float16', 'dynamic', 'int8'"),
             ("m.tflite", {"quantize": "int8"}, r"quantize='int8' needs data="),
+            (
+                "m.keras",
+                {"kernels": "dense"},
+                r"kernels= means nothing to format keras: it is for saved_model",
+            ),
+            ("m.tflite", {"batch": 3}, r"batch= means nothing to format litert: it is for saved_model"),
+            ("m", {"kernels": "fast"}, r"kernels='fast' is unknown. Choose one of: auto, dense, sparse"),
+            ("m", {"batch": 0}, r"batch is a whole number, 1 or more. Received: 0"),
+            ("m", {"batch": 2.0}, r"batch is a whole number, 1 or more. Received: 2.0"),
         ],
     )
     def test_what_is_not_accepted_is_refused_before_any_work(self, file, options, message, tmp_path):
@@ -335,7 +444,7 @@ class TestQuantized:
         tt.prune(model, "random", 0.5)
         x = np.random.default_rng(0).normal(size=(20, 64)).astype("float32")
         data = tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(8)
-        written = tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=data)
+        written = tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=data, compact=False)
         size = written.path.stat().st_size
         assert written.total * bytes_a_weight < size < written.total * (bytes_a_weight + 0.5)
         expected = nets.outputs(model, x[:1])
@@ -401,9 +510,9 @@ class TestPaths:
     def test_unknown_formats_and_suffixes_are_refused_before_any_work(self, tmp_path):
         model = nets.build("sequential")
         with pytest.raises(
-            ValueError, match=r"format='onnx' is unknown. Choose one of: saved_model, keras, litert"
+            ValueError, match=r"format='coreml' is unknown. Choose one of: saved_model, keras, litert"
         ):
-            tt.export(model, tmp_path / "m", "onnx")
+            tt.export(model, tmp_path / "m", "coreml")
         with pytest.raises(ValueError, match=r"An export of format keras ends in .keras. Received: .*m.h5"):
             tt.export(model, tmp_path / "m.h5", "keras")
         assert list(tmp_path.iterdir()) == []

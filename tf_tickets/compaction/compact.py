@@ -76,7 +76,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
             macs=(_macs(model), _macs(small)),
             largest_difference=difference,
         )
-    limit = COARSE if _computes_in_16_bits(model) else TOLERANCE
+    limit = COARSE if computes_in_16_bits(model) else TOLERANCE
     if not difference <= limit:
         raise ValueError(
             f"Outputs of the compacted model differ from those of '{model.name}' by {difference:.3g} of the "
@@ -123,5 +123,6 @@ def _macs(model: keras.Model) -> int | None:
     return total_macs(uses, [int(np.prod(entry.weight.shape)) for entry in entries])
 
 
-def _computes_in_16_bits(model: keras.Model) -> bool:
+def computes_in_16_bits(model: keras.Model) -> bool:
+    """Whether any layer does."""
     return any("16" in layer.compute_dtype for layer in model._flatten_layers() if layer.compute_dtype)

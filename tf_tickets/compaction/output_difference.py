@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,12 +14,12 @@ from tf_tickets.layers import example_inputs
 EXAMPLES = 4
 
 
-def largest_difference(model: keras.Model, other: keras.Model, inputs: Any = None) -> float:
+def largest_difference(model: keras.Model, other: Callable, inputs: Any = None) -> float:
     """The largest difference of two models' outputs at inference, as a part of the largest output.
 
     Args:
         model: the one that is right.
-        other: of the same inputs and outputs.
+        other: of the same inputs and outputs; called as a model is, with `training=False`.
         inputs: a batch in the model's own structure; by default random numbers, and small whole numbers
             where inputs are of integers.
 
