@@ -46,17 +46,25 @@ RAY = [
     "ray>=2.60",
 ]
 
+# Exports in formats of others: what writes them, and what runs them, so that outputs are compared.
+ONNX = [
+    "onnx>=1.23",
+    "onnxruntime>=1.23",
+    "tf2onnx>=1.17",
+]
+OPENVINO = ["openvino>=2026.4"]
+
 # What guides of docs/ are about, and what runs the notebooks.
 GUIDES = [
     "ipykernel>=7.4",
     "keras-hub>=0.25",
     "nbclient>=0.11",
-    "onnxruntime>=1.23",
-    "tf2onnx>=1.17",
 ]
 
 DEVELOPMENT = [
     *GUIDES,
+    *ONNX,
+    *OPENVINO,
     *RAY,
     "hypothesis>=6.100",
     "ipykernel>=7.4",  # a test runs a notebook
@@ -122,5 +130,5 @@ setup(
             *(f"tf-tickets-{name} = tf_tickets.programs.{name}:entry_point" for name in PROGRAMS),
         ]
     },
-    extras_require={"dev": DEVELOPMENT, "ray": RAY},
+    extras_require={"dev": DEVELOPMENT, "onnx": ONNX, "openvino": OPENVINO, "ray": RAY},
 )

@@ -18,6 +18,7 @@ ORDER = (
     {"models", "training", "theory", "compaction"},
     {"serving"},
     {"exporting"},
+    {"deployments"},
     {"data"},
     {"pruning"},
     {"sparse_training"},

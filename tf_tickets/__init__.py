@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets import theory as theory
     from tf_tickets import training as training
     from tf_tickets.compaction import compact as compact
+    from tf_tickets.deployments import deployment as deployment
     from tf_tickets.exporting import export as export
     from tf_tickets.laboratory import sanity_check as sanity_check
     from tf_tickets.layers import fold as fold
@@ -49,6 +50,7 @@ _PUBLIC = {
     "callbacks": "tf_tickets.callbacks",
     "compact": "tf_tickets.compaction:compact",
     "data": "tf_tickets.data",
+    "deployment": "tf_tickets.deployments:deployment",
     "export": "tf_tickets.exporting:export",
     "fold": "tf_tickets.layers:fold",
     "keep_counts": "tf_tickets.pruning:keep_counts",

@@ -179,7 +179,12 @@ def test_changed_data_is_another_config():
         (["--method=uniform", "--classifier_keep=0.5"], "global or smart"),
         (["--classifier_keep=2"], "fraction"),
         (["--classifier_keep=ranked"], "fraction"),
-        (["--export=onnx"], "onnx.*saved_model"),
+        (["--export=coreml"], "coreml.*saved_model"),
+        (["--quantize=int8"], "--quantize=int8 means nothing to --export=saved_model: it is for litert"),
+        (
+            ["--export=keras", "--kernels=auto"],
+            "--kernels=auto means nothing to --export=keras: .*saved_model",
+        ),
         (["--seed=-1"], "-1"),
         (["--threads=0"], "0"),
         (["--dataset=cifar11"], "cifar11"),

@@ -116,7 +116,8 @@ class TestKinds:
 class TestWhatOptionsDecide:
     def test_a_place_names_no_run(self):
         assert set(config.fields_that_decide(NOTHING)) == {
-            "data_dir", "run_dir", "dense_dir", "export", "ticket", "checkpoint_minutes",
+            "data_dir", "run_dir", "dense_dir", "export", "quantize", "kernels", "deployment", "ticket",
+            "checkpoint_minutes",
         }  # fmt: skip
 
     def test_runs_of_one_setting_share_data_model_training_and_machine(self):

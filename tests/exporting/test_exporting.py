@@ -18,7 +18,13 @@ from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
 from tf_tickets.serving import stopwatch
 
-SUFFIX = {"saved_model": "", "keras": ".keras", "litert": ".tflite"}
+SUFFIX = {
+    "saved_model": "",
+    "keras": ".keras",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+}
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 
@@ -47,7 +53,33 @@ def run_litert(path, x):
     return found
 
 
-RUN = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert}
+def run_onnx(path, x):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def run_openvino(path, x):
+    import openvino
+
+    # In float32: of itself it computes in bfloat16 where the processor can.
+    return openvino.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+
+
+RUN = {
+    "saved_model": run_saved_model,
+    "keras": run_keras,
+    "litert": run_litert,
+    "onnx": run_onnx,
+    "openvino": run_openvino,
+}
+
+
+def needs(format):
+    """Skips a test where what the format is written and run with is not installed."""
+    for package in FORMATS[format].packages:
+        pytest.importorskip(package, reason=f"{format} needs {package}")
 
 
 def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
@@ -64,9 +96,12 @@ def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
         ("keras", "functional"),
         ("keras", "subclassed"),
         ("litert", "functional"),
+        ("onnx", "attention"),
+        ("openvino", "functional"),
     ],
 )
 def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tmp_path):
+    needs(format)
     model, model_ticket = pruned(name)
     x, y = nets.inputs_of(model)
     entries, optimizer = tt.masked_weights(model), model.optimizer
@@ -366,8 +401,18 @@ class TestWhatIsSaid:
     @pytest.mark.parametrize(
         ("file", "options", "message"),
         [
+            (
+                "m.onnx",
+                {"quantize": "int8", "data": [0]},
+                r"quantize= means nothing to format onnx: .*litert",
+            ),
+            (
+                "m.keras",
+                {"compact": True},
+                r"compact= means nothing .* litert, onnx, openvino",
+            ),
             ("m.h5", {}, r"suffix .h5 of .*m.h5 tells no format. Known: none .saved_model., .keras .keras."),
-            ("m.keras", {"quantize": "int8", "data": [0]}, r"data=, quantize= means nothing to format keras"),
+            ("m.keras", {"quantize": "int8", "data": [0]}, r"quantize= means nothing to format keras"),
             ("m.tflite", {"quantize": "int4"}, r"'int4' is unknown. .*None, 'float16', 'dynamic', 'int8'"),
             ("m.tflite", {"quantize": "int8"}, r"quantize='int8' needs data="),
             (
@@ -399,7 +444,7 @@ class TestQuantized:
         tt.prune(model, "random", 0.5)
         x = np.random.default_rng(0).normal(size=(20, 64)).astype("float32")
         data = tf.data.Dataset.from_tensor_slices((x, x[:, 0])).batch(8)
-        written = tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=data)
+        written = tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=data, compact=False)
         size = written.path.stat().st_size
         assert written.total * bytes_a_weight < size < written.total * (bytes_a_weight + 0.5)
         expected = nets.outputs(model, x[:1])
@@ -465,9 +510,9 @@ class TestPaths:
     def test_unknown_formats_and_suffixes_are_refused_before_any_work(self, tmp_path):
         model = nets.build("sequential")
         with pytest.raises(
-            ValueError, match=r"format='onnx' is unknown. Choose one of: saved_model, keras, litert"
+            ValueError, match=r"format='coreml' is unknown. Choose one of: saved_model, keras, litert"
         ):
-            tt.export(model, tmp_path / "m", "onnx")
+            tt.export(model, tmp_path / "m", "coreml")
         with pytest.raises(ValueError, match=r"An export of format keras ends in .keras. Received: .*m.h5"):
             tt.export(model, tmp_path / "m.h5", "keras")
         assert list(tmp_path.iterdir()) == []

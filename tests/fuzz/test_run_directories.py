@@ -51,7 +51,7 @@ def test_stages_are_read_or_refused(tmp_path_factory, changes):
         for stage in ("ticket", "retrain", "evaluate"):
             facts = directory.finished(stage)
             assert facts is None or isinstance(facts, dict)
-        assert isinstance(directory.waits_for_export(["keras"]), bool)
+        assert isinstance(directory.waits_for(["export_keras"]), bool)
 
     read_or_refused(read, str(path))
 

@@ -18,7 +18,7 @@ from tf_tickets.results import FINISHED, Run, load
 # What is run, and what its command must say of it.
 FLAGS = {
     "hybrid": [],
-    "snip": ["--sparsity=0.9", "--samples_per_class=3", "--seed=2"],
+    "snip": ["--sparsity=0.9", "--samples_per_class=3", "--seed=2", "--export=litert", "--quantize=int8"],
     "random": ["--ratios=1,0.125,0.3", "--sparsity=0.95", "--sampling=bernoulli"],
     "lt": ["--classifier_keep=ranked", "--rounds=2", "--optimizer=adamw", "--schedule=cosine"],
     "grasp": ["--score_options=temperature=1,halves=false", "--noaugment_scoring", "--min_keep=2"],
@@ -57,7 +57,7 @@ def test_a_runs_command_parses_to_its_identity(method):
     found = configured(f"--method={method}", *FLAGS[method])
     again, _ = configure(*words(found))
     assert again.identity == found.typed.identity
-    assert again.export == found.typed.export
+    assert again.exports == found.typed.exports
     assert not any(word.startswith(("--run_dir", "--dense_dir")) for word in words(found))
 
 

@@ -230,7 +230,7 @@ class TestErrors:
             (["--ticket=my.npz"], r"--ticket=my.npz is for one run"),
             (["--method=lt,hybrid", "--classifier_keep=ranked"], r"--classifier_keep=ranked: a fraction in"),
             (["--score=snop"], r"--score='snop' is unknown"),
-            (["--export=onnx"], r"--export=onnx is unknown"),
+            (["--export=coreml"], r"--export=coreml is unknown"),
             (["--threads=0"], r"--threads=0 is out of range"),
         ],
     )

@@ -8,7 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tf_tickets.config.export_options import ExportOptions
 from tf_tickets.config.run_options import Options
+from tf_tickets.exporting.formats import FORMATS
+from tf_tickets.exporting.wanted import Wanted, wanted
 from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, Method
@@ -20,7 +23,7 @@ from tf_tickets.training.recipe import Recipe
 
 @described
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Options):
+class Config(ExportOptions, Options):
     """Everything that decides the numbers of a run, and where it goes.
 
     `identity` is the part that decides the numbers; its hash names the run. `dense_identity` is the part that
@@ -83,6 +86,17 @@ class Config(Options):
         return self.recipe.epochs * self.pretrains + len(self.retraining_epochs) * self.trained_rounds
 
     @property
+    def exports(self) -> tuple[Wanted, ...]:
+        """What is exported, and how."""
+        return wanted(self.export, {name: getattr(self, name) for name in EXPORT_OPTIONS})
+
+    @property
+    def last_stages(self) -> tuple[str, ...]:
+        """Stages after the evaluation that are asked for, beside the report."""
+        exports = tuple(f"export_{export.name}" for export in self.exports)
+        return (*exports, DEPLOYMENT) if self.deployment else exports
+
+    @property
     def identity(self) -> dict[str, Any]:
         """JSON-able: what decides the numbers. Of what leads to a file of the user's there is no folder.
 
@@ -119,6 +133,11 @@ class Config(Options):
 
 
 OPTIONS: tuple[Option, ...] = options_of(Config)
+DEPLOYMENT = "deployment"  # the stage
+# Those that are options of `export`, too, for the formats that take them.
+EXPORT_OPTIONS = tuple(
+    row.name for row in OPTIONS if any(row.name in format.options for format in FORMATS.values())
+)
 
 
 def fields_that_decide(*what: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 
 from absl import flags
 
-from tf_tickets.config.config import OPTIONS
+from tf_tickets.config.config import EXPORT_OPTIONS, OPTIONS
 from tf_tickets.config.derived import (
     choice_of,
     classifier_keep_of,
@@ -18,6 +18,7 @@ from tf_tickets.config.derived import (
 from tf_tickets.config.flags import FLAGS, given
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
 from tf_tickets.data.sources import OWN, find
+from tf_tickets.exporting.wanted import check_wanted
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import Method, method_row
@@ -85,6 +86,7 @@ def check_flags(values: flags.FlagValues) -> None:
         optimizer_row(values.optimizer)
     if values.schedule is not None:
         schedule_row(values.schedule)
+    check_wanted(values.export or (), {name: values[name].value for name in EXPORT_OPTIONS})
     for name in values.callback or ():
         own("--callback", name)
     for name, row_of in (("loss", loss_row), ("metric", metric_row)):

@@ -15,7 +15,6 @@ from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.data.sources import named_dataset
-from tf_tickets.exporting.formats import FORMATS
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import (
     FAMILIES,
@@ -41,7 +40,6 @@ from tf_tickets.support.options import (
     Beside,
     choice,
     mapping,
-    names,
     number,
     option,
     own_names,
@@ -215,13 +213,6 @@ class Options:
         default="",
         decides=NOTHING,
         repeated=False,
-    )
-    export: tuple[str, ...] = option(
-        names(FORMATS),
-        PLACES,
-        f"Formats to export, any of {', '.join(FORMATS)}; empty for none.",
-        default=("saved_model",),
-        decides=NOTHING,
     )
     score: str | None = option(
         text(),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_tickets.exporting.formats import FORMATS
+from tf_tickets import compaction
+from tf_tickets.exporting.answers import accuracies
+from tf_tickets.exporting.formats import FORMATS, check_packages
 from tf_tickets.exporting.kernel_choices import check_kernels
 from tf_tickets.exporting.quantization import QUANTIZATIONS
 from tf_tickets.exporting.replacement import check_place
@@ -29,19 +34,23 @@ class Exported(os.PathLike):
         path: the file or folder.
         format: name in `FORMATS`.
         total: number of weights that were masked (of a model without masks, that could be).
-        zeros: how many of them are zero in what was written.
+        zeros: how many of them are zero in what was written, or left out of it.
+        accuracy: of what was written, on the labelled examples that were given; None without such.
+        model_accuracy: of the model, on the same.
         kernels: of a SavedModel, name of each layer whose kernel is stored without its zeros, and that sparse
             kernels could compute -> name in `tf_tickets.serving.kernels.KERNELS`.
         milliseconds: where kernels were measured, "dense" and "chosen" -> processor time of one thread that a
             batch takes, on the machine of the export.
         batch: examples in that batch.
-        notes: what else is to be known, a sentence each.
+        notes: what else is to be known, a sentence each: what compaction has removed, or why it has not.
     """
 
     path: pathlib.Path
     format: str
     total: int
     zeros: int
+    accuracy: float | None = None
+    model_accuracy: float | None = None
     kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     batch: int | None = None
@@ -60,8 +69,13 @@ class Exported(os.PathLike):
 
     def __repr__(self) -> str:
         zeros = f"{self.zeros:,} of {self.total:,} weights are zero, {self.sparsity:.4%}"
-        said = [f"{self.path}, {self.format}: {zeros}", *self._of_kernels(), *self.notes]
+        said = [f"{self.path}, {self.format}: {zeros}", *self._of_kernels(), *self._of_answers(), *self.notes]
         return f"Exported({'; '.join(said)})"
+
+    def _of_answers(self) -> list[str]:
+        if self.accuracy is None:
+            return []
+        return [f"accuracy {self.accuracy:.4f}, the model's {self.model_accuracy:.4f}"]
 
     def _of_kernels(self) -> list[str]:
         sparse = sum(kernel != "dense" for kernel in self.kernels.values())
@@ -84,6 +98,7 @@ def export(
     quantize: str | None = None,
     data: Any = None,
     converter_options: Mapping[str, Any] | None = None,
+    compact: bool | None = None,
 ) -> Exported:
     """Exports a model that loads without tf_tickets; the model itself stays as it is, masks and all.
 
@@ -91,11 +106,11 @@ def export(
         model: a built Keras model, masked or folded.
         path: a folder for `"saved_model"`, a file for the others; `~` is expanded.
         format: `"saved_model"` (endpoint `serve`, signatures `serve` and `serving_default`, as Keras's own
-            export has them; weights without their zeros; its outputs are compared with the model's),
-            `"keras"` (loads in Keras's safe mode; not compiled), or `"litert"` (its outputs are compared with
-            the model's; of a model with recurrent layers zeros are stored, too, and where these are not
-            unrolled it takes batches of one). None goes by the suffix of the path: .keras, .tflite, or none
-            for a SavedModel.
+            export has them; weights without their zeros), `"keras"` (loads in Keras's safe mode; not
+            compiled), `"litert"` (zeros of recurrent layers are stored, too, and where these are not unrolled
+            it takes batches of one), `"onnx"` or `"openvino"` (a .bin lies beside the .xml; no loops over
+            time). Outputs of all but `"keras"` are compared with the model's. None goes by the suffix of the
+            path: .keras, .tflite, .onnx, .xml, or none for a SavedModel.
         overwrite: replace the export of this format that is at `path`; nothing else is replaced.
         allow_dense: export a model that has neither masks nor zeros, as it is.
         kernels: how a SavedModel computes, on CPUs: `"auto"` (the default: per layer as is fastest, by
@@ -106,12 +121,15 @@ def export(
         batch: how many examples at a time kernels are chosen for, 32 by default. Any number can be served.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
             or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that
-            are not unrolled, which LiteRT crashes on). Only float32 is sparse: a sparse int8 model does not
-            load.
-        data: sample inputs for LiteRT: arrays `(count, *input_shape)` in the model's own structure, or a
-            `tf.data.Dataset` of batches `x` or `(x, y)`. Outputs are compared on the first of them; without
-            any, on random numbers.
+            are not unrolled, which LiteRT crashes on). Only float32 is sparse: LiteRT loads sparse int8
+            models, if at all, with other outputs than the model's.
+        data: samples: arrays `(count, *input_shape)` in the model's own structure, a tuple `(x, y)` of such
+            and their labels, or a `tf.data.Dataset` of batches `x` or `(x, y)`. Outputs are compared on the
+            first of them; without any, on random numbers. Where the labels are classes, as numbers or
+            one-hot, the accuracy of what was written is measured on all of them, beside the model's.
         converter_options: attributes to set on the `tf.lite.TFLiteConverter`, by name.
+        compact: whether LiteRT, ONNX and OpenVINO get what `tt.compact` makes of the model. By default where
+            it can; `notes` of what is returned say what was done.
 
     Returns:
         An `Exported`: the path, how many weights are zero in what was written, by which kernels it computes
@@ -119,8 +137,9 @@ def export(
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: an unknown format, suffix or option, a dense model, options of another format, a
-            SavedModel or LiteRT model whose outputs differ, or one that cannot be had.
+        ValueError: an unknown format, suffix or option, a dense model, options of another format, or what
+            was written has other outputs or cannot be had.
+        ModuleNotFoundError: the format's exporter or runtime is not installed.
         FileExistsError: `path` exists and `overwrite` is false, or it is no export of this format, or holds
             other files.
 
@@ -142,8 +161,10 @@ def export(
         "kernels": kernels,
         "batch": batch,
         "quantize": quantize,
-        "data": data,
         "converter_options": converter_options,
+        "compact": compact,
+        # What can be run is measured on labelled data, also where its outputs are not compared.
+        **({"data": data} if "data" in row.options or row.run is None else {}),
     }
     options = {name: value for name, value in given.items() if value is not None}
     foreign = sorted(options.keys() - set(row.options))
@@ -164,6 +185,7 @@ def export(
     if QUANTIZATIONS[quantize].needs_data and data is None:
         raise ValueError(f"quantize={quantize!r} needs data=: sample inputs, a few hundred of them.")
     place = check_place(path, format, overwrite)
+    check_packages(format)
     masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
     weights = kernels_in(model)
     with folded(model):
@@ -174,10 +196,50 @@ def export(
                 "first (a clone or a loaded copy may be another model than the pruned one), or pass "
                 "allow_dense=True."
             )
-        with replacing(place) as new:
-            facts = row.write(model, new, **options) or {}
-    total = sum(int(np.prod(weight.shape)) for weight in weights)
-    return Exported(path, format, total=total, zeros=zeros, **facts)
+        smaller, notes = _compacted(model, options.pop("compact", None)) if row.compacts else (model, ())
+        with _replacing(place, row.beside) as new:
+            facts = dict(row.write(smaller, new, **options) or {})
+            measured = None if data is None or row.run is None else accuracies(model, row.run(new), data)
+    return Exported(
+        path,
+        format,
+        total=sum(int(np.prod(weight.shape)) for weight in weights),
+        zeros=zeros,
+        accuracy=measured and measured[0],
+        model_accuracy=measured and measured[1],
+        notes=notes + facts.pop("notes", ()),
+        **facts,
+    )
+
+
+def _compacted(model: keras.Model, wanted: bool | None) -> tuple[keras.Model, tuple[str, ...]]:
+    """What `compact` makes of a model, or the model where it cannot; and what there is to say of that."""
+    if wanted is False:
+        return model, ()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that there is nothing to remove is no news here
+            smaller = compaction.compact(model)
+    except ValueError as error:
+        if wanted:
+            raise
+        return model, (f"Not compacted: {error}",)
+    found = getattr(smaller, "compaction", None)
+    removed = found.removed if found is not None else 0
+    before, after = model.count_params(), smaller.count_params()
+    return smaller, (
+        f"Compacted: {removed:,} channels are gone, {after:,} of {before:,} parameters are left.",
+    )
+
+
+@contextlib.contextmanager
+def _replacing(place: pathlib.Path, beside: tuple[str, ...]) -> Iterator[pathlib.Path]:
+    """A temporary path for an export, which takes its place when the block ends well; so do files beside."""
+    with replacing(place) as new:
+        yield new
+        for suffix in beside:
+            with replacing(place.with_suffix(suffix)) as part:
+                shutil.move(new.with_suffix(suffix), part)
 
 
 def _format_of(path: pathlib.Path) -> str:

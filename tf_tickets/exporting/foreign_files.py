@@ -69,3 +69,22 @@ def foreign_to_litert(path: pathlib.Path) -> list[str]:
         return ["a folder"]
     with open(path, "rb") as file:
         return [] if file.read(8)[4:] == b"TFL3" else ["a file of another kind"]
+
+
+def foreign_to_openvino(path: pathlib.Path) -> list[str]:
+    """What lies at a path, if it is no OpenVINO model; its weights lie beside it."""
+    if not path.is_file():
+        return ["a folder"]
+    with open(path, "rb") as file:
+        return [] if b"<net " in file.read(200) else ["a file of another kind"]
+
+
+def foreign_to_onnx(path: pathlib.Path) -> list[str]:
+    """What lies at a path, if it is no ONNX file."""
+    if not path.is_file():
+        return ["a folder"]
+    with open(path, "rb") as file:
+        start = file.read(3)
+    # The version of ONNX's format, then the producer's name, an opset or the graph.
+    is_onnx = len(start) == 3 and start[0] == 0x08 and start[1] < 32 and start[2] in (0x12, 0x3A, 0x42)
+    return [] if is_onnx else ["a file of another kind"]

@@ -23,6 +23,12 @@ def check_place(path: pathlib.Path, format: str, overwrite: bool) -> pathlib.Pat
     """
     place = pathlib.Path(os.path.realpath(path))
     if not os.path.lexists(place):
+        for suffix in FORMATS[format].beside:
+            if os.path.lexists(place.with_suffix(suffix)):
+                raise FileExistsError(
+                    f"{path.with_suffix(suffix)} exists without {path.name}, whose part it would be: it is "
+                    "of something else. Choose another path, or move that away."
+                )
         return place
     if not overwrite:
         raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")

@@ -18,7 +18,11 @@ import tensorflow as tf
 
 from tf_tickets.compaction.compact import COARSE, TOLERANCE, computes_in_16_bits
 from tf_tickets.compaction.output_difference import largest_difference
+from tf_tickets.exporting.runtimes import Run
+from tf_tickets.exporting.samples import named_inputs, random_array
 from tf_tickets.support.short_reprs import short_fields
+
+COMPARED = 16  # examples of a LiteRT model, whose faults not every example shows
 
 # Runs alone. `None` in sys.modules makes any import of the package fail.
 _PROGRAM = """
@@ -137,38 +141,65 @@ def check_litert(
     examples: Sequence[Mapping[str, np.ndarray]] = (),
     tolerance: float = 1e-3,
 ) -> None:
-    """Runs a LiteRT model on an example, and compares with the SavedModel that it was made of.
+    """Runs a LiteRT model on examples, and compares with the SavedModel that it was made of.
 
     Args:
         saved_model: as `tf.saved_model.load` gives it.
         path: of the LiteRT model.
-        examples: inputs by name; random ones by default.
+        examples: inputs by name; a few random ones by default.
         tolerance: how far outputs may be apart, as a part of the largest (of 1, where that is less).
 
     Raises:
         ValueError: it does not load, or its outputs are others than the SavedModel's.
     """
     signature = saved_model.signatures["serving_default"]
-    rng = np.random.default_rng(0)
     specs = signature.structured_input_signature[1].items()
-    inputs = examples[0] if examples else {name: _example(rng, spec) for name, spec in specs}
-    expected = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+    rng = np.random.default_rng(0)
+    random = (
+        {name: random_array(rng, (1, *spec.shape[1:]), spec.dtype) for name, spec in specs}
+        for _ in range(COMPARED)
+    )
     try:
-        found = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**inputs)
+        runner = tf.lite.Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+        for inputs in examples or random:
+            expected = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+            found = runner(**inputs)
+            for name, tensor in expected.items():
+                _check_close("The LiteRT model", tensor.numpy(), found[name], tolerance)
     except RuntimeError as error:
         raise ValueError(f"The LiteRT model does not run; it was not kept: {error}") from error
-    for name, tensor in expected.items():
-        wanted = tensor.numpy()
-        apart = tolerance * max(1.0, np.abs(wanted).max())
-        if not np.allclose(found[name], wanted, rtol=tolerance, atol=apart):
-            raise ValueError(
-                "The LiteRT model's outputs differ from the model's by up to "
-                f"{np.abs(found[name] - wanted).max():.3g}; it was not kept."
-            )
 
 
-def _example(rng: np.random.Generator, spec: tf.TensorSpec) -> np.ndarray:
-    """One random example of an input; 0 and 1 where it is of integers, which may be ids."""
-    shape = [1, *(size or 32 for size in spec.shape[1:])]
-    values = rng.normal(size=shape) if spec.dtype.is_floating else rng.integers(0, 2, shape)
-    return values.astype(spec.dtype.as_numpy_dtype)
+def check_outputs(model: keras.Model, run: Run, what: str, x: Any, tolerance: float = 1e-4) -> None:
+    """Computes a batch with what was written of a model, and compares.
+
+    Args:
+        model: that was written.
+        run: computes what was written.
+        what: was written, for people.
+        x: inputs in the model's own structure.
+        tolerance: how far outputs may be apart, as a part of the largest (of 1, where that is less).
+
+    Raises:
+        ValueError: it does not run, or its outputs are others.
+    """
+    expected = [np.asarray(output) for output in keras.tree.flatten(model(x, training=False))]
+    try:
+        found = run(named_inputs(model, x))
+    except RuntimeError as error:
+        raise ValueError(f"{what} does not run; it was not kept: {error}") from error
+    for ours, theirs in zip(expected, found, strict=False):  # OpenVINO shows what is within a layer, too
+        _check_close(what, ours, theirs, tolerance)
+
+
+def _check_close(what: str, expected: np.ndarray, found: np.ndarray, tolerance: float) -> None:
+    apart = tolerance * max(1.0, float(np.abs(expected).max()))
+    if expected.shape != found.shape:
+        raise ValueError(
+            f"{what}'s outputs have shape {found.shape}, the model's {expected.shape}; it was not kept."
+        )
+    if not np.allclose(found, expected, rtol=tolerance, atol=apart):
+        raise ValueError(
+            f"{what}'s outputs differ from the model's by up to {np.abs(found - expected).max():.3g}; it was "
+            "not kept."
+        )

@@ -1,7 +1,7 @@
 """The story of a run.
 
     data -> model -> [pretrain] -> scores -> keep-ratios -> masks -> [sanity check] -> rewind -> retrain
-         -> evaluate -> export -> report
+         -> evaluate -> export -> [deployment] -> report
 
 Every stage returns at once where its output exists already, so that running again goes on where it stopped.
 What the stages share is a `Job`; in which order they use each other is drawn at the top of its module.
@@ -15,7 +15,7 @@ from tf_tickets.config import Config
 from tf_tickets.data import Dataset
 from tf_tickets.pipeline.evaluation import evaluate
 from tf_tickets.pipeline.guards import exclusive, explain_lost_workers
-from tf_tickets.pipeline.outputs import export, report
+from tf_tickets.pipeline.outputs import deploy, export, report
 from tf_tickets.pipeline.preparation import make_trainer, prepare
 from tf_tickets.pipeline.tickets import find_ticket
 from tf_tickets.pipeline.trainings import pretrain, retrain
@@ -52,6 +52,7 @@ def run(
             ticket = retrain(job, find_ticket(job))
             numbers = evaluate(job, ticket)
             export(job)
+            deploy(job)
             result = report(job, ticket, numbers)
             job.team.agree("the final weights", result["weights_sha256"])
             return result

@@ -19,7 +19,7 @@ def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     """Counts and measures the final network, as it lies on disk, with stock layers and zeros baked in."""
     directory = job.directory
     done = directory.finished("evaluate")
-    if done is not None and not directory.waits_for_export(job.config.export):
+    if done is not None and not directory.waits_for(job.config.last_stages):
         return done["numbers"]
     began = time.perf_counter()
     layers.fold(job.model)

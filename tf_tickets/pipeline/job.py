@@ -89,7 +89,7 @@ class Job:
         """Whether all of the run is there, its result and the exports that are asked for among it."""
         stages = ("ticket", "retrain", "evaluate")
         done = all(self.directory.finished(stage) is not None for stage in stages)
-        waits = self.directory.waits_for_export(self.config.export)
+        waits = self.directory.waits_for(self.config.last_stages)
         return done and not waits and self.directory.result.exists()
 
     @property

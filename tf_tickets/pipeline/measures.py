@@ -8,7 +8,10 @@ import numpy as np
 
 from tf_tickets import layers
 from tf_tickets.data import Dataset
+from tf_tickets.exporting.runtimes import Run
+from tf_tickets.exporting.samples import named_inputs
 from tf_tickets.pipeline.job import Job
+from tf_tickets.training.metrics import metric_row
 from tf_tickets.training.recipe import Recipe
 
 Measure = Callable[[], dict[str, float]]
@@ -19,6 +22,15 @@ def measure_of_split(job: Job, dataset: Dataset, split: str) -> Measure:
     batch_size = test_batch_size(job.recipe)
     batches, steps = dataset.batches(split, batch_size), dataset.steps_per_epoch(split, batch_size)
     return lambda: job.trainer.evaluate(batches, steps)
+
+
+def measure_of_export(job: Job, run: Run) -> float:
+    """The metric on the test split of what computes an export of the model."""
+    metric = metric_row(job.recipe.metric_name).make(job.dataset.outputs)
+    for x, y in job.dataset.batches("test", test_batch_size(job.recipe)):
+        (outputs, *_) = run(named_inputs(job.model, x))
+        metric.update_state(y, outputs)
+    return float(metric.result())
 
 
 def test_batch_size(recipe: Recipe) -> int:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from tf_tickets.config import Config
+from tf_tickets.config.config import DEPLOYMENT
 from tf_tickets.data import Dataset
+from tf_tickets.deployments.ways import WAYS
 from tf_tickets.exporting import FORMATS
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.measures import test_batch_size
@@ -106,10 +108,11 @@ def seconds_of(config: Config, pace: Pace) -> dict[str, float]:
     # The functions of the masked network are made once for all rounds.
     found["retrain"] = training(rounds * len(config.retraining_epochs))
     found["evaluate"] = pace.trace / 2 + pace.test
-    for format in config.export:
-        row = FORMATS[format]
-        loads = load_seconds() if row.verify is not None else 0.0
-        found[f"export_{format}"] = TRACES_OF_AN_EXPORT * pace.trace + loads
+    for wanted in config.exports:
+        loads = load_seconds() if FORMATS[wanted.format].verify is not None else 0.0
+        found[f"export_{wanted.name}"] = TRACES_OF_AN_EXPORT * pace.trace + loads
+    if config.deployment:
+        found[DEPLOYMENT] = len(WAYS) * (TRACES_OF_AN_EXPORT * pace.trace + load_seconds())
     return found
 
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 from tf_tickets import layers, models, pruning, training
 from tf_tickets.config import Config, identity_in
 from tf_tickets.data import Dataset
-from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.methods.searches import SearchPlan
 from tf_tickets.models.sizes import activations
@@ -59,8 +58,8 @@ def prepare(
     )
     directory.check()
     dense.check()
-    for format in config.export:  # what is there and no export stays
-        check_place(directory.path / FORMATS[format].file, format, overwrite=True)
+    for wanted in config.exports:  # what is there and no export stays
+        check_place(directory.path / wanted.file, wanted.format, overwrite=True)
     _check_batches(config, dataset)
     recipe = config.recipe
     check_learning(recipe, dataset.splits["test"].labels, dataset.outputs)

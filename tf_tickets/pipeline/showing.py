@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tf_tickets import pruning
 from tf_tickets.config import Config, changed_code
-from tf_tickets.exporting import FORMATS
+from tf_tickets.config.config import DEPLOYMENT
+from tf_tickets.deployments.deployed import Deployment
 from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
@@ -198,8 +199,17 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
         facts["training cost"] = f"that of {result['training_cost']:.4g} epochs of the dense network"
     facts["size, compressed"] = size
     facts["time"] = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
-    for format in job.config.export:
-        facts[f"export, {format}"] = os.path.join(directory.where, FORMATS[format].file)
+    for wanted in job.config.exports:
+        words = ", ".join(("export", wanted.format, *wanted.options.values()))
+        facts[words] = os.path.join(directory.where, wanted.file)
+        measured = (directory.noted(f"export_{wanted.name}") or {}).get(own)
+        if measured is not None:
+            facts[words] += f", test {scale.words} {scale.plain(measured)}"
+    if result.get(DEPLOYMENT):
+        table = Deployment.from_dict(result[DEPLOYMENT])
+        show.table(table.title, *table.cells())
+        for line in table.lines():
+            show.line(f"  {line}")
     facts["all of it"] = directory.where
     show.facts("result", facts)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tf_tickets.deployments.ways import WAYS
 from tf_tickets.reporting.check_shades import Pair, check_colours
 from tf_tickets.sanity.checks import CHECKS
 
@@ -46,6 +47,8 @@ INK, MUTED, RULE, PAPER, ERROR = (COLOURS[name] for name in ("ink", "muted", "ru
 
 _METHODS = ("blue", "vermilion", "green", "purple", "ochre", "sky", "wine", "olive")
 _MARKERS = "osD^vPX*"
+# Of ways to ship a network, in the order of their table; one that is not known here has the last.
+_WAYS = dict(zip(WAYS, "osD^vPX*", strict=False))
 _LINES = ("-", "--", "-.")
 _STEPS = ("step-1", "step-2", "step-3", "step-4", "step-5")
 
@@ -59,6 +62,11 @@ def method_style(position: int) -> tuple[str, str, str, bool]:
     """Colour, marker, line and whether the marker is filled, of the method at a position in the report."""
     turn, place = divmod(position, len(_METHODS))
     return COLOURS[_METHODS[place]], _MARKERS[place], _LINES[turn % len(_LINES)], turn == 0
+
+
+def way_marker(way: str) -> str:
+    """The marker of a way to ship a network; the colour is that of the method."""
+    return _WAYS.get(way, "h")
 
 
 def shades(number: int) -> Sequence[str]:

@@ -102,6 +102,10 @@ def _section(experiment: Experiment, number: int, margin: float | None, alpha: f
             [figures.ratios(experiment, f"{prefix}-ratios"), *tables.keep_ratios(experiment)],
         ),
         _part("What is left of the network", [tables.compute(experiment)]),
+        _part(
+            "Deployment",
+            [*figures.deployments(experiment, f"{prefix}-deployment"), *tables.deployments(experiment)],
+        ),
         _part("Training budget", [tables.budget(experiment)]),
         _reruns(experiment),
     ]

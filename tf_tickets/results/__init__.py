@@ -13,6 +13,7 @@ from tf_tickets.results.experiment import Experiment, experiments
 from tf_tickets.results.loaded_run import Run, load
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
 from tf_tickets.results.setting import Setting
+from tf_tickets.results.shipping_grounds import Ground, shipping_grounds
 from tf_tickets.results.source_contrast import SourceContrast, source_contrasts
 from tf_tickets.results.variant import Variant
 from tf_tickets.results.verdict import Verdict, verdicts
@@ -24,6 +25,7 @@ __all__ = [
     "UNFINISHED",
     "Arm",
     "Experiment",
+    "Ground",
     "Run",
     "Setting",
     "SourceContrast",
@@ -33,6 +35,7 @@ __all__ = [
     "control_label",
     "experiments",
     "load",
+    "shipping_grounds",
     "source_contrasts",
     "verdicts",
 ]

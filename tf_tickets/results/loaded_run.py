@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_tickets.config import Config
+from tf_tickets.config.config import DEPLOYMENT
 from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.table import Method
 from tf_tickets.results import reading
@@ -143,7 +144,9 @@ class Run:
         if not seconds:
             return None
         parts = [
-            value for name, value in seconds.items() if name != "evaluate" and not name.startswith("export")
+            value
+            for name, value in seconds.items()
+            if name not in ("evaluate", DEPLOYMENT) and not name.startswith("export")
         ]
         return None if None in parts else sum(parts)
 

@@ -322,9 +322,9 @@ class RunDirectory(TicketDirectory):
         """The closing table, as text."""
         return self.path / "summary.txt"
 
-    def waits_for_export(self, formats: Sequence[str]) -> bool:
-        """Whether any of the formats is not exported yet."""
-        return any(self.noted(f"export_{format}") is None for format in formats)
+    def waits_for(self, stages: Sequence[str]) -> bool:
+        """Whether any of some stages is not finished yet."""
+        return any(self.noted(stage) is None for stage in stages)
 
     def check_files(self, contents: bool = True) -> None:
         super().check_files(contents)

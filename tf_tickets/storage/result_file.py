@@ -48,6 +48,11 @@ def read_result(
     for name, value in (stages.get("evaluate") or {}).get("numbers", {}).items():
         if name in result and json.dumps(result[name]) != json.dumps(value):
             raise json_rules.Unfit(f"{FILE}: {name} is {result[name]}, in stages.json it is {value}")
+    said = (stages.get("deployment") or {}).get("table")
+    require(
+        said is None or json.dumps(result.get("deployment")) == json.dumps(said),
+        f"{FILE}: deployment is not what stages.json has",
+    )
     known = known_results(stages)
     require(not known or found in known, f"{FILE} is not what the run wrote: {DIFFERS}")
     return result

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_tickets.storage import json_rules
+from tf_tickets.storage.deployment_rows import check_deployment
 from tf_tickets.storage.json_rules import (
     AMOUNT,
     COUNT,
@@ -74,6 +75,8 @@ def check_result(result: Mapping[str, Any], where: str = "result.json") -> None:
     on_path = [layer.get("on_path") for layer in result["layers"]]
     if None not in on_path:
         _check_fraction(result, "effective_sparsity", sum(on_path), total, where)
+    if result.get("deployment") is not None:
+        check_deployment(result["deployment"], where, _of_metric(checked_scale(result, where)))
     nonzero = result.get("nonzero")
     require(nonzero is None or nonzero <= result["kept"], f"{where}: more is nonzero than is kept")
 

@@ -120,5 +120,6 @@ _NEEDED = {
     "train": ("history", "compressed_bytes"),
     "retrain": ("history",),
     "evaluate": ("numbers",),
+    "deployment": ("table",),
 }
 _NUMBERS_NEEDED = ("compressed_bytes", "weights_sha256", "macs", "macs_kept")

@@ -92,7 +92,7 @@ class PlannedRun:
         directory = self.directory
         if not directory.result.exists() or read_json(directory.config) != directory.identity:
             return None
-        if directory.waits_for_export(self.config.export):
+        if directory.waits_for(self.config.last_stages):
             return None
         return read_result(directory.path, directory.identity, configuration.essence)
 

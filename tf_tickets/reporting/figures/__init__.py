@@ -5,6 +5,7 @@ from tf_tickets.reporting.figures.composition import Sample, compose
 from tf_tickets.reporting.figures.density_lines import densities
 from tf_tickets.reporting.figures.learning_curves import learning
 from tf_tickets.reporting.figures.ratio_lines import ratios
+from tf_tickets.reporting.figures.shipping_points import deployments
 from tf_tickets.reporting.figures.sparsity_lines import curves
 
-__all__ = ["Sample", "bars", "compose", "curves", "densities", "learning", "ratios"]
+__all__ = ["Sample", "bars", "compose", "curves", "densities", "deployments", "learning", "ratios"]

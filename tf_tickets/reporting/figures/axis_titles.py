@@ -12,6 +12,7 @@ MULTIPLY_ADDS = "multiply-adds kept (%)"
 LAYER = "layer, in forward order"
 EPOCH = "epoch of retraining"
 LOSS = "training loss (per example)"
+SIZE = "size on disk (MB)"
 LONGEST = 24  # letters of a line that fit beside the lowest panels
 
 
@@ -19,3 +20,8 @@ def metric_title(scale: Scale) -> str:
     """What an experiment's runs are judged by: `test accuracy (%)`; a long one takes two lines or more."""
     title = f"test {scale.words} ({scale.unit})" if scale.unit else f"test {scale.words}"
     return "\n".join(textwrap.wrap(title, LONGEST))
+
+
+def latency_title(batch: int) -> str:
+    """What a batch of a size takes of the processor."""
+    return f"processor time, batch of {batch} (ms)"

@@ -6,6 +6,7 @@ from tf_tickets.reporting.tables.density import densities
 from tf_tickets.reporting.tables.inside_sources import source_contrasts
 from tf_tickets.reporting.tables.kept_weights import compute, keep_ratios
 from tf_tickets.reporting.tables.training_budget import budget
+from tf_tickets.reporting.tables.ways_to_ship import deployments
 
 __all__ = [
     "accuracies",
@@ -14,6 +15,7 @@ __all__ = [
     "checks",
     "compute",
     "densities",
+    "deployments",
     "keep_ratios",
     "source_contrasts",
     "tally",
