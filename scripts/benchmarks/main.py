@@ -22,6 +22,11 @@ selection: seconds and memory, with the scores themselves, of choosing the best 
 over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
 at least.
 
+deploy: SavedModels of pruned networks at full size: Keras's export, folded (batch normalisation in the
+kernels, dense), compact, with sparse kernels, and both; processor milliseconds of one thread, interleaved in
+one process, bytes on disk and seconds to load. A ratio that must be reached is followed by it. --models
+chooses the networks.
+
 sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once,
 beside the same runs one by one, each with a dense training of its own.
 
@@ -44,13 +49,15 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contenders
+import deploying
 import selection
 import sweeping
 from comparisons import COMPARISONS
 
-WHATS = (*COMPARISONS, "selection", "sweep")
+WHATS = (*COMPARISONS, "selection", "sweep", "deploy")
 COMPARED = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
+DEPLOY_SECONDS = 20
 
 WHAT = flags.DEFINE_list("what", list(WHATS), f"What to measure, of: {', '.join(WHATS)}.")
 BATCH_SIZE = flags.DEFINE_integer(
@@ -191,6 +198,40 @@ def sweep() -> dict[str, float]:
     return found
 
 
+def deploy() -> dict[str, dict]:
+    """Measures and prints what serving takes."""
+    found = {}
+    for case, least in deploying.CASES.items():
+        if case[0] not in MODELS.value:
+            continue
+        name = "{}, {} at {:.0%}, batch {}".format(*case)
+        command = [sys.executable, deploying.__file__, *map(str, case), str(DEPLOY_SECONDS)]
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        )
+        rows = found[name] = json.loads(answer.stdout)
+        print(name)
+        for contender, row in rows.items():
+            kernels = ", ".join(f"{count} {kernel}" for kernel, count in row.get("kernels", {}).items())
+            print(
+                f"  {contender:8} {row['ms']:7.2f} ms, {row['faster']:.2f}x of Keras's export, "
+                f"{row['mb']:6.2f} MB, loads in {row['load_s']:.1f} s; {kernels}"
+            )
+        best = max(row["faster"] for row in rows.values())
+        slowest = min(rows[contender]["of_folded"] for contender in ("sparse", "both"))
+        print(f"  best / Keras's export            {at_least(best, least)}")
+        print(
+            f"  slower one of sparse, both / folded {at_least(slowest, deploying.LEAST_OF_FOLDED)}",
+            flush=True,
+        )
+    return found
+
+
+def at_least(value: float, limit: float) -> str:
+    """A ratio, and what it must reach."""
+    return f"{value:.2f} [{'reached' if value >= limit else 'BELOW'} {limit:g}]"
+
+
 def against(value: float, limit: float | None) -> str:
     """A number, and the limit beside it where there is one."""
     if limit is None:
@@ -198,7 +239,7 @@ def against(value: float, limit: float | None) -> str:
     return f"{value:.3f} [{'within' if value <= limit else 'ABOVE'} {limit:g}]"
 
 
-OTHERS = {"selection": select, "sweep": sweep}
+OTHERS = {"selection": select, "sweep": sweep, "deploy": deploy}
 
 
 def available(names: list[str]) -> list[str]:
