@@ -51,8 +51,8 @@ class Exported(os.PathLike):
     zeros: int
     accuracy: float | None = None
     model_accuracy: float | None = None
-    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
     batch: int | None = None
     notes: tuple[str, ...] = ()
 
