@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 SHAPE, CLASSES = (32, 32, 3), 10
-TINY = 1e-30
 
 # (model, method, sparsity, batch) -> how many times faster than Keras's export the best must be.
 CASES = {
@@ -51,32 +50,16 @@ def pruned(model_name: str, method: str, sparsity: float) -> Any:
     return tt.fold(model)
 
 
-def folded(model: Any) -> Any:
-    """The model with batch normalisation folded and all channels kept: dense, but for its numbers."""
-    import keras
-
-    import tf_tickets as tt
-
-    twin = keras.models.clone_model(model)
-    twin.set_weights([np.where(w == 0, TINY, w) if w.ndim > 1 else w for w in model.get_weights()])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nothing can be removed
-        found = tt.compact(twin)
-    found.set_weights(
-        [np.where(np.abs(w) < TINY**0.75, 0, w) if w.ndim > 1 else w for w in found.get_weights()]
-    )
-    return found
-
-
 def measure(model_name: str, method: str, sparsity: float, batch: int, seconds: float) -> dict[str, dict]:
     """Contender -> milliseconds of a batch, how many times faster than Keras's export, megabytes, seconds."""
     import tf_tickets as tt
+    from tf_tickets.compaction.folded_model import folded_model
     from tf_tickets.serving.stopwatch import milliseconds
 
     model = pruned(model_name, method, sparsity)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dense, compact = folded(model), tt.compact(model)
+        dense, compact = folded_model(model), tt.compact(model)
     found: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as scratch:
         root = pathlib.Path(scratch)
