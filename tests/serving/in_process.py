@@ -1,5 +1,7 @@
 """What a SavedModel would compute, without writing one: traced, made and run in this process."""
 
+import gc
+
 import keras
 import tensorflow as tf
 
@@ -18,6 +20,8 @@ def function_of(model, plan):
 
     def call(inputs):
         concrete = serve.get_concrete_function(inputs)
+        # Loaders would give each model names of its own; here, one that is forgotten takes these with it.
+        gc.collect()
         for made in weights.made:
             made._initialize()
         return concrete(*keras.tree.flatten(inputs))

@@ -17,24 +17,41 @@ class Made(tf.saved_model.experimental.TrackableResource):
     Args:
         name: unique in the model.
         dtype: of the tensors.
-        make: gives them.
+        make: (numbers) -> one of the tensors.
+        rows: the numbers of each, lists of one length; asked for when all are known.
     """
 
-    def __init__(self, name: str, dtype: tf.DType, make: Callable[[], Sequence[tf.Tensor]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        dtype: tf.DType,
+        make: Callable[[tf.Tensor], tf.Tensor],
+        rows: Callable[[], Sequence[Sequence[int]]],
+    ) -> None:
         super().__init__()
-        self._name, self._dtype, self._make = name, dtype, make
+        self._name, self._dtype, self._make, self._rows = name, dtype, make, rows
 
     def _create_resource(self) -> tf.Tensor:
         return tf.raw_ops.VarHandleOp(dtype=tf.variant, shape=[], shared_name=self._name)
 
     def _initialize(self) -> None:
-        items = self._make()
+        rows = self._rows()
+        numbers = tf.constant(rows, tf.int64, [len(rows), len(rows[0]) if rows else 0])
         # Not a stack: their shapes differ, and TensorFlow breaks stacks of one variant.
         found = tf.raw_ops.TensorListReserve(
-            element_shape=-1, num_elements=len(items), element_dtype=self._dtype
+            element_shape=-1, num_elements=len(rows), element_dtype=self._dtype
         )
-        for position, item in enumerate(items):
-            found = tf.raw_ops.TensorListSetItem(input_handle=found, index=position, item=item)
+        # A loop: a graph that is a hundred times as long would be written, and optimized when it is loaded.
+        if rows:
+            _, found = tf.while_loop(
+                lambda i, _: i < len(rows),
+                lambda i, found: (
+                    i + 1,
+                    tf.raw_ops.TensorListSetItem(input_handle=found, index=i, item=self._make(numbers[i])),
+                ),
+                (0, found),
+                parallel_iterations=1,
+            )
         tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=found)
 
     def _destroy_resource(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -75,8 +74,8 @@ class StoredWeights:
         self._arrays: dict[int, int] = {}
         self._matrices: dict[tuple[int, tuple[int, ...]], int] = {}
         self.made = [
-            Made("tf_tickets/arrays", tf.float32, self._make_arrays),
-            Made("tf_tickets/matrices", tf.variant, self._make_matrices),
+            Made("tf_tickets/arrays", tf.float32, self._make_array, self._rows_of_arrays),
+            Made("tf_tickets/matrices", tf.variant, self._make_matrix, self._rows_of_matrices),
         ]
         # All that a graph of these weights may refer to. What is made gets its handle now, outside of any.
         self.handles = [made.resource_handle for made in self.made]
@@ -98,45 +97,27 @@ class StoredWeights:
         key = (id(variable), tuple(matrix_numbers(convolution, unrolled)))
         return self.made[1].item(self._matrices.setdefault(key, len(self._matrices)), ())
 
-    def _make_arrays(self) -> list[tf.Tensor]:
-        shapes = {id(variable): tuple(variable.shape) for variable in self._variables}
-        return self._make(_array, [(key, shapes[key]) for key in self._arrays])
+    def _rows_of_arrays(self) -> list[list[int]]:
+        """Bounds and shape of each, zeros behind a shorter one."""
+        shapes = {id(variable): list(variable.shape) for variable in self._variables}
+        longest = max((len(shapes[key]) for key in self._arrays), default=0)
+        return [self._bounds[key] + shapes[key] + [0] * (longest - len(shapes[key])) for key in self._arrays]
 
-    def _make_matrices(self) -> list[tf.Tensor]:
-        return self._make(_matrix, list(self._matrices))
+    def _make_array(self, numbers: tf.Tensor) -> tf.Tensor:
+        shape = tf.boolean_mask(numbers[4:], numbers[4:] > 0)
+        return unpacked(*self._parts(numbers), shape)
 
-    def _make(self, function: Callable, keys: list[tuple[int, tuple[int, ...]]]) -> list[tf.Tensor]:
-        values, gaps = self.packed.values.value(), self.packed.gaps.value()
-        return [
-            function(values, gaps, tf.constant([*self._bounds[key], *numbers], tf.int64))
-            for key, numbers in keys
-        ]
+    def _rows_of_matrices(self) -> list[list[int]]:
+        """Bounds of each, and what `sparse_convolution.matrix` must know."""
+        return [[*self._bounds[key], *numbers] for key, numbers in self._matrices]
 
+    def _make_matrix(self, numbers: tf.Tensor) -> tf.Tensor:
+        return matrix(*self._parts(numbers), numbers[4:])
 
-# One graph of each for all weights: a file holds it once. Numbers begin with the bounds of the weight.
-_SIGNATURE = [
-    tf.TensorSpec([None], tf.float32),
-    tf.TensorSpec([None], tf.uint8),
-    tf.TensorSpec([None], tf.int64),
-]
-
-
-@tf.function(autograph=False, input_signature=_SIGNATURE, experimental_attributes={"_noinline": True})
-def _array(values: tf.Tensor, gaps: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-    return unpacked(*_parts(values, gaps, numbers), numbers[4:])
-
-
-@tf.function(autograph=False, input_signature=_SIGNATURE, experimental_attributes={"_noinline": True})
-def _matrix(values: tf.Tensor, gaps: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-    return matrix(*_parts(values, gaps, numbers), numbers[4:])
-
-
-def _parts(values: tf.Tensor, gaps: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Values of one weight, and their positions."""
-    parts = [
-        tf.slice(all_, numbers[i : i + 1], numbers[i + 1 : i + 2]) for i, all_ in ((0, values), (2, gaps))
-    ]
-    return parts[0], positions_in(parts[1])
+    def _parts(self, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Values of one weight, and their positions."""
+        values = tf.slice(self.packed.values.value(), numbers[0:1], numbers[1:2])
+        return values, positions_in(tf.slice(self.packed.gaps.value(), numbers[2:3], numbers[3:4]))
 
 
 class ReadingPacked(keras.StatelessScope):
