@@ -114,6 +114,7 @@ def graph_of(model: keras.Model) -> Graph:
         )
     builder = _Builder()
     inputs = tuple(builder.tensor(x) for x in functional._inputs)
+    builder.names.update((id(x), x.name) for x in functional._inputs)
     builder.add(functional, dict(zip(map(id, functional._inputs), inputs, strict=True)), ())
     of_outputs = tuple(builder.numbers[id(x)] for x in functional._outputs)
     structures = [

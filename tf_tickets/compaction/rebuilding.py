@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import keras
@@ -49,7 +50,10 @@ def _input_like(spec: keras.KerasTensor) -> keras.KerasTensor:
 def _made_anew(site: Site, shrunk: Shrunk) -> Any:
     layer = site.layer
     if not isinstance(layer, keras.Layer):
-        return layer  # an operation has no state
+        # An operation has no state, but a name, and knows the calls of it.
+        again = copy.copy(layer)
+        again.name, again._inbound_nodes, again._outbound_nodes = site.call.name, [], []
+        return again
     try:
         return type(layer).from_config({**layer.get_config(), **shrunk.config, "name": site.call.name})
     except Exception as error:  # of a class of the user's
