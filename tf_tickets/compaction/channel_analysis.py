@@ -83,8 +83,10 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
         need = needs[number]
         stays_of[labels[number][need.pinned | (need.wanted & ~found.constant)]] = True
     carriers = _settle(sites, rules, facts, needs, labels, stays_of)
-    pins = {}
+    pins, beside = {}, graph.beside()
     for site, rule in zip(sites, rules, strict=True):
+        if id(site.call) in beside:
+            continue
         reason = of_layer.get(id(site.layer)) or rule.stays_whole(site)
         if reason and any(map(any, site.sizes)) and not (rule is not UNKNOWN and _at_the_end(site)):
             pins[site.call.name] = reason
@@ -130,9 +132,13 @@ def _backward(
 ) -> tuple[Need, ...]:
     """What is needed of each tensor, by anybody; what is pinned is wanted."""
     found = [Need.only(np.zeros(len(fact.constant), bool)) for fact in facts]
-    for number in (*graph.inputs, *graph.outputs):
+    masks = (number for call in graph.calls for number in call.given_masks)
+    for number in (*graph.inputs, *graph.outputs, *masks):
         found[number] = Need.everything(len(facts[number].constant))
+    beside = graph.beside()
     for site, rule in zip(reversed(sites), reversed(rules), strict=True):
+        if id(site.call) in beside:
+            continue
         if rule is UNKNOWN or rule.stays_whole(site):
             for number in site.call.outputs:
                 found[number] = Need.everything(len(facts[number].constant))
