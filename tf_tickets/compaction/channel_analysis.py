@@ -109,6 +109,9 @@ def _reason(site: Site) -> str | None:
     given, got = site.sizes
     if not got or not all(got):
         return "what it gives has no channels of real numbers"
+    _, kwargs = site.call.arguments(dict.fromkeys(site.call.inputs))
+    if kwargs.get("training"):
+        return "it is called with training=True"
     return rule_of(site.layer).unknown(site) if given else "it takes no tensors"
 
 

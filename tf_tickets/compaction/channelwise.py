@@ -188,14 +188,9 @@ def _moves_channels(site: Site) -> str | None:
     return None if site.layer.dims[-1] == last else "it moves the channels to another axis"
 
 
-def _drops_at_inference(site: Site) -> str | None:
-    _, kwargs = site.call.arguments(dict.fromkeys(site.call.inputs))
-    return "it is called with training=True" if kwargs.get("training") else None
-
-
 NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 
-PASSING = Channelwise(same, unlike=_drops_at_inference)
+PASSING = Channelwise(same)
 COMPUTED = Channelwise(computed)
 ACTIVATION = Channelwise(computed, unlike=_activates)
 PADDING = Channelwise(zeros_only)
