@@ -151,6 +151,13 @@ class TestConstants:
         assert {stay(small)[name] for name in ("stem", "out_0", "out_1", "out_2")} == {4}
         assert same_outputs(model, small)
 
+    @pytest.mark.parametrize("axes", [None, [1, 2], [1, 2, 3]])
+    def test_behind_slopes_of_each_value_of_each_channel_or_of_all(self, axes):
+        model = images(L.Conv2D(4, 3, name="first"), L.PReLU(shared_axes=axes), L.Conv2D(3, 3))
+        kill(model.get_layer("first"), [0, 1])
+        small = tt.compact(model)
+        assert stay(small)["first"] <= 3 and same_outputs(model, small)
+
     @pytest.mark.parametrize("name", ["relu", "sigmoid", "gelu", "softplus", "exponential", "hard_swish"])
     def test_are_what_the_activation_makes_of_them(self, name):
         model = images(L.Conv2D(4, 3, activation=name, name="first"), L.Conv2D(3, 3, padding="same"))
@@ -197,6 +204,18 @@ class TestJunctions:
         kill(model.get_layer("b"), [3])
         small = tt.compact(model)
         assert stay(small)["b"] == 3 and same_outputs(model, small)
+
+    def test_arrays_in_operations_keep_their_channels(self):
+        inputs = keras.Input((6, 6, 2))
+        x = L.Conv2D(4, 1, name="a")(inputs)
+        x = keras.ops.clip(x, np.zeros(4, "float32"), np.arange(4, dtype="float32"))
+        x = L.Conv2D(4, 1, name="b")(x) + np.arange(4, dtype="float32")
+        model = filled(keras.Model(inputs, L.Dense(2)(L.Dense(5, name="c")(L.Flatten()(x)))))
+        for name in "abc":
+            kill(model.get_layer(name), [0])
+        small = tt.compact(model)
+        assert stay(small)["c"] == 4 and same_outputs(model, small)
+        assert set(small.compaction.pinned.values()) == {"an argument of it is an array"}
 
 
 class TestOtherKernels:
@@ -423,6 +442,7 @@ class TestWhatIsNotKnown:
             (L.Conv2D(5, 1, activation="softmax", name="odd"), "softmax"),
             (L.Reshape((6, 15, 2), name="odd"), "takes channels apart"),
             (L.Permute((1, 3, 2), name="odd"), "channels"),
+            (L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0], name="odd"), "each channel"),
         ],
     )
     def test_reasons(self, layer, reason):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import keras
@@ -51,7 +50,8 @@ def _made_anew(site: Site, shrunk: Shrunk) -> Any:
     layer = site.layer
     if not isinstance(layer, keras.Layer):
         # An operation has no state, but a name, and knows the calls of it.
-        again = copy.copy(layer)
+        again = object.__new__(type(layer))
+        again.__dict__.update(vars(layer))
         again.name, again._inbound_nodes, again._outbound_nodes = site.call.name, [], []
         return again
     try:
