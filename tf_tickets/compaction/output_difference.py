@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers import example_inputs, kept_losses
+from tf_tickets.layers import example_inputs, kept_losses, open_lengths
 
 EXAMPLES = 4
+# Sizes of axes that a model leaves open, where the usual one is too small.
+LONGER = (64, 128, 256)
 
 
 def largest_difference(model: keras.Model, other: keras.Model, inputs: Any = None) -> float:
@@ -24,12 +27,33 @@ def largest_difference(model: keras.Model, other: keras.Model, inputs: Any = Non
 
     Returns:
         0 where both are equal; infinity where one gives numbers and the other none.
+
+    Raises:
+        ValueError: `model` cannot be called on random inputs.
     """
-    if inputs is None:
-        rng = np.random.default_rng(0)
-        (inputs,), _ = example_inputs(model, lambda shape, dtype: _random(rng, shape, dtype), EXAMPLES)
-    expected, found = _outputs(model, inputs), _outputs(other, inputs)
+    inputs, expected = _called(model) if inputs is None else (inputs, _outputs(model, inputs))
+    found = _outputs(other, inputs)
     return max(_apart(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def _called(model: keras.Model) -> tuple[Any, list[Any]]:
+    """Random inputs that a model can be called on, and what it gives."""
+    lengths = open_lengths(model)
+    # Some models need room for more halvings, and some have a table of fewer positions.
+    tried = [*lengths[:1], *(LONGER if len(lengths) > 1 else ()), *lengths[1:]]
+    failures = []
+    for length in tried:
+        rng = np.random.default_rng(0)
+        (inputs,), _ = example_inputs(model, functools.partial(_random, rng), EXAMPLES, open_length=length)
+        try:
+            return inputs, _outputs(model, inputs)
+        except Exception as error:  # of any layer of the user's
+            failures.append(error)
+    sizes = f" (open axes of {', '.join(map(str, tried))})" if len(lengths) > 1 else ""
+    raise ValueError(
+        f"Model '{model.name}' fails on random inputs{sizes}, so that outputs cannot be compared. Pass a batch "
+        f"that it takes as data=. What it said: {failures[0]}"
+    ) from failures[0]
 
 
 def _outputs(model: keras.Model, inputs: Any) -> list[Any]:
