@@ -555,7 +555,7 @@ class TestErrors:
         model = filled(keras.Model(inputs, L.Dense(2)(x)))
         kill(model.get_layer("table"), [0], name="embeddings")
         with pytest.raises(
-            ValueError, match="fails on random inputs, .* Pass a batch that it takes as data="
+            ValueError, match=r"fails on random inputs, .* Pass a batch that it takes as data="
         ):
             tt.compact(model)
         x = np.zeros((3, 4), "int32")

@@ -1,8 +1,11 @@
 """What the smaller model has of the one before it, besides its numbers."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_tickets as tt
 from tests.compaction.test_compact import filled, kill, same_outputs, stay
@@ -78,3 +81,76 @@ def test_outputs_may_be_strings():
     kill(model.get_layer("first"), [0])
     small = tt.compact(model)
     assert stay(small)["first"] == 4 and small.compaction.largest_difference == 0
+
+
+class TestWhatAConfigDoesNotHold:
+    @pytest.mark.parametrize(
+        "lookup", [L.StringLookup(), L.TextVectorization(output_sequence_length=3)], ids=["lookup", "text"]
+    )
+    def test_vocabularies(self, lookup):
+        lookup.adapt(np.array(["a", "b", "c", "d"]))
+        inputs = keras.Input((1,), dtype="string")
+        x = L.Embedding(7, 5, name="table")(lookup(inputs))
+        model = filled(keras.Model(inputs, L.Dense(2)(L.Flatten()(x))))
+        kill(model.get_layer("table"), [0], name="embeddings")
+        small = tt.compact(model)
+        x = tf.constant([["a"], ["c"], ["d"], ["e"]])
+        assert stay(small)["table"] == 4 and same_outputs(model, small, x)
+
+    def test_functions_without_a_name(self):
+        shift = 2.0
+        model = filled(
+            keras.Sequential(
+                [
+                    keras.Input((4,)),
+                    L.Dense(5, activation=lambda x: x * shift, name="first"),
+                    L.Lambda(lambda x: x + shift),
+                    L.Dense(6, name="second"),
+                    L.Dense(2),
+                ]
+            )
+        )
+        kill(model.get_layer("second"), [0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Keras: a file could not hold it
+            small = tt.compact(model)
+        assert stay(small)["second"] == 5 and same_outputs(model, small)
+
+    def test_initial_values_for_as_many_channels_as_there_were(self):
+        values = np.random.default_rng(0).normal(size=(7, 5)).astype("float32")
+        values[:, 2] = 0
+        inputs = keras.Input((3,), dtype="int32")
+        table = L.Embedding(7, 5, embeddings_initializer=keras.initializers.Constant(values), name="table")
+        model = keras.Model(inputs, L.Dense(2)(L.Flatten()(table(inputs))))
+        small = tt.compact(model)
+        assert stay(small)["table"] == 4 and same_outputs(model, small)
+
+    def test_what_its_weights_depend_on_is_an_error(self):
+        @keras.saving.register_keras_serializable(package="tests")
+        class Forgetful(L.Layer):
+            def __init__(self, units=2, **kwargs):
+                super().__init__(**kwargs)
+                self.units = units
+
+            def build(self, shape):
+                self.scale = self.add_weight((self.units,), name="scale")
+
+            def call(self, x):
+                return x * keras.ops.sum(self.scale)
+
+            def get_config(self):
+                return super(Forgetful, self).get_config()
+
+        model = filled(keras.Sequential([keras.Input((4,)), L.Dense(5), Forgetful(3, name="it"), L.Dense(2)]))
+        with pytest.raises(ValueError, match=r"'it' .*has other weights \(scale \(2,\)\) than before .*3"):
+            tt.compact(model)
+
+
+def test_attention_that_is_quantized_is_to_be_compacted_before():
+    inputs = keras.Input((5, 6))
+    x = L.Dense(6, name="first")(inputs)
+    model = filled(keras.Model(inputs, L.Dense(2)(L.MultiHeadAttention(2, 4, name="attention")(x, x))))
+    kill(model.get_layer("first"), [0])
+    model.quantize("int8", filters="attention")
+    with pytest.raises(ValueError, match=r"'attention' .*compact first, and quantize what is smaller"):
+        tt.compact(model)

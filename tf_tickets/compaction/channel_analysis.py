@@ -175,11 +175,11 @@ def _needed(
                 found[number] = Need.everything(len(facts[number].constant))
         given = [facts[number] for number in site.call.inputs]
         calls = calls_of[id(site.layer)] if site.shared and rule is not UNKNOWN else [site.call]
-        wanted = [
+        asked = [
             np.any([found[call.outputs[place]].wanted for call in calls], axis=0) & ~facts[number].constant
             for place, number in enumerate(site.call.outputs)
         ]
-        wanted = rule.wanted_within(site, given, wanted)
+        wanted = rule.wanted_within(site, given, asked)
         for number, more in zip(site.call.outputs, wanted, strict=True):
             found[number] = dataclasses.replace(found[number], wanted=found[number].wanted | more)
         for number, need in zip(site.call.inputs, rule.needs(site, given, wanted), strict=True):

@@ -51,8 +51,8 @@ def _called(model: keras.Model) -> tuple[Any, list[Any]]:
             failures.append(error)
     sizes = f" (open axes of {', '.join(map(str, tried))})" if len(lengths) > 1 else ""
     raise ValueError(
-        f"Model '{model.name}' fails on random inputs{sizes}, so that outputs cannot be compared. Pass a batch "
-        f"that it takes as data=. What it said: {failures[0]}"
+        f"Model '{model.name}' fails on random inputs{sizes}, so that outputs cannot be compared. Pass a "
+        f"batch that it takes as data=. What it said: {failures[0]}"
     ) from failures[0]
 
 
