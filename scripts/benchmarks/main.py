@@ -25,6 +25,9 @@ at least.
 sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once,
 beside the same runs one by one, each with a dense training of its own.
 
+deploy: networks as they are shipped, by sparse kernels and by LiteRT's integers, beside Keras's own export
+(or folded dense, where a case says so): --cases chooses some of them.
+
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
 the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratios of the
 fastest turns and of the medians of CPU seconds stand behind each: where they disagree, something else took
@@ -44,11 +47,12 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import contenders
+import deploying
 import selection
 import sweeping
 from comparisons import COMPARISONS
 
-WHATS = (*COMPARISONS, "selection", "sweep")
+WHATS = (*COMPARISONS, "selection", "sweep", "deploy")
 COMPARED = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
 
@@ -63,6 +67,9 @@ STEPS = flags.DEFINE_integer("steps", 4, "Steps, or scores, in a turn.", lower_b
 THREADS = flags.DEFINE_integer("threads", None, "Threads of each contender. Default: all cores.")
 SCORES = flags.DEFINE_integer("scores", 100_000_000, "Scores to select from.", lower_bound=selection.LAYERS)
 EPOCHS = flags.DEFINE_integer("epochs", 10, "Of each training of the sweep.", lower_bound=1)
+CASES = flags.DEFINE_list(
+    "cases", None, f"Of deploy, as beginnings of names: {'; '.join(deploying.NAMES)}. Default: all."
+)
 OUTPUT = flags.DEFINE_string("output", None, "Also write the numbers to this JSON file.")
 flags.register_validator(
     "what", lambda names: set(names) <= set(WHATS), message=f"--what takes some of: {', '.join(WHATS)}"
@@ -191,6 +198,30 @@ def sweep() -> dict[str, float]:
     return found
 
 
+def deploy() -> dict[str, dict[str, float]]:
+    """Measures and prints what networks gain in the ways to ship them."""
+    found = {}
+    print("deploy: CPU time of a batch, one thread, medians of rounds in turn")
+    for name in deploying.NAMES:
+        if CASES.value and not name.startswith(tuple(CASES.value)):
+            continue
+        command = [sys.executable, deploying.__file__, name]
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        )
+        row = found[name] = json.loads(answer.stdout)
+        times = ", ".join(f"{way} {value:.4g}" for way, value in row["milliseconds"].items())
+        lost = row["accuracy_lost"]
+        print(
+            f"  {name:38} {row['faster']:6.2f} times {row['over']} "
+            f"[{'within' if row['met'] else 'BELOW'} {row['at_least']:g}]; ms: {times}; "
+            f"{row['bytes'] / 1e6:.3g} MB" + ("" if lost is None else f"; {100 * lost:.2f} points lost"),
+            flush=True,
+        )
+    print(flush=True)
+    return found
+
+
 def against(value: float, limit: float | None) -> str:
     """A number, and the limit beside it where there is one."""
     if limit is None:
@@ -198,7 +229,7 @@ def against(value: float, limit: float | None) -> str:
     return f"{value:.3f} [{'within' if value <= limit else 'ABOVE'} {limit:g}]"
 
 
-OTHERS = {"selection": select, "sweep": sweep}
+OTHERS = {"selection": select, "sweep": sweep, "deploy": deploy}
 
 
 def available(names: list[str]) -> list[str]:

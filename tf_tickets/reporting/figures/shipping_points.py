@@ -21,7 +21,12 @@ from tf_tickets.results import Arm, Experiment, shipping_grounds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_POINT: dict[str, Any] = {"linestyle": "none", "markersize": 6.5, "markeredgecolor": PAPER, "markeredgewidth": 0.4}
+_POINT: dict[str, Any] = {
+    "linestyle": "none",
+    "markersize": 6.5,
+    "markeredgecolor": PAPER,
+    "markeredgewidth": 0.4,
+}
 # Place on the horizontal axis of each way of a network, and its metric.
 Points = Mapping[str, tuple[float, float]]
 
