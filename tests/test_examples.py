@@ -80,7 +80,7 @@ def run(source, names, where, line=0):
     assert not failed, "".join(said)
 
 
-load = tt.data.load
+load, build = tt.data.load, tt.models.build
 
 
 @functools.cache
@@ -114,6 +114,8 @@ class MyLayer(keras.layers.Layer):
 
 # Examples that are trained on: as few as let masks move once in 30 epochs, after 100 steps.
 FEW = 160
+# What a network stands for in a block: its traces take longer the deeper it is.
+SHALLOWER = {"resnet20": "resnet8"}
 # What examples presuppose, made where it is named.
 GIVEN = {
     "tt": lambda: tt,
@@ -216,8 +218,13 @@ def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), 0.01, 0.05)
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
-    # A block that loads data trains on a few of them, and without XLA, which takes longest of all.
+    # A block trains a shallow network on few data, and without XLA, which takes longest of all.
     monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))
+    monkeypatch.setattr(
+        tt.models,
+        "build",
+        lambda name, *given, **options: build(SHALLOWER.get(name, name), *given, **options),
+    )
     monkeypatch.setattr(data_cache, "_LOADED", {})  # or the plans of later tests would find the few
     monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     names = {"__name__": "__main__"}

@@ -1,15 +1,16 @@
-"""A notebook: what its cells show is short, without what steers terminals, and progress is one output."""
+"""A notebook: what its cells show is short, without what steers terminals, and progress is one output.
 
-import os
-import pathlib
+With a file of one's own, a model, data, a score and ratios: run, swept, judged, reported.
+"""
 
 import nbclient
 import nbformat
 import pytest
 
+from tests import own_code, processes
+
 pytestmark = pytest.mark.slow  # a kernel, and a run in it
 
-ROOT = pathlib.Path(__file__).parents[1]
 CELLS = {
     "imports": "import keras\nimport tf_tickets as tt\nfrom tf_tickets.support.console import Console",
     "model": """
@@ -31,26 +32,37 @@ with Console().sweep(1000, 1000) as progress:
     for number in range(1000):
         progress.finish(f"<run {number}>", 1, "done", 10.0)
 """,
+    "own code": """
+import mine
+own = dict(model=mine.net, dataset=mine.rings, score=mine.large, ratios=mine.halving)
+own.update(epochs=1, export=())
+""",
+    "own run": "tt.run('snip', 0.6, **own)",
+    "own sweep": "len(tt.sweep('snip', [0.5, 0.8], jobs=1, **own))",
+    "own verdict": """
+findings = tt.sanity_check('snip', 0.5, checks=['rearrange'], seeds=3, controls=False, jobs=1, **own)
+(findings.answer('rearrange'), dict(findings.failures))
+""",
+    "own report": "tt.report('runs', 'page').name",
 }
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("notebook")
+
+
+@pytest.fixture(scope="module")
+def shown(folder):
     """Name of a cell -> its outputs."""
-    folder = tmp_path_factory.mktemp("notebook")
+    own_code.write(folder)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS.values()])
-    own = {"IPYTHONDIR": folder / "ipython", "JUPYTER_CONFIG_DIR": folder, "JUPYTER_RUNTIME_DIR": folder}
-    environment = {
-        **os.environ,
-        **{name: str(path) for name, path in own.items()},
-        "PYTHONPATH": str(ROOT),
-        "CUDA_VISIBLE_DEVICES": "",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
+    jupyter = dict.fromkeys(names, str(folder / "jupyter"))
     client = nbclient.NotebookClient(
         notebook, kernel_name="python3", timeout=600, resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env=environment)
+    client.execute(env={**processes.ENVIRONMENT, **jupyter, "TF_CPP_MIN_LOG_LEVEL": "3"})
     return {
         name: [output for output in cell.outputs if output.get("name") != "stderr"]  # TensorFlow's own
         for name, cell in zip(CELLS, notebook.cells, strict=True)
@@ -93,3 +105,14 @@ def test_a_sweep_is_one_output_of_its_last_runs(shown):
     lines = output.data["text/plain"].splitlines()
     assert len(lines) < 10 and lines[-1].startswith("  [1000/1000] <run 999>: done; ")
     assert "&lt;run 999&gt;" in output.data["text/html"]
+
+
+def test_a_file_of_ones_own_goes_through_everything_unchanged(shown, folder):
+    assert len(own_code.TEXT.strip().splitlines()) <= 40
+    names = ("own run", "own sweep", "own verdict", "own report")
+    last = {name: shown[name][-1].data["text/plain"] for name in names}
+    assert "RunResult(snip, sparsity 0.6" in last["own run"] and last["own sweep"] == "2"
+    assert last["own verdict"].endswith(", {})") and last["own verdict"].startswith("('")
+    assert last["own report"] == "'index.html'"
+    # The first run is one of another sparsity; one of the sweep's is one of the verdict's.
+    assert len(list(folder.glob("runs/mine_rings-*/result.json"))) == 1 + 2 + 5

@@ -1,13 +1,12 @@
 """The verdict on methods of which the answer is known, and what is refused before any work."""
 
 import functools
-import subprocess
-import sys
 
 import pytest
 
 import tf_tickets as tt
 from tests import users_scores
+from tests.programs import here
 from tests.reporting import synthetic
 from tests.sweeps.here import stay_here
 from tf_tickets import pipeline, results
@@ -129,20 +128,12 @@ def test_refused_before_any_work(tmp_path, changes, message):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
-def test_all_checks_that_fit_by_default(tmp_path):
-    said = subprocess.run(
-        [
-            *(sys.executable, "-m", "tf_tickets.sanity", "--method=snip,random", "--sparsity=0.9"),
-            *("--model=mlp_8_8", f"--runs_dir={tmp_path}/runs", "--dry_run"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_all_checks_that_fit_by_default(tmp_path, monkeypatch):
+    flags = ("--method=snip,random", "--sparsity=0.9", "--model=mlp_8_8", f"--runs_dir={tmp_path}/runs")
+    code, out, err = here.call(monkeypatch, "sanity", *flags, "--dry_run")
     # All but the half in order, which is about dense training; and the ticket itself.
     snip, baselines = len(tt.sanity.CHECKS), 2
-    assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in said.stdout
-    assert "random 0.9 rearrange: masks and weights are random" in said.stdout
-    assert said.stderr == ""
+    assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in out
+    assert "random 0.9 rearrange: masks and weights are random" in out
+    assert (code, err) == (0, "")
     assert not (tmp_path / "runs").exists()

@@ -119,13 +119,29 @@ class Cluster:
         return [(process.returncode, *text) for process, text in zip(self.processes, texts, strict=True)]
 
 
+# A process in whose folder there is a file `dies` is killed once, in the midst of its retraining.
+OWN_CALLBACK = """
+import os, pathlib, signal
+
+import keras
+
+
+class Killed(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.params["training"] == "retrain" and epoch == 2 and pathlib.Path("dies").exists():
+            pathlib.Path("dies").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_resume(self, history):
+        pass
+"""
 OWN_SCORE = """
 import tf_tickets as tt
 
 def score(model, batches, rng):
     return [entry.weight.numpy() ** POWER for entry in tt.masked_weights(model)]
 """
-OURS = {"own_score.py", "__pycache__", "other.stderr", "other.code"}
+OURS = {"own_callback.py", "own_score.py", "__pycache__", "other.stderr", "other.code"}
 # The command of its arguments; after that, in the same cluster, one in which each has a score of its own.
 # How that ended is written into a file.
 AND_THEN_ANOTHER = """
@@ -158,21 +174,19 @@ def story(tmp_path_factory):
     To which the workers are then told different things.
     """
     folder = tmp_path_factory.mktemp("cluster")
-    first = Cluster(folder, *ARGUMENTS, "--checkpoint_minutes=0")
     checkpoints = folder / "chief" / "run" / "checkpoints"
-
-    def in_the_second_epoch():
-        assert all(process.poll() is None for process in first.processes), first.ended()
-        return list(checkpoints.glob("epoch_000001_*.npz"))
-
-    wait_until(in_the_second_epoch, "a checkpoint of the second epoch", seconds=240)
-    first.processes[1].send_signal(signal.SIGKILL)
+    for name, power in (("chief", "2"), ("worker", "4")):
+        (folder / name).mkdir()
+        (folder / name / "own_callback.py").write_text(OWN_CALLBACK)
+        (folder / name / "own_score.py").write_text(OWN_SCORE.replace("POWER", power))
+    (folder / "worker" / "dies").touch()
+    arguments = (*ARGUMENTS, "--callback=own_callback.py:Killed")
+    first = Cluster(folder, *arguments, "--checkpoint_minutes=0")
+    assert first.processes[1].wait(timeout=240) == -signal.SIGKILL, first.ended()
     wait_until(lambda: first.processes[0].poll() is not None, "the chief, whose worker is gone")
     left = sorted(path.name for path in checkpoints.iterdir())
     died = first.ended()
-    for name, power in (("chief", "2"), ("worker", "4")):
-        (folder / name / "own_score.py").write_text(OWN_SCORE.replace("POWER", power))
-    again = Cluster(folder, *ARGUMENTS, program=("-c", AND_THEN_ANOTHER, "run"))
+    again = Cluster(folder, *arguments, program=("-c", AND_THEN_ANOTHER, "run"))
     return folder, died, left, again.ended()
 
 

@@ -3,12 +3,12 @@
 import json
 import os
 import socket
-import time
 
 import pytest
 
 from tests.runs import configure
 from tests.storage.recorder import DEAD, IDENTITY, directory, mark
+from tests.waiting import wait_until
 from tf_tickets.storage import holders, scratch_copies
 from tf_tickets.storage.errors import NotOurs
 from tf_tickets.storage.holders import HOLDER
@@ -106,10 +106,8 @@ class TestHolders:
         with ours.locked():
             before = json.loads((place / HOLDER).read_text())
             (ours.path / "checkpoint.npz").write_bytes(b"1")
-            ends = time.monotonic() + 20
-            while not (place / "checkpoint.npz").exists() or self.beat(place) <= before["beat"]:
-                assert time.monotonic() < ends
-                time.sleep(0.01)
+            pushed = (place / "checkpoint.npz").exists
+            wait_until(lambda: pushed() and self.beat(place) > before["beat"], "a push, and a sign of life")
             assert json.loads((place / HOLDER).read_text())["token"] == before["token"]
 
     @staticmethod

@@ -13,7 +13,7 @@ from tf_tickets.support.sessions import clear_session
 def test_graphs_with_derivatives_of_their_own_are_forgotten(monkeypatch):
     # What other tests have traced stays theirs.
     monkeypatch.setattr(ops.gradient_registry, "_registry", dict(ops.gradient_registry._registry))
-    monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
+    monkeypatch.setattr(keras.utils, "clear_session", lambda free_memory: None)
 
     @tf.custom_gradient
     def doubled(x):

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import statistics
+import sys
 import time
 from typing import ClassVar
 
@@ -14,12 +15,11 @@ import pytest
 import rich.console
 
 from tests import processes
-from tests.runs import parsed
+from tests.programs import here
 from tests.sweeps.folders import results, times
 from tests.sweeps.plans import plan_of, shown
 from tests.waiting import wait_until
 from tf_tickets import Ticket
-from tf_tickets.programs import run
 from tf_tickets.support.console import Console, SweepProgress
 from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan, show_table
@@ -81,7 +81,7 @@ class Story:
     def __init__(self, folder):
         self.runs = folder / "runs"
 
-        interrupted = Program("sweep", *GRID, folder=folder)
+        interrupted = Program("sweep", *GRID[:-1], "--jobs=1", folder=folder)
         interrupted.wait_for_a_worker()
         os.killpg(interrupted.process.pid, signal.SIGINT)
         self.interrupted = interrupted.ended()
@@ -93,14 +93,12 @@ class Story:
         killed.ended()
         self.kept = {path: path.stat().st_mtime_ns for path in folder.rglob("final.weights.h5")}
 
-        self.finished = Program("sweep", *GRID, folder=folder).ended()
-
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            patch.setattr(run, "load_tensorflow", lambda threads: None)  # which is at work in this process
+            self.finished = here.call(patch, "sweep", *GRID, alone=False)
             for key in reversed(self.SINGLES):
-                with parsed(*self.single(*key)):
-                    assert run.main(["run"]) == 0
+                code, _, said = here.call(patch, "run", *self.single(*key))
+                assert code == 0, said
         self.singles = results(folder / "singles")
 
     @staticmethod
@@ -117,8 +115,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory, failing_sweep):
-    # The failing sweep runs meanwhile.
+def story(tmp_path_factory):
     return Story(tmp_path_factory.mktemp("story"))
 
 
@@ -269,19 +266,17 @@ def score(model, batches, rng):
 
 
 @pytest.fixture(scope="module")
-def failing_sweep(tmp_path_factory):
-    """Its folder, and the program at work in it."""
+def failing(tmp_path_factory):
+    """Its folder, and how it ended."""
     folder = tmp_path_factory.mktemp("failing")
     (folder / "own.py").write_text(OWN_SCORE)
     arguments = (*SMALL, "--method=snip", "--score=own:score", "--seed=0-2", "--jobs=1")
-    return folder, Program("sweep", *arguments, folder=folder)
-
-
-@pytest.fixture(scope="module")
-def failing(failing_sweep):
-    """Its folder, and how it ended."""
-    folder, program = failing_sweep
-    return folder, program.ended()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        ended = here.call(patch, "sweep", *arguments, alone=False)
+    del sys.modules["own"]
+    return folder, ended
 
 
 class TestFailures:

@@ -17,7 +17,7 @@ from tf_tickets.sweeps.task import WHOLE, Task
 @pytest.mark.parametrize("code", [None, 0, 3])
 def test_code_that_ends_the_program_is_a_failure_of_its_task(code, monkeypatch):
     monkeypatch.setattr(worker, "load_data", lambda values: sys.exit(code))
-    monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
+    monkeypatch.setattr(keras.utils, "clear_session", lambda free_memory: None)
     outcome = worker.run_task(Task("snip", ("--method=snip",), WHOLE, 1))
     assert outcome.reached is None
     assert outcome.problem == f"{__file__}, line 19, ends the program (SystemExit: {code})"

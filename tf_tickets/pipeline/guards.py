@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import traceback
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -51,6 +52,8 @@ def explain_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         if training.Team(strategy).size == 1:
             raise
+        # They hold threads that TensorFlow has left open, and that would complain as the process ends.
+        traceback.clear_frames(error.__traceback__)
         raise ConnectionError(
             "Another worker of the cluster is gone, or has ended with an error of its own. Start the same "
             f"command on all machines: it goes on from the last checkpoint. ({_reason(error)})"

@@ -21,7 +21,7 @@ def clear_session() -> None:
     import keras
     from tensorflow.python.framework import ops
 
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # which is done at the end, once
     kept = getattr(ops.gradient_registry, "_registry", {})  # without a public name
     for name in [name for name in kept if name.startswith(_CUSTOM_GRADIENT)]:
         del kept[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -40,6 +41,11 @@ def initialize(parent: int, threads: int, environment: dict[str, str]) -> None:
     flags.FLAGS.mark_as_parsed()
     quieten()
     load_tensorflow(threads)
+    from tf_tickets import pipeline, training  # noqa: F401
+
+    # What is imported stays: whoever collects garbage, or looks for what was traced, passes over it.
+    gc.collect()
+    gc.freeze()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # many models, each traced once, are no mistake
 
 
