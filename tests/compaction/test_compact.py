@@ -401,7 +401,7 @@ class TestForms:
         x = relu(L.Conv2D(6, 1, name="a")(inputs))
         y = relu(L.Conv2D(6, 1, name="b")(x))
         z = relu(L.Conv2D(5, 2, name="c")(inputs))
-        model = filled(keras.Model(inputs, L.Dense(2)(L.Concatenate()([flat(y), flat(z)]))))
+        model = filled(keras.Model(inputs, L.Dense(2, name="dense")(L.Concatenate()([flat(y), flat(z)]))))
         kill(model.get_layer("a"), [0])
         kill(model.get_layer("b"), [1, 2])
         kill(model.get_layer("b"), [3], axis=-2)
