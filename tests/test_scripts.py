@@ -20,6 +20,9 @@ import tensorflow as tf
 from packaging.requirements import Requirement
 
 from tests.waiting import wait_until
+from tf_tickets.deployments import WAYS, Deployed, Deployment
+from tf_tickets.deployments.timing import Spread
+from tf_tickets.deployments.ways import FOLDED, KERAS
 from tf_tickets.pruning import gradient_scores
 from tf_tickets.pruning.scoring_loss import ScoringLoss
 
@@ -333,12 +336,45 @@ def test_the_bench_compares_contenders_that_take_turns(benchmarks):
         assert named <= set(comparison.contenders) <= known
 
 
+class TestTheBenchOfShippedNetworks:
+    def test_compares_ways_that_there_are(self, benchmarks):
+        deploying = benchmarks("deploying")
+        assert {case.way for case in deploying.CASES.values()} <= set(WAYS)
+        assert {case.over for case in deploying.CASES.values()} <= {KERAS, FOLDED}
+        assert len(set(deploying.NAMES)) == len(deploying.CASES) + 1
+
+    @pytest.mark.parametrize(
+        ("asked", "met"),
+        [
+            ({"at_least": 3.0}, True),
+            ({"at_least": 3.5}, False),
+            ({"at_least": 2.0, "over": FOLDED}, True),
+            ({"at_least": 3.0, "over": FOLDED}, False),
+            ({"at_least": 3.0, "most_bytes": 999}, False),
+            ({"at_least": 3.0, "most_lost": 0.01}, True),
+            ({"at_least": 3.0, "most_lost": 0.004}, False),
+        ],
+    )
+    def test_says_whether_a_case_is_met(self, benchmarks, monkeypatch, asked, met):
+        spread = Spread(1.0, 1.0, 1.0)
+        rows = (
+            Deployed(KERAS, 9, spread, spread, 1.0, 0.7, 0.0),
+            Deployed(FOLDED, 9, spread, spread, 1.5, 1.0, 0.0),
+            Deployed("sparse", 1000, spread, spread, 3.0, 2.0, 0.0, accuracy=0.895),
+        )
+        table = Deployment("m", 1, 1, "here", {}, 0.9, None, None, 0.9, "accuracy", rows, {})
+        monkeypatch.setattr("tf_tickets.deployments.deploying.measured_deployment", lambda *arguments: table)
+        deploying = benchmarks("deploying")
+        found = deploying.measure(deploying.Case(lambda: (None, None), 1, "sparse", **asked))
+        assert (found["met"], found["bytes"]) == (met, 1000)
+
+
 @pytest.mark.slow
 def test_the_bench_says_what_it_can_measure():
     bench = ROOT / "scripts" / "benchmarks" / "main.py"
     asked = subprocess.run([sys.executable, bench, "--what=speed"], capture_output=True, text=True)
     assert asked.returncode == 1
-    assert "--what takes some of: training, loop, moving, scoring, selection" in asked.stderr
+    assert "--what takes some of: training, loop, moving, scoring, selection, sweep, deploy" in asked.stderr
 
 
 def test_the_scores_in_pytorch_are_those_of_the_definition(benchmarks):

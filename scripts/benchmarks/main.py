@@ -30,6 +30,9 @@ chooses the networks.
 sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once,
 beside the same runs one by one, each with a dense training of its own.
 
+deploy: networks as they are shipped, by sparse kernels and by LiteRT's integers, beside Keras's own export
+(or folded dense, where a case says so): --cases chooses some of them.
+
 Every contender has a process of its own; they take turns, and medians of the turns are compared. Turns make
 the ratios hold on a noisy machine: whatever slows it down slows all contenders alike. The ratios of the
 fastest turns and of the medians of CPU seconds stand behind each: where they disagree, something else took
@@ -57,7 +60,6 @@ from comparisons import COMPARISONS
 WHATS = (*COMPARISONS, "selection", "sweep", "deploy")
 COMPARED = ("step_ms", "fastest_ms", "cpu_ms")
 SELECTION_LIMITS = {"seconds": 3.0, "memory": 3.0}
-DEPLOY_SECONDS = 20
 
 WHAT = flags.DEFINE_list("what", list(WHATS), f"What to measure, of: {', '.join(WHATS)}.")
 BATCH_SIZE = flags.DEFINE_integer(
@@ -70,6 +72,9 @@ STEPS = flags.DEFINE_integer("steps", 4, "Steps, or scores, in a turn.", lower_b
 THREADS = flags.DEFINE_integer("threads", None, "Threads of each contender. Default: all cores.")
 SCORES = flags.DEFINE_integer("scores", 100_000_000, "Scores to select from.", lower_bound=selection.LAYERS)
 EPOCHS = flags.DEFINE_integer("epochs", 10, "Of each training of the sweep.", lower_bound=1)
+CASES = flags.DEFINE_list(
+    "cases", None, f"Of deploy, as beginnings of names: {'; '.join(deploying.NAMES)}. Default: all."
+)
 OUTPUT = flags.DEFINE_string("output", None, "Also write the numbers to this JSON file.")
 flags.register_validator(
     "what", lambda names: set(names) <= set(WHATS), message=f"--what takes some of: {', '.join(WHATS)}"
@@ -198,38 +203,28 @@ def sweep() -> dict[str, float]:
     return found
 
 
-def deploy() -> dict[str, dict]:
-    """Measures and prints what serving takes."""
+def deploy() -> dict[str, dict[str, float]]:
+    """Measures and prints what networks gain in the ways to ship them."""
     found = {}
-    for case, least in deploying.CASES.items():
-        if case[0] not in MODELS.value:
+    print("deploy: CPU time of a batch, one thread, medians of rounds in turn")
+    for name in deploying.NAMES:
+        if CASES.value and not name.startswith(tuple(CASES.value)):
             continue
-        name = "{}, {} at {:.0%}, batch {}".format(*case)
-        command = [sys.executable, deploying.__file__, *map(str, case), str(DEPLOY_SECONDS)]
+        command = [sys.executable, deploying.__file__, name]
         answer = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
         )
-        rows = found[name] = json.loads(answer.stdout)
-        print(name)
-        for contender, row in rows.items():
-            kernels = ", ".join(f"{count} {kernel}" for kernel, count in row.get("kernels", {}).items())
-            print(
-                f"  {contender:8} {row['ms']:7.2f} ms, {row['faster']:.2f}x of Keras's export, "
-                f"{row['mb']:6.2f} MB, loads in {row['load_s']:.1f} s; {kernels}"
-            )
-        best = max(row["faster"] for row in rows.values())
-        slowest = min(rows[contender]["of_folded"] for contender in ("sparse", "both"))
-        print(f"  best / Keras's export            {at_least(best, least)}")
+        row = found[name] = json.loads(answer.stdout)
+        times = ", ".join(f"{way} {value:.4g}" for way, value in row["milliseconds"].items())
+        lost = row["accuracy_lost"]
         print(
-            f"  slower one of sparse, both / folded {at_least(slowest, deploying.LEAST_OF_FOLDED)}",
+            f"  {name:38} {row['faster']:6.2f} times {row['over']} "
+            f"[{'within' if row['met'] else 'BELOW'} {row['at_least']:g}]; ms: {times}; "
+            f"{row['bytes'] / 1e6:.3g} MB" + ("" if lost is None else f"; {100 * lost:.2f} points lost"),
             flush=True,
         )
+    print(flush=True)
     return found
-
-
-def at_least(value: float, limit: float) -> str:
-    """A ratio, and what it must reach."""
-    return f"{value:.2f} [{'reached' if value >= limit else 'BELOW'} {limit:g}]"
 
 
 def against(value: float, limit: float | None) -> str:
