@@ -22,6 +22,11 @@ selection: seconds and memory, with the scores themselves, of choosing the best 
 over all layers together: of scores that differ, that are all the same, and with a weight of each layer kept
 at least.
 
+deploy: SavedModels of pruned networks at full size: Keras's export, folded (batch normalisation in the
+kernels, dense), compact, with sparse kernels, and both; processor milliseconds of one thread, interleaved in
+one process, bytes on disk and seconds to load. A ratio that must be reached is followed by it. --models
+chooses the networks.
+
 sweep: the runs of the paper's Table 3 at a small scale, as a sweep that trains each dense network once,
 beside the same runs one by one, each with a dense training of its own.
 

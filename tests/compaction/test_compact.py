@@ -138,6 +138,19 @@ class TestConstants:
         x = np.random.default_rng(0).normal(size=(2, size, size + 1, 2)).astype("float32")
         assert same_outputs(model, small, x)
 
+    @pytest.mark.parametrize("halvings", [6, 0])
+    def test_sizes_that_a_model_needs_are_found(self, halvings):
+        inputs = keras.Input((None, None, 1))
+        x = inputs
+        for _ in range(halvings):
+            x = L.MaxPooling2D(padding="same")(x)
+        x = L.Conv2D(4, 3, padding="same", activation="sigmoid", name="first")(x)
+        x = L.UpSampling2D(2**halvings)(x) if halvings else L.Conv2D(4, 40, name="large")(x)
+        x = L.Conv2D(2, 1)(L.Concatenate()([inputs, x]) if halvings else x)
+        model = filled(keras.Model(inputs, x))
+        kill(model.get_layer("first"), [0, 1])
+        assert stay(tt.compact(model))["first"] <= 3
+
     def test_one_stands_for_those_of_all_tensors_that_it_is_tied_to(self):
         inputs = keras.Input((8, 8, 2))
         x = L.Conv2D(6, 3, padding="same", activation="sigmoid", name="stem")(inputs)
@@ -150,6 +163,13 @@ class TestConstants:
         small = tt.compact(model)
         assert {stay(small)[name] for name in ("stem", "out_0", "out_1", "out_2")} == {4}
         assert same_outputs(model, small)
+
+    @pytest.mark.parametrize("axes", [None, [1, 2], [1, 2, 3]])
+    def test_behind_slopes_of_each_value_of_each_channel_or_of_all(self, axes):
+        model = images(L.Conv2D(4, 3, name="first"), L.PReLU(shared_axes=axes), L.Conv2D(3, 3))
+        kill(model.get_layer("first"), [0, 1])
+        small = tt.compact(model)
+        assert stay(small)["first"] <= 3 and same_outputs(model, small)
 
     @pytest.mark.parametrize("name", ["relu", "sigmoid", "gelu", "softplus", "exponential", "hard_swish"])
     def test_are_what_the_activation_makes_of_them(self, name):
@@ -197,6 +217,18 @@ class TestJunctions:
         kill(model.get_layer("b"), [3])
         small = tt.compact(model)
         assert stay(small)["b"] == 3 and same_outputs(model, small)
+
+    def test_arrays_in_operations_keep_their_channels(self):
+        inputs = keras.Input((6, 6, 2))
+        x = L.Conv2D(4, 1, name="a")(inputs)
+        x = keras.ops.clip(x, np.zeros(4, "float32"), np.arange(4, dtype="float32"))
+        x = L.Conv2D(4, 1, name="b")(x) + np.arange(4, dtype="float32")
+        model = filled(keras.Model(inputs, L.Dense(2)(L.Dense(5, name="c")(L.Flatten()(x)))))
+        for name in "abc":
+            kill(model.get_layer(name), [0])
+        small = tt.compact(model)
+        assert stay(small)["c"] == 4 and same_outputs(model, small)
+        assert set(small.compaction.pinned.values()) == {"an argument of it is an array"}
 
 
 class TestOtherKernels:
@@ -353,6 +385,29 @@ class TestForms:
         small = tt.compact(model)
         assert stay(small)["shared"] < 6 and same_outputs(model, small)
 
+    def test_a_shared_layer_goes_without_what_no_call_of_it_is_wanted_for(self):
+        dense = L.Dense(6, name="shared")
+        one, two = keras.Input((4,)), keras.Input((4,))
+        x = L.Concatenate()([L.Dense(2, name=name)(dense(x)) for name, x in (("a", one), ("b", two))])
+        model = filled(keras.Model([one, two], x))
+        kill(model.get_layer("a"), [0, 1, 2], axis=-2)
+        kill(model.get_layer("b"), [1, 2, 3], axis=-2)
+        small = tt.compact(model)
+        assert stay(small)["shared"] == 4 and same_outputs(model, small)
+
+    def test_a_layer_without_weights_is_shared_by_calls_that_have_nothing_to_do_with_each_other(self):
+        relu, flat = L.ReLU(), L.Flatten()
+        inputs = keras.Input((4, 4, 2))
+        x = relu(L.Conv2D(6, 1, name="a")(inputs))
+        y = relu(L.Conv2D(6, 1, name="b")(x))
+        z = relu(L.Conv2D(5, 2, name="c")(inputs))
+        model = filled(keras.Model(inputs, L.Dense(2, name="dense")(L.Concatenate()([flat(y), flat(z)]))))
+        kill(model.get_layer("a"), [0])
+        kill(model.get_layer("b"), [1, 2])
+        kill(model.get_layer("b"), [3], axis=-2)
+        small = tt.compact(model)
+        assert stay(small) == {"a": 4, "b": 4, "c": 5, "dense": 2} and same_outputs(model, small)
+
     def test_the_masks_and_weights_of_the_model_stay(self):
         model = images(L.Conv2D(8, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(8, 3))
         tt.prune(model, "random", sparsity=0.95, seed=1)
@@ -423,6 +478,7 @@ class TestWhatIsNotKnown:
             (L.Conv2D(5, 1, activation="softmax", name="odd"), "softmax"),
             (L.Reshape((6, 15, 2), name="odd"), "takes channels apart"),
             (L.Permute((1, 3, 2), name="odd"), "channels"),
+            (L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0], name="odd"), "each channel"),
         ],
     )
     def test_reasons(self, layer, reason):
@@ -491,6 +547,19 @@ class TestErrors:
         model = images(L.Conv2D(5, 3, name="a"), Odd(keras.ops.abs))
         with pytest.raises(ValueError, match=r"'odd' .* cannot be made again from its config"):
             tt.compact(model)
+
+    def test_a_model_that_takes_no_random_inputs_is_to_be_given_some(self):
+        inputs = keras.Input((4,), dtype="int32")
+        table = keras.ops.reshape(inputs, (-1, 3))  # needs batches of three
+        x = L.Flatten()(L.Embedding(5, 4, name="table")(table))
+        model = filled(keras.Model(inputs, L.Dense(2)(x)))
+        kill(model.get_layer("table"), [0], name="embeddings")
+        with pytest.raises(
+            ValueError, match=r"fails on random inputs, .* Pass a batch that it takes as data="
+        ):
+            tt.compact(model)
+        x = np.zeros((3, 4), "int32")
+        assert tt.compact(model, data=x).compaction.largest_difference < ROUNDING
 
     def test_outputs_that_differ_are_an_error(self, monkeypatch):
         from tf_tickets.compaction import rebuilding

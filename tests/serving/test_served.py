@@ -9,7 +9,7 @@ from tests.serving.in_process import function_of
 from tf_tickets.compaction.graph import graph_of
 from tf_tickets.compaction.output_difference import largest_difference
 from tf_tickets.serving import batch_last
-from tf_tickets.serving.execution import steps
+from tf_tickets.serving.execution import Execution
 from tf_tickets.serving.kernels import DENSE, KERNELS, kernels_for
 from tf_tickets.serving.layouts import BATCH_LAST
 from tf_tickets.serving.plans import sparse_layers
@@ -80,7 +80,7 @@ class TestLayersWithTheBatchLast:
         x = layer([x, convolution(4, 3, padding="same", name="beside")(inputs)] if merges else x)
         model = sparse(keras.Model(inputs, x))
         plan = all_sparse(model)
-        assert all(step.layout == BATCH_LAST for step in steps(graph_of(model), plan)[0])
+        assert all(step.layout == BATCH_LAST for step in Execution(graph_of(model)).steps(plan)[0])
         assert_served(model, plan)
 
     @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class TestLayersWithTheBatchLast:
         inputs = keras.Input((6, 6, 3))
         model = sparse(keras.Model(inputs, call(LAYERS.Conv2D(4, 3)(inputs))))
         plan = all_sparse(model)
-        assert all(step.layout == BATCH_LAST for step in steps(graph_of(model), plan)[0])
+        assert all(step.layout == BATCH_LAST for step in Execution(graph_of(model)).steps(plan)[0])
         assert_served(model, plan)
 
     @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ class TestLayersWithTheBatchLast:
     def test_a_tensor_is_transposed_once(self):
         inputs = keras.Input((6, 6, 3), name="images")
         a, b = LAYERS.Conv2D(4, 3, name="a")(inputs), LAYERS.Conv2D(4, 3, name="b")(inputs)
-        graph = graph_of(keras.Model(inputs, LAYERS.ReLU()(LAYERS.Add()([a, b]))))
-        assert len(steps(graph, {})[1]) == 0
-        assert len(steps(graph, {"a": "rows", "b": "rows"})[1]) == 2  # the input, the output
-        assert len(steps(graph, {"a": "rows"})[1]) == 3
+        execution = Execution(graph_of(keras.Model(inputs, LAYERS.ReLU()(LAYERS.Add()([a, b])))))
+        assert not execution.steps({})[1]
+        assert len(execution.steps({"a": "rows", "b": "rows"})[1]) == 2  # the input, the output
+        assert len(execution.steps({"a": "rows"})[1]) == 3
 
 
 class TestModels:

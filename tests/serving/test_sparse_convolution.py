@@ -148,7 +148,7 @@ class TestWhichKernels:
 
     def test_the_fixed_rule_leaves_long_rows_and_what_is_not_sparse(self):
         each = self.of(keras.layers.Conv2D(64, 3, padding="same"), None, 8, 8, 64)
-        assert usual_kernel(each, 9 * 64 * 16, batch=32) == "full"
-        assert usual_kernel(each, 9 * 64 * 16, batch=2) == "rows"
-        assert usual_kernel(each, 9 * 64 * 16, batch=1) == "patches"
-        assert usual_kernel(each, 9 * 64 * 16 + 1, batch=32) == DENSE
+        assert usual_kernel(each, 3686, batch=32) == "full"
+        assert usual_kernel(each, 3686, batch=2) == "rows"
+        assert usual_kernel(each, 3686, batch=1) == "patches"
+        assert usual_kernel(each, 3687, batch=32) == DENSE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tf_tickets.compaction.rule import Rule, Shrunk
+from tf_tickets.compaction.rule import Rule, Shrunk, has_adapters
 from tf_tickets.compaction.site import Facts, Kept, Need, Site
 
 QUERY, KEY, VALUE, OUTPUT = "_query_dense", "_key_dense", "_value_dense", "_output_dense"
@@ -27,8 +27,9 @@ class Attention(Rule):
             return "its values are gated"
         if any(getattr(layer, part).kernel.ndim != 3 for part in PARTS):
             return "its heads are not those of one axis"
-        if any(getattr(getattr(layer, part), "lora_enabled", False) for part in PARTS):
-            return "it has LoRA weights beside its kernels"
+        adapters = [reason for part in PARTS if (reason := has_adapters(getattr(layer, part)))]
+        if adapters:
+            return adapters[0]
         if len(got) > 1:
             return "its attention scores are taken"
         taken = {site.call.inputs[place] for place in self._placed(site).values()}

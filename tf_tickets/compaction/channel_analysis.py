@@ -44,7 +44,9 @@ class Analysis:
 
     def kept(self, site: Site) -> Kept:
         """What stays around a call; of a layer that is shared, what any of its calls wants."""
-        calls = [other.call for other in self.sites if other.layer is site.layer]
+        calls = (
+            [other.call for other in self.sites if other.layer is site.layer] if site.shared else [site.call]
+        )
         return Kept(
             inputs=tuple(self.stays[number] for number in site.call.inputs),
             outputs=tuple(self.stays[number] for number in site.call.outputs),
@@ -69,7 +71,9 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
     sizes = [channels_of(spec) for spec in graph.specs]
     calls_of = graph.calls_of()
     sites = tuple(
-        Site(call, graph, _weights(call, weights), shared=len(calls_of[id(call.layer)]) > 1)
+        Site(
+            call, graph, _weights(call, weights), shared=_has_form(call) and len(calls_of[id(call.layer)]) > 1
+        )
         for call in graph.calls
     )
     reasons = [_reason(site) for site in sites]
@@ -83,14 +87,21 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
         need = needs[number]
         stays_of[labels[number][need.pinned | (need.wanted & ~found.constant)]] = True
     carriers = _settle(sites, rules, facts, needs, labels, stays_of)
-    pins = {}
+    pins, beside = {}, graph.beside()
     for site, rule in zip(sites, rules, strict=True):
+        if id(site.call) in beside:
+            continue
         reason = of_layer.get(id(site.layer)) or rule.stays_whole(site)
         if reason and any(map(any, site.sizes)) and not (rule is not UNKNOWN and _at_the_end(site)):
             pins[site.call.name] = reason
     stays = tuple(stays_of[of] for of in labels)
     wanted = tuple(need.wanted for need in needs)
     return Analysis(sites, rules, facts, wanted, stays, carriers, pins)
+
+
+def _has_form(call: Call) -> bool:
+    """Whether the layer becomes another with fewer channels, for all its calls."""
+    return rule_of(call.layer).has_form
 
 
 def _weights(call: Call, others: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -107,6 +118,9 @@ def _reason(site: Site) -> str | None:
     given, got = site.sizes
     if not got or not all(got):
         return "what it gives has no channels of real numbers"
+    _, kwargs = site.call.arguments(dict.fromkeys(site.call.inputs))
+    if kwargs.get("training"):
+        return "it is called with training=True"
     return rule_of(site.layer).unknown(site) if given else "it takes no tensors"
 
 
@@ -129,34 +143,54 @@ def _backward(
     graph: Graph, sites: tuple[Site, ...], rules: tuple[Rule, ...], facts: tuple[Facts, ...]
 ) -> tuple[Need, ...]:
     """What is needed of each tensor, by anybody; what is pinned is wanted."""
-    found = [Need.only(np.zeros(len(fact.constant), bool)) for fact in facts]
-    for number in (*graph.inputs, *graph.outputs):
+    nothing = [np.zeros(len(fact.constant), bool) for fact in facts]
+    found = _needed(graph, sites, rules, facts, nothing)
+    # What a call of a shared layer is wanted for, the layer is: also for calls further on.
+    while any(site.shared for site in sites):
+        more = _needed(graph, sites, rules, facts, [need.wanted for need in found])
+        if all(map(np.array_equal, (x.wanted for x in more), (x.wanted for x in found))):
+            break
+        found = more
+    return tuple(dataclasses.replace(need, wanted=need.wanted | need.pinned) for need in found)
+
+
+def _needed(
+    graph: Graph,
+    sites: tuple[Site, ...],
+    rules: tuple[Rule, ...],
+    facts: tuple[Facts, ...],
+    before: Sequence[np.ndarray],
+) -> list[Need]:
+    """What is needed of each tensor, where calls of shared layers are wanted for what they were before."""
+    found = [Need.only(wanted) for wanted in before]
+    masks = (number for call in graph.calls for number in call.given_masks)
+    for number in (*graph.inputs, *graph.outputs, *masks):
         found[number] = Need.everything(len(facts[number].constant))
+    beside, calls_of = graph.beside(), graph.calls_of()
     for site, rule in zip(reversed(sites), reversed(rules), strict=True):
+        if id(site.call) in beside:
+            continue
         if rule is UNKNOWN or rule.stays_whole(site):
             for number in site.call.outputs:
                 found[number] = Need.everything(len(facts[number].constant))
         given = [facts[number] for number in site.call.inputs]
-        wanted = rule.wanted_within(site, given, _wanted(site, rule, found, facts))
+        calls = calls_of[id(site.layer)] if site.shared and rule is not UNKNOWN else [site.call]
+        asked = [
+            np.any([found[call.outputs[place]].wanted for call in calls], axis=0) & ~facts[number].constant
+            for place, number in enumerate(site.call.outputs)
+        ]
+        wanted = rule.wanted_within(site, given, asked)
         for number, more in zip(site.call.outputs, wanted, strict=True):
             found[number] = dataclasses.replace(found[number], wanted=found[number].wanted | more)
         for number, need in zip(site.call.inputs, rule.needs(site, given, wanted), strict=True):
-            before = found[number]
+            other = found[number]
             found[number] = Need(
-                before.wanted | need.wanted,
-                before.pinned | need.pinned,
-                before.carried | need.carried,
-                math.lcm(before.groups, need.groups),
+                other.wanted | need.wanted,
+                other.pinned | need.pinned,
+                other.carried | need.carried,
+                math.lcm(other.groups, need.groups),
             )
-    return tuple(dataclasses.replace(need, wanted=need.wanted | need.pinned) for need in found)
-
-
-def _wanted(site: Site, rule: Rule, found: Sequence[Need], facts: Sequence[Facts]) -> list[np.ndarray]:
-    """Of each output, what somebody computes with and is not constant."""
-    if site.shared and rule is not UNKNOWN:
-        # Of all calls: what the earlier ones want is not known yet.
-        return [~facts[number].constant for number in site.call.outputs]
-    return [found[number].wanted & ~facts[number].constant for number in site.call.outputs]
+    return found
 
 
 def _classes(

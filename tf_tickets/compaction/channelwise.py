@@ -52,7 +52,13 @@ class Channelwise(Rule):
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         stays = kept.inputs[0]
-        return Shrunk({}, {name: value[..., stays] for name, value in site.weights.items()})
+        return Shrunk(
+            {},
+            {
+                name: value[..., stays] if value.shape[-1] == len(stays) else value  # or one for all channels
+                for name, value in site.weights.items()
+            },
+        )
 
 
 class Merging(Rule):
@@ -69,7 +75,8 @@ class Merging(Rule):
         given, got = site.sizes
         if len(got) != 1 or not got[0] or set(given) - {1, got[0]} or got[0] not in given:
             return "its channels do not go one to one"
-        others = [x for x in keras.tree.flatten(_other_arguments(site)) if np.size(x) > 1]
+        own = vars(site.layer).values() if not isinstance(site.layer, keras.Layer) else ()
+        others = [x for x in (*keras.tree.flatten(_other_arguments(site)), *own) if _of_each_channel(x)]
         return "an argument of it is an array" if others else None
 
     def ties(self, site: Site) -> Iterable[Tie]:
@@ -141,6 +148,10 @@ def _of_one(wanted: np.ndarray) -> Need:
     return Need.only(np.array([wanted.any()]), pinned=np.ones(1, bool))
 
 
+def _of_each_channel(value: Any) -> bool:
+    return hasattr(value, "shape") and np.size(value) > 1
+
+
 def _other_arguments(site: Site) -> Any:
     """Arguments that are no tensors of the graph."""
     return site.call.arguments(dict.fromkeys(site.call.inputs))
@@ -183,20 +194,21 @@ def _activates(site: Site) -> str | None:
     return not_elementwise(site.layer.activation)
 
 
+def _scales_channels(site: Site) -> str | None:
+    of_each = np.size(site.layer.scale) > 1 or np.size(site.layer.offset) > 1
+    return "it scales each channel by another number" if of_each else None
+
+
 def _moves_channels(site: Site) -> str | None:
     last = len(site.inputs[0].shape) - 1
     return None if site.layer.dims[-1] == last else "it moves the channels to another axis"
 
 
-def _drops_at_inference(site: Site) -> str | None:
-    _, kwargs = site.call.arguments(dict.fromkeys(site.call.inputs))
-    return "it is called with training=True" if kwargs.get("training") else None
-
-
 NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 
-PASSING = Channelwise(same, unlike=_drops_at_inference)
+PASSING = Channelwise(same)
 COMPUTED = Channelwise(computed)
+RESCALING = Channelwise(computed, unlike=_scales_channels)
 ACTIVATION = Channelwise(computed, unlike=_activates)
 PADDING = Channelwise(zeros_only)
 PERMUTATION = Channelwise(same, unlike=_moves_channels)

@@ -16,7 +16,15 @@ from tf_tickets.compaction.normalization_folding import Folded, fold_normalizati
 from tf_tickets.compaction.output_difference import largest_difference
 from tf_tickets.compaction.rebuilding import rebuilt
 from tf_tickets.compaction.rule import Shrunk
-from tf_tickets.layers import Masked, check_model, folded, macs_per_weight, prunable_weights, total_macs
+from tf_tickets.layers import (
+    Masked,
+    check_model,
+    folded,
+    kept_losses,
+    macs_per_weight,
+    prunable_weights,
+    total_macs,
+)
 
 # How far outputs may be apart, as a part of the largest; of models that compute in 16 bits, the second.
 TOLERANCE, COARSE = 1e-4, 0.05
@@ -61,7 +69,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
             "new model would not have. Build these layers with stateful=False."
         )
     masked = any(isinstance(layer, Masked) for layer in model._flatten_layers())
-    with folded(model):
+    with folded(model), kept_losses(model):
         graph = graph_of(model)
         found = fold_normalization(graph) if fold_batch_normalization else Folded(graph, {}, ())
         analysis = analyse(found.graph, found.weights)
@@ -92,6 +100,8 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
         )
         if not (masked or compaction.folded):
             return model
+    if not model.trainable:
+        small.trainable = False
     object.__setattr__(small, "compaction", compaction)
     return small
 

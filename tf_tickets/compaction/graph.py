@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+from keras.src.backend import get_keras_mask
 from keras.src.models.functional import Functional
 
 
@@ -21,6 +22,7 @@ class Call:
         masks: numbers of those that are Keras's masks (`mask=`, `attention_mask=`, ...), no inputs.
         outputs: numbers of the tensors that it gives, flattened likewise.
         node: Keras's record of the call, which holds the other arguments.
+        given_masks: those masks that are computed with: all but what Keras finds beside the inputs.
     """
 
     layer: Any
@@ -29,6 +31,7 @@ class Call:
     outputs: tuple[int, ...]
     node: Any
     masks: tuple[int, ...] = ()
+    given_masks: tuple[int, ...] = ()
 
     def arguments(self, values: Mapping[int, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional and keyword arguments, with values in the place of tensors.
@@ -71,6 +74,16 @@ class Graph:
             found.setdefault(id(call.layer), []).append(call)
         return found
 
+    def beside(self) -> frozenset[int]:
+        """`id` of each call that no output depends on: what it gives are masks that Keras passes along."""
+        wanted, found = set(self.outputs), set()
+        for call in reversed(self.calls):
+            if wanted.isdisjoint(call.outputs):
+                found.add(id(call))
+            else:
+                wanted.update(call.inputs, call.given_masks)
+        return frozenset(found)
+
     def readers(self) -> dict[int, list[Call]]:
         """Number of each tensor -> the calls that take it."""
         found: dict[int, list[Call]] = {number: [] for number in range(len(self.specs))}
@@ -84,6 +97,11 @@ def _masks_of(node: Any) -> list[Any]:
     """The tensors that a call takes as masks, which Keras finds and passes along by itself."""
     named = {name: x for name, x in node.arguments.kwargs.items() if name == "mask" or name.endswith("_mask")}
     return [x for x in keras.tree.flatten(named) if isinstance(x, keras.KerasTensor)]
+
+
+def _found_beside(x: Any, node: Any) -> bool:
+    """Whether a mask is that of one of the inputs, which Keras finds by itself."""
+    return any(x is get_keras_mask(given) for given in node.input_tensors)
 
 
 def functional_of(model: keras.Model) -> Functional | None:
@@ -114,6 +132,7 @@ def graph_of(model: keras.Model) -> Graph:
         )
     builder = _Builder()
     inputs = tuple(builder.tensor(x) for x in functional._inputs)
+    builder.names.update((id(x), x.name) for x in functional._inputs)
     builder.add(functional, dict(zip(map(id, functional._inputs), inputs, strict=True)), ())
     of_outputs = tuple(builder.numbers[id(x)] for x in functional._outputs)
     structures = [
@@ -145,9 +164,13 @@ class _Builder:
         for node in (node for depth in sorted(depths, reverse=True) for node in depths[depth]):
             if node.is_input or any(id(x) not in numbers for x in node.input_tensors):
                 continue
-            inside = self._taken_apart(node)
-            if inside is not None:
-                known = [numbers[id(x)] for x in node.input_tensors]
+            apart = self._taken_apart(node)
+            if apart is not None:
+                inside, given = apart
+                known = [
+                    self._as(x.dtype, numbers[id(of)], within)
+                    for x, of in zip(inside._inputs, given, strict=True)
+                ]
                 of_inside = dict(zip(map(id, inside._inputs), known, strict=True))
                 self.add(inside, of_inside, (*within, node.operation.name))
                 found = [self.numbers[id(x)] for x in inside._outputs]
@@ -157,24 +180,45 @@ class _Builder:
                 known_masks = {id(x) for x in of_masks}
                 taken = tuple(numbers[id(x)] for x in node.input_tensors if id(x) not in known_masks)
                 masks = tuple(numbers[id(x)] for x in of_masks)
+                given_masks = tuple(numbers[id(x)] for x in of_masks if not _found_beside(x, node))
                 name = self._name(node.operation, within)
-                self.calls.append(Call(node.operation, name, taken, tuple(found), node, masks))
+                self.calls.append(Call(node.operation, name, taken, tuple(found), node, masks, given_masks))
             numbers.update(zip(map(id, node.outputs), found, strict=True))
         self.numbers = numbers
 
     @staticmethod
-    def _taken_apart(node: Any) -> Functional | None:
-        """The model that a node calls, where it takes what the model names as its inputs and nothing else."""
-        if not isinstance(node.operation, keras.Model):
+    def _taken_apart(node: Any) -> tuple[Functional, list[keras.KerasTensor]] | None:
+        """The model that a node calls, and what it takes for its inputs; None where it takes more or less."""
+        inside = functional_of(node.operation) if isinstance(node.operation, keras.Model) else None
+        if inside is None or len(node.arguments.args) != 1:
             return None
-        inside = functional_of(node.operation)
-        # Keras notes `mask=None` and the like; `training=True` would be another computation.
-        if inside is None or any(node.arguments.kwargs.values()):
+        # Keras notes masks that it passes along; `training=True` would be another computation.
+        others = [x for x in keras.tree.flatten(node.arguments.kwargs) if x is not None and x is not False]
+        if not all(isinstance(x, keras.KerasTensor) and _found_beside(x, node) for x in others):
             return None
-        if len(node.input_tensors) != len(inside._inputs):
+        (given,), structure = node.arguments.args, inside._inputs_struct
+        if isinstance(given, dict) and not isinstance(structure, dict):
+            given = [given.get(x.name) for x in keras.tree.flatten(structure)]
+        elif isinstance(given, dict) and given.keys() != structure.keys():
             return None
-        given = keras.tree.flatten(node.arguments.args)
-        return inside if all(isinstance(x, keras.KerasTensor) for x in given) else None
+        given = keras.tree.flatten(given)
+        alike = len(given) == len(inside._inputs) and all(
+            isinstance(x, keras.KerasTensor)
+            and (len(x.shape), x.sparse, x.ragged) == (len(of.shape), of.sparse, of.ragged)
+            for x, of in zip(given, inside._inputs, strict=True)
+        )
+        return (inside, given) if alike else None
+
+    def _as(self, dtype: str, number: int, within: tuple[str, ...]) -> int:
+        """The tensor that a model inside makes of one of another dtype; layers cast between floats."""
+        spec = self.specs[number]
+        if spec.dtype == dtype or all(map(keras.backend.is_float_dtype, (spec.dtype, dtype))):
+            return number
+        cast = keras.ops.cast(keras.KerasTensor(spec.shape, spec.dtype), dtype)
+        node = cast._keras_history.operation._inbound_nodes[0]
+        found = self.tensor(cast)
+        self.calls.append(Call(node.operation, self._name(node.operation, within), (number,), (found,), node))
+        return found
 
     def _name(self, layer: Any, within: tuple[str, ...]) -> str:
         if id(layer) not in self.names:

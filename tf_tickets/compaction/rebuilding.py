@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from typing import Any
 
 import keras
@@ -17,7 +19,7 @@ def rebuilt(graph: Graph, analysis: Analysis, name: str) -> tuple[keras.Model, d
     """A functional model of stock layers, of which none is one of the graph's; and how each was made.
 
     Raises:
-        ValueError: a layer cannot be made from its config.
+        ValueError: a layer cannot be made from its config, or has other weights then.
     """
     tensors: dict[int, Any] = {number: _input_like(graph.specs[number]) for number in graph.inputs}
     made: dict[int, tuple[Any, Shrunk]] = {}
@@ -49,22 +51,56 @@ def _input_like(spec: keras.KerasTensor) -> keras.KerasTensor:
 def _made_anew(site: Site, shrunk: Shrunk) -> Any:
     layer = site.layer
     if not isinstance(layer, keras.Layer):
-        return layer  # an operation has no state
+        # An operation has no state, but a name, and knows the calls of it.
+        again = object.__new__(type(layer))
+        again.__dict__.update(vars(layer))
+        again.name, again._inbound_nodes, again._outbound_nodes = site.call.name, [], []
+        return again
     try:
-        return type(layer).from_config({**layer.get_config(), **shrunk.config, "name": site.call.name})
+        nameless = _nameless_functions(layer)
+        config = {**layer.get_config(), **nameless, **shrunk.config, "name": site.call.name}
+        if shrunk.weights:
+            config.update(_of_any_shape(layer, config))
+        again = type(layer)(**config) if nameless else type(layer).from_config(config)
     except Exception as error:  # of a class of the user's
         raise ValueError(
             f"Layer '{site.call.name}' ({type(layer).__name__}) cannot be made again from its config: "
             f"{error} Give it a get_config, and register what it holds: "
             "keras.saving.register_keras_serializable."
         ) from error
+    if hasattr(layer, "save_assets"):
+        # What a layer keeps beside its weights, such as a vocabulary.
+        with tempfile.TemporaryDirectory() as folder:
+            layer.save_assets(folder)
+            again.load_assets(folder)
+    return again
+
+
+def _nameless_functions(layer: keras.Layer) -> dict[str, Any]:
+    """Functions that a layer was given and that no config stands for, as those of files must not."""
+    found = {name: getattr(layer, name, None) for name in ("function", "output_shape", "activation")}
+    return {name: value for name, value in found.items() if getattr(value, "__name__", "") == "<lambda>"}
+
+
+def _of_any_shape(layer: keras.Layer, config: dict[str, Any]) -> dict[str, Any]:
+    """Zeros for initial values that are an array: of as many channels as there were."""
+    own = {name: getattr(layer, name, None) for name in config if name.endswith("_initializer")}
+    return {name: "zeros" for name, value in own.items() if np.ndim(getattr(value, "value", 0))}
 
 
 def _give_weights(site: Site, layer: Any, shrunk: Shrunk) -> None:
     if not isinstance(layer, keras.Layer):
         return
     if not shrunk.weights:
-        for new, old in zip(layer.weights, site.layer.weights, strict=True):
+        pairs = list(itertools.zip_longest(layer.weights, site.layer.weights))
+        if not all(new is not None and old is not None and new.shape == old.shape for new, old in pairs):
+            raise ValueError(
+                f"Layer '{site.call.name}' ({type(site.layer).__name__}), made again from its config, has "
+                f"other weights ({_shapes(layer)}) than before ({_shapes(site.layer)}). Its get_config has "
+                "to say all that they depend on. What quantization and LoRA add inside a layer it may not say: "
+                "compact first, and quantize what is smaller."
+            )
+        for new, old in pairs:
             new.assign(old)
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
@@ -74,3 +110,7 @@ def _give_weights(site: Site, layer: Any, shrunk: Shrunk) -> None:
         variable.assign(
             np.reshape(value, variable.shape).astype(keras.backend.standardize_dtype(variable.dtype))
         )
+
+
+def _shapes(layer: keras.Layer) -> str:
+    return ", ".join(f"{x.name} {tuple(x.shape)}" for x in layer.weights) or "none"

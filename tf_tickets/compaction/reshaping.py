@@ -20,6 +20,10 @@ class Reshaping(Rule):
     def __init__(self, target: str = "") -> None:
         self.target = target
 
+    @property
+    def has_form(self) -> bool:
+        return bool(self.target)
+
     def unknown(self, site: Site) -> str | None:
         (given,), (got,) = site.sizes
         if getattr(site.layer, "data_format", None) == "channels_first":

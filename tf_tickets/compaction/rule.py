@@ -24,6 +24,11 @@ class Rule:
     def __init__(self, reason: str = "what it does with its channels is not known") -> None:
         self.reason = reason
 
+    @property
+    def has_form(self) -> bool:
+        """Whether a layer with fewer channels is another layer, so that all calls of it have to agree."""
+        return bool(self.weights)
+
     def unknown(self, site: Site) -> str | None:
         """Why the rule does not hold for a layer of its class; None where it does."""
         return self.reason

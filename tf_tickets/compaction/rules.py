@@ -18,6 +18,7 @@ from tf_tickets.compaction.channelwise import (
     PASSING,
     PERMUTATION,
     PRODUCT,
+    RESCALING,
     SLOPES,
 )
 from tf_tickets.compaction.depthwise import DEPTHWISE, SEPARABLE
@@ -53,8 +54,9 @@ RULES: dict[type, Rule] = {
     keras.layers.Embedding: TABLE,
     keras.layers.BatchNormalization: BATCH_NORMALIZATION,
     keras.layers.Activation: ACTIVATION,
+    keras.layers.Rescaling: RESCALING,
     keras.layers.PReLU: SLOPES,
-    **_named(keras.layers, "ReLU LeakyReLU ELU Rescaling", COMPUTED),
+    **_named(keras.layers, "ReLU LeakyReLU ELU", COMPUTED),
     **_named(
         keras.layers, "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout", PASSING
     ),

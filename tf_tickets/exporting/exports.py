@@ -51,8 +51,8 @@ class Exported(os.PathLike):
     zeros: int
     accuracy: float | None = None
     model_accuracy: float | None = None
-    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    milliseconds: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
     batch: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -116,8 +116,8 @@ def export(
         kernels: how a SavedModel computes, on CPUs: `"auto"` (the default: per layer as is fastest, by
             measuring finished models on this machine with one thread, for a minute or two; dense where
             nothing gains 2 %; nothing is measured of models that have no kernel with zeros and 4,096
-            weights), `"dense"`, or `"sparse"` (sparse kernels by a fixed rule where a quarter of the weights
-            or fewer are left; only of models that are graphs of layers).
+            weights), `"dense"`, or `"sparse"` (sparse kernels by a fixed rule where a tenth of the weights or
+            fewer are left; only of models that are graphs of layers).
         batch: how many examples at a time kernels are chosen for, 32 by default. Any number can be served.
         quantize: how LiteRT stores weights: None (float32, sparse), `"float16"`, `"dynamic"` (int8 weights),
             or `"int8"` (and int8 activations, whose ranges are taken from `data`; no recurrent layers that

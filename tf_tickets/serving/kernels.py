@@ -13,7 +13,7 @@ MOST_ENTRIES = 2**22
 # Numbers that one entry is multiplied with. With fewer, others were always faster, up to twenty times.
 FEWEST_NUMBERS = 4
 # By the fixed rule, what is denser stays dense, and unrolling leaves so many numbers to each entry.
-DENSITY, NUMBERS = 0.25, 16
+DENSITY, NUMBERS = 0.1, 16
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tf_tickets.compaction.graph import Graph
 from tf_tickets.serving.convolution import Convolution
-from tf_tickets.serving.execution import convolutions, steps
+from tf_tickets.serving.execution import Execution
 from tf_tickets.serving.kernels import DENSE, kernels_for, usual_kernel
 from tf_tickets.serving.packed_arrays import pack
 from tf_tickets.serving.stopwatch import milliseconds
@@ -50,7 +50,7 @@ def sparse_layers(graph: Graph) -> list[SparseLayer]:
     """Layers of a graph whose kernels have zeros, enough of them to be packed."""
     layers = {call.name: call.layer for call in graph.calls}
     found = []
-    for name, each in convolutions(graph).items():
+    for name, each in Execution(graph).convolutions.items():
         kernel = np.asarray(layers[name].kernel)
         if pack(kernel).is_smaller:
             found.append(SparseLayer(name, each, int(np.count_nonzero(kernel))))
@@ -92,12 +92,14 @@ def proposed_plans(model: keras.Model, graph: Graph, layers: Sequence[SparseLaye
         found = milliseconds([path], batch, SECONDS)
     costs = {key: statistics.median(found[str(path), name]) for key, name in names.items()}
 
+    execution = Execution(graph)
+
     def cost(plan: Plan, factor: float) -> float:
         computing = sum(
             costs[name, kernel] * (1 if kernel == DENSE else factor) * len(of_layers[name].convolutions)
             for name, kernel in plan.items()
         )
-        return computing + sum(costs[shape_of(graph.specs[n], batch)] for n in steps(graph, plan)[1])
+        return computing + sum(costs[shape_of(graph.specs[n], batch)] for n in execution.steps(plan)[1])
 
     plans = [_cheapest(kernels, functools.partial(cost, factor=factor)) for factor in FACTORS]
     return [*plans, sparse_plan(layers, batch)]

@@ -49,7 +49,7 @@ def traced(call: Callable, weights: StoredWeights, signature: Sequence[Any]) -> 
         weights: stored.
         signature: of the function, a list of tensor specifications or structures of them.
     """
-    known = {id(handle) for handle in (*weights.handles, *(variable.handle for variable in weights.plain))}
+    known = set(map(id, weights.handles))
 
     def serve(*inputs: Any) -> Any:
         with ReadingPacked(weights) as scope:

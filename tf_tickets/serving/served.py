@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_tickets.compaction.elementwise import not_elementwise
 from tf_tickets.compaction.graph import functional_of, graph_of
 from tf_tickets.serving.convolution import Convolution
-from tf_tickets.serving.execution import steps
+from tf_tickets.serving.execution import Execution
 from tf_tickets.serving.kernels import DENSE, KERNELS
 from tf_tickets.serving.layouts import BATCH_FIRST, BATCH_LAST, Activations
 from tf_tickets.serving.sparse_convolution import convolve
@@ -33,12 +33,12 @@ def outputs_of(model: keras.Model, weights: ReadingPacked, plan: Mapping[str, st
         return model(*inputs)
     graph = graph_of(model)
     values = dict(zip(graph.inputs, map(Activations, functional._standardize_inputs(*inputs)), strict=True))
-    for step in steps(graph, plan)[0]:
+    for step in Execution(graph).steps(plan)[0]:
         call = step.call
         given = {n: values[n].to(step.layout) for n in call.inputs}
         given.update((n, values[n].to(BATCH_FIRST)) for n in call.masks if n in values)
         arguments, keywords = call.arguments(given)
-        if step.convolution is not None and step.kernel != DENSE:
+        if step.convolution is not None:
             (taken,) = keras.tree.flatten((arguments, keywords))[:1]
             outputs = [convolved(call.layer, step.convolution, step.kernel, weights, taken)]
         elif step.last is not None:

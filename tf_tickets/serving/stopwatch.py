@@ -38,22 +38,22 @@ for path in paths:
                 tensors[kind] = tf.constant(values.astype(spec.dtype.as_numpy_dtype))
             inputs[key] = tensors[kind]
         functions.append((path, name, function, inputs, []))
-for _ in range(2):
-    for _, _, function, inputs, _ in functions:
-        function(**inputs)
 began = time.perf_counter()
-for turn in range(most):
-    if turn >= 5 and time.perf_counter() - began > seconds:
+for turn in range(-1, most):  # the first one is not counted
+    if turn >= 3 and time.perf_counter() - began > seconds:
         break
     for _, _, function, inputs, times in functions:
         start = time.process_time()
         function(**inputs)
-        times.append(1e3 * (time.process_time() - start))
+        if turn >= 0:
+            times.append(1e3 * (time.process_time() - start))
 with open(answers, "w") as file:
     json.dump([[path, name, times] for path, name, _, _, times in functions], file)
 """
 
 MOST_TURNS = 101
+# Seconds after which it is given up, loading included: of a model that is too large for this.
+PATIENCE = 600
 
 
 def milliseconds(
@@ -64,23 +64,31 @@ def milliseconds(
     Args:
         paths: of the SavedModels.
         batch: examples in an input whose batch size is open.
-        seconds: that measuring may take, loading apart; five turns are taken in any case.
+        seconds: that measuring may take, loading apart; three turns are taken in any case.
 
     Returns:
         (path, name of the signature) -> milliseconds of processor time of each turn.
 
     Raises:
-        RuntimeError: something does not load or run; the message holds the end of the output.
+        RuntimeError: something does not load or run, and then the message holds the end of the output; or it
+            takes too long.
     """
     names = [str(pathlib.Path(path).resolve()) for path in paths]
     with tempfile.TemporaryDirectory() as scratch:
         answers = os.path.join(scratch, "answers.json")
         task = json.dumps([names, batch, seconds, MOST_TURNS, answers])
-        done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, task], cwd=scratch, capture_output=True, text=True, check=False
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _PROGRAM, task],
+                cwd=scratch,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"Three turns of each took more than {PATIENCE} seconds.") from error
         if done.returncode:
-            raise RuntimeError(f"Kernels could not be measured: {done.stderr[-2000:]}")
+            raise RuntimeError(f"It ended with {done.returncode}: {done.stderr[-2000:]}")
         found = json.loads(pathlib.Path(answers).read_text())
     given = dict(zip(names, map(str, paths), strict=True))
     return {(given[path], name): times for path, name, times in found}

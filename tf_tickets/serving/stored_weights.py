@@ -47,6 +47,8 @@ class StoredWeights:
     Attributes:
         packed: all that are.
         plain: variables that are stored as they are.
+        made: what loaders make of those that are packed.
+        handles: all that a graph of the weights may refer to.
 
     Args:
         model: built, of stock layers, its zeros baked in.
@@ -76,7 +78,11 @@ class StoredWeights:
             Made("tf_tickets/arrays", tf.float32, self._make_arrays),
             Made("tf_tickets/matrices", tf.variant, self._make_matrices),
         ]
-        self.handles = [made.resource_handle for made in self.made]  # made now, outside of any graph
+        # All that a graph of these weights may refer to. What is made gets its handle now, outside of any.
+        self.handles = [made.resource_handle for made in self.made]
+        for variable in self.plain:  # of a strategy, there is one for each device
+            parts = variable.values if isinstance(variable, tf.distribute.DistributedValues) else [variable]
+            self.handles += [part.handle for part in parts]
 
     def is_packed(self, variable: Any) -> bool:
         """Whether a variable is."""
