@@ -459,6 +459,9 @@ class TestQuantized:
         sparse = {"optimizations": [tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]}
         with pytest.raises(ValueError, match=r"EXPERIMENTAL_SPARSITY together with quantize="):
             tt.export(model, tmp_path / "n.tflite", quantize="dynamic", converter_options=sparse)
+        named = {"optimizations": ["EXPERIMENTAL_SPARSITY"]}
+        with pytest.raises(ValueError, match=r"members of tf.lite.Optimize. Received: 'EXPERIMENTAL_"):
+            tt.export(model, tmp_path / "n.tflite", quantize="dynamic", converter_options=named)
         assert not (tmp_path / "n.tflite").exists()
 
     def test_sample_inputs_go_by_the_names_of_the_model(self):

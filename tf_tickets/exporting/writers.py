@@ -208,6 +208,12 @@ def _set_options(converter: Any, options: Mapping[str, Any], sparse: bool) -> No
             known = ", ".join(sorted(key for key in vars(converter) if not key.startswith("_")))
             raise ValueError(f"converter_options has {name!r}, which the converter has not. It has: {known}.")
         setattr(converter, name, value)
+    # Names of them the converter would pass over without a word.
+    unknown = [x for x in converter.optimizations if not isinstance(x, tf.lite.Optimize)]
+    if unknown:
+        raise ValueError(
+            f"converter_options: optimizations are members of tf.lite.Optimize. Received: {unknown[0]!r}"
+        )
     if not sparse and tf.lite.Optimize.EXPERIMENTAL_SPARSITY in converter.optimizations:
         raise ValueError(
             "converter_options ask for EXPERIMENTAL_SPARSITY together with quantize=, and such a model does "
