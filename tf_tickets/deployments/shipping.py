@@ -68,9 +68,8 @@ def write_compact(shipment: Shipment, path: pathlib.Path) -> tuple[str, ...]:
 
 def write_sparse(shipment: Shipment, path: pathlib.Path) -> tuple[str, ...]:
     """A SavedModel of the compact form, by sparse kernels wherever they are faster."""
-    written = export(
-        shipment.compact, path, "saved_model", allow_dense=True, kernels="auto", batch=shipment.batch
-    )
+    choices: dict[str, Any] = {"kernels": "auto", "batch": shipment.batch, "compact": False}
+    written = export(shipment.compact, path, "saved_model", allow_dense=True, **choices)
     sparse = sum(kernel != DENSE for kernel in written.kernels.values())
     return (f"sparse kernels in {sparse} of {len(written.kernels)} layers.", *written.notes)
 

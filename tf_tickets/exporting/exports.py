@@ -128,8 +128,9 @@ def export(
             first of them; without any, on random numbers. Where the labels are classes, as numbers or
             one-hot, the accuracy of what was written is measured on all of them, beside the model's.
         converter_options: attributes to set on the `tf.lite.TFLiteConverter`, by name.
-        compact: whether LiteRT, ONNX and OpenVINO get what `tt.compact` makes of the model. By default where
-            it can; `notes` of what is returned say what was done.
+        compact: whether what is written is what `tt.compact` makes of the model. By default it is, where that
+            can be, in all formats but `"keras"` and in SavedModels with `kernels="dense"`; `notes` of what is
+            returned say what was done.
 
     Returns:
         An `Exported`: the path, how many weights are zero in what was written, by which kernels it computes
@@ -196,7 +197,7 @@ def export(
                 "first (a clone or a loaded copy may be another model than the pruned one), or pass "
                 "allow_dense=True."
             )
-        smaller, notes = _compacted(model, options.pop("compact", None)) if row.compacts else (model, ())
+        smaller, notes = _compacted(model, options.pop("compact", None), row.compacts(options))
         with _replacing(place, row.beside) as new:
             facts = dict(row.write(smaller, new, **options) or {})
             measured = None if data is None or row.run is None else accuracies(model, row.run(new), data)
@@ -212,9 +213,17 @@ def export(
     )
 
 
-def _compacted(model: keras.Model, wanted: bool | None) -> tuple[keras.Model, tuple[str, ...]]:
-    """What `compact` makes of a model, or the model where it cannot; and what there is to say of that."""
-    if wanted is False:
+def _compacted(
+    model: keras.Model, wanted: bool | None, usual: bool
+) -> tuple[keras.Model, tuple[str, ...]]:
+    """What `compact` makes of a model, or the model where it cannot; and what there is to say of that.
+
+    Args:
+        model: without masks.
+        wanted: whether it is asked for; None for what is usual.
+        usual: whether it is done unless told, where it can be.
+    """
+    if not (usual if wanted is None else wanted):
         return model, ()
     try:
         with warnings.catch_warnings():

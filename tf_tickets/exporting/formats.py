@@ -38,7 +38,8 @@ class Format:
         options: names of the options of `export` that `write` takes.
         beside: suffixes of further files, which lie beside the path under its name.
         packages: that must be installed to write an export and to run it, by the names that pip has for them.
-        compacts: whether the model's dead channels are removed before, and its normalisation folded.
+        compacts: (options of `export`) -> whether, unless told, the model's dead channels are removed before,
+            and its normalisation folded.
         in_runs: options that a run exports with.
         foreign: (path) -> what lies there that is no part of an export of the format. Only where there is
             nothing such, an export is replaced. Of a format in one file, by default, any file is replaced.
@@ -52,7 +53,7 @@ class Format:
     options: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    compacts: bool = False
+    compacts: Callable[[Mapping[str, Any]], bool] = lambda options: False
     in_runs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     foreign: Callable[[pathlib.Path], list[str]] = _ANY_FILE
 
@@ -63,8 +64,9 @@ FORMATS: dict[str, Format] = {
         late("tf_tickets.exporting.writers:write_saved_model"),
         run=late("tf_tickets.exporting.runtimes:saved_model"),
         verify=late("tf_tickets.exporting.verification:check_saved_model"),
-        options=("kernels", "batch"),
+        options=("kernels", "batch", "compact"),
         in_runs={"kernels": "dense"},
+        compacts=late("tf_tickets.exporting.kernel_choices:compacts"),
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_saved_model"),
     ),
     "keras": Format(
@@ -80,7 +82,7 @@ FORMATS: dict[str, Format] = {
         run=late("tf_tickets.exporting.runtimes:litert"),
         options=("quantize", "data", "converter_options", "compact"),
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_litert"),
-        compacts=True,
+        compacts=lambda options: True,
     ),
     "onnx": Format(
         "model.onnx",
@@ -90,7 +92,7 @@ FORMATS: dict[str, Format] = {
         options=("data", "compact"),
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_onnx"),
         packages=("onnx", "onnxruntime", "tf2onnx"),
-        compacts=True,
+        compacts=lambda options: True,
     ),
     "openvino": Format(
         "model.xml",
@@ -101,7 +103,7 @@ FORMATS: dict[str, Format] = {
         foreign=late("tf_tickets.exporting.foreign_files:foreign_to_openvino"),
         beside=(".bin",),
         packages=("openvino",),
-        compacts=True,
+        compacts=lambda options: True,
     ),
 }
 FORMATS = Rows(FORMATS)

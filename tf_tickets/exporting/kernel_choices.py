@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.support.late import late
@@ -22,11 +22,14 @@ class KernelChoice:
     Attributes:
         about: a line on it.
         write: (model, path, batch) -> `serving.writing.Written`: writes a SavedModel.
+        compacts: whether, unless told, what is written is the compacted model. Otherwise its weights are
+            those of the model, one by one.
         needs_graph: whether a model must be a graph of layers.
     """
 
     about: str
     write: Callable[..., Any]
+    compacts: bool = True
     needs_graph: bool = False
 
 
@@ -37,7 +40,9 @@ KERNEL_CHOICES = {
         "per layer, by measuring finished models on this machine, never slower than dense",
         late("tf_tickets.serving.writing:write_fastest"),
     ),
-    "dense": KernelChoice("zeros are multiplied", late("tf_tickets.serving.writing:write_dense")),
+    "dense": KernelChoice(
+        "zeros are multiplied", late("tf_tickets.serving.writing:write_dense"), compacts=False
+    ),
     "sparse": KernelChoice(
         "sparse kernels wherever a fixed rule has them",
         late("tf_tickets.serving.writing:write_sparse"),
@@ -45,6 +50,11 @@ KERNEL_CHOICES = {
     ),
 }
 KERNEL_CHOICES = Rows(KERNEL_CHOICES)
+
+
+def compacts(options: Mapping[str, Any]) -> bool:
+    """Whether, unless told, a SavedModel with these options of `export` is of the compacted model."""
+    return KERNEL_CHOICES[options.get("kernels", DEFAULT)].compacts
 
 
 def check_kernels(model: keras.Model, kernels: str) -> None:
