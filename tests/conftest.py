@@ -41,7 +41,11 @@ def cpu_seconds():
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten():
-    """What TensorFlow and Keras keep of a file's models, after it: it would make all later tests dearer."""
+    """What TensorFlow and Keras keep of a file's models, after it: it would make all later tests dearer.
+
+    What is kept of the files before all the same, in caches and by what they have imported, is passed over.
+    """
+    gc.freeze()
     yield
     if "keras" in sys.modules:
         from tf_tickets.support.sessions import clear_session

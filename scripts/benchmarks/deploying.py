@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Made = tuple[keras.Model, Any]
 
 SPARSE, INT8 = "sparse", "LiteRT int8"
-DENSE_LAYERS = "dense layers 98 %, LiteRT, one by one"
+DENSE_LAYERS = "dense layers 98 % in LiteRT one by one"
 SIZE = 1024  # of each of them
 
 
@@ -87,15 +87,15 @@ CASES = {
     "VGG19 random 98 %": Case(untrained("vgg19", "random", 0.98), 32, SPARSE, 2.2, most_bytes=2.4e6),
     "VGG19 uniform 98 %": Case(untrained("vgg19", "uniform", 0.98), 32, SPARSE, 4.0),
     "VGG19 synflow 98 %": Case(untrained("vgg19", "synflow", 0.98), 32, SPARSE, 3.3),
-    "VGG19 random 98 %, one by one": Case(untrained("vgg19", "random", 0.98), 1, SPARSE, 2.0),
+    "VGG19 random 98 % one by one": Case(untrained("vgg19", "random", 0.98), 1, SPARSE, 2.0),
     "ResNet32 random 98 %": Case(untrained("resnet32", "random", 0.98), 32, SPARSE, 1.6),
     "ResNet32 random 99 %": Case(untrained("resnet32", "random", 0.99), 32, SPARSE, 2.2),
     "ResNet32 snip 98 %": Case(untrained("resnet32", "snip", 0.98), 32, SPARSE, 2.0),
-    "ResNet32 random 98 %, one by one": Case(
+    "ResNet32 random 98 % one by one": Case(
         untrained("resnet32", "random", 0.98), 1, SPARSE, 0.97, over=FOLDED
     ),
-    "VGG19 synflow 98 %, integers": Case(untrained("vgg19", "synflow", 0.98), 32, INT8, 8.0),
-    "ResNet20 obd 98 %, trained, integers": Case(trained("obd", 0.98), 32, INT8, 2.5, most_lost=0.005),
+    "VGG19 synflow 98 % as integers": Case(untrained("vgg19", "synflow", 0.98), 32, INT8, 8.0),
+    "ResNet20 obd 98 % trained as integers": Case(trained("obd", 0.98), 32, INT8, 2.5, most_lost=0.005),
 }
 NAMES = (*CASES, DENSE_LAYERS)
 

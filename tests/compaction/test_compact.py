@@ -218,6 +218,24 @@ class TestJunctions:
         small = tt.compact(model)
         assert stay(small)["b"] == 3 and same_outputs(model, small)
 
+    def test_operations_that_join_and_reduce(self):
+        inputs = keras.Input((5, 5, 2))
+        x = keras.activations.relu(L.Conv2D(5, 1, name="a")(inputs))
+        x = keras.ops.concatenate([x, L.Conv2D(5, 1, name="b")(inputs)], axis=-1)
+        model = filled(keras.Model(inputs, L.Dense(2)(keras.ops.mean(x, axis=(1, 2)))))
+        for name in "ab":
+            kill(model.get_layer(name), [0])
+        small = tt.compact(model)
+        assert (stay(small)["a"], stay(small)["b"]) == (4, 4) and same_outputs(model, small)
+
+    def test_a_mean_of_channels_needs_all(self):
+        inputs = keras.Input((4, 5, 5))
+        x = keras.ops.mean(L.Dense(5, name="first")(inputs), axis=-1)  # as many of another kind
+        model = filled(keras.Model(inputs, L.Dense(2)(x)))
+        kill(model.get_layer("first"), [0])
+        with pytest.warns(UserWarning, match=r"Pinned around: mean.* \(it is over axis"):
+            assert tt.compact(model) is model
+
     def test_arrays_in_operations_keep_their_channels(self):
         inputs = keras.Input((6, 6, 2))
         x = L.Conv2D(4, 1, name="a")(inputs)
@@ -401,12 +419,12 @@ class TestForms:
         x = relu(L.Conv2D(6, 1, name="a")(inputs))
         y = relu(L.Conv2D(6, 1, name="b")(x))
         z = relu(L.Conv2D(5, 2, name="c")(inputs))
-        model = filled(keras.Model(inputs, L.Dense(2, name="dense")(L.Concatenate()([flat(y), flat(z)]))))
+        model = filled(keras.Model(inputs, L.Dense(2, name="out")(L.Concatenate()([flat(y), flat(z)]))))
         kill(model.get_layer("a"), [0])
         kill(model.get_layer("b"), [1, 2])
         kill(model.get_layer("b"), [3], axis=-2)
         small = tt.compact(model)
-        assert stay(small) == {"a": 4, "b": 4, "c": 5, "dense": 2} and same_outputs(model, small)
+        assert stay(small) == {"a": 4, "b": 4, "c": 5, "out": 2} and same_outputs(model, small)
 
     def test_the_masks_and_weights_of_the_model_stay(self):
         model = images(L.Conv2D(8, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(8, 3))

@@ -145,6 +145,12 @@ class TestTheFileBeside:
             )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["m.bin", "m.xml"]
 
+    def test_that_is_a_folder_is_kept(self, tmp_path):
+        (tmp_path / "m.xml").write_bytes(b'<?xml version="1.0"?>\n<net name="m">')
+        (tmp_path / "m.bin").mkdir()
+        with pytest.raises(FileExistsError, match=r"no openvino export: m.bin, a folder"):
+            tt.export(nets.hide(nets.build("sequential")), tmp_path / "m.xml", overwrite=True)
+
     def test_of_somebody_else_is_kept(self, tmp_path, monkeypatch):
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
         (tmp_path / "m.bin").write_bytes(b"mine")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0 --export=keras"
+SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0 --export="
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,12 @@ def _activates(site: Site) -> str | None:
     return not_elementwise(site.layer.activation)
 
 
+def _brings_channels_together(site: Site) -> str | None:
+    axes = np.atleast_1d(site.layer.axis).tolist()
+    together = -1 in axes or len(site.inputs[0].shape) - 1 in axes
+    return f"it is over axis {site.layer.axis}" if together else None
+
+
 def _scales_channels(site: Site) -> str | None:
     of_each = np.size(site.layer.scale) > 1 or np.size(site.layer.offset) > 1
     return "it scales each channel by another number" if of_each else None
@@ -211,6 +217,7 @@ COMPUTED = Channelwise(computed)
 RESCALING = Channelwise(computed, unlike=_scales_channels)
 ACTIVATION = Channelwise(computed, unlike=_activates)
 PADDING = Channelwise(zeros_only)
+MEAN = Channelwise(same, unlike=_brings_channels_together)
 PERMUTATION = Channelwise(same, unlike=_moves_channels)
 SLOPES = Channelwise(slopes, weights=("alpha",))
 BATCH_NORMALIZATION = Channelwise(computed, weights=NORMALIZATION, unlike=_normalizes_channels)

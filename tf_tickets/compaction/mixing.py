@@ -57,37 +57,33 @@ class Mixing(Rule):
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         (facts,), layer = given, site.layer
-        taps = self.taps(layer, site.weights["kernel"]).astype(np.float64)
+        taps = self.taps(layer, site.weights["kernel"])
         constant, before = self._constants(site, facts)
         bias = np.where(constant, before, _bias(site, taps))
         # A constant output is its bias alone, and what nobody looks at is nothing.
         computed = kept.wanted[0] & ~constant
-        taps[:, :, ~computed] = 0
         bias[~computed & ~constant] = 0
         gone = facts.nonzero & ~kept.inputs[0]
         carriers = kept.carriers[0]
         if self.padded(layer) and carriers is not None:
-            for channel in np.flatnonzero(gone & (carriers >= 0)):
-                ratio = float(facts.value[channel]) / float(facts.value[carriers[channel]])
-                taps[:, carriers[channel]] += ratio * taps[:, channel]
+            taps = _carried(taps, facts, np.where(gone, carriers, -1))
         elif not (site.shared or self.padded(layer)):
-            bias += facts.value[gone].astype(np.float64) @ taps.sum(0)[gone]
-        return self._shrunk(site, kept, taps, bias)
-
-    def _shrunk(self, site: Site, kept: Kept, taps: np.ndarray, bias: np.ndarray) -> Shrunk:
-        """Cuts `taps` `(taps, inputs, outputs)` and `bias`, in which nothing depends on what goes."""
-        taps, bias = taps[:, kept.inputs[0]][:, :, kept.outputs[0]], bias[kept.outputs[0]]
-        return self._written(site, taps, bias, self._units(site, len(bias)))
-
-    def _written(self, site: Site, taps: np.ndarray, bias: np.ndarray, config: dict[str, Any]) -> Shrunk:
-        weights = {"kernel": self.kernel(site.layer, taps)}
+            bias += _entering(taps, facts, gone) * computed
+        # Whole kernels may be large: only what stays of them is copied.
+        taps, bias = self._cut(site, kept, taps), bias[kept.outputs[0]]
+        taps[:, :, ~computed[kept.outputs[0]]] = 0
+        weights = {"kernel": self.kernel(layer, taps)}
         biased = "bias" in site.weights or bool(bias.any())
         if biased:
             weights["bias"] = bias
-        return Shrunk({**config, **self._biased(site, biased)}, weights)
+        return Shrunk({**self._form(site, kept), **self._biased(site, biased)}, weights)
 
-    def _units(self, site: Site, units: int) -> dict[str, Any]:
-        return {self.units: units}
+    def _cut(self, site: Site, kept: Kept, taps: np.ndarray) -> np.ndarray:
+        """A copy of `taps` `(taps, inputs, outputs)` with what stays."""
+        return taps[np.ix_(np.arange(len(taps)), kept.inputs[0], kept.outputs[0])]
+
+    def _form(self, site: Site, kept: Kept) -> dict[str, Any]:
+        return {self.units: int(kept.outputs[0].sum())}
 
     def _biased(self, site: Site, biased: bool) -> dict[str, Any]:
         return {"use_bias": biased}
@@ -105,7 +101,7 @@ class Mixing(Rule):
             varying = np.ones_like(varying)
         elif self.padded(site.layer):
             varying = varying | facts.nonzero
-        before = facts.value.astype(np.float64) @ taps.sum(0, dtype=np.float64) if not site.shared else 0.0
+        before = 0.0 if site.shared else _entering(taps, facts, facts.nonzero)
         return ~reads[varying].any(0), before + _bias(site, taps)
 
 
@@ -130,28 +126,32 @@ class Grouped(Mixing):
                 gone = np.flatnonzero(~stays[group])[: most - stays[group].sum()]
                 yield number, group * stays.shape[1] + gone
 
-    def _shrunk(self, site: Site, kept: Kept, taps: np.ndarray, bias: np.ndarray) -> Shrunk:
-        groups = site.layer.groups
-        members = [
+    def _cut(self, site: Site, kept: Kept, taps: np.ndarray) -> np.ndarray:
+        every = np.arange(len(taps))
+        return np.concatenate(
+            [taps[np.ix_(every, *members)] for members in self._members(site, kept)], axis=2
+        )
+
+    def _form(self, site: Site, kept: Kept) -> dict[str, Any]:
+        return {**super()._form(site, kept), "groups": len(self._members(site, kept))}
+
+    def _members(self, site: Site, kept: Kept) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each group that stays, its inputs and outputs that do."""
+        sides = [stays.reshape(site.layer.groups, -1) for stays in (kept.inputs[0], kept.outputs[0])]
+        return [
             (np.flatnonzero(inputs) + group * len(inputs), np.flatnonzero(outputs) + group * len(outputs))
-            for group, (inputs, outputs) in enumerate(
-                zip(kept.inputs[0].reshape(groups, -1), kept.outputs[0].reshape(groups, -1), strict=True)
-            )
+            for group, (inputs, outputs) in enumerate(zip(*sides, strict=True))
             if outputs.any()
         ]
-        blocks = np.concatenate([taps[:, inputs][:, :, outputs] for inputs, outputs in members], axis=2)
-        bias = bias[kept.outputs[0]]
-        config = {**self._units(site, len(bias)), "groups": len(members)}
-        return self._written(site, blocks, bias, config)
 
 
 @dataclasses.dataclass(frozen=True)
 class Einsum(Mixing):
     """An `EinsumDense` that is a dense layer over the last axis."""
 
-    def _units(self, site: Site, units: int) -> dict[str, Any]:
+    def _form(self, site: Site, kept: Kept) -> dict[str, Any]:
         shape = site.layer.partial_output_shape
-        return {"output_shape": (*shape[:-1], units)}
+        return {"output_shape": (*shape[:-1], int(kept.outputs[0].sum()))}
 
     def _biased(self, site: Site, biased: bool) -> dict[str, Any]:
         return {"bias_axes": site.layer.equation.replace(" ", "")[-1] if biased else None}
@@ -160,6 +160,21 @@ class Einsum(Mixing):
 def _bias(site: Site, taps: np.ndarray) -> np.ndarray:
     bias = site.weights.get("bias")
     return np.zeros(taps.shape[2]) if bias is None else bias.astype(np.float64)
+
+
+def _entering(taps: np.ndarray, facts: Facts, channels: np.ndarray) -> np.ndarray:
+    """What constant channels add to each output where nothing is padded, float64."""
+    return facts.value[channels].astype(np.float64) @ taps[:, channels].sum(0, dtype=np.float64)
+
+
+def _carried(taps: np.ndarray, facts: Facts, carriers: np.ndarray) -> np.ndarray:
+    """A copy of `taps` in which carriers stand for others; -1 for channels that need none."""
+    taps = taps.copy()
+    for carrier in np.unique(carriers[carriers >= 0]):
+        channels = np.flatnonzero(carriers == carrier)
+        ratios = facts.value[channels].astype(np.float64) / float(facts.value[carrier])
+        taps[:, carrier] = taps[:, carrier] + np.einsum("c,tco->to", ratios, taps[:, channels])
+    return taps
 
 
 def _dense_taps(layer: Any, kernel: np.ndarray) -> np.ndarray:

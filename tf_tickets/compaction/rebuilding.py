@@ -97,8 +97,8 @@ def _give_weights(site: Site, layer: Any, shrunk: Shrunk) -> None:
             raise ValueError(
                 f"Layer '{site.call.name}' ({type(site.layer).__name__}), made again from its config, has "
                 f"other weights ({_shapes(layer)}) than before ({_shapes(site.layer)}). Its get_config has "
-                "to say all that they depend on. What quantization and LoRA add inside a layer it may not "
-                "say: compact first, and quantize what is smaller."
+                "to say all that they depend on. What quantization and LoRA add inside a layer it may "
+                "not say: compact first, and quantize what is smaller."
             )
         for new, old in pairs:
             new.assign(old)

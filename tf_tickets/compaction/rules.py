@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras.src import ops
+from keras.src.activations import activations
 
 from tf_tickets.compaction.attention import ATTENTION
 from tf_tickets.compaction.channelwise import (
@@ -13,6 +14,7 @@ from tf_tickets.compaction.channelwise import (
     BATCH_NORMALIZATION,
     COMPUTED,
     JOINING,
+    MEAN,
     MERGING,
     PADDING,
     PASSING,
@@ -81,6 +83,9 @@ RULES: dict[type, Rule] = {
     keras.layers.MultiHeadAttention: ATTENTION,
     **_named(ops.numpy, "Add Subtract Divide TrueDivide Maximum Minimum", MERGING),
     **_named(ops.numpy, "Multiply", PRODUCT),
+    **_named(ops.numpy, "Concatenate", JOINING),
+    **_named(ops.numpy, "Mean", MEAN),
+    **_named(activations, "ReLU", MERGING),
     **_named(ops.numpy, "Abs Absolute Negative Square Exp Tanh Sin Cos Clip", MERGING),
     **_named(
         ops.nn, "Relu Relu6 Sigmoid Silu Softplus Softsign Elu Selu Gelu LeakyRelu HardSigmoid", MERGING

@@ -41,7 +41,8 @@ class ExportOptions:
         switch(),
         PLACES,
         "Measure what the ticket gains in each way to ship it that can be run here: bytes, milliseconds of a "
-        "batch with one thread, the metric. Default: false.",
+        "batch with one thread, the metric. In a sweep, runs at the same time disturb each other's. "
+        "Default: false.",
         default=False,
         decides=NOTHING,
     )

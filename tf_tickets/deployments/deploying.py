@@ -58,8 +58,9 @@ def deployment(
         ModuleNotFoundError: a runtime that was asked for is not installed.
 
     Example:
-        >>> ticket = tt.prune(model, "synflow", sparsity=0.9)
-        >>> table = tt.deployment(model, batch=1)  # doctest: +SKIP
+        A process for each way is started and measured, which takes a minute:
+
+        >>> table = tt.deployment(model, batch=1, data=(x, y))  # doctest: +SKIP
         >>> print(table)  # doctest: +SKIP
     """
     check_model(model, "deployment takes")

@@ -72,9 +72,12 @@ def foreign_to_litert(path: pathlib.Path) -> list[str]:
 
 
 def foreign_to_openvino(path: pathlib.Path) -> list[str]:
-    """What lies at a path, if it is no OpenVINO model; its weights lie beside it."""
+    """What lies at a path, if it is no OpenVINO model; or where its weights would be, if that is no file."""
     if not path.is_file():
         return ["a folder"]
+    weights = path.with_suffix(".bin")
+    if weights.exists() and not weights.is_file():
+        return [f"{weights.name}, a folder"]
     with open(path, "rb") as file:
         return [] if b"<net " in file.read(200) else ["a file of another kind"]
 
