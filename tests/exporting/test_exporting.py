@@ -132,7 +132,7 @@ class TestWhatIsInside:
     def test_of_a_saved_model_in_a_process_without_tf_tickets(self, tmp_path):
         model, ticket = pruned("functional")
         x, _ = nets.inputs_of(model)
-        tt.export(model, tmp_path / "saved")
+        tt.export(model, tmp_path / "saved", kernels="dense")
         model.layers[-1].bias.assign_add([0.0, 0.0, 0.5])  # the difference that is to be found, and no other
         found = verify_saved_model(model, tmp_path / "saved", x)
         assert found.largest_difference == pytest.approx(0.5, abs=1e-5)
@@ -223,7 +223,7 @@ class TestKernels:
 
     def test_are_told(self, tmp_path):
         model = self.wide()
-        written = tt.export(model, tmp_path / "m", kernels="sparse", batch=8)
+        written = tt.export(model, tmp_path / "m", kernels="sparse", batch=8, compact=False)
         assert written.kernels == {"wide": "patches", "head": "dense"}
         assert (written.batch, written.milliseconds, written.notes) == (8, {}, ())
         assert repr(written).endswith("sparse kernels in 1 of 2 layers)")
@@ -259,9 +259,14 @@ class TestKernels:
     def test_random_outputs_are_not_compared_and_that_is_said(self, tmp_path):
         inputs = keras.Input((4,))
         x = keras.layers.Dense(3)(inputs)
-        model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))(x))
+        noise = keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))
+        model = keras.Model(inputs, noise(x), name="functional")
         written = tt.export(nets.hide(model), tmp_path / "m")
-        assert written.notes == ("Not compared with the model, whose outputs are random.",)
+        assert written.notes == (
+            "Not compacted: Outputs of model 'functional' are random, so that those of a compacted one cannot "
+            "be compared with them.",
+            "Not compared with the model, whose outputs are random.",
+        )
 
 
 class TestRecurrentLayers:

@@ -53,7 +53,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
     Raises:
         TypeError: `model` is no Keras model.
         ValueError: the model is code rather than a graph of layers, keeps state between calls, has a layer
-            that cannot be made from its config, or the outputs differ.
+            that cannot be made from its config, or the outputs differ or are random.
 
     Example:
         >>> ticket = tt.prune(model, "synflow", sparsity=0.95)
@@ -75,6 +75,12 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
         analysis = analyse(found.graph, found.weights)
         small, shrunk = rebuilt(found.graph, analysis, model.name)
         difference = largest_difference(model, small, data)
+        limit = COARSE if computes_in_16_bits(model) else TOLERANCE
+        if not difference <= limit and not largest_difference(model, model, data) <= limit:
+            raise ValueError(
+                f"Outputs of model '{model.name}' are random, so that those of a compacted one cannot be "
+                "compared with them."
+            )
         compaction = Compaction(
             layers=_changes(analysis, shrunk),
             folded=found.layers,
@@ -84,7 +90,6 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
             macs=(_macs(model), _macs(small)),
             largest_difference=difference,
         )
-    limit = COARSE if computes_in_16_bits(model) else TOLERANCE
     if not difference <= limit:
         raise ValueError(
             f"Outputs of the compacted model differ from those of '{model.name}' by {difference:.3g} of the "
