@@ -281,6 +281,17 @@ class TestOtherKernels:
         assert stay(small)["recurrent"] == 3 and same_outputs(model, small)  # the others read unit 0
 
     @pytest.mark.parametrize("layer", [L.LSTM, L.GRU, L.SimpleRNN])
+    def test_constants_that_one_direction_reads_give_the_other_no_bias(self, layer):
+        inputs = keras.Input((5, 3))
+        x = L.Dense(6, "sigmoid", name="first")(inputs)
+        both = L.Bidirectional(layer(4, use_bias=False), name="both")
+        model = filled(keras.Model(inputs, L.Dense(2)(both(x))))
+        kill(model.get_layer("first"), [0, 1])
+        kill(both.backward_layer.cell, [0, 1], axis=-2)
+        small = tt.compact(model)
+        assert stay(small)["first"] == 4 and same_outputs(model, small)
+
+    @pytest.mark.parametrize("layer", [L.LSTM, L.GRU, L.SimpleRNN])
     def test_a_unit_that_nothing_enters_is_zero(self, layer):
         inputs = keras.Input((5, 3))
         model = keras.Model(inputs, L.Dense(2)(L.Bidirectional(layer(4), name="both")(inputs)))

@@ -263,8 +263,8 @@ class TestKernels:
         model = keras.Model(inputs, noise(x), name="functional")
         written = tt.export(nets.hide(model), tmp_path / "m")
         assert written.notes == (
-            "Not compacted: Outputs of model 'functional' are random, so that those of a compacted one cannot "
-            "be compared with them.",
+            "Not compacted: Outputs of model 'functional' are random, so that those of a compacted one "
+            "cannot be compared with them.",
             "Not compared with the model, whose outputs are random.",
         )
 

@@ -53,7 +53,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
     Raises:
         TypeError: `model` is no Keras model.
         ValueError: the model is code rather than a graph of layers, keeps state between calls, has a layer
-            that cannot be made from its config, or the outputs differ or are random.
+            that cannot be made from its config, fails on random inputs, or the outputs differ or are random.
 
     Example:
         >>> ticket = tt.prune(model, "synflow", sparsity=0.95)

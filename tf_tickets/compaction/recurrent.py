@@ -203,15 +203,17 @@ class BothWays(Rule):
             for cell, stays, of_way in zip(cells, ways, needed, strict=True)
         ]
         biased = any(flag for _, flag in cuts)
-        for way, (found, _) in zip(("forward", "backward"), cuts, strict=True):
+        for way, cell, stays, (found, _) in zip(("forward", "backward"), cells, ways, cuts, strict=True):
             layer = getattr(site.layer, f"{way}_layer")
             within = keras.saving.serialize_keras_object(layer)
             within.pop("build_config", None)  # of inputs as they were
             within["config"].update(units=int(ways[0].sum()), use_bias=biased)
             config["layer" if way == "forward" else "backward_layer"] = within
+            if biased:
+                # Where only the other direction needs one, Keras would begin with another than zero.
+                found.setdefault("bias", np.zeros_like(cell.bias[..., stays]))
             for name, value in _laid_out(found, layer.cell).items():
-                if name != "bias" or biased:
-                    weights[f"{way}_layer.cell.{name}"] = value
+                weights[f"{way}_layer.cell.{name}"] = value
         return Shrunk(config, weights)
 
     def _cells(self, site: Site) -> list[Cell]:

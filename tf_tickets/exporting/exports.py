@@ -213,9 +213,7 @@ def export(
     )
 
 
-def _compacted(
-    model: keras.Model, wanted: bool | None, usual: bool
-) -> tuple[keras.Model, tuple[str, ...]]:
+def _compacted(model: keras.Model, wanted: bool | None, usual: bool) -> tuple[keras.Model, tuple[str, ...]]:
     """What `compact` makes of a model, or the model where it cannot; and what there is to say of that.
 
     Args:
