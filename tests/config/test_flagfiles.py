@@ -118,6 +118,13 @@ def plan_of(name):
     return grid, [planned_of(cell) for cell in grid.cells]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_plans():
+    """A million objects."""
+    yield
+    plan_of.cache_clear()
+
+
 def test_every_flagfile_is_told_of_here():
     assert sorted([*RUNS, *SWEEPS, OF_A_TICKET]) == NAMES
 
