@@ -528,6 +528,7 @@ class TestErrors:
         model = images(L.Conv2D(4, 3, name="first"))
         with pytest.warns(UserWarning, match="Nothing can be removed from model"):
             assert tt.compact(model) is model
+        assert model.compaction.removed == 0
 
     def test_nothing_to_remove_from_a_masked_model(self):
         model = images(L.Conv2D(4, 3, name="first"))

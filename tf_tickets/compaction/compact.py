@@ -104,7 +104,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
             stacklevel=2,
         )
         if not (masked or compaction.folded):
-            return model
+            small = model
     if not model.trainable:
         small.trainable = False
     object.__setattr__(small, "compaction", compaction)
