@@ -30,8 +30,8 @@ def check(model):
         assert again is small, str(again.compaction)
 
 
-@pytest.mark.slow  # two dozen networks
-@settings(max_examples=24, derandomize=True)
+@pytest.mark.slow  # a dozen networks
+@settings(max_examples=12, derandomize=True)
 @given(st.integers(0, 100_000))
 def test_random_networks(seed):
     keras.backend.clear_session()
