@@ -36,7 +36,7 @@ def by_sparse_kernels(layer, x):
 
 
 def exactly(layer, x):
-    """In float64, where oneDNN has no say: with strides (1, n) of one channel to a width of one it is wrong."""
+    """In float64: of float32 oneDNN has another idea, where strides (1, n) leave a width of one."""
     twin = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
     twin.build(x.shape)
     twin.set_weights([np.asarray(weight, "float64") for weight in map(value_of, layer.weights)])
