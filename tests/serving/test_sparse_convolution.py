@@ -36,11 +36,24 @@ def by_sparse_kernels(layer, x):
 
 
 def exactly(layer, x):
-    """In float64: of float32 oneDNN has another idea, where strides (1, n) leave a width of one."""
-    twin = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-    twin.build(x.shape)
-    twin.set_weights([np.asarray(weight, "float64") for weight in map(value_of, layer.weights)])
-    return np.asarray(twin(x.astype("float64")))
+    """By definition: TensorFlow's own convolutions err where strides are longer than kernels."""
+    kernel, x = value_of(layer.kernel).astype("float64"), x.astype("float64")
+    taps = kernel.shape[:-2]
+    strides = getattr(layer, "strides", ())
+    widths = [(0, 0)]
+    for size, tap, stride in zip(x.shape[1:], taps, strides, strict=False):
+        missing = max(0, (-(-size // stride) - 1) * stride + tap - size)
+        ways = {"same": (missing // 2, missing - missing // 2), "causal": (tap - 1, 0), "valid": (0, 0)}
+        widths.append(ways[layer.padding])
+    x = np.pad(x, [*widths, (0, 0)] if taps else [(0, 0)] * x.ndim)
+    result = 0.0
+    for tap in np.ndindex(*taps):
+        places = [
+            slice(at, size - length + at + 1, stride)
+            for at, size, length, stride in zip(tap, x.shape[1:], taps, strides, strict=False)
+        ]
+        result = result + x[(slice(None), *places)] @ kernel[tap]
+    return result + (value_of(layer.bias) if layer.use_bias else 0.0)
 
 
 def assert_computed(layer, shape, density, seed):
