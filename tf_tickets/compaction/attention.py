@@ -52,11 +52,7 @@ class Attention(Rule):
         }
         for place, facts in enumerate(given):
             read = np.any([reads[part] for part, of in places.items() if of == place], axis=0)
-            if site.shared:
-                need = Need.only(read & ~(facts.constant & ~facts.nonzero), pinned=read & facts.nonzero)
-            else:
-                need = Need.only(read & ~facts.constant)
-            found.append(need)
+            found.append(Need.to_read(read, facts, fixed=site.shared))
         return found
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:

@@ -67,10 +67,7 @@ class Separable(Rule):
     def needs(self, site: Site, given: Sequence[Facts], wanted: Sequence[np.ndarray]) -> list[Need]:
         (facts,) = given
         read = self._reads(site)[:, wanted[0]].any(1)
-        fixed = facts.nonzero & read & (pads(site.layer) | site.shared)
-        return [
-            Need.only(read & ~(facts.constant & ~facts.nonzero) & ~(facts.nonzero & ~fixed), pinned=fixed)
-        ]
+        return [Need.to_read(read, facts, fixed=pads(site.layer) or site.shared)]
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         (facts,), depthwise = given, site.weights["depthwise_kernel"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tf_tickets.compaction.elementwise import activated, not_elementwise
-from tf_tickets.compaction.rule import Rule, Shrunk, has_adapters
+from tf_tickets.compaction.rule import Rule, Shrunk, evened, has_adapters
 from tf_tickets.compaction.site import Facts, Kept, Need, Site
 
 
@@ -49,11 +49,10 @@ class Mixing(Rule):
     def needs(self, site: Site, given: Sequence[Facts], wanted: Sequence[np.ndarray]) -> list[Need]:
         (facts,) = given
         read = self._reads(site)[:, wanted[0]].any(1)
-        if site.shared:
-            # The bias is that of all calls.
-            return [Need.only(read & ~(facts.constant & ~facts.nonzero), pinned=read & facts.nonzero)]
-        carried = read & facts.nonzero & self.padded(site.layer)
-        return [Need.only(read & ~facts.constant, carried=carried)]
+        need = Need.to_read(read, facts, fixed=site.shared)  # a shared layer's bias is that of all calls
+        if site.shared or not self.padded(site.layer):
+            return [need]
+        return [dataclasses.replace(need, carried=read & facts.nonzero)]
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         (facts,), layer = given, site.layer
@@ -121,10 +120,8 @@ class Grouped(Mixing):
         )
         alive = np.any([stays.any(1) for _, stays in sides], axis=0)
         for number, stays in sides:
-            most = max(1, stays.sum(1).max())
-            for group in np.flatnonzero(alive & (stays.sum(1) < most)):
-                gone = np.flatnonzero(~stays[group])[: most - stays[group].sum()]
-                yield number, group * stays.shape[1] + gone
+            for positions in evened(stays, alive):
+                yield number, positions
 
     def _cut(self, site: Site, kept: Kept, taps: np.ndarray) -> np.ndarray:
         every = np.arange(len(taps))

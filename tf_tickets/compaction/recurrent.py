@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tf_tickets.compaction.elementwise import activated, not_elementwise
-from tf_tickets.compaction.rule import Rule, Shrunk
+from tf_tickets.compaction.rule import Rule, Shrunk, evened
 from tf_tickets.compaction.site import Facts, Kept, Need, Site, Tie
 
 KERNELS = ("cell.kernel", "cell.recurrent_kernel", "cell.bias")
@@ -42,7 +42,7 @@ class Cell:
         kernel, recurrent = self.kernel[:, self.candidate], self.recurrent[:, self.candidate]
         entering = values.astype(np.float64) @ np.where(varying[:, None], 0, kernel)
         zero = ~(kernel[varying] != 0).any(0)
-        # In the order of Keras's sums, and exactly: a unit that is about zero is not zero.
+        # Exactly: a unit that is about zero is not zero.
         zero &= (entering == 0) & (self.bias[:, self.candidate] == 0).all(0)
         while True:
             fewer = zero & ~(recurrent[~zero] != 0).any(0)
@@ -80,7 +80,7 @@ class Recurrent(Rule):
         given, got = site.sizes
         if set(given[1:]) | set(got) != {cell.units}:
             return "its states are not those of its units"
-        return _unlike(cell, self.gates)
+        return _unlike(cell)
 
     def ties(self, site: Site) -> Iterable[Tie]:
         first, *others = [*site.call.outputs, *site.call.inputs[1:]]
@@ -157,8 +157,7 @@ class BothWays(Rule):
             return f"its merge_mode is {layer.merge_mode!r}"
         if layer.return_state or len(site.inputs) > 1:
             return "its states are taken or given"
-        gates = self.rules[type(ways[0])].gates
-        return _unlike(ways[0].cell, gates) or _unlike(ways[1].cell, gates)
+        return _unlike(ways[0].cell) or _unlike(ways[1].cell)
 
     def constants(self, site: Site, given: Sequence[Facts]) -> list[Facts]:
         zero = np.concatenate(
@@ -185,17 +184,13 @@ class BothWays(Rule):
 
     def balance(self, site: Site, kept: Kept) -> Iterable[tuple[int, np.ndarray]]:
         # Keras takes it that both directions have as many units.
-        ways = kept.outputs[0].reshape(2, -1)
-        most = max(1, ways.sum(1).max())
-        for way in np.flatnonzero(ways.sum(1) < most):
-            gone = np.flatnonzero(~ways[way])[: most - ways[way].sum()]
-            yield site.call.outputs[0], way * ways.shape[1] + gone
+        for positions in evened(kept.outputs[0].reshape(2, -1)):
+            yield site.call.outputs[0], positions
 
     def shrink(self, site: Site, given: Sequence[Facts], kept: Kept) -> Shrunk:
         needed = self._needed(site, given, kept.wanted)
         ways = kept.outputs[0].reshape(2, -1)
         config, weights = {}, {}
-        biased = False
         cells = self._cells(site)
         had_bias = "forward_layer.cell.bias" in site.weights
         cuts = [
@@ -231,9 +226,7 @@ class BothWays(Rule):
 def input_need(cell: Cell, facts: Facts, needed: np.ndarray, shared: bool) -> Need:
     """What a cell needs of its inputs, for the units that are needed; the bias stands for constant ones."""
     read = (cell.kernel[:, :, needed] != 0).any((1, 2))
-    if shared:
-        return Need.only(read & ~(facts.constant & ~facts.nonzero), pinned=read & facts.nonzero)
-    return Need.only(read & ~facts.constant)
+    return Need.to_read(read, facts, fixed=shared)
 
 
 def cut(
@@ -280,7 +273,7 @@ def _entering(facts: Facts, shared: bool) -> tuple[np.ndarray, np.ndarray]:
     return ~facts.constant, facts.value
 
 
-def _unlike(cell: Any, gates: int) -> str | None:
+def _unlike(cell: Any) -> str | None:
     for name in ("activation", "recurrent_activation"):
         reason = not_elementwise(getattr(cell, name, None))
         if reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -87,6 +87,22 @@ class Shrunk:
         self.config = config
         self.weights = weights
         self.inside = inside or {}
+
+
+def evened(stays: np.ndarray, alive: Any = True) -> Iterator[np.ndarray]:
+    """What else has to stay so that all groups keep as many channels, one at least.
+
+    Args:
+        stays: `(groups, channels of each)`.
+        alive: of each group, whether it stays at all.
+
+    Returns:
+        Positions among all channels, of each group that is short of some.
+    """
+    counts = stays.sum(1)
+    most = max(1, counts.max())
+    for group in np.flatnonzero(alive & (counts < most)):
+        yield group * stays.shape[1] + np.flatnonzero(~stays[group])[: most - counts[group]]
 
 
 def attribute_of(layer: Any, dotted: str) -> Any:

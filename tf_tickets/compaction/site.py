@@ -76,6 +76,19 @@ class Need:
         return cls(wanted, none if pinned is None else pinned, none if carried is None else carried, groups)
 
     @classmethod
+    def to_read(cls, read: Any, facts: Facts, fixed: bool) -> Need:
+        """Of channels that are read. What they add where they are constant, a bias takes over.
+
+        Args:
+            read: which are.
+            facts: what is known of them.
+            fixed: no bias can, so that constants that are not zero have to stay.
+        """
+        if fixed:
+            return cls.only(read & (~facts.constant | facts.nonzero), pinned=read & facts.nonzero)
+        return cls.only(read & ~facts.constant)
+
+    @classmethod
     def everything(cls, channels: int) -> Need:
         return cls.only(np.ones(channels, bool), pinned=np.ones(channels, bool))
 
