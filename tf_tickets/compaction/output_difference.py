@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -77,9 +77,14 @@ def _apart(expected: Any, found: Any) -> float:
     return float(apart / scale if scale else apart)
 
 
+def random_array(rng: np.random.Generator, shape: Sequence[int], dtype: str | tf.DType) -> np.ndarray:
+    """Normal numbers; 0 and 1 of integers, which may be ids, and "1" of strings."""
+    kind = tf.as_dtype(dtype)
+    if kind == tf.string:
+        return np.full(shape, "1")
+    values = rng.normal(size=shape) if kind.is_floating else rng.integers(0, 2, shape)
+    return values.astype(kind.as_numpy_dtype)
+
+
 def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: tf.DType) -> tf.Tensor:
-    dtype = tf.as_dtype(dtype)
-    if dtype == tf.string:
-        return tf.fill(shape, "1")
-    values = rng.normal(size=shape) if dtype.is_floating else rng.integers(0, 2, shape)
-    return tf.cast(values, dtype)
+    return tf.constant(random_array(rng, shape, dtype))

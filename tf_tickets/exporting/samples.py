@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tf_tickets.compaction.output_difference import random_array
+from tf_tickets.layers.symbolic_call import OPEN_LENGTH
 
 MOST = 500
 _AT_A_TIME = 100
@@ -109,7 +112,7 @@ def random_inputs(model: keras.Model, count: int = 3, seed: int = 0) -> Any:
         )
     rng = np.random.default_rng(seed)
     return keras.tree.map_structure(
-        lambda x: random_array(rng, (count, *x.shape[1:]), x.dtype), structure_of(model)
+        lambda x: random_sample(rng, (count, *x.shape[1:]), x.dtype), structure_of(model)
     )
 
 
@@ -118,12 +121,9 @@ def structure_of(model: keras.Model) -> Any:
     return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
-def random_array(rng: np.random.Generator, shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
+def random_sample(rng: np.random.Generator, shape: Sequence[int | None], dtype: str) -> np.ndarray:
     """Random numbers of a type; sizes that are not known are 32."""
-    sizes = [32 if size is None else size for size in shape]
-    kind = tf.as_dtype(dtype)
-    values = rng.normal(size=sizes) if kind.is_floating else rng.integers(0, 2, sizes)
-    return values.astype(kind.as_numpy_dtype)
+    return random_array(rng, [OPEN_LENGTH if size is None else size for size in shape], dtype)
 
 
 def _of_type(array: np.ndarray, dtype: str | None) -> np.ndarray:

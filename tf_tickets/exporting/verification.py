@@ -19,7 +19,7 @@ import tensorflow as tf
 from tf_tickets.compaction.compact import COARSE, TOLERANCE, computes_in_16_bits
 from tf_tickets.compaction.output_difference import largest_difference
 from tf_tickets.exporting.runtimes import Run
-from tf_tickets.exporting.samples import named_inputs, random_array
+from tf_tickets.exporting.samples import named_inputs, random_sample
 from tf_tickets.support.short_reprs import short_fields
 
 COMPARED = 16  # examples of a LiteRT model, whose faults not every example shows
@@ -156,7 +156,7 @@ def check_litert(
     specs = signature.structured_input_signature[1].items()
     rng = np.random.default_rng(0)
     random = (
-        {name: random_array(rng, (1, *spec.shape[1:]), spec.dtype) for name, spec in specs}
+        {name: random_sample(rng, (1, *spec.shape[1:]), spec.dtype) for name, spec in specs}
         for _ in range(COMPARED)
     )
     try:
