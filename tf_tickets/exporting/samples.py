@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets.compaction.output_difference import random_array
-from tf_tickets.layers.symbolic_call import OPEN_LENGTH
+from tf_tickets.layers.symbolic_call import OPEN_LENGTH, structure_of
 
 MOST = 500
 _AT_A_TIME = 100
@@ -114,11 +114,6 @@ def random_inputs(model: keras.Model, count: int = 3, seed: int = 0) -> Any:
     return keras.tree.map_structure(
         lambda x: random_sample(rng, (count, *x.shape[1:]), x.dtype), structure_of(model)
     )
-
-
-def structure_of(model: keras.Model) -> Any:
-    """The inputs of a model that knows them, symbolic, in its own structure."""
-    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def random_sample(rng: np.random.Generator, shape: Sequence[int | None], dtype: str) -> np.ndarray:

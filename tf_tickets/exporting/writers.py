@@ -15,8 +15,9 @@ import tensorflow as tf
 from tf_tickets.exporting import runtimes
 from tf_tickets.exporting.kernel_choices import BATCH, DEFAULT, KERNEL_CHOICES
 from tf_tickets.exporting.quantization import QUANTIZATIONS
-from tf_tickets.exporting.samples import first_inputs, sample_inputs, structure_of
+from tf_tickets.exporting.samples import first_inputs, sample_inputs
 from tf_tickets.exporting.verification import COMPARED, check_litert, check_outputs, compare_saved_model
+from tf_tickets.layers.symbolic_call import structure_of
 
 SPARSE = "EXPERIMENTAL_SPARSITY"
 SPARSE_IS_WRONG = "Its zeros are stored, too: of its sparse layers LiteRT computes other outputs."

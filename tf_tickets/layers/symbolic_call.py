@@ -182,12 +182,16 @@ def _input_specs(model: keras.Model, inputs: Any) -> tuple[list, dict]:
     return specs if sample is None else _filled_in(specs, tf.nest.flatten(sample.arguments))
 
 
+def structure_of(model: keras.Model) -> Any:
+    """The inputs of a model that knows them, symbolic, in its own structure."""
+    # A Sequential model that was never called has no `input`.
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
 def _own_specs(model: keras.Model) -> tuple[list, dict] | None:
     """What the model itself knows of its inputs."""
     if getattr(model, "inputs", None):
-        # A Sequential model that was never called has no `input`.
-        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), structure)], {}
+        return [tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), structure_of(model))], {}
     config = model.get_build_config() or {}
     dtype = model.input_dtype
     if config.get("input_shape") is not None:
