@@ -2,7 +2,8 @@
 
     python scripts/benchmarks/alarms.py --families=10000
 
-Families of checks are drawn whose true differences are known, and judged as `sanity.compare` does.
+Families of checks are drawn whose true differences are known, and judged as `sanity.compare` does of tickets
+that have something to lose.
 The twins of a family share their ticket, so their differences are correlated (0.5). What is counted:
 
 - wrong `insensitive`: some check is called so, although every check of the family costs exactly the margin
@@ -92,7 +93,8 @@ def answers(case: Case, families: int) -> np.ndarray:
     found = differences(case, families)
     columns = np.moveaxis(found, 1, 0).reshape(case.seeds, -1)
     p_equivalent, p_different = (
-        statistics.holm(p.reshape(families, case.checks)) for p in statistics.p_values(columns, case.margin)
+        statistics.holm(p.reshape(families, case.checks))
+        for p in statistics.p_values(columns, case.margin, statistics.floor_of(NOISES[case.noise].test_set))
     )
     return statistics.answers(p_equivalent, p_different, found.mean(axis=1), ALPHA)
 

@@ -61,7 +61,9 @@ def arguments_for(method):
 def other_ratios(name):
     """Whether a method is `random` but for its ratios: from its ticket on, it takes the same way."""
     own, other = METHODS[name], METHODS["random"]
-    told = {field: getattr(other, field) for field in ("ratios", "about", "baseline", "classifier_keep")}
+    told = {
+        field: getattr(other, field) for field in ("ratios", "about", "baseline", "null", "classifier_keep")
+    }
     return name != "random" and dataclasses.replace(own, **told) == other
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tf_tickets.reporting.document import listed, percent, significant, sparsity_text
+from tf_tickets.reporting.document import percent, significant, sparsity_text
+from tf_tickets.support.words import listed
 from tf_tickets.reporting.tables.cells import mean_and_spread, points
 from tf_tickets.support.scale import Scale
 

@@ -20,6 +20,7 @@ from tf_tickets.results import (
     source_contrasts,
     verdicts,
 )
+from tf_tickets.support.scale import LOSS
 
 pytestmark = pytest.mark.slow  # its trainings
 
@@ -418,6 +419,13 @@ def pairs(folder, differences, method="snip", check="rearrange", first=0):
         write(folder / f"{method}-{check}-{seed}", accuracy, method=method, check=check, seed=seed)
 
 
+def nulls(folder, lead, method="random", seeds=6, **choices):
+    """Random tickets that are so much better than the tickets of `pairs`."""
+    for seed in range(seeds):
+        accuracy = 0.95 + 0.002 * (seed % 3) + lead + 0.001 * (seed % 2)
+        write(folder / f"{method}-{seed}", accuracy, method=method, seed=seed, **choices)
+
+
 SMALL = [0.0, 0.001, -0.001, 0.001, -0.001, 0.0]
 
 
@@ -426,6 +434,7 @@ SMALL = [0.0, 0.001, -0.001, 0.001, -0.001, 0.0]
 )
 def test_the_verdict_of_a_check_is_over_the_seeds_of_both(tmp_path, shift, answer):
     pairs(tmp_path, [shift + x for x in SMALL])
+    nulls(tmp_path, -0.04)
     verdict = only(verdicts(only(experiments(load(tmp_path)))))
     assert verdict.comparison.answer == answer
     assert (verdict.variant.label, verdict.sparsity, verdict.versus) == ("snip", 0.98, "rearrange")
@@ -464,6 +473,139 @@ def test_a_ticket_at_the_level_of_guessing_says_nothing(tmp_path):
     assert only(verdicts(only(experiments(load(tmp_path))))).comparison.answer == "says nothing"
 
 
+class TestNulls:
+    """A check says something only of a ticket that is ahead of its nulls by more than the margin."""
+
+    @staticmethod
+    def of(folder, **options):
+        found = verdicts(only(experiments(load(folder))), **options)
+        return next(one for one in found if one.versus == "rearrange")
+
+    @pytest.mark.parametrize(("lead", "answer"), [(-0.04, "insensitive"), (-0.005, "cannot tell")])
+    def test_are_random_tickets_of_hand_made_ratios(self, tmp_path, lead, answer):
+        pairs(tmp_path, SMALL)
+        nulls(tmp_path, lead)
+        verdict = self.of(tmp_path)
+        assert verdict.answer == answer
+        (found,) = verdict.comparison.leads
+        assert (found.null, found.arm) == ("random tickets of hand-made ratios", "random (smart)")
+        assert found.gain == pytest.approx(-lead, abs=0.002)
+
+    def test_count_by_the_best_of_them(self, tmp_path):
+        pairs(tmp_path, SMALL)
+        nulls(tmp_path, -0.04)
+        nulls(tmp_path, -0.005, method="balanced")
+        verdict = self.of(tmp_path)
+        assert (verdict.answer, verdict.comparison.leads[0].arm) == ("cannot tell", "balanced")
+
+    def test_are_also_random_tickets_of_the_same_counts(self, tmp_path):
+        pairs(tmp_path, SMALL)
+        for seed in range(6):
+            check = "rearrange+reinitialize"
+            write(tmp_path / f"null-{seed}", 0.9 + 0.001 * (seed % 2), seed=seed, check=check)
+        verdict = self.of(tmp_path)
+        assert (verdict.answer, verdict.comparison.leads[0].null) == (
+            "insensitive",
+            "random tickets of its own layer counts",
+        )
+
+    def test_that_were_not_run_cannot_be_led(self, tmp_path):
+        pairs(tmp_path, SMALL)
+        assert self.of(tmp_path).answer == "cannot tell"
+
+    def test_of_a_ticket_that_trains_twice_are_trained_as_long(self, tmp_path):
+        pairs(tmp_path, SMALL, method="lt")
+        nulls(tmp_path, -0.04)
+        (note,) = self.of(tmp_path).remarks
+        assert "trained for 30 epochs, the ticket in all for 60" in note
+        for seed in range(6):
+            longer = {"recipe": {"epochs": 60}, "method": "balanced", "seed": seed}
+            write(tmp_path / f"longer-{seed}", 0.949 + 0.001 * (seed % 2), **longer)
+        verdict = self.of(tmp_path)
+        assert (verdict.answer, verdict.comparison.leads[0].arm, verdict.remarks) == (
+            "cannot tell",
+            "balanced, 60 epochs",
+            (),
+        )
+        experiment = only(experiments(load(tmp_path)))
+        assert "balanced, 60 epochs" in {
+            one.versus for one in baselines(experiment) if one.variant.method == "lt"
+        }
+
+    def test_and_the_dense_network_make_the_gap_that_a_margin_can_be_a_part_of(self, tmp_path):
+        pairs(tmp_path, SMALL)
+        nulls(tmp_path, -0.04)
+        for seed in range(6):
+            write(tmp_path / f"dense-{seed}", 0.96 + 0.002 * (seed % 3), method="dense", seed=seed)
+        verdict = self.of(tmp_path, margin="25%")
+        assert verdict.comparison.margin == pytest.approx(0.25 * 0.0495, abs=1e-4)
+        assert "the margin, 25 % of the gap" in verdict.remarks[0]
+
+    def test_leave_no_gap_where_there_is_no_dense_network(self, tmp_path):
+        pairs(tmp_path, SMALL)
+        nulls(tmp_path, -0.04)
+        verdict = self.of(tmp_path, margin="25%")
+        assert verdict.comparison is None
+        assert "no gap" in verdict.reason
+
+    @pytest.mark.parametrize("margin", ["0%", "100%", "much", -0.1, "nan"])
+    def test_a_margin_that_is_none_is_refused(self, tmp_path, margin):
+        pairs(tmp_path, SMALL)
+        with pytest.raises(ValueError, match=r"margin=.*number above 0|out of range"):
+            self.of(tmp_path, margin=margin)
+
+
+def test_the_loss_is_judged_beside_the_metric(tmp_path):
+    for seed in range(6):
+        for check, loss in ((None, 0.1), ("rearrange", 0.14)):
+            result = {"test_loss": loss + 0.001 * (seed % 3)}
+            write(tmp_path / f"{check}-{seed}", 0.95, seed=seed, check=check, result=result)
+    experiment = only(experiments(load(tmp_path)))
+    (of_loss,) = verdicts(experiment, scale=LOSS, margin=0.02)
+    assert (of_loss.answer, of_loss.comparison.difference) == ("sensitive", pytest.approx(0.04))
+    assert "a rise" in str(of_loss.comparison)
+    (unsaid,) = verdicts(experiment, scale=LOSS)
+    assert unsaid.reason == "no margin is said of loss"
+
+
+def test_seeds_that_one_arm_lacks_are_said(tmp_path):
+    """Removing the runs that went worst must not go unnoticed."""
+    pairs(tmp_path, [-0.03, -0.03, -0.02, -0.01, 0.0, 0.001])
+    for seed in (0, 1, 2):
+        shutil.rmtree(tmp_path / f"snip-rearrange-{seed}")
+    (verdict,) = verdicts(only(experiments(load(tmp_path))))
+    assert verdict.missing == (0, 1, 2)
+    assert "of 6 seeds 3 lack a run (0–2)" in verdict.notes[-1]
+
+
+def test_checks_of_one_claim_are_a_family_and_controls_are_in_none(tmp_path):
+    for check in (None, "corrupted", "random_labels", "rearrange", "invert"):
+        for seed in range(4):
+            write(tmp_path / f"{check}-{seed}", 0.95 + 0.001 * seed, check=check, seed=seed)
+    experiment = only(experiments(load(tmp_path)))
+    assert {one.versus: one.family for one in verdicts(experiment)} == {
+        "random_labels": "data",
+        "corrupted": "data",
+        "rearrange": "connections",
+        "invert": "invert",
+    }
+    declared = dict.fromkeys(("corrupted", "rearrange"), "both")
+    assert {one.versus: one.family for one in verdicts(experiment, families=declared)} == {
+        "random_labels": "data",
+        "corrupted": "both",
+        "rearrange": "both",
+        "invert": "invert",
+    }
+
+
+def test_two_dead_networks_are_not_equivalent(tmp_path):
+    for method in ("snip", "uniform"):
+        for seed in range(4):
+            write(tmp_path / f"{method}-{seed}", 0.1028, method=method, seed=seed)
+    (verdict,) = [x for x in baselines(only(experiments(load(tmp_path)))) if x.variant.method == "snip"]
+    assert verdict.answer == "says nothing"
+
+
 def test_tickets_are_compared_with_the_baselines_that_are_there(tmp_path):
     synthetic.paper(tmp_path, seeds=4, methods=("random", "uniform", "snip", "hybrid"), sparsities=(0.98,))
     found = baselines(only(experiments(load(tmp_path))))
@@ -480,7 +622,7 @@ def test_tickets_are_compared_with_the_baselines_that_are_there(tmp_path):
 
 
 def test_a_method_is_a_baseline_by_its_row(tmp_path, monkeypatch):
-    for method in ("random", "uniform", "erk", "snip"):
+    for method in ("random", "uniform", "er", "snip"):
         write(tmp_path / method, method=method)
 
     def of_snip():
@@ -488,8 +630,8 @@ def test_a_method_is_a_baseline_by_its_row(tmp_path, monkeypatch):
         return [verdict.versus for verdict in found if verdict.variant.method == "snip"]
 
     assert of_snip() == ["uniform", "random (smart)"]
-    monkeypatch.setitem(METHODS, "erk", dataclasses.replace(METHODS["erk"], baseline=3))
-    assert of_snip() == ["uniform", "random (smart)", "erk"]
+    monkeypatch.setitem(METHODS, "er", dataclasses.replace(METHODS["er"], baseline=3))
+    assert of_snip() == ["uniform", "random (smart)", "er"]
 
 
 def test_the_dense_accuracy_is_taken_from_the_shared_training_where_no_dense_run_is(tmp_path):

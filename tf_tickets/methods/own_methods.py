@@ -10,8 +10,8 @@ from tf_tickets.methods.searches import Search, no_callbacks
 from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.support.late import late
 
-# Functions stay in the user's file; all else of a row is kept.
-_COLUMNS = tuple(field.name for field in dataclasses.fields(Method) if field.name not in ("score", "search"))
+# Functions stay in the user's file, and no row of a user's is a null; all else of a row is kept.
+_COLUMNS = tuple(x.name for x in dataclasses.fields(Method) if x.name not in ("score", "search", "null"))
 _OF_SEARCH = ("options", "library", "drawn", "aims", "grows", "in_levels")
 
 

@@ -33,6 +33,8 @@ class Method:
         prunes: False for the dense baseline, whose sparsity is 0.
         search: how masks move while the network trains; None: they stay what they are.
         baseline: place among the random tickets that every other method is compared with; 0: it is none.
+        null: whether it is one of the random tickets of hand-made ratios that a method must be ahead of
+            before a check of it means anything.
         about: one line for people, with the paper's section.
     """
 
@@ -46,6 +48,7 @@ class Method:
     prunes: bool = True
     search: Search | None = None
     baseline: int = 0
+    null: bool = False
 
     __repr__ = short_fields
 
@@ -121,15 +124,19 @@ METHODS: dict[str, Method] = {
         classifier_keep=CLASSIFIER_KEEP,
         about="random ticket: smart keep-ratios, random masks (section 4.2)",
         baseline=2,
+        null=True,
     ),
     "uniform": dataclasses.replace(
         _random("uniform", "random masks, the same keep-ratio in every layer"), baseline=1
     ),
     "er": _random("er", "random masks, density (n_in + n_out) / (n_in n_out) in each layer (SET)"),
-    "erk": _random(
-        "erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"
+    "erk": dataclasses.replace(
+        _random("erk", "random masks, Erdos-Renyi-Kernel: density by the sum over the product of the shape"),
+        null=True,
     ),
-    "balanced": _random("balanced", "random masks, the same number of weights in each layer"),
+    "balanced": dataclasses.replace(
+        _random("balanced", "random masks, the same number of weights in each layer"), null=True
+    ),
     "pyramidal": _random("pyramidal", "random masks, density p^l in the l-th layer"),
     "magnitude": _at_init("magnitude", "magnitudes of the initialisation, all layers ranked together"),
     "snip": _at_init("snip", "connection sensitivity |w dL/dw| at the initialisation (section 4.1)"),
@@ -275,6 +282,11 @@ def method_row(method: str | Method, option: str = "method") -> Method:
         ValueError: there is no such method.
     """
     return row_of(option, method, METHODS, Method, what=". Make it by tf_tickets.Method(score=..., ...).")
+
+
+def null_methods() -> list[str]:
+    """Names of the random tickets of hand-made ratios that a method must be ahead of."""
+    return [name for name, row in METHODS.items() if row.null]
 
 
 def baseline_methods() -> list[str]:

@@ -13,6 +13,7 @@ from tf_tickets.pipeline.measures import measure_of_split, sha256
 from tf_tickets.storage.directories import Directory
 from tf_tickets.support.compression import compressed_bytes
 from tf_tickets.training.learning_check import chance
+from tf_tickets.training.metrics import metric_row
 
 
 def evaluate(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
@@ -46,9 +47,11 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
     history = _history(job)
     scale = job.scale
     metric, own = scale.metric, scale.name_on_test
+    trials = _trials(job)
+    reached = exact_share(test[metric], trials)
     numbers = {
-        own: test[metric],
-        f"best_{own}": scale.best([test[metric], *(row[own] for row in history)]),
+        own: reached,
+        f"best_{own}": scale.best([reached, *(exact_share(row[own], trials) for row in history)]),
         "test_loss": test["loss"],
         f"chance_{metric}": chance(job.recipe, dataset.splits["test"].labels, dataset.outputs),
         **scale.record,
@@ -59,6 +62,8 @@ def _numbers_of_network(job: Job, ticket: pruning.Ticket) -> dict[str, Any]:
         "weights_sha256": sha256([*kernels, *rest]),
         "training_cost": _training_cost(job, ticket, uses),
     }
+    if trials is not None:
+        numbers["test_trials"] = trials
     trained = _epochs_trained(job)
     if trained != job.config.budget:
         numbers["epochs_trained"] = trained
@@ -73,17 +78,29 @@ def _numbers_of_dense(job: Job) -> dict[str, Any]:
     if not dense:
         return {}
     numbers = {"dense_seconds": dense["seconds"]}
-    own = job.scale.name_on_test
-    last = dense["history"][-1][own]
+    own, trials = job.scale.name_on_test, _trials(job)
+    reached = [exact_share(row[own], trials) for row in dense["history"]]
+    last = reached[-1]
     if config.pretrains_on_other_data:
         numbers[f"pretraining_{own}"] = last
     elif config.source_density is not None:
         numbers[f"source_{own}"] = last
     else:
         numbers[f"dense_{own}"] = last
-        numbers[f"dense_best_{own}"] = job.scale.best(row[own] for row in dense["history"])
+        numbers[f"dense_best_{own}"] = job.scale.best(reached)
         numbers["dense_compressed_bytes"] = dense["compressed_bytes"]
     return numbers
+
+
+def exact_share(value: float, trials: int | None) -> float:
+    """A share as the test set can give it, of one that was computed in 32 bits."""
+    return value if trials is None else round(value * trials) / trials
+
+
+def _trials(job: Job) -> int | None:
+    """How many things on the test set are right or wrong, where the metric is the share of those."""
+    count = metric_row(job.recipe.metric_name).trials
+    return None if count is None else int(count(job.dataset.splits["test"].labels))
 
 
 def _history(job: Job) -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from tf_tickets.reporting.interval_scale import IntervalScale
@@ -278,18 +278,3 @@ def significant(fraction: float) -> str:
         return "0"
     digits = 2 - math.floor(math.log10(value))
     return f"{value:.{min(max(digits, 0), 4)}f}" if value >= 5e-5 else f"{value:.1g}"
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """Whole numbers with runs of three or more shortened: `0–9, 12`."""
-    parts: list[str] = []
-    rest = sorted(set(numbers))
-    while rest:
-        last = 0
-        while last + 1 < len(rest) and rest[last + 1] == rest[last] + 1:
-            last += 1
-        if last < 2:
-            last = 0
-        parts.append(f"{rest[0]}–{rest[last]}" if last else str(rest[0]))
-        rest = rest[last + 1 :]
-    return ", ".join(parts)

@@ -17,7 +17,6 @@ from tf_tickets.reporting.document import (
     Row,
     Section,
     Table,
-    listed,
     named,
     sparsity_text,
 )
@@ -36,7 +35,7 @@ from tf_tickets.results import (
     verdicts,
 )
 from tf_tickets.sanity.checks import CHECKS
-from tf_tickets.support.words import plural
+from tf_tickets.support.words import listed, plural
 from tf_tickets.training.recipe import milestone_epochs
 
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).

@@ -28,6 +28,7 @@ class Experiment:
         names: variant -> label; no two are alike.
         dense: seed -> endpoint of the dense network: of a dense run, or of the training that methods share.
         controls: epochs -> seed -> run of dense networks that were trained for longer.
+        longer: epochs -> arm -> seed -> run of random tickets that were trained for longer.
         notes: what a reader should know.
         problems: runs that are left out, and why.
     """
@@ -38,6 +39,7 @@ class Experiment:
     names: dict[Variant, str]
     dense: dict[int, float]
     controls: dict[int, dict[int, Run]]
+    longer: dict[int, dict[Arm, dict[int, Run]]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -88,18 +90,35 @@ class Experiment:
         return sorted(found, key=check_order)
 
     def endpoints(
-        self, variant: Variant, sparsity: float | None, check: str | None = None
+        self,
+        variant: Variant,
+        sparsity: float | None,
+        check: str | None = None,
+        scale: Scale | None = None,
     ) -> dict[int, float]:
-        """Seed -> what the run of an arm is judged by; empty where there is none."""
+        """Seed -> what the run of an arm reached; empty where there is none.
+
+        Args:
+            variant, sparsity, check: the arm's.
+            scale: of another metric than the one that runs are judged by.
+        """
         runs = self.arms.get(Arm(variant, sparsity, check), {})
-        return {seed: run.endpoint for seed, run in runs.items()}
+        return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
+
+    def endpoints_of_dense(self, scale: Scale | None = None) -> dict[int, float]:
+        """Seed -> what the dense network reached; of another metric where it has runs of its own."""
+        if scale is None:
+            return self.dense
+        runs = _dense_runs(self.arms)
+        return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
 
 
 def experiments(runs: Iterable[Run]) -> list[Experiment]:
     """Sorts the finished runs by setting; what cannot be averaged is left out and said.
 
-    Two runs of one arm and one seed are one if they agree; otherwise neither is counted. Dense networks that
-    were trained for longer are controls of every setting that they fit, but for the epochs.
+    Two runs of one arm and one seed are one if they agree; otherwise neither is counted. Dense networks and
+    random tickets that were trained for longer are controls of every setting that they fit, but for the
+    epochs.
     """
     by_setting: dict[Setting, list[Run]] = {}
     for run in runs:
@@ -108,13 +127,15 @@ def experiments(runs: Iterable[Run]) -> list[Experiment]:
     counted = {setting: _count(members) for setting, members in by_setting.items()}
     longer = {
         setting: [
-            other for other in by_setting if _dense_runs(counted[other].arms) and other.is_longer(setting)
+            other
+            for other in by_setting
+            if any(map(_is_control, counted[other].arms)) and other.is_longer(setting)
         ]
         for setting in by_setting
     }
-    # A setting of dense runs alone is no experiment of its own where it is a control of another.
-    dense = {x for x in by_setting if not any(arm.variant.prunes for arm in counted[x].arms)}
-    controls = dense & {other for setting in by_setting if setting not in dense for other in longer[setting]}
+    # A setting of controls alone is no experiment of its own where it is longer than another.
+    spare = {setting for setting in by_setting if all(map(_is_control, counted[setting].arms))}
+    controls = spare & {other for setting in by_setting if setting not in spare for other in longer[setting]}
     own = sorted((setting for setting in by_setting if setting not in controls), key=setting_order)
     names = titles(own)
     return [
@@ -152,7 +173,8 @@ def _experiment(
         arms={arm: dict(sorted(arms[arm].items())) for arm in ordered},
         names=labels(arm.variant for arm in ordered),
         dense=dense,
-        controls={epochs: _dense_runs(longer[epochs].arms) for epochs in sorted(longer)},
+        controls={x: runs for x in sorted(longer) if (runs := _dense_runs(longer[x].arms))},
+        longer={x: arms for x in sorted(longer) if (arms := _null_arms(longer[x].arms))},
         notes=(
             *(note for part in every for note in part.notes),
             *_machines([run for part in every for runs in part.arms.values() for run in runs.values()]),
@@ -211,6 +233,20 @@ def _dense_endpoints(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, f
 
 def _dense_runs(arms: Mapping[Arm, Mapping[int, Run]]) -> dict[int, Run]:
     return {seed: run for arm, runs in arms.items() if not arm.variant.prunes for seed, run in runs.items()}
+
+
+def _null_arms(arms: Mapping[Arm, dict[int, Run]]) -> dict[Arm, dict[int, Run]]:
+    return {
+        arm: dict(sorted(runs.items()))
+        for arm, runs in arms.items()
+        if _is_control(arm) and arm.variant.prunes
+    }
+
+
+def _is_control(arm: Arm) -> bool:
+    """Whether it is there to be compared with: dense, or a random ticket of hand-made ratios."""
+    row = arm.variant.row
+    return arm.check is None and (not arm.variant.prunes or (row is not None and row.null))
 
 
 def _machines(runs: Sequence[Run]) -> Iterator[str]:

@@ -100,6 +100,19 @@ class Run:
         """What it is judged by: the metric on the test set after the final epoch."""
         return self.scale.endpoint(self.result)
 
+    def reached(self, scale: Scale | None = None) -> float | None:
+        """What it reached on the test set after the final epoch, where that is known.
+
+        Args:
+            scale: of another metric than the one it is judged by, such as `LOSS`.
+        """
+        return self.endpoint if scale is None else self.result.get(scale.name_on_test)
+
+    @property
+    def trials(self) -> int | None:
+        """Of how many the metric is a share, where it is one and that is known."""
+        return self.result.get("test_trials")
+
     @property
     def dense_endpoint(self) -> float | None:
         """The same of the dense network, where one was trained."""

@@ -6,6 +6,7 @@ import dataclasses
 
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.experiment import Experiment
+from tf_tickets.results.margin import Margin
 from tf_tickets.results.verdict import Verdict, judge
 
 
@@ -25,7 +26,7 @@ class SourceContrast:
 
 
 def source_contrasts(
-    experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05
+    experiment: Experiment, *, margin: float | str | Margin | None = None, alpha: float = 0.05
 ) -> list[SourceContrast]:
     """Each method that ran inside a source mask and from the dense network, at each sparsity asked of both.
 
@@ -47,8 +48,6 @@ def source_contrasts(
             if outside == inside or not {inside, outside} <= experiment.arms.keys():
                 continue
             others = {experiment.names[variant]: experiment.endpoints(variant, sparsity)}
-            (verdict,) = judge(
-                experiment, outside.variant, sparsity, others, margin, alpha, says_nothing_at_chance=False
-            )
+            (verdict,) = judge(experiment, outside.variant, sparsity, others, margin, alpha)
             found.append(SourceContrast(outside, inside, verdict))
     return found

@@ -110,6 +110,19 @@ class Variant:
         return ", ".join(parts)
 
 
+def alike(variants: Iterable[Variant], method: str, ticket: Variant) -> Variant | None:
+    """A method's variant to compare a ticket with: in what is not its own, it is like the ticket."""
+    shared = dict(ticket.options)
+    found = [
+        variant
+        for variant in variants
+        if variant.method == method
+        and variant != ticket
+        and all(dict(variant.options)[name] == shared.get(name) for name in variant.differs)
+    ]
+    return max(found, key=lambda variant: len(variant.differs), default=None)
+
+
 def asks_for_sparsity(row: Method | None) -> bool:
     """Whether a method's sparsity is one that is asked for; the dense network's is 0."""
     return row is None or row.aims or not row.prunes

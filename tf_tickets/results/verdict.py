@@ -1,17 +1,29 @@
-"""What the statistics say of a ticket: a `Verdict` for each check that it ran under."""
+"""What the statistics say of a ticket against another arm: a `Verdict`."""
 
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.experiment import Experiment
+from tf_tickets.results.fields import grouped
+from tf_tickets.results.loaded_run import Run
+from tf_tickets.results.margin import Margin, margin_for
+from tf_tickets.results.nulls import HAND_MADE, Nulls, nulls_of
 from tf_tickets.results.variant import Variant
+from tf_tickets.sanity.checks import CHECKS, CONTROL
+from tf_tickets.support.scale import Scale
+from tf_tickets.support.words import listed, plural
 
 if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison
+
+ACCURACY = Scale()
+# Name of a check or baseline -> the family of tests that it belongs to.
+Families = Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +37,10 @@ class Verdict:
         seeds: those that both have, ascending.
         comparison: what the statistics say; None where there are too few seeds.
         reason: why there is no comparison.
+        family: the family of tests that it was judged in.
+        missing: seeds that one of the two has and the other lacks, ascending: those are not judged.
+        remarks: what must be known of how it was made, beside the comparison's notes.
+        scale: of what is judged.
     """
 
     variant: Variant
@@ -33,19 +49,51 @@ class Verdict:
     seeds: tuple[int, ...]
     comparison: Comparison | None
     reason: str | None = None
+    family: str = ""
+    missing: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
+    scale: Scale = ACCURACY
 
     def __repr__(self) -> str:
         said = f"no verdict: {self.reason}" if self.comparison is None else str(self.comparison)
         return f"Verdict({self.variant.label} at {self.sparsity:g} versus {self.versus}: {said})"
 
+    @property
+    def answer(self) -> str | None:
+        """The answer of the statistics; None where there are too few seeds."""
+        return None if self.comparison is None else self.comparison.answer
 
-def verdicts(experiment: Experiment, *, margin: float | None = None, alpha: float = 0.05) -> list[Verdict]:
-    """What each check says of each method at each sparsity: one family of tests a method and sparsity.
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be known beside the answer."""
+        found = [] if self.comparison is None else list(self.comparison.notes)
+        if self.missing:
+            every = len(self.missing) + len(self.seeds)
+            found.append(
+                f"of {plural(every, 'seed')} {len(self.missing)} lack a run ({listed(self.missing)}) and are "
+                "not judged: runs that diverge are not missing at random"
+            )
+        return (*found, *self.remarks)
+
+
+def verdicts(
+    experiment: Experiment,
+    *,
+    margin: float | str | Margin | None = None,
+    alpha: float = 0.05,
+    scale: Scale | None = None,
+    families: Families | None = None,
+) -> list[Verdict]:
+    """What each check says of each method at each sparsity.
 
     Args:
         experiment: of `experiments`.
-        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point), or a part of the
+            gap between the best random null and the dense network (`"25%"`); None: the metric's own.
         alpha: chance of a false answer in a family.
+        scale: of another metric that is to be judged, such as `tf_tickets.support.scale.LOSS`.
+        families: check -> the family of tests that it belongs to. None: checks of one claim are one family,
+            and controls are in none.
 
     Returns:
         A Verdict for each check that ran; those with too few seeds in common say so.
@@ -54,10 +102,28 @@ def verdicts(experiment: Experiment, *, margin: float | None = None, alpha: floa
     for variant, sparsity in dict.fromkeys((arm.variant, arm.sparsity) for arm in experiment.arms):
         if not variant.prunes or sparsity is None:
             continue
-        attacked = {
-            check: experiment.endpoints(variant, sparsity, check) for check in experiment.checks(variant)
-        }
-        found += judge(experiment, variant, sparsity, attacked, margin, alpha)
+        checks = experiment.checks(variant)
+        attacked = {check: experiment.endpoints(variant, sparsity, check, scale) for check in checks}
+        found += judge(
+            experiment,
+            variant,
+            sparsity,
+            attacked,
+            margin,
+            alpha,
+            scale=scale,
+            nulls=nulls_of(experiment, variant, sparsity, scale),
+            families=families_of(checks, families),
+        )
+    return found
+
+
+def families_of(checks: list[str], declared: Families | None = None) -> dict[str, str]:
+    """The family of tests of each check: as declared, or else its claim; a control is one of its own."""
+    found = {}
+    for check in checks:
+        claim = CHECKS[check].claim if check in CHECKS else check
+        found[check] = (declared or {}).get(check, check if claim == CONTROL else claim)
     return found
 
 
@@ -66,50 +132,144 @@ def judge(
     variant: Variant,
     sparsity: float,
     others: Mapping[str, Mapping[int, float]],
-    margin: float | None,
+    margin: float | str | Margin | None,
     alpha: float,
-    says_nothing_at_chance: bool = True,
+    *,
+    scale: Scale | None = None,
+    nulls: Nulls | None = None,
+    families: Families | None = None,
 ) -> list[Verdict]:
-    """The verdicts of one family of tests: a ticket against others, each over the seeds that both have.
+    """The verdicts on one ticket: against others, each over the seeds that both have.
 
     Args:
         experiment: the ticket's.
         variant, sparsity: the ticket's.
-        others: name -> seed -> endpoint.
-        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
-        alpha: chance of a false answer in the family.
-        says_nothing_at_chance: whether nothing is asked of a ticket that is no better than guessing.
+        others: name -> seed -> what was reached.
+        margin: see `verdicts`.
+        alpha: chance of a false answer in a family.
+        scale: of what is judged; None: the experiment's.
+        nulls: of the ticket. None: none are asked for, as the others are no attacks; then nothing is said
+            only where both sides are no better than guessing.
+        families: name -> family. None: all are one.
     """
-    from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
-
+    own = experiment.endpoints(variant, sparsity, None, scale)
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
-    reference = {seed: run.endpoint for seed, run in runs.items()}
-    common = {name: sorted(reference.keys() & values.keys()) for name, values in others.items() if values}
-    scale = experiment.scale
-    margin = scale.checked_margin(margin)
-    chances = [run.chance for run in runs.values() if says_nothing_at_chance]
-    known = [x for x in chances if x is not None]
+    judged = scale or experiment.scale
+    asked = margin_for(margin, judged)
+    value = None if asked is None else _in_numbers(asked, experiment, variant, sparsity, scale)
+    there = {name: reached for name, reached in others.items() if reached}
+    common = {name: sorted(own.keys() & reached.keys()) for name, reached in there.items()}
     comparisons = {}
-    if margin is not None:
-        comparisons = compare_pairs(
-            {
-                name: ([reference[seed] for seed in seeds], [others[name][seed] for seed in seeds])
-                for name, seeds in common.items()
-                if len(seeds) >= LEAST_SEEDS
-            },
-            margin=margin,
-            alpha=alpha,
-            chance=scale.best(known) if known else None,
-            scale=scale,
-        )
+    if value is not None:
+        for names in grouped(there, lambda name: (families or {}).get(name, "")).values():
+            pairs = {name: (own, there[name]) for name in names}
+            comparisons.update(_compared(pairs, runs, value, alpha, judged, nulls, scale is None))
+    remarks = _remarks(asked, value, nulls, judged)
     found = []
     for name, seeds in common.items():
         reason = None
         if not runs:
             reason = "the ticket itself has not been run"
-        elif margin is None:
-            reason = f"no margin is said of {scale.words}"
+        elif asked is None:
+            reason = f"no margin is said of {judged.words}"
+        elif value is None:
+            reason = "there is no gap between its random nulls and the dense network to take a part of"
         elif name not in comparisons:
-            reason = f"{len(seeds)} of at least {LEAST_SEEDS} seeds"
-        found.append(Verdict(variant, sparsity, name, tuple(seeds), comparisons.get(name), reason))
+            reason = f"{len(seeds)} of at least {_least_seeds()} seeds"
+        missing = tuple(sorted(own.keys() ^ there[name].keys())) if own else ()
+        family = (families or {}).get(name, "")
+        found.append(
+            Verdict(
+                variant,
+                sparsity,
+                name,
+                tuple(seeds),
+                comparisons.get(name),
+                reason,
+                family,
+                missing,
+                remarks,
+                judged,
+            )
+        )
     return found
+
+
+def _compared(
+    pairs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]],
+    runs: Mapping[int, Run],
+    margin: float,
+    alpha: float,
+    scale: Scale,
+    nulls: Nulls | None,
+    is_metric: bool,
+) -> dict[str, Comparison]:
+    """The comparisons of one family, of those with enough seeds.
+
+    Args:
+        pairs: name -> what the ticket reached at each seed, and what the other did.
+        runs: of the ticket, seed -> run.
+        margin, alpha, scale, nulls: see `judge`.
+        is_metric: whether what is judged is the metric of the runs, whose chance level is known.
+    """
+    from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
+
+    def both(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[list[float], list[float]]:
+        seeds = sorted(own.keys() & other.keys())
+        return [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+
+    own = next(ticket for ticket, _ in pairs.values())
+    asked = {name: both(*pair) for name, pair in pairs.items()}
+    known = [run.chance for run in runs.values() if is_metric and run.chance is not None]
+    of_nulls = None
+    if nulls is not None:
+        of_nulls = {
+            null: {
+                arm: pair
+                for arm, reached in arms.items()
+                if len((pair := both(own, reached))[0]) >= LEAST_SEEDS
+            }
+            for null, arms in nulls.arms.items()
+        }
+    sizes = {run.trials for run in runs.values()}
+    return compare_pairs(
+        {name: pair for name, pair in asked.items() if len(pair[0]) >= LEAST_SEEDS},
+        margin=margin,
+        alpha=alpha,
+        chance=scale.best(known) if known else None,
+        both_at_chance=nulls is None,
+        examples=sizes.pop() if len(sizes) == 1 else None,
+        nulls=of_nulls,
+        scale=scale,
+    )
+
+
+def _in_numbers(
+    margin: Margin, experiment: Experiment, variant: Variant, sparsity: float, scale: Scale | None
+) -> float | None:
+    """A margin in the unit of what is judged; None where there is no gap that it could be a part of."""
+    if not margin.of_gap:
+        return margin.value
+    judged = scale or experiment.scale
+    of_nulls = nulls_of(experiment, variant, sparsity, scale).arms.get(HAND_MADE, {})
+    dense = experiment.endpoints_of_dense(scale)
+    if not of_nulls or not dense:
+        return None
+    best = judged.best(statistics.fmean(reached.values()) for reached in of_nulls.values())
+    gap = judged.gain(statistics.fmean(dense.values()) - best)
+    return margin.value * gap if gap > 0 else None
+
+
+def _remarks(asked: Margin | None, value: float | None, nulls: Nulls | None, scale: Scale) -> tuple[str, ...]:
+    found = []
+    if asked is not None and asked.of_gap and value is not None:
+        found.append(f"the margin, {asked.words(scale)}, is {scale.margin_words(float(f'{value:.3g}'))}")
+    if nulls is not None and nulls.shortfall is not None:
+        found.append(nulls.shortfall)
+    return tuple(found)
+
+
+def _least_seeds() -> int:
+    from tf_tickets.sanity.statistics import LEAST_SEEDS
+
+    return LEAST_SEEDS

@@ -41,6 +41,8 @@ class Check:
         inverts: the least important weights are kept, instead of the most.
         masks: (masks, seed, source masks or None) -> the ticket's masks, inside the source; None leaves
             them.
+        is_null: whether what is left of the ticket is a random one with as many weights in each layer, which
+            the ticket must be ahead of before another check of it means anything.
         weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
             them.
     """
@@ -53,6 +55,8 @@ class Check:
     inverts: bool = False
     masks: MasksAttack | None = None
     weights: WeightsAttack | None = None
+    is_null: bool = False
+    claim: str = ""
 
     def says_nothing(self, choice: Choice) -> str | None:
         """Why the check can say nothing about a method, or None where it can."""
@@ -83,34 +87,42 @@ def _first_half(dataset: Dataset, seed: int, batch_size: int) -> Dataset:
     return late("tf_tickets.sanity.corruptions:half_dataset", first=batch_size)(dataset, seed)
 
 
+# Claims that checks are about.
+DATA, CONNECTIONS, WEIGHTS, RATIOS, CONTROL = "data", "connections", "weights", "ratios", "control"
+
 NO_CHECK = Check(about="no check", asks="nothing", place="nothing")
 
 CHECKS: dict[str, Check] = {
     "random_labels": Check(
+        claim=DATA,
         about="prunes on labels drawn at random",
         asks="the labels",
         place="data",
         data=_corruption("random_labels"),
     ),
     "random_pixels": Check(
+        claim=DATA,
         about="prunes on images whose values are permuted, each image by itself",
         asks="the images",
         place="data",
         data=_corruption("random_pixels"),
     ),
     "corrupted": Check(
+        claim=DATA,
         about="prunes on random labels and permuted images (the paper's check, section 4.1)",
         asks="the data",
         place="data",
         data=_corruption("corrupted"),
     ),
     "half_dataset": Check(
+        claim=DATA,
         about="prunes on a fixed random half of the training set, in as many steps",
         asks="one half of the data",
         place="data",
         data=_corruption("half_dataset"),
     ),
     "half_dataset_in_order": Check(
+        claim=DATA,
         about="prunes on the first half of the data, in its order, in half the steps (the authors' code)",
         asks="one half of the data, another order of it every epoch, and half of the steps (together)",
         place="data",
@@ -118,37 +130,44 @@ CHECKS: dict[str, Check] = {
         in_order=True,
     ),
     "rearrange": Check(
+        claim=CONNECTIONS,
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
         asks="which connections of a layer are kept",
         place="ticket",
         masks=late("tf_tickets.sanity.attacks:rearranged"),
     ),
     "shuffle_weights": Check(
+        claim=WEIGHTS,
         about="permutes the kept weights of each layer among the kept positions (section 5.1)",
         asks="where in a layer its kept weights are",
         place="ticket",
         weights=late("tf_tickets.sanity.attacks:shuffle_weights"),
     ),
     "shuffle_weights_but_classifier": Check(
+        claim=WEIGHTS,
         about="the same, the classifier spared",
         asks="where in a layer before the classifier its kept weights are",
         place="ticket",
         weights=late("tf_tickets.sanity.attacks:shuffle_weights", spare_classifier=True),
     ),
     "reinitialize": Check(
+        claim=WEIGHTS,
         about="keeps the masks, and draws all weights anew from their initializers",
         asks="the values of the weights it starts from",
         place="ticket",
         weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "rearrange+reinitialize": Check(
+        claim=RATIOS,
         about="both: what is left of the ticket are the numbers of weights in each layer",
         asks="which connections are kept, and the values of the weights (together)",
         place="ticket",
+        is_null=True,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
         weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "invert": Check(
+        claim=CONTROL,
         about="keeps the weights with the worst scores instead of the best",
         asks="the order of its scores",
         place="scores",
@@ -156,6 +175,11 @@ CHECKS: dict[str, Check] = {
     ),
 }
 CHECKS = Rows(CHECKS)
+
+
+def null_checks() -> list[str]:
+    """Names of the checks that leave nothing of a ticket but how many weights each layer keeps."""
+    return [name for name, row in CHECKS.items() if row.is_null]
 
 
 def check_row(name: str) -> Check:

@@ -144,6 +144,7 @@ _NUMBERS: json_rules.Rules = {
     "compressed_bytes": (False, COUNT),
     "dense_compressed_bytes": (False, COUNT),
     "dense_seconds": (False, AMOUNT),
+    "test_trials": (False, POSITIVE),
     "weights_sha256": (False, TEXT),
 }
 # What is measured of networks by the metric, whose name is set in.

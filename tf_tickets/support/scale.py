@@ -144,6 +144,10 @@ class Scale:
         return margin
 
 
+# The loss on the test set, which stands beside the metric of every run. What is little of it must be said.
+LOSS = Scale("loss", higher_is_better=False, unit="", margin=None)
+
+
 def reached_by(result: Mapping[str, Any]) -> str:
     """What a run is judged by, as it is: `0.9833`.
 

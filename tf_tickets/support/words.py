@@ -1,7 +1,7 @@
 """Numbers and errors in words, for people."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
@@ -20,6 +20,21 @@ def plural(count: int | str, noun: str, several: str | None = None) -> str:
     """
     number = count if isinstance(count, str) else f"{count:,}"
     return f"{number} {noun if number == '1' else several or noun + 's'}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Whole numbers with runs of three or more shortened: `0–9, 12`."""
+    parts: list[str] = []
+    rest = sorted(set(numbers))
+    while rest:
+        last = 0
+        while last + 1 < len(rest) and rest[last + 1] == rest[last] + 1:
+            last += 1
+        if last < 2:
+            last = 0
+        parts.append(f"{rest[0]}–{rest[last]}" if last else str(rest[0]))
+        rest = rest[last + 1 :]
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:

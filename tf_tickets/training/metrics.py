@@ -40,6 +40,8 @@ class Metric:
         unit: `"%"` for shares in [0, 1], which are shown in per cent; of others the unit of the numbers.
         margin: differences smaller than this count as none, unless a verdict is asked for another; None
             where that must be said.
+        trials: labels of the test set -> how many things are right or wrong, of which the metric is the
+            share: it moves in steps of one of them. None: it is no such share.
         both_ways: whether each output of the test set must have targets of both kinds, 0 and 1.
         chance: labels of the test set -> what is reached without looking at the examples; None computes what
             the best constant answer of the task reaches.
@@ -50,6 +52,7 @@ class Metric:
     higher_is_better: bool = True
     unit: str = ""
     margin: float | None = None
+    trials: Callable[[np.ndarray], int] | None = None
     both_ways: bool = False
     chance: Callable[[np.ndarray], float] | None = None
     about: str = "of your own"
@@ -79,6 +82,7 @@ METRICS: dict[str, Metric] = {
         _of("accuracy"),
         unit=PERCENT,
         margin=0.01,
+        trials=len,
         chance=_largest_share,
         about="the share of examples whose class has the largest output",
     ),
@@ -86,6 +90,7 @@ METRICS: dict[str, Metric] = {
         _of("binary_accuracy"),
         unit=PERCENT,
         margin=0.01,
+        trials=np.size,
         about="the share of labels, over examples and labels, on whose side of 0 the output is",
     ),
     "auc": Metric(

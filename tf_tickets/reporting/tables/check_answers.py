@@ -11,7 +11,6 @@ from tf_tickets.reporting.document import (
     Row,
     Table,
     group,
-    listed,
     note,
     sparsity_text,
 )
@@ -21,7 +20,7 @@ from tf_tickets.results import Arm, Experiment, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
 from tf_tickets.support.scale import Scale
-from tf_tickets.support.words import plural
+from tf_tickets.support.words import listed, plural
 
 TOO_FEW = "too few seeds"
 # What an answer of the statistics is called where the other arm is no attack, but a baseline.

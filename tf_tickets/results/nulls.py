@@ -1,0 +1,87 @@
+"""What a ticket must be ahead of before a check of it means anything: its nulls.
+
+There are two. A random ticket that keeps as many weights of each layer tells what the ticket's connections
+and weights are worth; the best of the random tickets of hand-made ratios, trained for as long as the ticket
+was in all, tells what its layers' ratios are worth besides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tf_tickets.methods.table import null_methods
+from tf_tickets.results.arms import Arm
+from tf_tickets.results.experiment import Experiment
+from tf_tickets.results.loaded_run import Run
+from tf_tickets.results.variant import Variant, alike
+from tf_tickets.sanity.checks import null_checks
+from tf_tickets.support.scale import Scale
+
+SAME_COUNTS = "random tickets of its own layer counts"
+HAND_MADE = "random tickets of hand-made ratios"
+
+
+@dataclasses.dataclass(frozen=True)
+class Nulls:
+    """The nulls of one ticket.
+
+    Attributes:
+        arms: null -> label of an arm -> seed -> what it reached.
+        epochs: of the whole training of the ticket, and of the hand-made nulls that are there; None without.
+    """
+
+    arms: dict[str, dict[str, dict[int, float]]]
+    epochs: tuple[int, int] | None = None
+
+    @property
+    def shortfall(self) -> str | None:
+        """What is to be said where the hand-made nulls were trained for less than the ticket was."""
+        if self.epochs is None or self.epochs[1] >= self.epochs[0]:
+            return None
+        own, theirs = self.epochs
+        return (
+            f"{HAND_MADE} were trained for {theirs} epochs, the ticket in all for {own}: its lead over them "
+            "is also one of training"
+        )
+
+
+def nulls_of(experiment: Experiment, variant: Variant, sparsity: float, scale: Scale | None = None) -> Nulls:
+    """The nulls of a ticket that are there; those that were not run are missing.
+
+    Args:
+        experiment: the ticket's.
+        variant, sparsity: the ticket's.
+        scale: of another metric than the one that runs are judged by.
+    """
+    arms: dict[str, dict[str, dict[int, float]]] = {}
+    same = {check: experiment.endpoints(variant, sparsity, check, scale) for check in null_checks()}
+    arms[SAME_COUNTS] = {check: reached for check, reached in same.items() if reached}
+    runs = experiment.arms.get(Arm(variant, sparsity, None), {})
+    budget = next(
+        (run.epochs for run in runs.values() if run.epochs is not None), experiment.setting["epochs"]
+    )
+    longer = next((epochs for epochs in sorted(experiment.longer) if epochs >= budget), None)
+    epochs = (
+        experiment.setting["epochs"] if budget <= experiment.setting["epochs"] or longer is None else longer
+    )
+    there = experiment.arms if epochs == experiment.setting["epochs"] else experiment.longer[epochs]
+    arms[HAND_MADE] = {}
+    for method in null_methods():
+        found = alike([arm.variant for arm in there if arm.check is None], method, variant)
+        reached = {} if found is None else _reached(there.get(Arm(found, sparsity, None), {}), scale)
+        if found is not None and reached:
+            label = random_label(found)
+            arms[HAND_MADE][label if there is experiment.arms else f"{label}, {epochs} epochs"] = reached
+    arms = {null: of_null for null, of_null in arms.items() if of_null}
+    return Nulls(arms, (budget, epochs) if HAND_MADE in arms else None)
+
+
+def random_label(variant: Variant) -> str:
+    """What a random ticket is called beside others: its method, with its ratios, and its source."""
+    row, rest = variant.row, variant.labelled(()).removeprefix(variant.method)
+    ratios = "" if row is None or row.ratios == variant.method else f" ({row.ratios})"
+    return f"{variant.method}{ratios}{rest}"
+
+
+def _reached(runs: dict[int, Run], scale: Scale | None) -> dict[int, float]:
+    return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
