@@ -10,13 +10,14 @@ from tests.programs import here
 from tests.reporting import synthetic
 from tests.sweeps.here import stay_here
 from tf_tickets import pipeline, results
-from tf_tickets.sanity.statistics import INSENSITIVE, SENSITIVE
+from tf_tickets.sanity.statistics import CANNOT_TELL, SENSITIVE
 
 SETTINGS = {
     "model": "mlp_24_16",
     "epochs": 6,
     "batch_size": 64,
     "controls": False,
+    "nulls": False,
     "ratios": "uniform",
     "jobs": 1,
 }
@@ -44,11 +45,13 @@ def judged(score, runs, seeds):
 def test_a_method_that_ignores_the_data_is_found_out(runs, monkeypatch):
     stay_here(monkeypatch)
     findings = judged(users_scores.ignoring, runs, seeds=SEEDS)
-    assert findings.answer("corrupted") == INSENSITIVE
+    # As no null was run, it is not known that there was anything to lose.
+    assert findings.answer("corrupted") == CANNOT_TELL
     (verdict,) = findings.verdicts
     assert verdict.comparison.difference == 0
     assert "identical at every seed" in str(findings)
-    assert "within the margin it does as well without: the data" in str(findings)
+    assert "nothing to lose at this margin, so that nothing is said of: the data" in str(findings)
+    assert "no null was run" in str(findings)
 
 
 @pytest.mark.slow
@@ -87,15 +90,19 @@ def test_baselines_stand_beside(tmp_path, monkeypatch):
         checks=["rearrange"],
         seeds=[0, 1, 2],
         runs_dir=str(tmp_path / "runs"),
-        **{**SETTINGS, "controls": True, "epochs": 1, "ratios": None},
+        **{**SETTINGS, "controls": True, "nulls": True, "epochs": 1, "ratios": None},
     )
     assert [verdict.versus for verdict in findings.baselines] == [
         "dense",
         "dense, 2 epochs",
         "uniform",
         "random (smart)",
+        "random (smart), 2 epochs",
+        "erk, 2 epochs",
+        "balanced, 2 epochs",
     ]
-    assert len(findings.runs) == 3 * (2 + 4)
+    # The ticket, its twin and its null; dense and random networks; three random ones of its whole budget.
+    assert len(findings.runs) == 3 * (3 + 4 + 3)
     assert not findings.failures
 
 
@@ -115,6 +122,10 @@ def test_baselines_stand_beside(tmp_path, monkeypatch):
         ({"alpha": 0.7}, "alpha"),
         ({"checks": []}, "checks= is empty"),
         ({"dry_run": True}, "for the command line"),
+        ({"families": ["positions"]}, "is not NAME:CHECK,CHECK"),
+        ({"families": ["positions:rearrange"]}, "names 'rearrange', which is not asked"),
+        ({"loss_margin": -1}, "loss_margin='-1' is no margin"),
+        ({"margin": "120%"}, "margin='120%' is no margin"),
         ({"color": "red"}, "color= is unknown.* Accepted are flags: "),
         ({"method": lambda model, batches, rng: []}, "cannot be imported by other processes"),
         ({"method": disguised}, "cannot be imported by other processes"),
@@ -132,8 +143,8 @@ def test_all_checks_that_fit_by_default(tmp_path, monkeypatch):
     flags = ("--method=snip,random", "--sparsity=0.9", "--model=mlp_8_8", f"--runs_dir={tmp_path}/runs")
     code, out, err = here.call(monkeypatch, "sanity", *flags, "--dry_run")
     # All but the half in order, which is about dense training; and the ticket itself.
-    snip, baselines = len(tt.sanity.CHECKS), 2
-    assert f" {10 * (1 + snip + baselines)}, of which 0 are done" in out
+    snip, baselines, nulls = len(tt.sanity.CHECKS), 2, 2
+    assert f" {10 * (1 + snip + baselines + nulls)}, of which 0 are done" in out
     assert "random 0.9 rearrange: masks and weights are random" in out
     assert (code, err) == (0, "")
     assert not (tmp_path / "runs").exists()

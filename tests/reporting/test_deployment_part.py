@@ -98,7 +98,7 @@ def test_the_page_has_the_part_where_any_run_was_asked(runs, monkeypatch):
     monkeypatch.setattr(figures, "deployments", lambda *arguments: [])
 
     def headings(shown):
-        found = sections.document(shown, "title", margin=None, alpha=0.05)
+        found = sections.document(shown, "title")
         return [part.heading for section in found.sections for part in section.parts]
 
     assert "Deployment" in headings(runs)

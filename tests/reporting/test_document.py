@@ -3,9 +3,9 @@
 import pytest
 
 from tf_tickets.reporting.document import percent, significant, sparsity_text
-from tf_tickets.support.words import listed
 from tf_tickets.reporting.tables.cells import mean_and_spread, points
 from tf_tickets.support.scale import Scale
+from tf_tickets.support.words import listed
 
 
 @pytest.mark.parametrize(

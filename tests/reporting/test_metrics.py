@@ -9,7 +9,7 @@ from tests.reporting.synthetic import ACCURACY, ERROR, write
 from tf_tickets.reporting import figures, tables
 from tf_tickets.reporting.latex import latex
 from tf_tickets.reporting.report_directory import make
-from tf_tickets.results import experiments, load, verdicts
+from tf_tickets.results import Margin, experiments, load, verdicts
 from tf_tickets.support.scale import Scale
 
 LABELS = Scale("binary_accuracy")
@@ -25,6 +25,8 @@ def runs(folder, scale, *, base, worse, spread, chance):
             choices = {"check": check, "seed": seed, "sparsity": sparsity, "scale": scale}
             choices["result"] = {f"chance_{scale.metric}": chance}
             write(folder / f"{check}{seed}{sparsity}", value, curve=(worse, value), **choices)
+        write(folder / f"random{seed}{sparsity}", worse + jitter, method="random", seed=seed,
+              sparsity=sparsity, scale=scale)  # fmt: skip
         write(folder / f"synflow{seed}{sparsity}", worse + jitter, method="synflow", seed=seed,
               sparsity=sparsity, scale=scale)  # fmt: skip
     return folder
@@ -42,7 +44,7 @@ def test_less_error_is_better_in_every_table(errors):
     assert bold == {"snip": True, "synflow": False}
     assert "root mean squared error of the final epoch in mmHg" in table.caption
     assert "(less is better)" in table.caption
-    table = tables.verdicts(found, verdicts(found, margin=1.0), margin=1.0)
+    table = tables.verdicts(found, verdicts(found, margin=1.0), margin=Margin(1.0))
     assert table.head[2:4] == ("difference, mmHg", "interval, mmHg")
     assert table.scale.unit == "mmHg" and table.scale.margin == 1.0 and table.scale.high == 30.0
     row = next(row for row in table.rows if row.cells[0].text == "invert")

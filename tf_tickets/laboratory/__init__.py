@@ -1,7 +1,17 @@
 """The verdict on a method: its ticket and the attacked twins over paired seeds, and baselines beside them."""
 
-from tf_tickets.laboratory.design import define_flags, make_plan
+from tf_tickets.laboratory.design import Design, define_flags, make_design
 from tf_tickets.laboratory.findings import Findings
-from tf_tickets.laboratory.investigation import investigate, sanity_check
+from tf_tickets.laboratory.investigation import designed, investigate, sanity_check
+from tf_tickets.laboratory.plan_files import write_plan
 
-__all__ = ["Findings", "define_flags", "investigate", "make_plan", "sanity_check"]
+__all__ = [
+    "Design",
+    "Findings",
+    "define_flags",
+    "designed",
+    "investigate",
+    "make_design",
+    "sanity_check",
+    "write_plan",
+]

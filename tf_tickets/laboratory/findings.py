@@ -6,10 +6,11 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from tf_tickets.results import Verdict
+from tf_tickets.results import Analysis, Protocol, Variant, Verdict
 from tf_tickets.sanity.checks import check_row
-from tf_tickets.sanity.statistics import INSENSITIVE, REVERSED, SENSITIVE
+from tf_tickets.sanity.statistics import CANNOT_TELL, INSENSITIVE, REVERSED, SENSITIVE
 from tf_tickets.support.html_table import html_table
+from tf_tickets.support.scale import LOSS, Scale
 from tf_tickets.support.words import plural
 
 # What the answers are called: of an attacked twin of the ticket as they are, of a baseline by other words.
@@ -27,7 +28,9 @@ class Findings:
         silent: label of a method, sparsity and check that was not run -> why it could say nothing.
         failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
         runs: the run directories.
-        margin, alpha: what the verdicts were made with; no margin: each metric's own.
+        analysis: endpoints, margins, the accepted chance of an error and families of the verdicts.
+        protocol: what was written down before the first run; None where nothing was.
+        missing: planned runs that have no result.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -35,16 +38,24 @@ class Findings:
     silent: Mapping[str, str]
     failures: Mapping[str, str]
     runs: tuple[pathlib.Path | str, ...]
-    margin: float | None
-    alpha: float
+    analysis: Analysis
+    protocol: Protocol | None = None
+    missing: tuple[str, ...] = ()
 
-    def answer(self, check: str, sparsity: float | None = None, method: str | None = None) -> str | None:
+    def answer(
+        self,
+        check: str,
+        sparsity: float | None = None,
+        method: str | None = None,
+        metric: str | None = None,
+    ) -> str | None:
         """The answer of one check; None where too few seeds have a result.
 
         Args:
             check: its name.
             sparsity: needed where there are several.
             method: likewise.
+            metric: `"loss"` asks for the answer of the second endpoint. None: the metric of the runs.
 
         Raises:
             ValueError: there is no such verdict, or more than one.
@@ -55,6 +66,7 @@ class Findings:
             if verdict.versus == check
             and sparsity in (None, verdict.sparsity)
             and method in (None, verdict.variant.method)
+            and (verdict.scale == LOSS) == (metric == LOSS.metric)
         ]
         if len(found) != 1:
             there = ", ".join(f"{x.variant.label} {x.sparsity:g} {x.versus}" for x in self.verdicts)
@@ -62,7 +74,7 @@ class Findings:
                 f"{len(found)} verdicts fit check={check!r}, sparsity={sparsity}, method={method!r}. "
                 f"There are: {there}"
             )
-        return None if found[0].comparison is None else found[0].comparison.answer
+        return found[0].answer
 
     def __repr__(self) -> str:
         answered = sum(verdict.comparison is not None for verdict in self.verdicts)
@@ -87,10 +99,11 @@ class Findings:
 
     def __str__(self) -> str:
         lines = []
-        for variant, sparsity in dict.fromkeys((x.variant, x.sparsity) for x in self.verdicts):
-            own = [x for x in self.verdicts if (x.variant, x.sparsity) == (variant, sparsity)]
-            baselines = [x for x in self.baselines if (x.variant, x.sparsity) == (variant, sparsity)]
+        for variant, sparsity, scale in dict.fromkeys(map(_ticket, self.verdicts)):
+            own = [x for x in self.verdicts if _ticket(x) == (variant, sparsity, scale)]
+            baselines = [x for x in self.baselines if _ticket(x) == (variant, sparsity, scale)]
             lines += ["", _title(variant.label, sparsity, [*own, *baselines])]
+            lines += _leads(own)
             lines += _lines("attacked", own, TICKET_WORDS) + _lines("beside it", baselines, BASELINE_WORDS)
             lines += _summary(own)
         if not self.verdicts:
@@ -98,9 +111,29 @@ class Findings:
         return "\n".join([*lines, *self._others()]).strip()
 
     def _others(self) -> list[str]:
-        """A line for each check that was not asked, and for each run that failed."""
+        """A line for each check that was not asked, each run that failed, and what a plan still lacks."""
         lines = [f"not asked: {label}: {reason}" for label, reason in self.silent.items()]
-        return lines + [f"failed: {label}: {problem}" for label, problem in self.failures.items()]
+        lines += [f"failed: {label}: {problem}" for label, problem in self.failures.items()]
+        if self.protocol is not None and self.missing:
+            missing = plural(len(self.missing), "planned run")
+            lines.append(f"missing: {missing} of {len(self.protocol.runs)} without a result")
+        return lines
+
+
+def _ticket(verdict: Verdict) -> tuple[Variant, float, Scale]:
+    return verdict.variant, verdict.sparsity, verdict.scale
+
+
+def _leads(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line for each null that the ticket is to be ahead of; one that no null was run."""
+    found = {
+        lead.null: lead for one in verdicts if one.comparison is not None for lead in one.comparison.leads
+    }
+    if not any(one.comparison is not None for one in verdicts):
+        return []
+    return [f"  ahead by {lead}" for lead in found.values()] or [
+        "  ahead of nothing: no null was run, so that no check can show it to be insensitive"
+    ]
 
 
 def _title(label: str, sparsity: float, verdicts: Sequence[Verdict]) -> str:
@@ -127,8 +160,7 @@ def _lines(heading: str, verdicts: Sequence[Verdict], words: Mapping[str, str]) 
     lines = [f"  {heading}"]
     for verdict in verdicts:
         lines.append(f"    {verdict.versus.ljust(width)}  {_said(verdict, words)}")
-        notes = list(verdict.comparison.notes) if verdict.comparison is not None else []
-        lines += [f"    {' ' * width}  note: {note}" for note in notes]
+        lines += [f"    {' ' * width}  note: {note}" for note in verdict.notes]
     return lines
 
 
@@ -138,6 +170,7 @@ def _summary(verdicts: Sequence[Verdict]) -> list[str]:
         INSENSITIVE: "within the margin it does as well without",
         SENSITIVE: "it does worse without",
         REVERSED: "it does better without",
+        CANNOT_TELL: "nothing to lose at this margin, so that nothing is said of",
     }
     lines = []
     for answer, meaning in meanings.items():

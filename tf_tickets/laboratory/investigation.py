@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
+import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,16 +14,17 @@ from absl import flags
 from tf_tickets import config as configuration
 from tf_tickets import results
 from tf_tickets.config import DEFAULT_SPARSITY
-from tf_tickets.laboratory.design import ALPHA, define_flags, make_plan
+from tf_tickets.laboratory.design import Design, define_flags, make_design
 from tf_tickets.laboratory.findings import Findings
+from tf_tickets.laboratory.plan_files import note_plan, read_plan
 from tf_tickets.results import Verdict
+from tf_tickets.results.analysis import ALPHA
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
 from tf_tickets.support.own_code import name_of_object
 from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan
-from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.running import run_plan
 from tf_tickets.sweeps.sweep_flags import GROUPS
 
@@ -32,8 +35,12 @@ def sanity_check(
     *,
     checks: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 10,
-    margin: float | None = None,
+    margin: float | str | None = None,
+    loss_margin: float | str | None = None,
     alpha: float = ALPHA,
+    families: Sequence[str] | None = None,
+    nulls: bool = True,
+    plan: str | os.PathLike | None = None,
     runs_dir: str = "runs",
     jobs: int | None = None,
     show: Console | None = None,
@@ -53,9 +60,18 @@ def sanity_check(
         checks: names of `tf_tickets.sanity.CHECKS`. Default: all that can say something about the method.
         seeds: how many, or which; at least 3, and 10 to 20 for a margin of one point.
         margin: of equivalence: differences of the metric smaller than this count as none. None: the metric's
-            own, 0.01 of accuracy; of errors that have the unit of the targets it must be said.
+            own, 0.01 of accuracy; of errors that have the unit of the targets it must be said. As `"25%"`,
+            that part of the gap between the best random ticket of hand-made ratios and the dense network.
+        loss_margin: judges the loss on the test set too, as a second endpoint; likewise. None: not judged.
         alpha: chance of any wrong "insensitive", and that of any wrong "sensitive" or "reversed", among the
-            checks of one method and sparsity.
+            checks of one family, method and sparsity.
+        families: each `"NAME:CHECK,CHECK"`, a family of tests. None: checks of one claim are one family, and
+            controls are in none.
+        nulls: also train random tickets of each ticket's layer counts, and of hand-made ratios with its whole
+            budget: without a lead over them no check is answered "insensitive".
+        plan: a file that says all of the above before the first run, as `python -m tf_tickets.sanity
+            --write_plan=FILE` writes one; beside it only `runs_dir`, `jobs`, `show` and settings that decide
+            no number.
         runs_dir: folder of the runs.
         jobs: runs at a time; by default as many as there are cores.
         show: where plan and progress go; by default to standard output.
@@ -78,6 +94,14 @@ def sanity_check(
     """
     check_not_imported("tt.sanity_check")
     given = dict(settings)
+    if plan is not None:
+        beside = configuration.flag_values(
+            define_flags,
+            {"plan": str(plan), "jobs": jobs, "runs_dir": runs_dir, **given},
+            GROUPS,
+            abroad=True,
+        )
+        return investigate(designed(beside), show or Console())
     if callable(method):
         if "score" in given:
             raise ValueError(f"method= is a score already; score={given['score']!r} is another.")
@@ -92,41 +116,68 @@ def sanity_check(
         "sanity_check": checks,
         "jobs": jobs,
         "runs_dir": runs_dir,
+        "margin": margin,
+        "loss_margin": loss_margin,
+        "alpha": alpha,
+        "nulls": nulls,
         **given,
     }
     values = configuration.flag_values(define_flags, asked, GROUPS, abroad=True)
     if values.dry_run:
         raise ValueError("dry_run= is for the command line, python -m tf_tickets.sanity --dry_run.")
-    try:
-        values.margin, values.alpha = margin, alpha
-    except flags.Error as error:
-        raise ValueError(str(error)) from None
-    plan = make_plan(values)
-    return investigate(plan, margin, alpha, show or Console())
+    values.family = None if families is None else list(families)
+    return investigate(make_design(values), show or Console())
 
 
-def investigate(plan: SweepPlan, margin: float | None, alpha: float, show: Console) -> Findings:
+def designed(values: flags.FlagValues) -> Design:
+    """What flags ask for: by a plan that is noted with its runs before they begin, or by themselves.
+
+    Raises:
+        ValueError: what the laboratory refuses.
+    """
+    if values.plan is None:
+        return make_design(values)
+    planned, text = read_plan(values)
+    design = make_design(planned)
+    if planned.dry_run:
+        return design
+    return dataclasses.replace(design, protocol=note_plan(design, text))
+
+
+def investigate(design: Design, show: Console) -> Findings:
     """Runs what is missing, and judges."""
+    plan, analysis = design.plan, design.analysis
     forecast = None if show.out.quiet else make_forecast(plan)
     show_plan(plan, show, forecast)
     failures = run_plan(plan, show, forecast)
     paths = [_place(run.config.run_dir) for run in plan.runs if run.fresh_result is not None]
-    found = results.experiments(results.load(paths)) if paths else []
+    runs = results.load(paths) if paths else []
+    found = results.experiments(runs)
     verdicts: list[Verdict] = []
     baselines: list[Verdict] = []
     for experiment in found:
-        own = results.verdicts(experiment, margin=margin, alpha=alpha)
-        judged = {(verdict.variant, verdict.sparsity) for verdict in own}
-        verdicts += own
-        baselines += [
-            x
-            for x in results.baselines(experiment, margin=margin, alpha=alpha)
-            if (x.variant, x.sparsity) in judged
-        ]
+        for scale, margin in analysis.endpoints:
+            own = results.verdicts(
+                experiment, margin=margin, alpha=analysis.alpha, scale=scale, families=analysis.families
+            )
+            judged = {(verdict.variant, verdict.sparsity) for verdict in own}
+            verdicts += own
+            baselines += [
+                x
+                for x in results.baselines(experiment, margin=margin, alpha=analysis.alpha, scale=scale)
+                if (x.variant, x.sparsity) in judged
+            ]
     problems = {label: outcome.problem or "" for label, outcome in failures.items()}
     problems |= {problem: "left out" for experiment in found for problem in experiment.problems}
     return Findings(
-        tuple(verdicts), tuple(baselines), plan.grid.silent, problems, tuple(paths), margin, alpha
+        verdicts=tuple(verdicts),
+        baselines=tuple(baselines),
+        silent=plan.grid.silent,
+        failures=problems,
+        runs=tuple(paths),
+        analysis=analysis,
+        protocol=design.protocol,
+        missing=tuple([] if design.protocol is None else design.protocol.missing(runs)),
     )
 
 

@@ -129,8 +129,9 @@ def report(
     output: str | os.PathLike = "report",
     title: str | None = None,
     *,
-    margin: float | None = None,
-    alpha: float = 0.05,
+    margin: float | str | None = None,
+    loss_margin: float | str | None = None,
+    alpha: float | None = None,
 ) -> os.PathLike:
     """Does what `python -m tf_tickets.report` does; returns the path of the page.
 
@@ -138,8 +139,11 @@ def report(
         runs: run directories, or folders that are searched for them.
         output: directory for the report.
         title: on top.
-        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
-        alpha: chance of a false answer in a family of checks.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point), or as `"25%"` a
+            part of the gap between random tickets and the dense network; None: that of the plan that the
+            runs were made by, or else the metric's own.
+        loss_margin: likewise, of the loss on the test set, which is judged too then.
+        alpha: chance of a false answer in a family of checks. None: the plan's, or else 0.05.
 
     Raises:
         FileNotFoundError: a path of `runs` does not exist.
@@ -148,7 +152,7 @@ def report(
     from tf_tickets.reporting import report_directory
 
     title = report_directory.TITLE if title is None else title
-    return report_directory.make(runs, output, title, margin, alpha)[0]
+    return report_directory.make(runs, output, title, margin, loss_margin, alpha)[0]
 
 
 def _set_threads(values: Any) -> None:

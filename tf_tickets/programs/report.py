@@ -11,6 +11,7 @@ from tf_tickets.programs.guard import fail, guarded
 from tf_tickets.programs.help import start
 from tf_tickets.reporting import report_directory
 from tf_tickets.reporting.document import Document, printable
+from tf_tickets.results import margin as margins
 from tf_tickets.support.streams import visible
 from tf_tickets.support.words import plural
 
@@ -22,9 +23,11 @@ Makes one page of runs: verdicts of the sanity checks, tables, figures, and how 
 """
 GROUP = "The report"
 MARGIN = (
-    "Of equivalence, in the unit of the metric. Default: its own, 0.01 (one point) of accuracy; of errors "
-    "that have the unit of the targets there is none."
+    f"{margins.ABOUT} Default: that of the plan that the runs were made by, or else the metric's own, 0.01 "
+    "(one point) of accuracy; of errors that have the unit of the targets there is none."
 )
+LOSS_MARGIN = "Judges the loss on the test set too; a margin as for --margin. Default: the plan's, or none."
+ALPHA = "Chance of a false answer in a family of checks. Default: the plan's, or 0.05."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -35,7 +38,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
-    page, document = report_directory.make(runs, values.output, values.title, values.margin, values.alpha)
+    page, document = report_directory.make(
+        runs, values.output, values.title, values.margin, values.loss_margin, values.alpha
+    )
     for warning in _warnings(document):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     settings = plural(len(document.sections), "setting")
@@ -49,8 +54,9 @@ def define_flags() -> None:
         return
     flags.DEFINE_string("output", "report", "Directory for the report.", module_name=GROUP)
     flags.DEFINE_string("title", report_directory.TITLE, "On top of the page.", module_name=GROUP)
-    flags.DEFINE_float("margin", None, MARGIN, module_name=GROUP)
-    flags.DEFINE_float("alpha", 0.05, "Chance of a false answer in a family of checks.", module_name=GROUP)
+    flags.DEFINE_string("margin", None, MARGIN, module_name=GROUP)
+    flags.DEFINE_string("loss_margin", None, LOSS_MARGIN, module_name=GROUP)
+    flags.DEFINE_float("alpha", None, ALPHA, module_name=GROUP)
 
 
 def _warnings(document: Document) -> Iterable[str]:

@@ -23,7 +23,10 @@ method is insensitive to it (equivalent within --margin), sensitive (a drop), or
   python -m tf_tickets.sanity --method=snip --score=my_file:mine --sparsity=0.98 --model=resnet8
 
 All checks and ten seeds unless told otherwise; --dry_run tells the cost. The same command goes on where it
-stopped.
+stopped. What is to be run and how it is to be judged can be written down before the first run:
+
+  python -m tf_tickets.sanity --method=snip --sparsity=0.98 --margin=0.005 --write_plan=snip.cfg
+  python -m tf_tickets.sanity --plan=snip.cfg --runs_dir=runs/snip
 """
 
 
@@ -33,12 +36,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _judge(values: flags.FlagValues) -> int:
-    plan = laboratory.make_plan(values)
     show = Console()
-    if values.dry_run:
+    if values.write_plan is not None and values.plan is None:
+        path = values.write_plan
+        plan = laboratory.write_plan(values, path).plan
         show_plan(plan, show, make_forecast(plan))
+        show.line(f"\n{path} says all of it; python -m tf_tickets.sanity --plan={path} runs and judges it")
         return 0
-    findings = laboratory.investigate(plan, values.margin, values.alpha, show)
+    design = laboratory.designed(values)
+    if values.dry_run:
+        show_plan(design.plan, show, make_forecast(design.plan))
+        return 0
+    findings = laboratory.investigate(design, show)
     show.line(f"\n{findings}")
     if findings.runs:
         # The report judges all checks of a ticket that it finds there as one family.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tf_tickets import results
 from tf_tickets.reporting.document import Document
+from tf_tickets.results import Analysis
 from tf_tickets.storage.atomic_files import PathLike, read_json, replacing, write_json
 from tf_tickets.storage.user_paths import user_path
 
@@ -26,8 +27,9 @@ def make_report(
     output: PathLike,
     *,
     title: str = TITLE,
-    margin: float | None = None,
-    alpha: float = 0.05,
+    margin: float | str | None = None,
+    loss_margin: float | str | None = None,
+    alpha: float | None = None,
 ) -> pathlib.Path:
     """Writes a report: a page, Markdown, CSV files, and figures and tables for papers.
 
@@ -36,8 +38,11 @@ def make_report(
         output: directory for the report; made if it does not exist. One that is neither empty nor a
             report's is refused. Files of an earlier report are replaced, others are left alone.
         title: on top.
-        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
-        alpha: chance of a false answer in a family of checks.
+        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point), or as `"25%"` a
+            part of the gap between random tickets and the dense network; None: that of the plan that the
+            runs were made by, or else the metric's own.
+        loss_margin: likewise, of the loss on the test set, which is judged too then.
+        alpha: chance of a false answer in a family of checks. None: the plan's, or else 0.05.
 
     Returns:
         The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), layers.csv (one row
@@ -51,24 +56,28 @@ def make_report(
         >>> make_report("runs", "report", title="Digits at 98 %")
         PosixPath('report/index.html')
     """
-    return make(runs, output, title, margin, alpha)[0]
+    return make(runs, output, title, margin, loss_margin, alpha)[0]
 
 
 def make(
-    runs: Iterable[PathLike] | PathLike, output: PathLike, title: str, margin: float | None, alpha: float
+    runs: Iterable[PathLike] | PathLike,
+    output: PathLike,
+    title: str,
+    margin: float | str | None,
+    loss_margin: float | str | None,
+    alpha: float | None,
 ) -> tuple[pathlib.Path, Document]:
     """Does what `make_report` says; returns the page, and the document that it shows."""
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha={alpha} is out of range: it lies between 0 and 0.5, both excluded.")
-    if margin is not None and not 0 < margin < math.inf:
-        raise ValueError(f"margin={margin} is out of range: it is a number above 0.")
+    said: dict[str, Any] = {"margin": margin, "loss_margin": loss_margin, "alpha": alpha}
+    asked = {name: value for name, value in said.items() if value is not None}
+    analysis = Analysis.read(**asked) if asked else None
     directory = user_path(f"--output={output}", output)
     _check_ours(directory)
     found = results.load(runs)
 
     from tf_tickets.reporting import csv_files, latex, page, sections
 
-    document = sections.document(found, title, margin=margin, alpha=alpha)
+    document = sections.document(found, title, analysis)
     files: dict[str, str | bytes] = {
         NUMBERS: csv_files.runs_csv(found),
         LAYERS: csv_files.layers_csv(found),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
 from collections.abc import Iterable, Sequence
 
 from tf_tickets.config import OPTIONS
@@ -20,21 +21,22 @@ from tf_tickets.reporting.document import (
     named,
     sparsity_text,
 )
+from tf_tickets.reporting.verdict_parts import verdicts_part
 from tf_tickets.results import (
     BROKEN,
     FINISHED,
     UNFINISHED,
+    Analysis,
     Experiment,
+    Margin,
+    Protocol,
     Run,
     Setting,
-    Verdict,
-    baselines,
     control_label,
     experiments,
+    protocols,
     source_contrasts,
-    verdicts,
 )
-from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.words import listed, plural
 from tf_tickets.training.recipe import milestone_epochs
 
@@ -45,19 +47,20 @@ SETTING_FACTS = (
     ("replicas", "replicas", 1),
 )
 MOST_NOTES = 12
-MOST_VERDICTS = 40  # that are shown without being asked for
 
 
-def document(runs: Sequence[Run], title: str, *, margin: float | None, alpha: float) -> Document:
+def document(runs: Sequence[Run], title: str, analysis: Analysis | None = None) -> Document:
     """Everything that a report says of the runs.
 
     Args:
         runs: of `tf_tickets.results.load`.
         title: on top.
-        margin: of equivalence, in the unit of the metric (0.01 of accuracy is one point); None: its own.
-        alpha: chance of a false answer in a family of checks.
+        analysis: how they are judged. None: as the plan that they were made by says, or as usual.
     """
     found = experiments(runs)
+    plans = protocols(runs)
+    planned = list({plan.sha256: plan.analysis for plan in plans}.values())
+    used = analysis or (planned[0] if len(planned) == 1 else Analysis())
     finished = [run for run in runs if run.status == FINISHED]
     statuses = {status: [run for run in runs if run.status == status] for status in (UNFINISHED, BROKEN)}
     newest = max((run.written for run in finished if run.written is not None), default=None)
@@ -67,24 +70,54 @@ def document(runs: Sequence[Run], title: str, *, margin: float | None, alpha: fl
         facts.append(("seeds", listed([run.seed for run in finished])))
         facts.append(("machine", _each(_hardware(run) for run in finished)))
         facts.append(("versions", _each(_versions(run) for run in finished)))
+    facts += [("plan", _plan_kept(plan, runs)) for plan in plans]
     return Document(
         title=title,
         date="" if newest is None else _date(newest),
         scale=_scale(found),
         facts=tuple(facts),
-        warnings=() if finished else ("No run has finished: there is nothing to compare yet.",),
+        warnings=(
+            *(() if finished else ("No run has finished: there is nothing to compare yet.",)),
+            *_beside_plans(plans, runs, used),
+        ),
         sections=tuple(
-            _section(experiment, number, margin, alpha) for number, experiment in enumerate(found, start=1)
+            _section(experiment, number, used) for number, experiment in enumerate(found, start=1)
         ),
         others=_others(statuses),
     )
 
 
-def _section(experiment: Experiment, number: int, margin: float | None, alpha: float) -> Section:
+def _beside_plans(plans: Sequence[Protocol], runs: Sequence[Run], used: Analysis) -> Iterable[str]:
+    """What is otherwise than it was planned."""
+    for plan in plans:
+        own = [run for run in runs if isinstance(run.path, pathlib.Path) and run.path.parent == plan.folder]
+        missing, added = plan.missing(own), plan.added(own)
+        if missing:
+            some = "; ".join(missing[:MOST_NOTES]) + ("; ..." if len(missing) > MOST_NOTES else "")
+            yield f"{plan.folder}: {len(missing)} of {len(plan.runs)} planned runs have no result: {some}."
+        if added:
+            what = "; ".join(dict.fromkeys(str(run.arm) for run in added))
+            yield f"{plan.folder}: {plural(len(added), 'run')} not planned, but added later: {what}."
+        if plan.earlier:
+            yield f"{plan.folder}: {plural(len(plan.earlier), 'run')} had a result before the plan was noted."
+        if plan.analysis != used:
+            yield f"{plan.folder}: the runs are not judged as they were planned to be."
+
+
+def _plan_kept(plan: Protocol, runs: Sequence[Run]) -> str:
+    missing = len(plan.missing(runs))
+    return (
+        f"{plan.folder}: {len(plan.runs) - missing} of {len(plan.runs)} planned runs, written down before "
+        f"them (sha256 {plan.sha256[:12]})"
+    )
+
+
+def _section(experiment: Experiment, number: int, analysis: Analysis) -> Section:
     prefix, words = f"setting-{number}", experiment.scale.words
     judged = words[0].upper() + words[1:]
+    margin, alpha = analysis.margin, analysis.alpha
     parts = [
-        _verdicts(experiment, margin, alpha),
+        *(verdicts_part(experiment, analysis, scale, of) for scale, of in analysis.endpoints),
         _part(judged, [tables.accuracies(experiment, alpha=alpha)]),
         _source_contrasts(experiment, margin, alpha),
         _part("Checks", [tables.checks(experiment), figures.bars(experiment, f"{prefix}-checks")]),
@@ -130,42 +163,7 @@ def _learning(experiment: Experiment, name: str) -> Part | None:
     return Part("Learning curves", tuple(_shortened(problems)), (), () if figure is None else (figure,))
 
 
-def _verdicts(experiment: Experiment, margin: float | None, alpha: float) -> Part | None:
-    scale = experiment.scale
-    margin = scale.checked_margin(margin)
-    found = verdicts(experiment, margin=margin, alpha=alpha)
-    of_baselines = baselines(experiment, margin=margin, alpha=alpha)
-    if not found and not of_baselines:
-        return None
-    if margin is None:
-        text = (
-            f"There is no verdict on {scale.words} without a margin: which difference of it counts as none "
-            "is yours to say, in its unit: --margin=."
-        )
-        return Part("Verdicts", (text,), (), ())
-    texts = [
-        f"Insensitive: shown to differ by less than {scale.margin_words(margin)} (two one-sided paired "
-        f"t-tests). Sensitive: a {scale.loss_word} is shown (paired t-test); reversed: a {scale.gain_word} "
-        "is. Undecided: neither is, with so many seeds; “not significant” is never read as “no difference”. "
-        "P-values are adjusted by Holm's method over the checks of one ticket, so that a wrong answer of "
-        "either kind has a chance of "
-        f"{100 * alpha:g} % at most; intervals are of {100 * (1 - alpha):g} %, each for itself."
-    ]
-    if found:
-        texts.insert(0, f"{plural(len(found), 'check')} of tickets: {tables.tally(found)}.")
-    about = tuple((check, CHECKS[check].about if check in CHECKS else "") for check in experiment.checks())
-    return Part(
-        "Verdicts",
-        tuple(texts),
-        about,
-        (
-            *_answers(experiment, found, margin, baselines=False),
-            *_answers(experiment, of_baselines, margin, baselines=True),
-        ),
-    )
-
-
-def _source_contrasts(experiment: Experiment, margin: float | None, alpha: float) -> Part | None:
+def _source_contrasts(experiment: Experiment, margin: Margin | None, alpha: float) -> Part | None:
     """Methods inside a random source mask against themselves from the dense network."""
     table = tables.source_contrasts(experiment, source_contrasts(experiment, margin=margin, alpha=alpha))
     if table is None:
@@ -184,25 +182,16 @@ def _source_contrasts(experiment: Experiment, margin: float | None, alpha: float
     return Part("Starting sparse", tuple(texts), (), (table,))
 
 
-def _answers(
-    experiment: Experiment, found: Sequence[Verdict], margin: float, baselines: bool
-) -> Iterable[Table | Folded]:
-    """All answers at a glance, and the numbers behind them, folded where they are many."""
-    glance = tables.answers(experiment, found, baselines=baselines)
-    numbers = tables.verdicts(experiment, found, margin=margin, baselines=baselines)
-    if glance is not None:
-        yield glance
-    if numbers is not None and glance is not None and len(found) > MOST_VERDICTS:
-        what = "comparisons" if baselines else "verdicts"
-        yield Folded(f"{len(found)} {what} with differences, intervals, p-values and seeds", (numbers,))
-    elif numbers is not None:
-        yield numbers
-
-
 def _reruns(experiment: Experiment) -> Part | None:
     runs = [
         *((experiment.names[arm.variant], run) for arm, by in experiment.arms.items() for run in by.values()),
         *((control_label(x), run) for x, by in experiment.controls.items() for run in by.values()),
+        *(
+            (f"{arm.label}, {x} epochs", run)
+            for x, arms in experiment.longer.items()
+            for arm, by in arms.items()
+            for run in by.values()
+        ),
     ]
     if not runs:
         return None

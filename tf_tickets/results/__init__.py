@@ -7,10 +7,14 @@ The words are those of trials and their statistics: arms, paired by their seeds;
 which are baselines made for the comparison; contrasts of two arms; families of tests.
 """
 
+from tf_tickets.results.analysis import Analysis
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
 from tf_tickets.results.experiment import Experiment, experiments
 from tf_tickets.results.loaded_run import Run, load
+from tf_tickets.results.margin import Margin
+from tf_tickets.results.nulls import Nulls, nulls_of
+from tf_tickets.results.protocol import Protocol, protocols, read_protocol
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.shipping_grounds import Ground, shipping_grounds
@@ -23,9 +27,13 @@ __all__ = [
     "DENSE",
     "FINISHED",
     "UNFINISHED",
+    "Analysis",
     "Arm",
     "Experiment",
     "Ground",
+    "Margin",
+    "Nulls",
+    "Protocol",
     "Run",
     "Setting",
     "SourceContrast",
@@ -35,6 +43,9 @@ __all__ = [
     "control_label",
     "experiments",
     "load",
+    "nulls_of",
+    "protocols",
+    "read_protocol",
     "shipping_grounds",
     "source_contrasts",
     "verdicts",

@@ -54,7 +54,12 @@ class Grid:
         return {"method", *(name for name, values in found.items() if len(values) > 1)}
 
 
-def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = recipe_by_name) -> Grid:
+def read_grid(
+    values: FlagValues,
+    controls: bool = False,
+    recipe_of: RecipeOf = recipe_by_name,
+    nulls: bool = False,
+) -> Grid:
     """The grid that flags ask for, of which `AXES` take lists.
 
     A sanity check for one of the methods only is written `method:check`. A cell whose sanity check can say
@@ -66,6 +71,7 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
         controls: also dense, dense with each method's whole training budget, and the random tickets that
             are baselines, for every dataset, model, sparsity and seed.
         recipe_of: the recipe of a cell's dataset.
+        nulls: also what tickets must be ahead of before a check of them means anything; see `controls_of`.
 
     Raises:
         ValueError: a value that `python -m tf_tickets.run` would refuse, before anything runs.
@@ -84,14 +90,16 @@ def read_grid(values: FlagValues, controls: bool = False, recipe_of: RecipeOf = 
     # What only the controls would use is no flag of what is asked for.
     fitted = {cell: fitting(cell) for cell in asked}
     used = {name for cell in fitted.values() for name, _ in cell.flags}
-    if controls:
-        asked = list(dict.fromkeys([*controls_of(asked, recipe_of), *asked]))
+    own = set(fitted.values())
+    if controls or nulls:
+        asked = list(dict.fromkeys([*controls_of(asked, recipe_of, controls, nulls), *asked]))
     cells: dict[Cell, None] = {}
     silent: dict[str, str] = {}
     for cell in (fitted.get(cell) or fitting(cell) for cell in asked):
         reason = configuration.says_nothing(cell.values) if cell.values.sanity_check else None
         if reason is not None:
-            silent[cell.having(seed=None).label()] = reason
+            if cell in own:
+                silent[cell.having(seed=None).label()] = reason
             continue
         configuration.check_flags(cell.values)
         cells[cell] = None

@@ -91,12 +91,12 @@ class SweepPlan:
         return chosen
 
 
-def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
+def plan_sweep(values: FlagValues, controls: bool = False, nulls: bool = False) -> SweepPlan:
     """Reads the grid and the data, and finds what is done. Errors come before work.
 
     Args:
         values: parsed flags of a sweep.
-        controls: see `grid.read_grid`.
+        controls, nulls: see `grid.read_grid`.
 
     Raises:
         ValueError: a value that no run, or not this sweep, can have.
@@ -120,7 +120,7 @@ def plan_sweep(values: FlagValues, controls: bool = False) -> SweepPlan:
         else:
             read_grid(values)  # before it is loaded: a slip is answered at once
         load_tensorflow(values.threads)  # as many as a run has, whose pace may be measured here
-    found = read_grid(values, controls, _recipe)
+    found = read_grid(values, controls, _recipe, nulls)
     if not is_url(values.runs_dir):
         folder = pathlib.Path(values.runs_dir)
         if folder.exists() and not folder.is_dir():

@@ -67,6 +67,6 @@ def test_a_training_of_many_epochs_is_drawn_with_its_last(tmp_path):
 
 def test_a_curve_that_is_not_believed_is_said(tmp_path):
     (write(tmp_path / "run", curve=(0.5, 0.6)) / "metrics.jsonl").write_text("{")
-    (section,) = document(load([tmp_path]), "title", margin=0.01, alpha=0.05).sections
+    (section,) = document(load([tmp_path]), "title").sections
     (part,) = [part for part in section.parts if part.heading == "Learning curves"]
     assert part.items == () and "metrics.jsonl is damaged" in part.texts[0]

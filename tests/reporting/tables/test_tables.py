@@ -5,7 +5,7 @@ import pytest
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
 from tf_tickets.reporting import tables
-from tf_tickets.results import experiments, load, source_contrasts, verdicts
+from tf_tickets.results import Margin, experiments, load, source_contrasts, verdicts
 
 
 def experiment(folder):
@@ -94,7 +94,7 @@ def test_there_is_no_table_of_what_is_not_there(tmp_path):
     found = experiment(tmp_path)
     assert tables.checks(found) is None
     assert tables.compute(found) is None
-    assert tables.verdicts(found, [], margin=0.01) is None
+    assert tables.verdicts(found, [], margin=Margin(0.01)) is None
     assert tables.answers(found, []) is None
     assert tables.keep_ratios(found) == []
     assert tables.densities(found) is None
@@ -247,7 +247,7 @@ def test_a_verdict_has_its_numbers_and_its_notes(tmp_path):
     synthetic.paper(tmp_path, seeds=5, methods=("snip",), sparsities=(0.98,))
     write(tmp_path / "one more", method="snip", check="shuffle_weights", seed=0)
     found = experiment(tmp_path)
-    table = tables.verdicts(found, verdicts(found), margin=0.01)
+    table = tables.verdicts(found, verdicts(found), margin=Margin(0.01))
     kinds = [row.kind for row in table.rows]
     assert kinds[0] == "group"
     by_check = {row.cells[0].text: row for row in table.rows if row.kind == "row"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tf_tickets.reporting.document import (
     Cell,
@@ -16,7 +16,7 @@ from tf_tickets.reporting.document import (
 )
 from tf_tickets.reporting.interval_scale import IntervalScale, scale_of
 from tf_tickets.reporting.tables.cells import in_differences, mean_and_spread, points
-from tf_tickets.results import Arm, Experiment, Run, Variant, Verdict
+from tf_tickets.results import Arm, Experiment, Margin, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
 from tf_tickets.support.scale import Scale
@@ -28,7 +28,14 @@ BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reverse
 # The same of a metric of which less is better.
 BASELINE_WORDS_OF_ERRORS = {**BASELINE_WORDS, "sensitive": "worse", "reversed": "better"}
 # What stands before an answer: where the metric went.
-SIGNS = {"insensitive": "=", "sensitive": "↓", "reversed": "↑", "undecided": "?", "says nothing": "∅"}
+SIGNS = {
+    "insensitive": "=",
+    "sensitive": "↓",
+    "reversed": "↑",
+    "undecided": "?",
+    "cannot tell": "·",
+    "says nothing": "∅",
+}
 SIGNS_OF_ERRORS = {**SIGNS, "sensitive": "↑", "reversed": "↓"}
 NO_SIGN = "…"
 
@@ -65,12 +72,24 @@ def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool
 
 
 def verdicts(
-    experiment: Experiment, found: Sequence[Verdict], *, margin: float, baselines: bool = False
+    experiment: Experiment,
+    found: Sequence[Verdict],
+    *,
+    margin: Margin,
+    scale: Scale | None = None,
+    baselines: bool = False,
 ) -> Table | None:
-    """One row a check or baseline: the answer, the difference with its interval, p-values, seeds."""
+    """One row a check or baseline: the answer, the difference with its interval, p-values, seeds.
+
+    Args:
+        experiment, found: of the tickets.
+        margin: that they were judged with.
+        scale: of what was judged; None: the experiment's.
+        baselines: whether the others are no attacks.
+    """
     if not found:
         return None
-    scale = experiment.scale
+    scale = scale or experiment.scale
     head = (
         "beside the ticket" if baselines else "check",
         "answer",
@@ -78,13 +97,16 @@ def verdicts(
         in_differences("interval", scale),
         "p, equivalent",
         "p, different",
+        "r",
         "seeds",
     )
     rows: list[Row] = []
     for (variant, sparsity), family in _families(found):
         runs = experiment.arms.get(Arm(variant, sparsity, None), {})
         heading = f"{experiment.names[variant]}, {sparsity_text(sparsity)}"
-        rows.append(group(heading, len(head), _mean_over(runs.values())))
+        rows.append(group(heading, len(head), _mean_over(runs.values(), scale)))
+        if not baselines:
+            rows += [note(text, len(head)) for text in _leads(family)]
         for verdict in family:
             rows.append(_verdict_row(verdict, baselines, scale))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
@@ -100,21 +122,59 @@ def verdicts(
     )
     drawn_on = _interval_scale(found, margin, scale)
     return Table(
-        f"{title} {sign}",
+        f"{title} {sign} r: the correlation of the two arms over the seeds; pairs are worth more than "
+        "separate means where it is positive.",
         head,
         tuple(rows),
-        align="lllcrrr",
+        align="lllcrrrr",
         scale=drawn_on,
         on_page=drawn_on.said if drawn_on else "",
     )
 
 
-def _interval_scale(found: Sequence[Verdict], margin: float, scale: Scale) -> IntervalScale | None:
-    """One scale for all intervals of a table; None where there is none."""
-    ends = [end for verdict in found if verdict.comparison for end in verdict.comparison.interval]
-    if not ends:
+def margin_scan(
+    experiment: Experiment, scanned: Mapping[Margin, Sequence[Verdict]], scale: Scale
+) -> Table | None:
+    """One row a check of a ticket, one column a margin: the answer there."""
+    rows: list[Row] = []
+    tickets = dict.fromkeys((x.variant, x.sparsity) for found in scanned.values() for x in found)
+    width = len(scanned) + 1
+    for variant, sparsity in tickets:
+        rows.append(group(f"{experiment.names[variant]}, {sparsity_text(sparsity)}", width, ""))
+        of_margins = [
+            {x.versus: x for x in found if (x.variant, x.sparsity) == (variant, sparsity)}
+            for found in scanned.values()
+        ]
+        for check in of_margins[0]:
+            rows.append(Row((Cell(check), *(_answer_cell(of.get(check), False) for of in of_margins))))
+    if not rows:
         return None
-    return scale_of((scale.factor * end for end in ends), scale.factor * margin, scale.unit_of_differences)
+    return Table(
+        "What each check says at other margins. A verdict that holds at one of them only is a verdict on "
+        "that margin.",
+        ("check", *(margin.words(scale) for margin in scanned)),
+        tuple(rows),
+        align="l" * width,
+    )
+
+
+def _leads(family: Sequence[Verdict]) -> list[str]:
+    """The leads of a ticket over its nulls, a line each."""
+    found = {lead.null: lead for x in family if x.comparison is not None for lead in x.comparison.leads}
+    if found:
+        return [f"ahead by {lead}" for lead in found.values()]
+    return ["ahead of nothing: no null was run"] if any(x.comparison for x in family) else []
+
+
+def _interval_scale(found: Sequence[Verdict], margin: Margin, scale: Scale) -> IntervalScale | None:
+    """One scale for all intervals of a table; None where there is none."""
+    known = [verdict.comparison for verdict in found if verdict.comparison]
+    if not known:
+        return None
+    ends = (scale.factor * end for comparison in known for end in comparison.interval)
+    # Of a part of the gap each ticket has its own number: the band is the narrowest of them.
+    band = scale.factor * min(comparison.margin for comparison in known)
+    return scale_of(ends, band, scale.unit_of_differences)
 
 
 def tally(found: Sequence[Verdict]) -> str:
@@ -126,7 +186,7 @@ def tally(found: Sequence[Verdict]) -> str:
 
 
 def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Variant, float], list[Verdict]]]:
-    """The verdicts of each ticket, which are one family of tests."""
+    """The verdicts of each ticket."""
     families: dict[tuple[Variant, float], list[Verdict]] = {}
     for verdict in found:
         families.setdefault((verdict.variant, verdict.sparsity), []).append(verdict)
@@ -140,7 +200,7 @@ def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
             (
                 Cell(verdict.versus),
                 _answer_cell(verdict, baselines),
-                Cell(verdict.reason or "", span=4),
+                Cell(verdict.reason or "", span=5),
                 Cell(str(len(verdict.seeds))),
             )
         )
@@ -157,6 +217,7 @@ def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
             Cell("", interval=Interval(label, *(scale.factor * x for x in ends))),
             Cell(_p(found.p_equivalent)),
             Cell(_p(found.p_different)),
+            Cell("" if found.correlation is None else f"{found.correlation:+.2f}"),
             Cell(str(found.seeds), more.strip()),
         )
     )
@@ -165,7 +226,7 @@ def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
 def _verdict_notes(family: Sequence[Verdict]) -> list[str]:
     found = []
     for verdict in family:
-        for text in verdict.comparison.notes if verdict.comparison else ():
+        for text in verdict.notes:
             where = f" (positions count the seeds {listed(verdict.seeds)})" if "position" in text else ""
             found.append(f"{verdict.versus}: {text}{where}")
     return found
@@ -187,11 +248,10 @@ def _sides(scale: Scale) -> str:
     return "above it or below it" if scale.higher_is_better else "better or worse than it"
 
 
-def _mean_over(runs: Iterable[Run]) -> str:
-    runs = list(runs)
-    if not runs:
+def _mean_over(runs: Iterable[Run], scale: Scale) -> str:
+    values = [run.result[scale.name_on_test] for run in runs if scale.name_on_test in run.result]
+    if not values:
         return ""
-    scale, values = runs[0].scale, [run.endpoint for run in runs]
     return f"{scale.with_unit(mean_and_spread(values, scale))} over {plural(len(values), 'seed')}"
 
 

@@ -1,0 +1,155 @@
+"""Plans that are written down before the first run, kept with the runs, and told apart from what is added."""
+
+import json
+import pathlib
+
+import pytest
+
+import tf_tickets as tt
+from tests.programs import here
+from tests.reporting import synthetic
+from tests.sweeps.here import stay_here
+from tf_tickets import pipeline, results
+
+FLAGS = (
+    "--method=snip",
+    "--sparsity=0.9",
+    "--model=mlp_8_8",
+    "--seed=0-2",
+    "--sanity_check=rearrange,invert",
+)
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Runs have made-up numbers."""
+
+    def run(config, dataset, strategy, show, *rest):
+        accuracy = {None: 0.97, "rearrange": 0.969}.get(config.sanity_check, 0.93)
+        accuracy = accuracy if config.method == "snip" else 0.93
+        synthetic.write(config.run_dir, accuracy + 0.001 * config.seed, settings=config)
+        return {"test_accuracy": accuracy}
+
+    stay_here(monkeypatch)
+    monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(pipeline, "pretrain_only", lambda *_: None)
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch, made_up):
+    path = tmp_path / "snip.cfg"
+    more = ("--margin=0.02", "--loss_margin=0.05", "--family=positions:rearrange", f"--write_plan={path}")
+    code, _, err = here.call(monkeypatch, "sanity", *FLAGS, *more, f"--runs_dir={tmp_path}/elsewhere")
+    assert (code, err) == (0, "")
+    assert not (tmp_path / "elsewhere").exists()
+    return path
+
+
+def judge(monkeypatch, plan, *flags):
+    return here.call(monkeypatch, "sanity", f"--plan={plan}", f"--runs_dir={plan.parent}/runs", *flags)
+
+
+def test_a_plan_says_what_decides_also_where_it_is_the_default(plan):
+    said = dict(
+        line.removeprefix("--").split("=", 1) for line in plan.read_text().splitlines() if "=" in line[:25]
+    )
+    assert said["method"] == "snip"
+    assert said["margin"] == "0.02"
+    assert said["family"] == "positions:rearrange"
+    assert {"alpha", "threads", "epochs", "dataset", "data_fingerprint", "sanity_check"} <= said.keys()
+    assert not {"runs_dir", "jobs", "write_plan"} & said.keys()
+
+
+def test_is_noted_with_the_runs_and_judges_them(plan, monkeypatch):
+    code, out, err = judge(monkeypatch, plan)
+    assert code == 0, err
+    assert "equivalent within 2 points" in out
+    assert "test loss 0.1" in out
+    noted = results.read_protocol(plan.parent / "runs")
+    assert noted.text == plan.read_text()
+    assert noted.earlier == ()
+    runs = results.load(plan.parent / "runs")
+    assert (noted.missing(runs), noted.added(runs)) == ([], [])
+    # The same command again trains nothing, and finds the plan as it was noted.
+    assert judge(monkeypatch, plan)[0] == 0
+
+
+@pytest.mark.parametrize("flag", ["--margin=0.05", "--seed=0-9", "--method=grasp", "--epochs=3", "--nonulls"])
+def test_nothing_that_decides_stands_beside_it(plan, monkeypatch, flag):
+    code, _, err = judge(monkeypatch, plan, flag)
+    name = flag.partition("=")[0].replace("--no", "--")
+    assert code == 1
+    assert f"{name} beside --plan: a plan says all that decides" in err
+    assert not (plan.parent / "runs").exists()
+
+
+def test_what_comes_later_is_told_apart(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    more = [x.replace("0-2", "0-3") for x in FLAGS]
+    code, *_ = here.call(monkeypatch, "sanity", *more, f"--runs_dir={tmp_path}/runs")
+    assert code == 0
+    noted, runs = results.read_protocol(tmp_path / "runs"), results.load(tmp_path / "runs")
+    assert {run.seed for run in noted.added(runs)} == {3}
+    page = pathlib.Path(tt.report(tmp_path / "runs", tmp_path / "report")).with_name("report.md").read_text()
+    assert "not planned, but added later" in page
+    assert "within 2 points" in page or "less than 2 points" in page  # the plan's margin
+
+
+def test_what_is_missing_is_said(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    runs = results.load(tmp_path / "runs")
+    (gone, *_) = [run for run in runs if run.check == "rearrange"]
+    (gone.path / "result.json").unlink()
+    page = pathlib.Path(tt.report(tmp_path / "runs", tmp_path / "report")).with_name("report.md").read_text()
+    assert "1 of " in page
+    assert "planned runs have no result" in page
+    assert "lack a run" in page
+
+
+def test_other_margins_than_the_planned_are_said(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    page = tt.report(tmp_path / "runs", tmp_path / "report", margin=0.05)
+    assert "not judged as they were planned" in pathlib.Path(page).with_name("report.md").read_text()
+
+
+def test_a_plan_is_not_changed(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    plan.write_text(plan.read_text().replace("--margin=0.02", "--margin=0.03"))
+    code, _, err = judge(monkeypatch, plan)
+    assert code == 1
+    assert "its runs are of another plan" in err
+
+
+def test_a_plan_is_not_overwritten(plan, monkeypatch):
+    before = plan.read_text()
+    code, _, err = here.call(monkeypatch, "sanity", *FLAGS, f"--write_plan={plan}")
+    assert (code, plan.read_text()) == (1, before)
+    assert "a plan is not changed" in err
+
+
+def test_of_other_data_is_refused(plan, monkeypatch):
+    text = plan.read_text()
+    (line,) = [x for x in text.splitlines() if x.startswith("--data_fingerprint")]
+    plan.write_text(text.replace(line, "--data_fingerprint=0123456789abcdef"))
+    code, _, err = judge(monkeypatch, plan)
+    assert code == 1
+    assert "The plan is about other data" in err
+    assert not (plan.parent / "runs").exists()
+
+
+def test_from_python(plan, tmp_path):
+    findings = tt.sanity_check(plan=plan, runs_dir=str(tmp_path / "runs"), jobs=1)
+    assert findings.answer("rearrange") == "insensitive"
+    assert findings.answer("rearrange", metric="loss") == "cannot tell"
+    assert findings.protocol.text == plan.read_text()
+    with pytest.raises(ValueError, match="--epochs beside --plan"):
+        tt.sanity_check(plan=plan, runs_dir=str(tmp_path / "runs"), epochs=3)
+
+
+def test_a_note_that_was_changed_is_not_believed(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    path = tmp_path / "runs" / "plan.json"
+    noted = json.loads(path.read_text())
+    path.write_text(json.dumps({**noted, "plan": noted["plan"].replace("0.02", "0.05")}))
+    with pytest.raises(ValueError, match="the text is not the one that was noted"):
+        results.read_protocol(tmp_path / "runs")
