@@ -13,8 +13,9 @@ from tf_tickets.support.html_table import html_table
 from tf_tickets.support.scale import LOSS, Scale
 from tf_tickets.support.words import plural
 
-# What the answers are called: of an attacked twin of the ticket as they are, of a baseline by other words.
+# What the answers are called: of an attacked twin of the ticket as they are, of others by other words.
 TICKET_WORDS: Mapping[str, str] = {}
+COMPONENT_WORDS = {INSENSITIVE: "does not matter", SENSITIVE: "matters", REVERSED: "harms"}
 BASELINE_WORDS = {INSENSITIVE: "level", SENSITIVE: "worse", REVERSED: "better"}
 
 
@@ -25,6 +26,7 @@ class Findings:
     Attributes:
         verdicts: one a method, sparsity and check.
         baselines: each ticket beside dense, dense with its whole training budget, uniform and random tickets.
+        components: what each ticket's lead over random tickets is made of.
         silent: label of a method, sparsity and check that was not run -> why it could say nothing.
         failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
         runs: the run directories.
@@ -35,6 +37,7 @@ class Findings:
 
     verdicts: tuple[Verdict, ...]
     baselines: tuple[Verdict, ...]
+    components: tuple[Verdict, ...]
     silent: Mapping[str, str]
     failures: Mapping[str, str]
     runs: tuple[pathlib.Path | str, ...]
@@ -91,7 +94,11 @@ class Findings:
                 verdict.versus,
                 _said(verdict, words),
             )
-            for verdicts, words in ((self.verdicts, TICKET_WORDS), (self.baselines, BASELINE_WORDS))
+            for verdicts, words in (
+                (self.components, COMPONENT_WORDS),
+                (self.verdicts, TICKET_WORDS),
+                (self.baselines, BASELINE_WORDS),
+            )
             for verdict in verdicts
         ]
         head = ("method", "sparsity", "attacked, or beside it", "answer")
@@ -103,7 +110,9 @@ class Findings:
             own = [x for x in self.verdicts if _ticket(x) == (variant, sparsity, scale)]
             baselines = [x for x in self.baselines if _ticket(x) == (variant, sparsity, scale)]
             lines += ["", _title(variant.label, sparsity, [*own, *baselines])]
+            of_lead = [x for x in self.components if _ticket(x) == (variant, sparsity, scale)]
             lines += _leads(own)
+            lines += _lines("what its lead is made of", of_lead, COMPONENT_WORDS)
             lines += _lines("attacked", own, TICKET_WORDS) + _lines("beside it", baselines, BASELINE_WORDS)
             lines += _summary(own)
         if not self.verdicts:

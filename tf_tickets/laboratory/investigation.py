@@ -155,6 +155,7 @@ def investigate(design: Design, show: Console) -> Findings:
     found = results.experiments(runs)
     verdicts: list[Verdict] = []
     baselines: list[Verdict] = []
+    components: list[Verdict] = []
     for experiment in found:
         for scale, margin in analysis.endpoints:
             own = results.verdicts(
@@ -162,6 +163,7 @@ def investigate(design: Design, show: Console) -> Findings:
             )
             judged = {(verdict.variant, verdict.sparsity) for verdict in own}
             verdicts += own
+            components += results.components(experiment, margin=margin, alpha=analysis.alpha, scale=scale)
             baselines += [
                 x
                 for x in results.baselines(experiment, margin=margin, alpha=analysis.alpha, scale=scale)
@@ -172,6 +174,7 @@ def investigate(design: Design, show: Console) -> Findings:
     return Findings(
         verdicts=tuple(verdicts),
         baselines=tuple(baselines),
+        components=tuple(components),
         silent=plan.grid.silent,
         failures=problems,
         runs=tuple(paths),

@@ -152,7 +152,7 @@ def report(
     from tf_tickets.reporting import report_directory
 
     title = report_directory.TITLE if title is None else title
-    return report_directory.make(runs, output, title, margin, loss_margin, alpha)[0]
+    return report_directory.make(runs, output, title, margin, alpha, loss_margin)[0]
 
 
 def _set_threads(values: Any) -> None:

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _report(runs: Sequence[str], values: flags.FlagValues) -> int:
     page, document = report_directory.make(
-        runs, values.output, values.title, values.margin, values.loss_margin, values.alpha
+        runs, values.output, values.title, values.margin, values.alpha, values.loss_margin
     )
     for warning in _warnings(document):
         print(f"warning: {printable(warning)}", file=sys.stderr)

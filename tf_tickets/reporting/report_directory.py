@@ -56,16 +56,16 @@ def make_report(
         >>> make_report("runs", "report", title="Digits at 98 %")
         PosixPath('report/index.html')
     """
-    return make(runs, output, title, margin, loss_margin, alpha)[0]
+    return make(runs, output, title, margin, alpha, loss_margin)[0]
 
 
 def make(
     runs: Iterable[PathLike] | PathLike,
     output: PathLike,
     title: str,
-    margin: float | str | None,
-    loss_margin: float | str | None,
-    alpha: float | None,
+    margin: float | str | None = None,
+    alpha: float | None = None,
+    loss_margin: float | str | None = None,
 ) -> tuple[pathlib.Path, Document]:
     """Does what `make_report` says; returns the page, and the document that it shows."""
     said: dict[str, Any] = {"margin": margin, "loss_margin": loss_margin, "alpha": alpha}

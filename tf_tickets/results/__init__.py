@@ -10,6 +10,7 @@ which are baselines made for the comparison; contrasts of two arms; families of 
 from tf_tickets.results.analysis import Analysis
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
+from tf_tickets.results.components import components
 from tf_tickets.results.experiment import Experiment, experiments
 from tf_tickets.results.loaded_run import Run, load
 from tf_tickets.results.margin import Margin
@@ -40,6 +41,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "baselines",
+    "components",
     "control_label",
     "experiments",
     "load",

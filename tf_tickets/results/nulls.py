@@ -45,26 +45,33 @@ class Nulls:
         )
 
 
-def nulls_of(experiment: Experiment, variant: Variant, sparsity: float, scale: Scale | None = None) -> Nulls:
+def nulls_of(
+    experiment: Experiment,
+    variant: Variant,
+    sparsity: float,
+    scale: Scale | None = None,
+    whole_budget: bool = True,
+) -> Nulls:
     """The nulls of a ticket that are there; those that were not run are missing.
 
     Args:
         experiment: the ticket's.
         variant, sparsity: the ticket's.
         scale: of another metric than the one that runs are judged by.
+        whole_budget: whether those of hand-made ratios were trained for as long as the ticket in all, where
+            such are there; otherwise for the epochs of the setting.
     """
     arms: dict[str, dict[str, dict[int, float]]] = {}
     same = {check: experiment.endpoints(variant, sparsity, check, scale) for check in null_checks()}
     arms[SAME_COUNTS] = {check: reached for check, reached in same.items() if reached}
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
-    budget = next(
-        (run.epochs for run in runs.values() if run.epochs is not None), experiment.setting["epochs"]
-    )
-    longer = next((epochs for epochs in sorted(experiment.longer) if epochs >= budget), None)
-    epochs = (
-        experiment.setting["epochs"] if budget <= experiment.setting["epochs"] or longer is None else longer
-    )
-    there = experiment.arms if epochs == experiment.setting["epochs"] else experiment.longer[epochs]
+    usual: int = experiment.setting["epochs"]
+    budget = next((run.epochs for run in runs.values() if run.epochs is not None), usual)
+    epochs, there = usual, experiment.arms
+    if whole_budget and budget > usual:
+        longer = (epochs for epochs in sorted(experiment.longer) if epochs >= budget)
+        epochs = next(longer, usual)
+        there = experiment.longer.get(epochs, experiment.arms)
     arms[HAND_MADE] = {}
     for method in null_methods():
         found = alike([arm.variant for arm in there if arm.check is None], method, variant)

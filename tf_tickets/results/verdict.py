@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.experiment import Experiment
 from tf_tickets.results.fields import grouped
-from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.margin import Margin, margin_for
 from tf_tickets.results.nulls import HAND_MADE, Nulls, nulls_of
 from tf_tickets.results.variant import Variant
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from tf_tickets.sanity.statistics import Comparison
 
 ACCURACY = Scale()
+# Seed -> what one side reached, and what the other did.
+Sides = tuple[Mapping[int, float], Mapping[int, float]]
 # Name of a check or baseline -> the family of tests that it belongs to.
 Families = Mapping[str, str]
 
@@ -153,20 +154,69 @@ def judge(
         families: name -> family. None: all are one.
     """
     own = experiment.endpoints(variant, sparsity, None, scale)
+    pairs = {name: (own, reached) for name, reached in others.items() if reached}
+    return judge_pairs(
+        experiment,
+        variant,
+        sparsity,
+        pairs,
+        margin,
+        alpha,
+        scale=scale,
+        nulls=nulls,
+        both_at_chance=nulls is None,
+        families=families,
+    )
+
+
+def judge_pairs(
+    experiment: Experiment,
+    variant: Variant,
+    sparsity: float,
+    pairs: Mapping[str, Sides],
+    margin: float | str | Margin | None,
+    alpha: float,
+    *,
+    scale: Scale | None = None,
+    nulls: Nulls | None = None,
+    both_at_chance: bool = False,
+    families: Families | None = None,
+) -> list[Verdict]:
+    """Verdicts on pairs of sides that have to do with one ticket, each over the seeds that both have.
+
+    Args:
+        experiment, variant, sparsity: the ticket's.
+        pairs: name -> what the one side reached at each seed, and what the other did, which is judged.
+        margin, alpha, scale, nulls, families: see `judge`.
+        both_at_chance: whether nothing is said only where both sides are no better than guessing; otherwise
+            where the first is not.
+    """
+    ticket = experiment.endpoints(variant, sparsity, None, scale)
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
     judged = scale or experiment.scale
     asked = margin_for(margin, judged)
     value = None if asked is None else _in_numbers(asked, experiment, variant, sparsity, scale)
-    there = {name: reached for name, reached in others.items() if reached}
-    common = {name: sorted(own.keys() & reached.keys()) for name, reached in there.items()}
-    comparisons = {}
+    known = [run.chance for run in runs.values() if scale is None and run.chance is not None]
+    sizes = {run.trials for run in runs.values()}
+    examples = sizes.pop() if len(sizes) == 1 else None
+    comparisons: dict[str, Comparison] = {}
     if value is not None:
-        for names in grouped(there, lambda name: (families or {}).get(name, "")).values():
-            pairs = {name: (own, there[name]) for name in names}
-            comparisons.update(_compared(pairs, runs, value, alpha, judged, nulls, scale is None))
+        for names in grouped(pairs, lambda name: (families or {}).get(name, "")).values():
+            comparisons |= _compared(
+                {name: pairs[name] for name in names},
+                ticket,
+                nulls,
+                margin=value,
+                alpha=alpha,
+                chance=judged.best(known) if known else None,
+                both_at_chance=both_at_chance,
+                examples=examples,
+                scale=judged,
+            )
     remarks = _remarks(asked, value, nulls, judged)
     found = []
-    for name, seeds in common.items():
+    for name, (side, other) in pairs.items():
+        seeds = sorted(side.keys() & other.keys())
         reason = None
         if not runs:
             reason = "the ticket itself has not been run"
@@ -176,8 +226,6 @@ def judge(
             reason = "there is no gap between its random nulls and the dense network to take a part of"
         elif name not in comparisons:
             reason = f"{len(seeds)} of at least {_least_seeds()} seeds"
-        missing = tuple(sorted(own.keys() ^ there[name].keys())) if own else ()
-        family = (families or {}).get(name, "")
         found.append(
             Verdict(
                 variant,
@@ -186,8 +234,8 @@ def judge(
                 tuple(seeds),
                 comparisons.get(name),
                 reason,
-                family,
-                missing,
+                (families or {}).get(name, ""),
+                tuple(sorted(side.keys() ^ other.keys())) if side else (),
                 remarks,
                 judged,
             )
@@ -196,52 +244,34 @@ def judge(
 
 
 def _compared(
-    pairs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]],
-    runs: Mapping[int, Run],
-    margin: float,
-    alpha: float,
-    scale: Scale,
-    nulls: Nulls | None,
-    is_metric: bool,
+    pairs: Mapping[str, Sides], ticket: Mapping[int, float], nulls: Nulls | None, **settings: Any
 ) -> dict[str, Comparison]:
     """The comparisons of one family, of those with enough seeds.
 
     Args:
-        pairs: name -> what the ticket reached at each seed, and what the other did.
-        runs: of the ticket, seed -> run.
-        margin, alpha, scale, nulls: see `judge`.
-        is_metric: whether what is judged is the metric of the runs, whose chance level is known.
+        pairs: see `judge_pairs`.
+        ticket: seed -> what the ticket reached.
+        nulls: of the ticket.
+        **settings: see `compare_pairs`.
     """
     from tf_tickets.sanity.statistics import LEAST_SEEDS, compare_pairs
 
-    def both(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[list[float], list[float]]:
-        seeds = sorted(own.keys() & other.keys())
-        return [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+    def known(sides: Mapping[str, Sides]) -> dict[str, tuple[list[float], list[float]]]:
+        """The sides over the seeds that both have, where these are enough."""
+        found = {}
+        for name, (side, other) in sides.items():
+            seeds = sorted(side.keys() & other.keys())
+            if len(seeds) >= LEAST_SEEDS:
+                found[name] = [side[seed] for seed in seeds], [other[seed] for seed in seeds]
+        return found
 
-    own = next(ticket for ticket, _ in pairs.values())
-    asked = {name: both(*pair) for name, pair in pairs.items()}
-    known = [run.chance for run in runs.values() if is_metric and run.chance is not None]
     of_nulls = None
     if nulls is not None:
         of_nulls = {
-            null: {
-                arm: pair
-                for arm, reached in arms.items()
-                if len((pair := both(own, reached))[0]) >= LEAST_SEEDS
-            }
+            null: known({arm: (ticket, reached) for arm, reached in arms.items()})
             for null, arms in nulls.arms.items()
         }
-    sizes = {run.trials for run in runs.values()}
-    return compare_pairs(
-        {name: pair for name, pair in asked.items() if len(pair[0]) >= LEAST_SEEDS},
-        margin=margin,
-        alpha=alpha,
-        chance=scale.best(known) if known else None,
-        both_at_chance=nulls is None,
-        examples=sizes.pop() if len(sizes) == 1 else None,
-        nulls=of_nulls,
-        scale=scale,
-    )
+    return compare_pairs(known(pairs), nulls=of_nulls, **settings)
 
 
 def _in_numbers(

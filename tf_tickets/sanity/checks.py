@@ -175,6 +175,8 @@ CHECKS: dict[str, Check] = {
     ),
 }
 CHECKS = Rows(CHECKS)
+# What is left of a ticket without the weights that its mask was made for.
+WITHOUT_ITS_WEIGHTS = "reinitialize"
 
 
 def null_checks() -> list[str]:

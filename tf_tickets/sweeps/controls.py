@@ -49,7 +49,9 @@ def controls_of(
             for check in null_checks():
                 yield cell.having(sanity_check=check)
             for method in null_methods():
-                yield plain.having(method=method, **longer)
+                yield plain.having(method=method)
+                if longer:
+                    yield plain.having(method=method, **longer)
 
 
 def _stretched(recipe: Recipe) -> dict[str, str | None]:
