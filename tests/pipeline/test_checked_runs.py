@@ -15,14 +15,16 @@ from tests.runs import configure, run
 from tf_tickets import Ticket, data, layers, pipeline, pruning, training
 from tf_tickets.sanity import CHECKS
 
-DATA = [name for name, row in CHECKS.items() if row.place == "data"]
-OTHERS = [name for name in CHECKS if name not in DATA]
+DATA = [name for name, row in CHECKS.items() if row.claim == "data"]
+# What counts of one ticket and positions of another come to is told in test_donors.
+RATIOS = [name for name, row in CHECKS.items() if row.claim == "ratios"]
+OTHERS = [name for name in CHECKS if name not in (*DATA, *RATIOS)]
 # A method that learns of the data by training, and one that does by its score: what that sees is looked at
 # for every check of the data, and for one also what follows. What is done to a ticket does not depend on
 # where it is from.
 ARMS = [
     *(("lt", check) for check in DATA),
-    *(("snip", check) for check in ("corrupted", *OTHERS)),
+    *(("snip", check) for check in ("corrupted", *RATIOS, *OTHERS)),
     ("lt", "rearrange"),
     ("lt", "shuffle_weights"),
 ]
@@ -206,7 +208,8 @@ class TestEveryCheck:
     def test_leaves_the_masks_alone_unless_these_are_what_it_changes(self, lab, method, check):
         arm, plain = lab.arm(method, check), lab.arm(method)
         assert same(arm.ticket.masks, arm.retraining.masks)
-        changed = CHECKS[check].place != "ticket" or CHECKS[check].masks is not None
+        row = CHECKS[check]
+        changed = row.place != "ticket" or row.masks is not None or row.channel_masks is not None
         assert same(arm.ticket.masks, plain.ticket.masks) != changed
 
     @pytest.mark.slow
@@ -328,6 +331,14 @@ class TestChecksOfTheTicket:
         arm = lab.arm(method, "rearrange")
         counted = pruning.path_counts(tt.models.build("mlp_24_16", (8, 8, 1), 10), arm.ticket.masks)
         assert [layer["on_path"] for layer in arm.result["layers"]] == list(counted)
+
+    @arms_of("rearrange_per_input", "rearrange_per_output", "rearrange_per_input_and_output")
+    def test_rearranging_per_channel_keeps_the_counts_that_it_names(self, lab, method, check):
+        arm, plain = lab.arm(method, check), lab.arm(method)
+        for mask, before in zip(arm.ticket.masks, plain.ticket.masks, strict=True):
+            assert not np.array_equal(mask, before)
+            same_counts = [np.array_equal(mask.sum(axis), before.sum(axis)) for axis in (1, 0)]
+            assert same_counts == ["input" in check, "output" in check]
 
     @arms_of("shuffle_weights", "shuffle_weights_but_classifier")
     def test_shuffling_moves_kept_weights_within_their_layer(self, lab, method, check):

@@ -33,11 +33,17 @@ def test_the_checks_of_the_paper_keep_their_colours():
         "corrupted": "#66a9d4",
         "half_dataset": "#9dc9e4",
         "half_dataset_in_order": "#c8e0f0",
+        "corrupted_positions": "#1a62a3",
+        "corrupted_ratios": "#4a93c8",
+        "corrupted+rearrange": "#82b9dc",
         "rearrange": "#8c2f07",
         "shuffle_weights": "#d24a07",
         "shuffle_weights_but_classifier": "#ee7c2b",
         "reinitialize": "#f9a964",
         "rearrange+reinitialize": "#fbcfa3",
+        "rearrange_per_input": "#af3c07",
+        "rearrange_per_output": "#e06319",
+        "rearrange_per_input_and_output": "#f49248",
         "invert": "#7a6fb0",
     }
 

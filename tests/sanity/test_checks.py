@@ -10,17 +10,21 @@ import pytest
 from tests.runs import configure, parsed
 from tf_tickets import METHODS, Ticket, config, data
 from tf_tickets.programs import run as command
-from tf_tickets.sanity import CHECKS
-from tf_tickets.sanity.checks import NO_CHECK, check_row
+from tf_tickets.sanity import CHECKS, Check
+from tf_tickets.sanity.checks import CLAIMS, NO_CHECK, check_row, claim_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 DATA = ("random_labels", "random_pixels", "corrupted", "half_dataset", "half_dataset_in_order")
+RATIOS = ("corrupted_positions", "corrupted_ratios", "corrupted+rearrange")
 TICKET = (
     "rearrange",
     "shuffle_weights",
     "shuffle_weights_but_classifier",
     "reinitialize",
     "rearrange+reinitialize",
+    "rearrange_per_input",
+    "rearrange_per_output",
+    "rearrange_per_input_and_output",
 )
 
 # What can be asked of each method. A random ticket at the initialisation has nothing to lose.
@@ -30,11 +34,13 @@ ASKED = {
     **dict.fromkeys(("magnitude", "synflow"), (*TICKET, "invert")),
     # The order of the examples is about dense training.
     **dict.fromkeys(
-        ("snip", "grasp"), (*(x for x in DATA if x != "half_dataset_in_order"), *TICKET, "invert")
+        ("snip", "grasp"), (*(x for x in DATA if x != "half_dataset_in_order"), *RATIOS, *TICKET, "invert")
     ),
     **dict.fromkeys(
-        ("lt", "weight_rewinding", "lr_rewinding", "hybrid", "obd", "finetune"), (*DATA, *TICKET, "invert")
+        ("lt", "weight_rewinding", "lr_rewinding", "obd", "finetune"), (*DATA, *RATIOS, *TICKET, "invert")
     ),
+    # Its smart ratios are the same on any data.
+    "hybrid": (*DATA, *TICKET, "invert"),
     # Their masks move while they train on clean data: there is nothing before to attack.
     **dict.fromkeys((name for name, row in METHODS.items() if row.search is not None), ()),
 }
@@ -53,12 +59,25 @@ class TestEveryRow:
     def test_changes_one_place_of_the_story(self, name):
         row = CHECKS[name]
         changes = {
-            "data": row.data is not None,
+            "data": row.data is not None or row.counts_under is not None,
             "scores": row.inverts,
-            "ticket": row.masks is not None or row.weights is not None,
+            "ticket": any(x is not None for x in (row.masks, row.channel_masks, row.weights)),
         }
-        assert [place for place, changed in changes.items() if changed] == [row.place]
+        places = [place for place, changed in changes.items() if changed]
+        assert places == (["data", "ticket"] if name == "corrupted+rearrange" else [row.place])
+        assert row.place == places[0]
         assert row.place == "data" or not row.in_order
+
+    @every_check
+    def test_is_a_test_of_one_claim(self, name):
+        assert CHECKS[name].claim in CLAIMS
+        assert claim_of(name) == CHECKS[name].claim
+
+    @every_check
+    def test_has_the_data_that_it_says_it_shares(self, name):
+        row = CHECKS[name]
+        if row.data_under is not None:
+            assert row.data is CHECKS[row.data_under].data and CHECKS[row.data_under].data_under is None
 
     @every_check
     def test_says_in_a_line_what_it_changes_and_what_it_asks(self, name):
@@ -100,7 +119,24 @@ class TestEveryRow:
 
 
 def test_the_table_is_what_is_told_of_here():
-    assert list(CHECKS) == [*DATA, *TICKET, "invert"]
+    assert list(CHECKS) == [*DATA, *RATIOS, *TICKET, "invert"]
+
+
+def test_claims_make_families():
+    families = {claim: [name for name in CHECKS if claim_of(name) == claim] for claim in CLAIMS}
+    assert families == {
+        "data": list(DATA),
+        "ratios": list(RATIOS),
+        "connections": [name for name in TICKET if name.startswith("rearrange")],
+        "weights": [name for name in TICKET if not name.startswith("rearrange")],
+        "control": ["invert"],
+    }
+
+
+def test_a_check_of_ones_own_is_a_family_of_its_own(monkeypatch):
+    monkeypatch.setitem(CHECKS, "mine", Check(about="x", asks="y", place="ticket", masks=list))
+    monkeypatch.setitem(CHECKS, "other", Check(about="x", asks="y", place="ticket", masks=list, claim="mine"))
+    assert claim_of("mine") == claim_of("other") == "mine"
 
 
 @pytest.mark.slow
@@ -110,8 +146,8 @@ def test_reading_the_table_loads_no_tensorflow():
 
 
 def test_no_check_changes_nothing():
-    fields = (NO_CHECK.data, NO_CHECK.in_order, NO_CHECK.inverts, NO_CHECK.masks, NO_CHECK.weights)
-    assert fields == (None, False, False, None, None)
+    plain = Check(about=NO_CHECK.about, asks=NO_CHECK.asks, place="nothing")
+    assert plain == NO_CHECK and not plain.prunes_on_other_data and plain.masks is plain.weights is None
 
 
 class TestWhatIsAsked:
@@ -140,6 +176,20 @@ class TestWhatIsAsked:
             (["--method=hybrid", "--score=random", "--sanity_check=invert"], "the scores are random"),
             # Random masks, and weights back at the initialisation: dense training leaves no trace in them.
             (["--method=lt", "--score=random", "--sanity_check=corrupted"], "the method looks at no data"),
+            (
+                ["--method=hybrid", "--sanity_check=corrupted_ratios"],
+                "how many weights each layer keeps does",
+            ),
+            (["--method=hybrid", "--ratios=global", "--sanity_check=corrupted_ratios"], None),
+            (
+                ["--method=snip", "--ratios=erk", "--sanity_check=corrupted_positions"],
+                "how many weights each",
+            ),
+            (["--method=synflow", "--sanity_check=corrupted_ratios"], "the method looks at no data"),
+            (
+                ["--method=lr_rewinding", "--score=random", "--sanity_check=corrupted_ratios"],
+                "the scores are random, and so are the counts",
+            ),
             # The score decides, not the name of the row.
             (["--method=snip", "--score=synflow", "--sanity_check=corrupted"], "the method looks at no data"),
             (["--method=synflow", "--score=snip", "--sanity_check=corrupted"], None),
@@ -167,12 +217,13 @@ class TestDenseTraining:
 
     @pytest.mark.slow
     @every_check
-    @pytest.mark.parametrize("method", ["lt", "lr_rewinding", "hybrid", "weight_rewinding", "obd"])
+    @pytest.mark.parametrize("method", ["lt", "lr_rewinding", "weight_rewinding", "obd"])
     def test_of_a_checked_method(self, method, name):
         plain, _ = configure(f"--method={method}")
         checked, _ = configure(f"--method={method}", f"--sanity_check={name}")
-        assert (checked.dense_dir == plain.dense_dir) == (name not in DATA)
-        assert checked.pretrains_on_other_data == (name in DATA)
+        other = CHECKS[name].data is not None
+        assert (checked.dense_dir == plain.dense_dir) != other
+        assert checked.pretrains_on_other_data == other
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", DATA)

@@ -1,5 +1,7 @@
 """Corruptions of the data: each changes exactly what it claims, as a function of its seed, evenly."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -247,6 +249,61 @@ class TestRandomPixels:
         np.testing.assert_array_equal(
             np.sort(raw(changed)[0].reshape(200, -1)), np.sort(raw(data)[0].reshape(200, -1))
         )
+
+
+def table(seed=0, n=60, dtype="float32"):
+    """Columns in units of their own, standardised by their statistics."""
+    rng = np.random.default_rng(seed)
+    units = 10.0 ** rng.integers(-1, 4, 5)
+    x = np.round(units * (rng.normal(size=(n, 5)) + rng.normal(size=5))).astype(dtype)
+    mean, std = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    return Dataset(
+        name="table",
+        input_shape=(5,),
+        num_classes=2,
+        recipe=Recipe(model="lenet_300_100", epochs=1, augment=False),
+        preprocessing=Preprocessing(1.0, tuple(map(float, mean)), tuple(map(float, std))),
+        splits={"train": Examples(x, np.arange(n) % 2), "test": Examples(x[:8], np.arange(8) % 2)},
+    )
+
+
+class TestPixelsOfTables:
+    """Columns of a table have units of their own: what is permuted is what the network sees."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("corruption", PIXELS)
+    @given(st.integers(0, 1000), seeds, st.sampled_from(["float32", "int32", "float64"]))
+    def test_are_a_permutation_of_what_the_network_saw_of_the_example(self, corruption, number, seed, dtype):
+        data = table(number, dtype=dtype)
+        found, before = corruption(data, seed).train[0], data.train[0]
+        np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(before, axis=1))
+        assert not np.array_equal(found, before)
+
+    def test_leave_the_test_set_what_it_is_to_the_network(self):
+        data = table()
+        changed = random_pixels(data)
+        np.testing.assert_array_equal(changed.test[0], data.test[0])
+        np.testing.assert_array_equal(changed.test[1], data.test[1])
+        for (x, y), (a, b) in zip(changed.batches("test", 4), data.batches("test", 4), strict=True):
+            np.testing.assert_array_equal(x, a)
+            np.testing.assert_array_equal(y, b)
+
+    def test_keep_the_numbers_that_are_learned(self):
+        data = table()
+        targets = np.random.default_rng(1).normal(size=(60, 2)).astype("float32")
+        splits = {name: Examples(x.images, targets[: len(x)]) for name, x in data.splits.items()}
+        recipe = dataclasses.replace(data.recipe, task="regression")
+        numbers = dataclasses.replace(data, num_classes=None, recipe=recipe, splits=splits)
+        np.testing.assert_array_equal(random_pixels(numbers).train[1], numbers.train[1])
+
+    @pytest.mark.parametrize("mean", [(0.0,), (0.5,)])
+    def test_of_one_unit_are_permuted_as_they_are_stored(self, mean):
+        """Vectors of pixels, and tables that are taken as they are."""
+        data = dataclasses.replace(table(), preprocessing=Preprocessing(0.5, mean, (2.0,)))
+        changed = random_pixels(data, 3)
+        assert changed.preprocessing is data.preprocessing
+        assert changed.splits["test"] is data.splits["test"]
+        assert_same(changed, random_pixels(raw(data), 3))
 
 
 class TestCorrupted:

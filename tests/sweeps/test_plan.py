@@ -6,6 +6,8 @@ import pytest
 from tests.sweeps.plans import plan_of, shown
 from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads
+from tf_tickets.support.words import plural
+from tf_tickets.sweeps.forecast import tasks_of
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.running import run_plan
 
@@ -88,6 +90,32 @@ class TestPlan:
     def test_a_dense_network_is_trained_by_a_run_that_rewinds_into_it(self, tmp_path):
         plan = plan_of("--method=lt,weight_rewinding,hybrid", "--seed=0", f"--runs_dir={tmp_path}")
         assert [run.config.method for run in plan.dense.values()] == ["weight_rewinding"]
+
+    def test_counts_the_dense_networks_of_donors_too(self, tmp_path):
+        """Ratios of a ticket of corrupted data at positions of clean data, and the reverse, look at both."""
+        arguments = (*SMALL, "--method=lt,snip", "--seed=0", f"--runs_dir={tmp_path}", "--sanity_check=")
+        for checks, tasks in (
+            ("corrupted_ratios", ["dense", "donors_dense"]),
+            ("corrupted_ratios,corrupted_positions", ["dense", "dense"]),
+            ("none,corrupted,corrupted_ratios,corrupted_positions,corrupted+rearrange", ["dense", "dense"]),
+        ):
+            plan = plan_of(*arguments[:-1], arguments[-1] + checks)
+            found, after = tasks_of(plan)
+            assert [task.part for _, task in found.values() if task.part != "whole"] == tasks
+            number = len(checks.split(","))
+            text = shown(show_plan, plan)
+            assert f"2 networks, shared by {plural(number, 'run')}; 2 to train" in text
+            assert f"{2 * 2 * number + 4} epochs of training, 4 of them dense" in text
+            assert len(after) == number and {found[key][0].config.method for key in after} == {"lt"}
+
+    @pytest.mark.slow
+    def test_counts_no_dense_network_of_a_donor_that_is_there(self, tmp_path):
+        arguments = (*SMALL, "--method=lt", "--seed=0", f"--runs_dir={tmp_path}")
+        run_plan(plan_of(*arguments, "--sanity_check=corrupted", "--jobs=1"), Console.silent())
+        plan = plan_of(*arguments, "--sanity_check=corrupted_ratios", "--jobs=1")
+        assert [part for _, part in plan.parts_of_dense.values()] == ["dense"]
+        assert not run_plan(plan, Console.silent())
+        assert not plan_of(*arguments, "--sanity_check=corrupted_ratios").waiting
 
     def test_a_file_in_the_way_is_an_error_before_work(self, tmp_path):
         (tmp_path / "runs").write_text("")

@@ -8,6 +8,7 @@ from tf_tickets.config.config import (
     fields_that_decide,
 )
 from tf_tickets.config.derived import check_model_code
+from tf_tickets.config.donors import donor_of
 from tf_tickets.config.flags import FLAGS, RECIPE_OPTIONS, define_flags
 from tf_tickets.config.keywords import flag_values
 from tf_tickets.config.loading import load_data
@@ -40,6 +41,7 @@ __all__ = [
     "check_places",
     "define_flags",
     "digest",
+    "donor_of",
     "essence",
     "fields_that_decide",
     "flag_values",

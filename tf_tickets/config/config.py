@@ -59,7 +59,7 @@ class Config(ExportOptions, Options):
     @property
     def pretrains_on_other_data(self) -> bool:
         """Whether the sanity check changes what the dense network is trained on."""
-        return self.pretrains and self.check.place == "data"
+        return self.pretrains and self.check.prunes_on_other_data
 
     @property
     def trained_rounds(self) -> int:
@@ -116,7 +116,7 @@ class Config(ExportOptions, Options):
         shared = ("seed", *fields_that_decide(SETTING), *fields_that_decide(SOURCE))
         identity = {field: own[field] for field in shared if field in own}
         if self.pretrains_on_other_data:
-            identity["sanity_check"] = self.sanity_check
+            identity["sanity_check"] = self.check.data_under or self.sanity_check
         return identity
 
     def to_json(self) -> dict[str, Any]:

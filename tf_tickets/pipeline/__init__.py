@@ -65,9 +65,19 @@ def pretrain_only(
     show: Console,
     wait: bool = False,
     take_over: bool = False,
+    of_donor: bool = False,
 ) -> None:
-    """The dense training that a run shares with others, and no more of the run; arguments as for `run`."""
+    """The dense training that a run shares with others, and no more of the run.
+
+    Args:
+        config, dataset, strategy, show, wait, take_over: as for `run`.
+        of_donor: that of the ticket which gives the run its counts, instead of its own.
+    """
     with explain_lost_workers(strategy):
         job = prepare(config, dataset, strategy, show, take_over)
         with exclusive(job, job.directory, wait):
-            pretrain(job)
+            if not of_donor:
+                pretrain(job)
+            elif job.donor is not None:
+                job.donor.directory.claim()
+                pretrain(job.donor, stages=("ticket",))

@@ -51,6 +51,8 @@ class Job:
         directory, dense: of the run, and of the dense training.
         source: the masks that all others stay inside; None: all weights.
         search_plan: what a method whose masks move is told.
+        donor: the same, under the check by which another ticket is found that says how many weights each
+            layer keeps; None where the counts are the ticket's own.
     """
 
     config: Config
@@ -63,6 +65,7 @@ class Job:
     dense: DenseDirectory
     source: pruning.Ticket | None
     search_plan: SearchPlan
+    donor: "Job | None" = None
 
     @property
     def model(self) -> keras.Model:

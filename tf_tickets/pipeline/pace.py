@@ -122,6 +122,12 @@ def seconds_left(job: Job, pace: Pace) -> float:
     if job.dense.noted("train") is not None:
         done.add("dense")
     left = {stage: value for stage, value in seconds_of(job.config, pace).items() if stage not in done}
+    donor = job.donor
+    if donor is not None and "ticket" in left:
+        others = seconds_of(donor.config, pace)
+        if donor.dense.path != job.dense.path and donor.dense.noted("train") is None:
+            left["donor's dense"] = others.get("dense", 0.0)
+        left["donor's ticket"] = others["ticket"]
     # The dense training goes on with the functions that the measurement has made.
     return sum(left.values()) - (pace.trace if "dense" in left else 0.0)
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_tickets import layers, models, pruning, training
-from tf_tickets.config import Config, identity_in
+from tf_tickets.config import Config, donor_of, identity_in
 from tf_tickets.data import Dataset
 from tf_tickets.exporting.replacement import check_place
 from tf_tickets.methods.searches import SearchPlan
@@ -25,6 +25,7 @@ from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.pace import is_worth_measuring, measure_pace
 from tf_tickets.pipeline.showing import forecast_shown, show_plan
 from tf_tickets.pipeline.tickets import draw_source, quota_of
+from tf_tickets.storage.directories import DONOR
 from tf_tickets.storage.remote_directories import dense_directory, run_directory
 from tf_tickets.support.console import Console
 from tf_tickets.support.memory import check_memory, in_words
@@ -88,12 +89,30 @@ def prepare(
         source=source,
         search_plan=plan,
     )
-    _check_pruning_data(job)
+    job.donor = _donor(job, take_over)
+    for each in (job, job.donor):
+        if each is not None:
+            _check_pruning_data(each)
     directory.claim()
     measures = forecast and team.size == 1 and not job.is_finished and is_worth_measuring(config, dataset)
     pace = measure_pace(job.trainer, dataset, recipe) if measures else None
     show_plan(job, weights, listeners, None if pace is None else forecast_shown(job, pace))
     return job
+
+
+def _donor(job: Job, take_over: bool) -> Job | None:
+    """The job that finds the ticket which says how many weights each layer keeps, where there is one."""
+    config = donor_of(job.config)
+    if config is None:
+        return None
+    place = job.directory.path / DONOR
+    directory = job.directory.donor(identity_in(place, config.identity))
+    dense = dense_directory(
+        config.dense_dir, identity_in(config.dense_dir, config.dense_identity), directory, take_over
+    )
+    directory.check()
+    dense.check()
+    return dataclasses.replace(job, config=config, directory=directory, dense=dense)
 
 
 def make_trainer(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy) -> training.Trainer:

@@ -79,10 +79,16 @@ def show_plan(
             **({"time": forecast} if forecast else {}),
             **_code_shown(config),
             "run": job.directory.where,
-            **({"dense": job.dense.where} if config.pretrains else {}),
+            **({"dense": _dense_shown(job)} if config.pretrains else {}),
         },
     )
     job.show.line("")
+
+
+def _dense_shown(job: Job) -> str:
+    """Where the dense training is, and that of the ticket which gives the counts, where it is another."""
+    places = [job.dense.where, *([job.donor.dense.where] if job.donor is not None else [])]
+    return " and ".join(dict.fromkeys(places))
 
 
 def _code_shown(config: Config) -> dict[str, str]:

@@ -19,7 +19,8 @@ from tf_tickets.pipeline import weights
 from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
-from tf_tickets.pipeline.trainings import train_ticket
+from tf_tickets.pipeline.trainings import pretrain, train_ticket
+from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.directories import TicketDirectory
@@ -37,14 +38,34 @@ def find_ticket(job: Job) -> pruning.Ticket:
     before = job.source
     last = config.trained_rounds - 1
     facts: dict[str, Any] = {}
+    counts = _donated(job) if directory.finished("ticket") is None else None
     for number in range(last if directory.finished("ticket") is None else 0):
         earlier = directory.round(number).claim()
-        make = functools.partial(_draw, job, number, before)
+        make = functools.partial(_draw, job, number, before, counts)
         before = _load_or_make(job, earlier, earlier.ticket, make)
         train_ticket(job, before, earlier, number)
         facts["rounds_seconds"] = facts.get("rounds_seconds", 0.0) + sum(earlier.seconds.values())
     path = directory.ticket if config.row.search is None else directory.start_ticket
-    return _load_or_make(job, directory, path, lambda: _checked(job, _draw(job, last, before)), facts)
+    return _load_or_make(job, directory, path, lambda: _checked(job, _draw(job, last, before, counts)), facts)
+
+
+def _donated(job: Job) -> pruning.Ticket | None:
+    """The ticket that says how many weights each layer keeps; None where this one's counts are its own."""
+    donor = job.donor
+    if donor is None:
+        return None
+    under = donor.config.sanity_check
+    job.show.line(
+        f"first the ticket that gives the counts of layers, {f'under {under}' if under else 'clean'}"
+    )
+    donor.directory.claim()
+    pretrain(donor, stages=("ticket",))
+    ticket = find_ticket(donor)
+    if donor.config.trained_rounds > 1:  # the model carries masks of its rounds
+        layers.fold(job.model)
+        if job.source is not None:
+            job.source.apply(job.model)
+    return ticket
 
 
 def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
@@ -72,8 +93,21 @@ def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
     return source
 
 
-def quota_of(config: Config) -> pruning.Quota:
-    """What decides a ticket's counts: the plan checks the very quota that the ticket is drawn with."""
+def quota_of(config: Config, counts: pruning.Ticket | None = None) -> pruning.Quota:
+    """What decides a ticket's counts: the plan checks the very quota that the ticket is drawn with.
+
+    Args:
+        config: of the run.
+        counts: a ticket whose counts are taken as they are, whatever made them.
+    """
+    if counts is not None:
+        return pruning.Quota(
+            ratios=counts,
+            sparsity=counts.sparsity,
+            min_keep=config.min_keep,
+            preserve_flow=config.preserve_flow,
+            rounds=config.rounds,
+        )
     return pruning.Quota(
         ratios=config.ratios,
         sparsity=config.sparsity,
@@ -135,19 +169,25 @@ def _given(job: Job, path: str) -> pruning.Ticket:
 
 def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     """The ticket, its masks attacked if that is the sanity check."""
-    name, attack = job.config.sanity_check, job.config.check.masks
+    name, check = job.config.sanity_check, job.config.check
     origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
-    if attack is None:
-        return dataclasses.replace(ticket, origin=origin)
     within = None if job.source is None else job.source.masks
-    masks = tuple(attack(ticket.masks, job.config.seed, within))
+    if check.masks is not None:
+        masks = tuple(check.masks(ticket.masks, job.config.seed, within))
+    elif check.channel_masks is not None:
+        channels = [channel_axes(entry) for entry in layers.prunable_weights(job.model)]
+        masks = tuple(check.channel_masks(ticket.masks, job.config.seed, within, channels=channels))
+    else:
+        return dataclasses.replace(ticket, origin=origin)
     return dataclasses.replace(
         ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
     )
 
 
-def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticket:
-    """The ticket of one round, inside that of the round before."""
+def _draw(
+    job: Job, number: int, before: pruning.Ticket | None, counts: pruning.Ticket | None
+) -> pruning.Ticket:
+    """The ticket of one round, inside that of the round before, with the counts of a donor, if any."""
     config = job.config
     if config.row.prunes and not config.row.draws:
         return _undrawn(job)
@@ -159,7 +199,7 @@ def _draw(job: Job, number: int, before: pruning.Ticket | None) -> pruning.Ticke
         ticket = pruning.draw_ticket(
             job.model,
             config.row.score,
-            quota_of(config),
+            quota_of(config, counts),
             data=_scoring_batches(job),
             seed=config.seed,
             within=before,

@@ -23,10 +23,15 @@ from tf_tickets.support.random_streams import stream_seed
 from tf_tickets.support.words import plural
 
 
-def pretrain(job: Job) -> None:
-    """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to."""
+def pretrain(job: Job, stages: Sequence[str] = ("ticket", "retrain")) -> None:
+    """Trains the dense network, once for all runs that share it; keeps the epoch that is rewound to.
+
+    Args:
+        job: whose dense network it is.
+        stages: of the job that begin with it; where they are finished, it is not needed.
+    """
     config, dense, show = job.config, job.dense, job.show
-    needed = any(job.directory.finished(stage) is None for stage in ("ticket", "retrain"))
+    needed = any(job.directory.finished(stage) is None for stage in stages)
     if not (config.pretrains and needed):
         return
     with exclusive(job, dense.claim(), wait=True):

@@ -17,6 +17,7 @@ from typing import Any
 from tf_tickets.config import OPTIONS, Config, essence, fields_that_decide
 from tf_tickets.results.learning_curve import read_curve
 from tf_tickets.storage import json_rules
+from tf_tickets.storage.directories import DONOR
 from tf_tickets.storage.json_rules import Unfit, require
 from tf_tickets.storage.result_file import read_result, read_stages
 from tf_tickets.storage.stages import RESULT
@@ -148,9 +149,9 @@ def _has_stages_of_ours(directory: pathlib.Path) -> bool:
 
 
 def _is_round(directory: pathlib.Path) -> bool:
-    return (
-        re.fullmatch(r"round_\d+", directory.name) is not None and (directory.parent / "config.json").exists()
-    )
+    """Whether a folder is a part of the run that it lies in: a round before the last, or the donor."""
+    inside = re.fullmatch(rf"round_\d+|{DONOR}", directory.name) is not None
+    return inside and (directory.parent / "config.json").exists()
 
 
 def _checked_config(value: Any, where: str) -> dict[str, Any]:

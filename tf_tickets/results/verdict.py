@@ -123,8 +123,9 @@ def families_of(checks: list[str], declared: Families | None = None) -> dict[str
     """The family of tests of each check: as declared, or else its claim; a control is one of its own."""
     found = {}
     for check in checks:
-        claim = CHECKS[check].claim if check in CHECKS else check
-        found[check] = (declared or {}).get(check, check if claim == CONTROL else claim)
+        # Of a check of the user's own nothing is imported: it is a family of its own.
+        claim = CHECKS[check].claim if check in CHECKS else None
+        found[check] = (declared or {}).get(check, check if claim in (None, CONTROL) else claim)
     return found
 
 

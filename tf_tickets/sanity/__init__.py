@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.sanity.attacks import rearranged as rearranged
     from tf_tickets.sanity.attacks import reinitialize as reinitialize
     from tf_tickets.sanity.attacks import shuffle_weights as shuffle_weights
+    from tf_tickets.sanity.channel_counts import rearranged_per_channel as rearranged_per_channel
     from tf_tickets.sanity.checks import CHECKS as CHECKS
     from tf_tickets.sanity.checks import Check as Check
     from tf_tickets.sanity.corruptions import corrupted as corrupted
@@ -30,6 +31,7 @@ _PUBLIC = {
     "random_pixels": "tf_tickets.sanity.corruptions:random_pixels",
     "rearrange": "tf_tickets.sanity.attacks:rearrange",
     "rearranged": "tf_tickets.sanity.attacks:rearranged",
+    "rearranged_per_channel": "tf_tickets.sanity.channel_counts:rearranged_per_channel",
     "reinitialize": "tf_tickets.sanity.attacks:reinitialize",
     "shuffle_weights": "tf_tickets.sanity.attacks:shuffle_weights",
 }

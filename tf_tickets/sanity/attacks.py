@@ -12,8 +12,10 @@ import numpy as np
 
 from tf_tickets.layers import MaskedWeight, classifiers_of, hide_again, masked_weights, put_masks
 from tf_tickets.layers.symbolic_call import check_built
+from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.draw import path_counts
 from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.sanity.channel_counts import rearranged_per_channel
 from tf_tickets.sanity.redraws import redraws
 from tf_tickets.support.random_streams import stream
 from tf_tickets.support.short_reprs import ShortList
@@ -51,7 +53,7 @@ def rearranged(
     return found
 
 
-def rearrange(model: keras.Model, seed: int = 0) -> Ticket:
+def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Ticket:
     """Permutes the masks of a model within each layer, in place. Weights stay where they are.
 
     So other weights are kept, as many of every layer. What was traced of the model goes by the new masks.
@@ -59,29 +61,38 @@ def rearrange(model: keras.Model, seed: int = 0) -> Ticket:
     Args:
         model: a Keras model that carries masks.
         seed: of the permutations. Defaults to `0`.
+        per: keep how many weights each `"input"`, each `"output"`, or each input and each output
+            (`"input_and_output"`) of a layer has, see `rearranged_per_channel`. Defaults to `None`, the
+            counts of layers alone.
 
     Returns:
         The Ticket that the model now carries.
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: it carries no masks.
+        ValueError: it carries no masks, or `per` is none of these.
 
     Example:
 
     >>> tt.prune(model, "snip", sparsity=0.98, data=(x, y))
     >>> ticket = tt.sanity.rearrange(model, seed=0)
+    >>> ticket = tt.sanity.rearrange(model, seed=0, per="output")
 
     Reference:
 
     - [Su et al., 2020](https://arxiv.org/abs/2009.11094), section 3: layerwise rearrange
     """
     entries = _masked(model, "rearrange")
-    masks = tuple(rearranged([np.asarray(entry.mask) for entry in entries], seed))
+    before = [np.asarray(entry.mask) for entry in entries]
+    if per is None:
+        masks = tuple(rearranged(before, seed))
+    else:
+        channels = [channel_axes(entry) for entry in entries]
+        masks = tuple(rearranged_per_channel(before, seed, channels=channels, per=per))
     ticket = Ticket(
         masks=masks,
         names=tuple(entry.name for entry in entries),
-        origin={"sanity_check": "rearrange", "seed": int(seed)},
+        origin={"sanity_check": "rearrange" if per is None else f"rearrange_per_{per}", "seed": int(seed)},
         on_path=path_counts(model, masks),
     )
     put_masks(model, entries, masks)

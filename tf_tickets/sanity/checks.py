@@ -14,6 +14,9 @@ from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
 from tf_tickets.support.short_reprs import Rows
 
+DATA, RATIOS, CONNECTIONS, WEIGHTS, CONTROL = "data", "ratios", "connections", "weights", "control"
+CLEAN = "clean"  # in place of a check's name: none
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -23,7 +26,12 @@ if TYPE_CHECKING:
 
     Corruption = Callable[[Dataset, int, int], Dataset]
     MasksAttack = Callable[[Sequence[np.ndarray], int, Sequence[np.ndarray] | None], Sequence[np.ndarray]]
+    ChannelsAttack = Callable[..., Sequence[np.ndarray]]
     WeightsAttack = Callable[[keras.Model, int], keras.Model]
+
+
+# What a check can be about. Checks of one claim make a family of tests; a control is in none.
+CLAIMS = (DATA, RATIOS, CONNECTIONS, WEIGHTS, CONTROL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +41,9 @@ class Check:
     Attributes:
         about: one line for people.
         asks: what the method is shown not to use, if the check costs it nothing.
-        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring),
-            `"scores"`, `"ticket"` (masks or weights), or `"nothing"`.
+        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring; or
+            of the ticket that gives the counts alone), `"scores"`, `"ticket"` (masks or weights), or
+            `"nothing"`.
         data: (dataset, seed, batch size) -> the dataset to prune on; None leaves it as it is.
         in_order: the dense training and the rounds see the examples in their order, without shuffling, and
             take no more steps than these fill. Otherwise they take as many as on the clean data.
@@ -45,6 +54,15 @@ class Check:
             the ticket must be ahead of before another check of it means anything.
         weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
             them.
+        claim: which claim about tickets it is a test of, one of `CLAIMS`, or another word; None: one of its
+            own, see `claim_of`. Checks of one claim are judged together, as a family.
+        data_under: name of the check whose data these are, so that dense trainings are shared with it; None:
+            they are its own.
+        channel_masks: as `masks`, called with `channels=` too: of each weight the axes that number its
+            channels (`pruning.channels.Channels`).
+        counts_under: name of the check under which another ticket is found, by the same method and seed, that
+            says how many weights each layer keeps; `"clean"`: under none. Which ones are kept is decided
+            under this check, within those counts. None: this ticket's counts are its own.
     """
 
     about: str
@@ -56,7 +74,23 @@ class Check:
     masks: MasksAttack | None = None
     weights: WeightsAttack | None = None
     is_null: bool = False
-    claim: str = ""
+    claim: str | None = None
+    data_under: str | None = None
+    channel_masks: ChannelsAttack | None = None
+    counts_under: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks is not None and self.channel_masks is not None:
+            raise ValueError("A check changes masks by masks= or by channel_masks=, not by both.")
+        for column in ("claim", "data_under", "counts_under"):
+            value = getattr(self, column)
+            if value is not None and (not isinstance(value, str) or not value):
+                raise ValueError(f"A check's {column} is a word, or None. Received: {value!r}")
+
+    @property
+    def prunes_on_other_data(self) -> bool:
+        """Whether dense training, rounds and scores see other data, or the same in another order."""
+        return self.data is not None or self.in_order
 
     def says_nothing(self, choice: Choice) -> str | None:
         """Why the check can say nothing about a method, or None where it can."""
@@ -68,6 +102,11 @@ class Check:
             return "the method looks at no data"
         if self.in_order and not row.pretrains:
             return "it is about the dense training, of which there is none; half_dataset fits"
+        if self.claim == RATIOS or self.counts_under is not None:
+            if choice.independent:
+                return "the scores are random, and so are the counts of layers or the positions in them"
+            if not choice.ranks:
+                return "how many weights each layer keeps does not depend on the data"
         if self.inverts and choice.independent:
             return "the scores are random, and inverted they are random again"
         if self.place == "ticket" and choice.independent:
@@ -87,90 +126,135 @@ def _first_half(dataset: Dataset, seed: int, batch_size: int) -> Dataset:
     return late("tf_tickets.sanity.corruptions:half_dataset", first=batch_size)(dataset, seed)
 
 
-# Claims that checks are about.
-DATA, CONNECTIONS, WEIGHTS, RATIOS, CONTROL = "data", "connections", "weights", "ratios", "control"
+_CORRUPTED = _corruption("corrupted")
 
 NO_CHECK = Check(about="no check", asks="nothing", place="nothing")
 
 CHECKS: dict[str, Check] = {
     "random_labels": Check(
-        claim=DATA,
         about="prunes on labels drawn at random",
         asks="the labels",
         place="data",
+        claim=DATA,
         data=_corruption("random_labels"),
     ),
     "random_pixels": Check(
-        claim=DATA,
         about="prunes on images whose values are permuted, each image by itself",
         asks="the images",
         place="data",
+        claim=DATA,
         data=_corruption("random_pixels"),
     ),
     "corrupted": Check(
-        claim=DATA,
         about="prunes on random labels and permuted images (the paper's check, section 4.1)",
         asks="the data",
         place="data",
-        data=_corruption("corrupted"),
+        claim=DATA,
+        data=_CORRUPTED,
     ),
     "half_dataset": Check(
-        claim=DATA,
         about="prunes on a fixed random half of the training set, in as many steps",
         asks="one half of the data",
         place="data",
+        claim=DATA,
         data=_corruption("half_dataset"),
     ),
     "half_dataset_in_order": Check(
-        claim=DATA,
         about="prunes on the first half of the data, in its order, in half the steps (the authors' code)",
         asks="one half of the data, another order of it every epoch, and half of the steps (together)",
         place="data",
+        claim=DATA,
         data=_first_half,
         in_order=True,
     ),
+    "corrupted_positions": Check(
+        about="keeps as many weights of each layer as the ticket, chosen on corrupted data",
+        asks="the data, for which weights of a layer are kept",
+        place="data",
+        claim=RATIOS,
+        data=_CORRUPTED,
+        data_under="corrupted",
+        counts_under=CLEAN,
+    ),
+    "corrupted_ratios": Check(
+        about="keeps as many weights of each layer as pruning on corrupted data, chosen on clean data",
+        asks="the data, for how many weights each layer keeps",
+        place="data",
+        claim=RATIOS,
+        counts_under="corrupted",
+    ),
+    "corrupted+rearrange": Check(
+        about="prunes on corrupted data and permutes the mask of each layer",
+        asks="the data, and which connections of a layer are kept (together)",
+        place="data",
+        claim=RATIOS,
+        data=_CORRUPTED,
+        data_under="corrupted",
+        masks=late("tf_tickets.sanity.attacks:rearranged"),
+    ),
     "rearrange": Check(
-        claim=CONNECTIONS,
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
         asks="which connections of a layer are kept",
         place="ticket",
+        claim=CONNECTIONS,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
     ),
     "shuffle_weights": Check(
-        claim=WEIGHTS,
         about="permutes the kept weights of each layer among the kept positions (section 5.1)",
         asks="where in a layer its kept weights are",
         place="ticket",
+        claim=WEIGHTS,
         weights=late("tf_tickets.sanity.attacks:shuffle_weights"),
     ),
     "shuffle_weights_but_classifier": Check(
-        claim=WEIGHTS,
         about="the same, the classifier spared",
         asks="where in a layer before the classifier its kept weights are",
         place="ticket",
+        claim=WEIGHTS,
         weights=late("tf_tickets.sanity.attacks:shuffle_weights", spare_classifier=True),
     ),
     "reinitialize": Check(
-        claim=WEIGHTS,
         about="keeps the masks, and draws all weights anew from their initializers",
         asks="the values of the weights it starts from",
         place="ticket",
+        claim=WEIGHTS,
         weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "rearrange+reinitialize": Check(
-        claim=RATIOS,
         about="both: what is left of the ticket are the numbers of weights in each layer",
         asks="which connections are kept, and the values of the weights (together)",
         place="ticket",
         is_null=True,
+        claim=CONTROL,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
         weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
+    "rearrange_per_input": Check(
+        about="permutes the mask of each layer; each input keeps as many connections",
+        asks="where the kept connections of an input of a layer lead",
+        place="ticket",
+        claim=CONNECTIONS,
+        channel_masks=late("tf_tickets.sanity.channel_counts:rearranged_per_channel", per="input"),
+    ),
+    "rearrange_per_output": Check(
+        about="permutes the mask of each layer; each output keeps as many connections",
+        asks="where the kept connections of an output of a layer come from",
+        place="ticket",
+        claim=CONNECTIONS,
+        channel_masks=late("tf_tickets.sanity.channel_counts:rearranged_per_channel", per="output"),
+    ),
+    "rearrange_per_input_and_output": Check(
+        about="draws the mask of each layer anew; each input and each output keeps as many connections",
+        asks="which inputs and outputs of a layer are connected, beyond how many connections each has",
+        place="ticket",
+        claim=CONNECTIONS,
+        channel_masks=late("tf_tickets.sanity.channel_counts:rearranged_per_channel", per="input_and_output"),
+    ),
     "invert": Check(
-        claim=CONTROL,
         about="keeps the weights with the worst scores instead of the best",
         asks="the order of its scores",
         place="scores",
+        claim=CONTROL,
         inverts=True,
     ),
 }
@@ -192,3 +276,12 @@ def check_row(name: str) -> Check:
     """
     made = ". Make it by tf_tickets.sanity.Check(about=..., asks=..., place=..., ...)."
     return row_of("--sanity_check", name, CHECKS, Check, what=made)
+
+
+def claim_of(name: str) -> str:
+    """Which claim about tickets a check is a test of: its row's, or where that names none, one of its own.
+
+    Raises:
+        ValueError: there is no such check.
+    """
+    return check_row(name).claim or name

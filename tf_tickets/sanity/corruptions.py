@@ -4,6 +4,7 @@ Each is a pure function that takes and gives back a `Dataset` (another training 
 a pair `(x, y)` of arrays. Only pruning sees corrupted data; retraining runs on clean data.
 """
 
+import dataclasses
 import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -12,6 +13,7 @@ import numpy as np
 
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.examples import Examples
+from tf_tickets.data.preprocessing import Preprocessing
 from tf_tickets.support.random_streams import stream
 from tf_tickets.training.learning_tasks import CLASSIFICATION, TASKS
 
@@ -65,8 +67,12 @@ def random_labels(
 def random_pixels(data: Data, seed: int = 0) -> Data:
     """Permutes all values within each example, independently of the other examples.
 
-    Height, width and channels mix. In a Dataset the raw examples are permuted, before augmentation and
-    normalisation. Labels stay as they are.
+    Height, width and channels mix. Images of a Dataset are permuted as they are stored, before augmentation
+    and normalisation, as in the paper: their channels are taken to share a unit. So are vectors of pixels.
+    Columns of a table do not: a value of thousands would be far outside where a column of fractions is
+    expected. So a table is permuted after its columns are standardised, and what the network sees of an
+    example is a permutation of what it would see. The Dataset that is given back holds all splits
+    standardised then. Arrays are permuted as they are. Labels stay as they are.
 
     Args:
         data: a `Dataset`, or arrays x `(n, ...)` and y `(n, ...)`.
@@ -92,7 +98,7 @@ def random_pixels(data: Data, seed: int = 0) -> Data:
         rows = x.reshape(len(x), -1)
         return stream(seed, "check", "random_pixels").permuted(rows, axis=1).reshape(x.shape), y
 
-    return _corrupted(data, corrupt)
+    return _corrupted(_in_one_unit(data), corrupt)
 
 
 def corrupted(data: Data, seed: int = 0, num_classes: int | None = None, task: str = CLASSIFICATION) -> Data:
@@ -169,6 +175,18 @@ def half_dataset(data: Data, seed: int = 0, first: int | None = None, task: str 
         return x[chosen], y[chosen]
 
     return _corrupted(data, corrupt)
+
+
+def _in_one_unit(data: Any) -> Any:
+    """What `data` is; a table whose columns are standardised each by itself as the network sees it."""
+    if not isinstance(data, Dataset) or len(data.input_shape) != 1 or len(data.preprocessing.mean) == 1:
+        return data
+    splits = {
+        split: dataclasses.replace(examples, images=data.preprocessing.normalise(np.asarray(examples.images)))
+        for split, examples in data.splits.items()
+    }
+    as_it_is = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,))
+    return dataclasses.replace(data, splits=splits, preprocessing=as_it_is)
 
 
 def _corrupted(data: Any, corrupt: Callable[[np.ndarray, np.ndarray], Pair]) -> Any:

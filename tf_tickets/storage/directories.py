@@ -20,6 +20,9 @@ from tf_tickets.support.differences import difference
 
 Self = TypeVar("Self", bound="Directory")
 
+# In the directory of a run: that of the ticket which says how many weights each layer keeps.
+DONOR = "donor"
+
 
 class Directory:
     """A directory that belongs to one config, and holds the outputs of finished stages.
@@ -311,6 +314,14 @@ class RunDirectory(TicketDirectory):
     def round(self, number: int) -> TicketDirectory:
         """A round of pruning and training before the last, counted from 0."""
         return TicketDirectory(self.path / f"round_{number:02d}", self.identity, self.label)
+
+    def donor(self, identity: Mapping[str, Any]) -> RunDirectory:
+        """The ticket, found under another check, that says how many weights each layer keeps.
+
+        Args:
+            identity: of the run that would find it.
+        """
+        return RunDirectory(self.path / DONOR, identity, self.label)
 
     @property
     def result(self) -> pathlib.Path:

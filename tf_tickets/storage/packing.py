@@ -6,7 +6,7 @@ import io
 import shutil
 import zipfile
 
-from tf_tickets.storage.directories import Directory
+from tf_tickets.storage.directories import DONOR, Directory
 
 # What a run writes into its directory, and does not write anew in place of an older one.
 _WRITTEN = (
@@ -18,6 +18,7 @@ _WRITTEN = (
     "start_ticket.npz",
     "*.weights.h5",
     "round_[0-9]*",
+    DONOR,
     "checkpoints",
 )
 
@@ -25,11 +26,11 @@ _WRITTEN = (
 def pack(directory: Directory) -> bytes:
     """Packs all that another process needs to go on from a directory into a ZIP archive."""
     packed = io.BytesIO()
-    over = directory.noted("ticket") is not None  # then the rounds that led to it are of no use
+    over = directory.noted("ticket") is not None  # then what led to it is of no use
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(directory.path.rglob("*")):
             name = path.relative_to(directory.path)
-            unused = any(part.startswith("." if not over else (".", "round_")) for part in name.parts)
+            unused = any(part.startswith("." if not over else (".", "round_", DONOR)) for part in name.parts)
             if path.suffix in (".json", ".npz", ".h5") and not unused:
                 archive.write(path, name.as_posix())
     return packed.getvalue()

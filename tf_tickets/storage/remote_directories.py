@@ -140,6 +140,9 @@ class RemoteRun(RemoteDirectory, RunDirectory):
     def round(self, number: int) -> TicketDirectory:
         return RemoteRound(super().round(number), self.copy)
 
+    def donor(self, identity: Mapping[str, Any]) -> RunDirectory:
+        return RemoteDonor(super().donor(identity), self.copy)
+
 
 class RemoteDense(RemoteDirectory, DenseDirectory):
     """The directory of a dense training at a URL.
@@ -173,6 +176,26 @@ class RemoteRound(TicketDirectory):
     def __init__(self, local: TicketDirectory, copy: ScratchCopy):
         super().__init__(local.path, local.identity, local.label)
         self.copy = copy
+
+    def _note(self, stage: str, facts: Mapping[str, Any]) -> None:
+        super()._note(stage, facts)
+        self.copy.push_if_possible()
+
+
+class RemoteDonor(RunDirectory):
+    """The donor of a run at a URL.
+
+    Args:
+        local: the donor in the scratch copy of the run.
+        copy: that copy.
+    """
+
+    def __init__(self, local: RunDirectory, copy: ScratchCopy):
+        super().__init__(local.path, local.identity, local.label)
+        self.copy = copy
+
+    def round(self, number: int) -> TicketDirectory:
+        return RemoteRound(super().round(number), self.copy)
 
     def _note(self, stage: str, facts: Mapping[str, Any]) -> None:
         super()._note(stage, facts)

@@ -12,7 +12,7 @@ from tf_tickets.sweeps.data_cache import load_data
 from tf_tickets.sweeps.executors.timetable import seconds_left
 from tf_tickets.sweeps.plan import SweepPlan
 from tf_tickets.sweeps.planned_run import PlannedRun
-from tf_tickets.sweeps.task import DENSE, WHOLE, Task
+from tf_tickets.sweeps.task import WHOLE, Task
 
 if TYPE_CHECKING:
     from tf_tickets.pipeline.pace import Pace
@@ -42,13 +42,15 @@ class Forecast:
 
 def tasks_of(plan: SweepPlan) -> tuple[dict[str, tuple[PlannedRun, Task]], dict[str, str]]:
     """(key -> the run and the task, dense trainings first; key of a task -> of the one that it waits for)."""
-    dense = {f"dense {path}": (run, run.task(DENSE)) for path, run in plan.dense.items()}
+    dense = {f"dense {path}": (run, run.task(part)) for path, (run, part) in plan.parts_of_dense.items()}
     whole = {run.config.run_dir: (run, run.task(WHOLE)) for run in plan.waiting}
-    after = {
-        key: f"dense {run.config.dense_dir}"
-        for key, (run, _) in whole.items()
-        if run.config.pretrains and f"dense {run.config.dense_dir}" in dense
-    }
+    order = list(dense)
+    after = {}
+    for key, (run, _) in whole.items():
+        needed = [f"dense {run.dense_dir(part)}" for part in run.all_dense]
+        missing = [order.index(training) for training in needed if training in dense]
+        if missing:  # of two the later one; for the other, where that takes longer, the run itself waits
+            after[key] = order[max(missing)]
     return {**dense, **whole}, after
 
 
@@ -103,7 +105,7 @@ def _by_paces(
         parts = seconds_of(run.config, paces.get(_setting(run), usual))
         dense = parts.pop("dense", 0.0)
         # What is shared is trained by a task of its own, or there.
-        found[key] = dense if task.part == DENSE else sum(parts.values())
+        found[key] = sum(parts.values()) if task.part == WHOLE else dense
     return found
 
 

@@ -24,10 +24,10 @@ def show_plan(plan: SweepPlan, show: Console, forecast: Forecast | None = None) 
     """Prints runs, shared trainings, cost, and where there is a forecast what it says."""
     waiting, dense = plan.waiting, plan.dense
     sharing = [run for run in plan.runs if run.config.pretrains]
-    networks = {run.config.dense_dir for run in sharing}
+    networks = {run.dense_dir(part) for run in sharing for part in run.all_dense}
     epochs = sum(run.cost for run in waiting)
     dense_epochs = sum(run.config.recipe.epochs for run in dense.values())
-    alone = sum(run.config.recipe.epochs for run in waiting if run.config.pretrains)
+    alone = sum(run.config.recipe.epochs * len(run.all_dense) for run in waiting)
     saved = f" ({epochs + alone:,} without sharing)" if alone > dense_epochs else ""
     facts = {
         "runs": f"{len(plan.runs):,}, of which {len(plan.done):,} are done",

@@ -25,6 +25,7 @@ from tf_tickets.sweeps.executors.registry import EXECUTORS
 from tf_tickets.sweeps.executors.resources import Resources
 from tf_tickets.sweeps.grid import Grid, read_grid
 from tf_tickets.sweeps.planned_run import PlannedRun
+from tf_tickets.sweeps.task import DENSE, DONORS_DENSE
 from tf_tickets.training.recipe import Recipe
 from tf_tickets.training.strategies import STRATEGIES
 
@@ -79,15 +80,25 @@ class SweepPlan:
 
     @property
     def dense(self) -> dict[str, PlannedRun]:
-        """Dense trainings still to be done: directory -> the run that stands for all that share it."""
-        chosen: dict[str, PlannedRun] = {}
-        for run in self.waiting:
-            if not run.config.pretrains or run.dense.noted("train") is not None:
-                continue
-            known = chosen.setdefault(run.config.dense_dir, run)
-            # Who rewinds to an epoch must be the one to train, or it would have to be trained up to again.
-            if known.config.rewind_epoch is None and run.config.rewind_epoch is not None:
-                chosen[run.config.dense_dir] = run
+        """Dense trainings still to be done: directory -> the run that stands for all that share it.
+
+        Those of donors, which give other tickets their counts, among them, see `parts_of_dense`.
+        """
+        return {path: run for path, (run, _) in self.parts_of_dense.items()}
+
+    @property
+    def parts_of_dense(self) -> dict[str, tuple[PlannedRun, str]]:
+        """The same, with what of the run it is: DENSE, or DONORS_DENSE where no run has it for its own."""
+        chosen: dict[str, tuple[PlannedRun, str]] = {}
+        for part in (DENSE, DONORS_DENSE):
+            for run in self.waiting:
+                directory = run.all_dense.get(part)
+                if directory is None or directory.noted("train") is not None:
+                    continue
+                known, _ = chosen.setdefault(run.dense_dir(part), (run, part))
+                # Who rewinds to an epoch must be the one to train, or it would be trained up to again.
+                if known.config.rewind_epoch is None and run.config.rewind_epoch is not None:
+                    chosen[run.dense_dir(part)] = run, part
         return chosen
 
 

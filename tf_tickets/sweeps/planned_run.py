@@ -16,7 +16,7 @@ from tf_tickets.storage.result_file import read_result
 from tf_tickets.storage.urls import is_url
 from tf_tickets.storage.views import View
 from tf_tickets.sweeps.cell import Cell
-from tf_tickets.sweeps.task import DENSE, Task
+from tf_tickets.sweeps.task import DENSE, DONORS_DENSE, WHOLE, Task
 
 FLAG = "--runs_dir"  # by which a sweep is told to go elsewhere
 
@@ -51,6 +51,29 @@ class PlannedRun:
         return DenseDirectory(place, identity, "dense", FLAG)
 
     @functools.cached_property
+    def donor(self) -> Config | None:
+        """The config of the ticket that gives the run its counts; None where they are its own."""
+        return configuration.donor_of(self.config, self.view)
+
+    @property
+    def all_dense(self) -> dict[str, DenseDirectory]:
+        """Part of the work -> the dense training that is it: the run's own, and its donor's."""
+        if not self.config.pretrains:
+            return {}
+        found = {DENSE: self.dense}
+        if self.donor is not None and self.donor.dense_dir != self.config.dense_dir:
+            place = self.view.local(self.donor.dense_dir)
+            identity = configuration.identity_in(place, self.donor.dense_identity)
+            found[DONORS_DENSE] = DenseDirectory(place, identity, "dense", FLAG)
+        return found
+
+    def dense_dir(self, part: str) -> str:
+        """Where the dense training lies that a part of the work is, see `all_dense`."""
+        config = self.donor if part == DONORS_DENSE else self.config
+        assert config is not None
+        return config.dense_dir
+
+    @functools.cached_property
     def result(self) -> dict[str, Any] | None:
         """What result.json held when it was first asked for."""
         return self.fresh_result
@@ -70,7 +93,7 @@ class PlannedRun:
             return None
         try:
             with self.view.named_in_errors():
-                for directory in (self.directory, *((self.dense,) if self.config.pretrains else ())):
+                for directory in (self.directory, *self.all_dense.values()):
                     directory.check()
                     directory.check_files(contents=self.view.is_whole)
         except (OSError, NotOurs) as error:
@@ -99,17 +122,20 @@ class PlannedRun:
     @property
     def cost(self) -> int:
         """Epochs that it shares with no other run."""
-        return len(self.config.retraining_epochs) * self.config.trained_rounds
+        rounds = self.config.trained_rounds
+        of_donor = 0 if self.config.check.counts_under is None else rounds - 1
+        return len(self.config.retraining_epochs) * (rounds + of_donor)
 
     def task(self, part: str) -> Task:
         """The work in a process of its own.
 
         Args:
-            part: DENSE or WHOLE.
+            part: DENSE, DONORS_DENSE or WHOLE.
         """
         config = self.config
         places = (f"--run_dir={config.run_dir}", f"--dense_dir={config.dense_dir}")
-        cost = config.recipe.epochs if part == DENSE else self.cost
-        urls = tuple(place for place in (config.run_dir, config.dense_dir) if is_url(place))
+        cost = self.cost if part == WHOLE else config.recipe.epochs
+        worked_in = [config.run_dir, config.dense_dir, *([self.donor.dense_dir] if self.donor else [])]
+        urls = tuple(place for place in dict.fromkeys(worked_in) if is_url(place))
         name = configuration.run_name(config)
         return Task(self.label, (*self.cell.arguments, *places), part, cost, urls, name)

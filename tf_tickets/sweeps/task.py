@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-DENSE, WHOLE = "dense", "whole"
+DENSE, DONORS_DENSE, WHOLE = "dense", "donors_dense", "whole"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Task:
     Attributes:
         label: for people.
         arguments: flags of `python -m tf_tickets.run`, its directories among them.
-        part: WHOLE for a run; DENSE for no more than its dense training, which other runs share.
+        part: WHOLE for a run; DENSE for no more than its dense training, which other runs share; DONORS_DENSE
+            for that of the ticket which gives the run its counts.
         cost: epochs of training.
         urls: its directories, where they are URLs: those that it may leave marked when it is killed.
         name: that the run has by its plan; where a process finds another one, data or devices differ there.
@@ -32,7 +33,8 @@ class Task:
     @property
     def title(self) -> str:
         """The task for people."""
-        return f"{self.label}, its dense training" if self.part == DENSE else self.label
+        ends = {DENSE: ", its dense training", DONORS_DENSE: ", the dense training behind its counts"}
+        return f"{self.label}{ends.get(self.part, '')}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tf_tickets.support.sessions import clear_session
 from tf_tickets.support.startup import EXPECTED, load_tensorflow, quieten
 from tf_tickets.sweeps.cell import parse
 from tf_tickets.sweeps.data_cache import load_data
-from tf_tickets.sweeps.task import DENSE, Outcome, Task
+from tf_tickets.sweeps.task import DONORS_DENSE, WHOLE, Outcome, Task
 from tf_tickets.training import interruption
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def run_task(task: Task) -> Outcome:
         config = configuration.make_config(values, dataset, strategy.num_replicas_in_sync)
         _check_as_planned(task, config)
         show = Console(rich.console.Console(file=screen, width=120))
-        if task.part == DENSE:
-            pipeline.pretrain_only(config, dataset, strategy, show, True, values.take_over)
+        if task.part != WHOLE:
+            of_donor = task.part == DONORS_DENSE
+            pipeline.pretrain_only(config, dataset, strategy, show, True, values.take_over, of_donor)
             return Outcome(time.perf_counter() - began)
         result = pipeline.run(config, dataset, strategy, show, True, values.take_over)
         return Outcome(time.perf_counter() - began, reached_by(result))

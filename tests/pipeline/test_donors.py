@@ -1,0 +1,166 @@
+"""Counts of one ticket, positions of another: ratios and positions are told apart, in one run."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tests.runs import configure, run
+from tf_tickets import Ticket, config
+from tf_tickets.pipeline import tickets
+from tf_tickets.sanity import Check, checks
+
+FLAGS = ("--sparsity=0.8", "--epochs=2", "--ratios=global")
+FACTORIAL = {  # check -> (the check whose counts it keeps, the check whose data choose the positions)
+    "corrupted_positions": (None, "corrupted"),
+    "corrupted_ratios": ("corrupted", None),
+    "corrupted+rearrange": ("corrupted", None),
+}
+slow = pytest.mark.slow
+methods = pytest.mark.parametrize("method", ["snip", "lt"])
+
+
+def flags(method, check=None):
+    return (f"--method={method}", *FLAGS, *([f"--sanity_check={check}"] if check else []))
+
+
+def ticket_of(directory):
+    return Ticket.load(directory / "ticket.npz")
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.masks, other.masks, strict=True))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """(method, check) -> the directory of its run and what was seen; all share dense trainings."""
+    folder, made = tmp_path_factory.mktemp("lab"), {}
+
+    def find(method, check=None):
+        if (method, check) not in made:
+            directory = folder / f"{method}-{check}"
+            made[method, check] = directory, *run(directory, *flags(method, check))
+        return made[method, check]
+
+    return find
+
+
+class TestEveryCell:
+    @slow
+    @methods
+    @pytest.mark.parametrize("check", FACTORIAL)
+    def test_keeps_the_counts_of_one_ticket_at_positions_of_another(self, lab, method, check):
+        counts, positions = FACTORIAL[check]
+        found, donor, other = (ticket_of(lab(method, x)[0]) for x in (check, counts, positions))
+        kept = [layer.kept for layer in found.layers]
+        assert kept == [layer.kept for layer in donor.layers]
+        assert kept != [layer.kept for layer in other.layers], "or nothing is told apart here"
+        assert not same(found, donor) and not same(found, other)
+        assert lab(method, check)[1]["sanity_check"] == check == found.origin["sanity_check"]
+
+    @slow
+    @methods
+    @pytest.mark.parametrize("check", ["corrupted_positions", "corrupted_ratios"])
+    def test_finds_the_donor_as_a_run_of_its_own_does(self, lab, method, check):
+        inside, (alone, *_) = lab(method, check)[0] / "donor", lab(method, FACTORIAL[check][0])
+        assert same(ticket_of(inside), ticket_of(alone))
+        assert json.loads((inside / "config.json").read_text()) == json.loads(
+            (alone / "config.json").read_text()
+        )
+
+    @slow
+    def test_without_a_donor_has_no_folder_for_one(self, lab):
+        assert not (lab("snip", "corrupted+rearrange")[0] / "donor").exists()
+
+    def test_says_where_its_counts_are_from(self, lab):
+        assert (
+            "the ticket that gives the counts of layers, under corrupted"
+            in lab("snip", "corrupted_ratios")[2]
+        )
+
+
+class TestDenseTraining:
+    @slow
+    def test_is_shared_with_the_checks_whose_data_it_is(self, lab):
+        runs = [lab("lt", check) for check in (None, "corrupted", *FACTORIAL)]
+        assert len(list((runs[0][0].parent / "dense").iterdir())) == 2
+        assert sum(seen.count("dense training\n") for _, _, seen in runs) == 2
+
+    def test_of_a_check_is_named_by_the_check_whose_data_it_sees(self):
+        def named(check):
+            found, _ = configure(*flags("lt", check))
+            donor = config.donor_of(found)
+            return found.dense_dir, donor and donor.dense_dir
+
+        clean, corrupted = named(None)[0], named("corrupted")[0]
+        assert clean != corrupted
+        assert named("corrupted_positions") == (corrupted, clean)
+        assert named("corrupted_ratios") == (clean, corrupted)
+        assert named("corrupted+rearrange") == (corrupted, None)
+
+
+class TestInterruption:
+    @slow
+    @pytest.mark.parametrize(
+        ("rounds", "missing"), [(1, "pretrain"), (1, "_draw"), (2, "_draw"), (2, "train_ticket")]
+    )
+    def test_goes_on_to_the_same_bits(self, tmp_path, monkeypatch, rounds, missing):
+        """Before the donor's dense training, before the run's own drawing, before a round of the donor."""
+        arguments = (*flags("lt", "corrupted_ratios"), *([f"--rounds={rounds}"] if rounds > 1 else []))
+        whole, _ = run(tmp_path / "whole" / "run", *arguments)
+        draw = tickets._draw
+
+        def stop(*arguments, **_):
+            if missing == "_draw" and arguments[-1] is None:  # the donor's
+                return draw(*arguments)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tickets, missing, stop)
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path / "parts" / "run", *arguments)
+        again, _ = run(tmp_path / "parts" / "run", *arguments)
+        assert again["weights_sha256"] == whole["weights_sha256"]
+        assert same(ticket_of(tmp_path / "parts" / "run"), ticket_of(tmp_path / "whole" / "run"))
+
+    @slow
+    def test_looks_for_no_donor_where_the_ticket_is_there(self, lab, monkeypatch, tmp_path):
+        directory, result, _ = lab("snip", "corrupted_ratios")
+        monkeypatch.setattr(tickets, "_donated", None)
+        again, _ = run(directory, *flags("snip", "corrupted_ratios"))
+        assert again["weights_sha256"] == result["weights_sha256"]
+
+
+@slow
+def test_rounds_are_those_of_the_donor_too(tmp_path):
+    for check in ("corrupted", "corrupted_ratios"):
+        run(tmp_path / check, *flags("lt", check), "--rounds=2")
+    found, donor = (ticket_of(tmp_path / check) for check in ("corrupted_ratios", "corrupted"))
+    assert [x.kept for x in found.layers] == [x.kept for x in donor.layers]
+    assert same(
+        ticket_of(tmp_path / "corrupted_ratios" / "donor" / "round_00"),
+        ticket_of(tmp_path / "corrupted" / "round_00"),
+    )
+
+
+class TestErrors:
+    @pytest.mark.parametrize("name", ["corupted", "corrupted_ratios", "none"])
+    def test_a_donor_is_a_check_whose_counts_are_its_own(self, name, monkeypatch):
+        row = dataclasses.replace(checks.CHECKS["corrupted_ratios"], counts_under=name)
+        found, _ = configure(*flags("snip", "corrupted_ratios"))
+        monkeypatch.setattr(type(found), "check", row)
+        with pytest.raises(
+            ValueError, match=f"counts_under='{name}' is unknown, or takes its counts elsewhere"
+        ):
+            config.donor_of(found)
+
+    @pytest.mark.parametrize("column", ["claim", "data_under", "counts_under"])
+    def test_names_are_words(self, column):
+        with pytest.raises(ValueError, match=f"A check's {column} is a word, or None. Received: 3"):
+            Check(about="x", asks="y", place="data", **{column: 3})
+
+    def test_masks_are_changed_by_one_function(self):
+        with pytest.raises(ValueError, match="not by both"):
+            Check(about="x", asks="y", place="ticket", masks=list, channel_masks=list)
