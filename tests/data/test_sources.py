@@ -17,6 +17,7 @@ from tf_tickets.data import sources
 def test_the_table_lists_every_kind_of_dataset():
     assert list(data.SOURCES) == [
         "digits",
+        "mnist1d",
         "cifar10",
         "cifar100",
         "fashion_mnist",
