@@ -25,6 +25,7 @@ def test_the_table_lists_every_kind_of_dataset():
         "tfds:NAME",
         "tfds:imagenet2012",
         "idx:DIR",
+        "words:FILE",
         "images:DIR",
         "npz:FILE",
         "csv:FILE",

@@ -11,6 +11,7 @@ from tf_tickets.data import (
     idx,
     image_folders,
     imagenet,
+    languages,
     mnist1d,
     npz,
     own_datasets,
@@ -34,6 +35,7 @@ from tf_tickets.training.recipe import Recipe
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
 SIGNALS = Recipe(model="lenet_300_100", epochs=30, batch_size=64, augment=False)
+WORDS = Recipe(model="lenet_300_100", epochs=12, batch_size=128, weight_decay=1e-3, augment=False)
 MNIST_FAMILY = Recipe(model="lenet_300_100", epochs=12, batch_size=128, augment=False)
 # Of Soft Threshold Reparameterization's code, on which the second paper builds.
 IMAGENET = Recipe(
@@ -125,6 +127,12 @@ SOURCES: dict[str, Source] = {
         flip=False,  # mirrored digits and letters are other ones, or none
         is_files=True,
     ),
+    "words:FILE": Source(
+        languages.read,
+        "which language a word is of, a .npz file of ./scripts/datasets words",
+        WORDS,
+        is_files=True,
+    ),
     "images:DIR": Source(
         image_folders.read,
         "a folder of images by class, train/CLASS and test/CLASS or CLASS alone: PNG, JPEG, BMP, GIF",
@@ -180,8 +188,8 @@ def load(
 
     Args:
         name: a key of `SOURCES`: `"digits"`, `"mnist1d"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"images:DIR"`,
-            `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"words:FILE"`,
+            `"images:DIR"`, `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
             `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
         data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
