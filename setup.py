@@ -54,6 +54,9 @@ ONNX = [
 ]
 OPENVINO = ["openvino>=2026.4"]
 
+# What ./scripts/datasets splits words by.
+DATASETS = ["snowballstemmer>=3.0"]
+
 # What guides of docs/ are about, and what runs the notebooks.
 GUIDES = [
     "ipykernel>=7.4",
@@ -62,6 +65,7 @@ GUIDES = [
 ]
 
 DEVELOPMENT = [
+    *DATASETS,
     *GUIDES,
     *ONNX,
     *OPENVINO,
@@ -130,5 +134,5 @@ setup(
             *(f"tf-tickets-{name} = tf_tickets.programs.{name}:entry_point" for name in PROGRAMS),
         ]
     },
-    extras_require={"dev": DEVELOPMENT, "onnx": ONNX, "openvino": OPENVINO, "ray": RAY},
+    extras_require={"datasets": DATASETS, "dev": DEVELOPMENT, "onnx": ONNX, "openvino": OPENVINO, "ray": RAY},
 )

@@ -13,7 +13,8 @@ from absl import flags
 
 from tests.runs import parsed
 from tf_tickets import config
-from tf_tickets.data.sources import find, generic_recipe
+from tf_tickets.data.source import generic_recipe
+from tf_tickets.data.sources import find
 from tf_tickets.pruning import Ticket
 from tf_tickets.sweeps.cell import planned as planned_of
 from tf_tickets.sweeps.cell import recipe_by_name

@@ -122,8 +122,9 @@ class TestWhatOptionsDecide:
 
     def test_runs_of_one_setting_share_data_model_training_and_machine(self):
         assert set(config.fields_that_decide(SETTING)) == {
-            "dataset", "data_fingerprint", "validation_fraction", "image_size", "standardize", "target",
-            "recipe", "model_code", "optimizer_code", "schedule_code", "loss_code", "metric_code",
+            "dataset", "data_fingerprint", "validation_fraction", "split_seed", "train_examples",
+            "image_size", "standardize", "target", "recipe", "model_code",
+            "optimizer_code", "schedule_code", "loss_code", "metric_code",
             "callbacks", "callbacks_code", "replicas", "threads", "mixed_precision", "jit_compile",
         }  # fmt: skip
 

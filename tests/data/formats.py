@@ -84,3 +84,15 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def word_lists(folder) -> dict:
+    """Two lists of words as Debian has them, one in UTF-8 and one in Latin-1: language -> file."""
+    english = (
+        "London it don't uncharacteristically table walk walks walked house houses water river tree trees"
+    )
+    english += " green greener window bread stone"
+    french = "Paris table tables maison maisons forêt forêts école écoles arbre fleuve fenêtre pain pierre"
+    (folder / "en").write_bytes("\n".join(english.split()).encode() + b"\n")
+    (folder / "fr").write_bytes("\n".join(french.split()).encode("latin-1") + b"\n")
+    return {"english": folder / "en", "french": folder / "fr"}

@@ -80,7 +80,7 @@ def read(folder, size=SIZE):
 def dataset(folder):
     raw = read(folder)
     source = sources.SOURCES["tfds:imagenet2012"]
-    preprocessing = data.sources._preprocessing(source, raw.train.images)
+    preprocessing = source.preprocessing(raw.train.images)
     splits = {"train": raw.train, "test": raw.test}
     return Dataset("small", (*SIZE, 3), raw.num_classes, source.recipe, preprocessing, splits)
 

@@ -17,6 +17,7 @@ from tf_tickets.data import sources
 def test_the_table_lists_every_kind_of_dataset():
     assert list(data.SOURCES) == [
         "digits",
+        "mnist1d",
         "cifar10",
         "cifar100",
         "fashion_mnist",
@@ -24,6 +25,7 @@ def test_the_table_lists_every_kind_of_dataset():
         "tfds:NAME",
         "tfds:imagenet2012",
         "idx:DIR",
+        "words:FILE",
         "images:DIR",
         "npz:FILE",
         "csv:FILE",

@@ -21,4 +21,6 @@ def load_data(said: flags.FlagValues | Config) -> data.Dataset:
         standardize=said.standardize,
         task=task or BY_TARGETS,
         target=said.target,
+        split_seed=said.split_seed,
+        train_examples=said.train_examples,
     )

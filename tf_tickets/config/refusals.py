@@ -17,7 +17,7 @@ from tf_tickets.config.derived import (
 )
 from tf_tickets.config.flags import FLAGS, given
 from tf_tickets.config.run_options import DEFAULT_SPARSITY
-from tf_tickets.data.sources import OWN, find
+from tf_tickets.data.sources import OWN, check_subsets, find
 from tf_tickets.exporting.wanted import check_wanted
 from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
@@ -80,6 +80,10 @@ def check_flags(values: flags.FlagValues) -> None:
     source, name = find(values.dataset)
     if source is OWN:
         own_function("--dataset", name)
+    try:
+        check_subsets(values.dataset, values.split_seed, values.train_examples)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
     if values.model is not None:
         _check_model(values.model)
     if values.optimizer is not None:

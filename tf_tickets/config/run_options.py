@@ -14,7 +14,7 @@ from typing import Any
 from tf_tickets.config import needs
 from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
-from tf_tickets.data.sources import named_dataset
+from tf_tickets.data.sources import SOURCES, named_dataset
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pruning.choices import (
     FAMILIES,
@@ -130,8 +130,7 @@ class Options:
     dataset: str = option(
         text(),
         DATA,
-        "digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tfds:NAME, idx:DIR, images:DIR, npz:FILE, "
-        "csv:FILE or parquet:FILE.",
+        f"{', '.join(SOURCES)}.",
         default="digits",
         decides=SETTING,
         always_named=True,
@@ -145,6 +144,20 @@ class Options:
         default=0.0,
         decides=SETTING,
         always_named=True,
+    )
+    split_seed: int | None = option(
+        whole(0, 2**63 - 1),
+        DATA,
+        "Split training and test examples anew by this seed, as many of each. Default: the authors' split.",
+        default=None,
+        decides=SETTING,
+    )
+    train_examples: int | None = option(
+        whole(1),
+        DATA,
+        "Train on the first so many of a fixed stratified order; the test set stays whole. Default: all.",
+        default=None,
+        decides=SETTING,
     )
     image_size: int | None = option(
         whole(1),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from typing import Any
 
 from tf_tickets.data import (
@@ -12,6 +11,8 @@ from tf_tickets.data import (
     idx,
     image_folders,
     imagenet,
+    languages,
+    mnist1d,
     npz,
     own_datasets,
     table_files,
@@ -20,20 +21,21 @@ from tf_tickets.data import (
 )
 from tf_tickets.data.dataset import Dataset
 from tf_tickets.data.holdout import hold_out
-from tf_tickets.data.preprocessing import Preprocessing, mean_and_std, natural_scale
-from tf_tickets.data.recognition import AUTO, NEVER, STANDARDIZE
-from tf_tickets.data.splits import Splits
+from tf_tickets.data.recognition import AUTO, STANDARDIZE
+from tf_tickets.data.source import Source, generic_recipe
+from tf_tickets.data.subsets import first_examples, split_anew
 from tf_tickets.storage.user_paths import user_place
 from tf_tickets.support.memory import check_memory
 from tf_tickets.support.numbers import is_number, is_whole
 from tf_tickets.support.own_code import is_own, short_name
-from tf_tickets.support.short_reprs import Rows, short_fields
+from tf_tickets.support.short_reprs import Rows
 from tf_tickets.support.words import did_you_mean
 from tf_tickets.training.learning_tasks import BY_TARGETS, CLASSIFICATION, TASKS
 from tf_tickets.training.recipe import Recipe
 
 PAPER = Recipe(model="resnet32", epochs=160, augment=True)
-GENERIC = Recipe(model="resnet32", epochs=60, augment=True)
+SIGNALS = Recipe(model="lenet_300_100", epochs=30, batch_size=64, augment=False)
+WORDS = Recipe(model="lenet_300_100", epochs=12, batch_size=128, weight_decay=1e-3, augment=False)
 MNIST_FAMILY = Recipe(model="lenet_300_100", epochs=12, batch_size=128, augment=False)
 # Of Soft Threshold Reparameterization's code, on which the second paper builds.
 IMAGENET = Recipe(
@@ -48,45 +50,6 @@ IMAGENET = Recipe(
     warmup_epochs=5,
     label_smoothing=0.1,
 )
-SMALLEST_AUGMENTED = 16  # pixels; a crop with 4-pixel padding would destroy smaller images
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """How one kind of dataset is read, normalised and trained on.
-
-    Args:
-        read: `(argument, data_dir, image_size) -> Splits`. The argument is what follows the colon, or
-            the name itself. Where the examples are the user's own, it takes the task too.
-        about: one line for `--help`.
-        recipe: None chooses one by the shape of the examples.
-        scale: None is the natural one, 1/255 for bytes.
-        mean: of the scaled channels; None computes mean and std from the training split.
-        std: likewise.
-        crop: whether augmentation crops; None lets the size of the images decide.
-        flip: whether augmentation mirrors; None lets the size of the images decide.
-        is_own: whether the examples are the user's own, so that `standardize` may say how they are
-            normalised.
-        is_files: whether its argument leads to files or code of the user's: then a run is known by the
-            examples that they hold, wherever they are, and whatever they are called.
-        at_hand: whether it is on the machine for certain, as the user's files are, and read in a moment.
-        takes: what `read` is told beside those: `"task"`, what is learned; `"target"`, a column of a table.
-    """
-
-    read: Callable[..., Splits]
-    about: str
-    recipe: Recipe | None = None
-    scale: float | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    crop: bool | None = None
-    flip: bool | None = None
-    is_own: bool = False
-    is_files: bool = False
-    at_hand: bool = False
-    takes: tuple[str, ...] = ()
-
-    __repr__ = short_fields
 
 
 # CIFAR-10's std is the popular one, smaller than the true one (0.247 0.2435 0.2616): the paper's
@@ -101,6 +64,12 @@ SOURCES: dict[str, Source] = {
         std=(0.37612,),
         crop=False,
         flip=False,
+        at_hand=True,
+    ),
+    "mnist1d": Source(
+        mnist1d.read,
+        "MNIST-1D, signals of 40 values in ten classes, generated here",
+        SIGNALS,
         at_hand=True,
     ),
     "cifar10": Source(
@@ -148,6 +117,7 @@ SOURCES: dict[str, Source] = {
         std=(0.229, 0.224, 0.225),
         crop=True,
         flip=True,
+        stays_on_disk=True,
     ),
     "idx:DIR": Source(
         idx.read,
@@ -155,6 +125,12 @@ SOURCES: dict[str, Source] = {
         MNIST_FAMILY,
         crop=True,
         flip=False,  # mirrored digits and letters are other ones, or none
+        is_files=True,
+    ),
+    "words:FILE": Source(
+        languages.read,
+        "which language a word is of, a .npz file of ./scripts/datasets words",
+        WORDS,
         is_files=True,
     ),
     "images:DIR": Source(
@@ -201,16 +177,19 @@ def load(
     standardize: str = AUTO,
     task: str = BY_TARGETS,
     target: str | None = None,
+    split_seed: int | None = None,
+    train_examples: int | None = None,
 ) -> Dataset:
     """Loads a dataset into memory (ImageNet: an index of it), together with the recipe to train on it.
 
     The training and test sets are those of the dataset's authors, whatever the seed; of a folder of images or
-    a table that comes in one piece, a fifth is the test set, always the same.
+    a table that comes in one piece, a fifth is the test set, always the same. `split_seed` splits the same
+    examples anew.
 
     Args:
-        name: a key of `SOURCES`: `"digits"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
-            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"images:DIR"`,
-            `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
+        name: a key of `SOURCES`: `"digits"`, `"mnist1d"`, `"cifar10"`, `"cifar100"`, `"fashion_mnist"`,
+            `"tiny_imagenet"`, `"tfds:imagenet2012"`, `"tfds:NAME"`, `"idx:DIR"`, `"words:FILE"`,
+            `"images:DIR"`, `"npz:FILE"`, `"csv:FILE"` or `"parquet:FILE"`; or `"module:function"` or
             `"file.py:function"`, which returns ((x_train, y_train), (x_test, y_test)).
         data_dir: folder (`~` is expanded) where TensorFlow Datasets keeps datasets, and where an unpacked
             `tiny-imagenet-200` is looked for; None is TFDS's default.
@@ -224,6 +203,12 @@ def load(
         task: what is learned, a name of `tf_tickets.training.TASKS`, which data of your own may say:
             `"classification"`, `"multi_label"` or `"regression"`. `"auto"`: what the targets evidently are.
         target: of `csv:FILE` and `parquet:FILE`, the name of the column to predict. Default: the last.
+        split_seed: draws another split into training and test examples, of the same sizes, stratified where
+            there are classes. Default None, the split of the authors. What training rows decided for all
+            when the data was made or read (columns of words in a table) stays as it was.
+        train_examples: so many of the training examples, the first of a fixed stratified order: a budget, for
+            shorter trainings. They are chosen before any are held out. The test set stays whole. Default
+            None, all.
 
     Returns:
         A `Dataset`.
@@ -241,6 +226,7 @@ def load(
     """
     source, argument = find(name)
     check_split(seed, validation_fraction)
+    check_subsets(name, split_seed, train_examples)
     size = _size(image_size)
     if standardize not in STANDARDIZE:
         raise ValueError(f"standardize={standardize!r} is unknown. Choose one of: {', '.join(STANDARDIZE)}.")
@@ -262,7 +248,13 @@ def load(
         data_dir = user_place(f"data_dir={data_dir}", data_dir)
     told = {"task": task, "target": target}
     stored = source.read(argument, data_dir, size, **{name: told[name] for name in source.takes})
-    splits = {"train": stored.train, "test": stored.test}
+    splits, notes = {"train": stored.train, "test": stored.test}, stored.notes
+    if split_seed is not None:
+        splits["train"], splits["test"] = split_anew(stored.train, stored.test, split_seed)
+        notes += (f"training and test examples are pooled and split anew by split_seed={split_seed}",)
+    if train_examples is not None:
+        notes += (f"the first {train_examples:,} of {len(stored.train):,} training examples",)
+        splits["train"] = first_examples(splits["train"], train_examples)
     if size is not None:
         check_memory(
             f"image_size={size} of {sum(map(len, splits.values())):,} images",
@@ -281,9 +273,9 @@ def load(
         input_shape=input_shape,
         num_classes=stored.num_classes,
         recipe=dataclasses.replace(source.recipe or generic_recipe(input_shape), task=stored.task),
-        preprocessing=_preprocessing(source, images, stored.as_given, standardize),
+        preprocessing=source.preprocessing(images, stored.as_given, standardize),
         splits=splits,
-        notes=stored.notes,
+        notes=notes,
     )
 
 
@@ -335,43 +327,6 @@ def dataset_kind(name: str) -> str:
     return OWN_KIND if source is OWN else name.partition(":")[0]
 
 
-def generic_recipe(input_shape: tuple[int, ...]) -> Recipe:
-    """The recipe for examples of which only the shape is known."""
-    if len(input_shape) == 1:
-        return dataclasses.replace(GENERIC, model="lenet_300_100", augment=False)
-    if not _large(input_shape):
-        return dataclasses.replace(GENERIC, model="resnet20", width=0.5, augment=False)
-    return GENERIC
-
-
-def _preprocessing(
-    source: Source, images: Any, as_given: bool = False, standardize: str = AUTO
-) -> Preprocessing:
-    scale = natural_scale(images) if source.scale is None else source.scale
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    if standardize == NEVER:
-        scale, mean, std = 1.0, (0.0,), (1.0,)
-    elif source.mean is not None and source.std is not None:
-        mean, std = source.mean, source.std
-    elif as_given and standardize == AUTO:
-        mean, std = (0.0,), (1.0,)
-    else:
-        mean, std = mean_and_std(images, scale)
-    large = _large(images.shape[1:])
-    return Preprocessing(
-        scale,
-        mean,
-        std,
-        crop=large if source.crop is None else source.crop,
-        flip=large if source.flip is None else source.flip,
-    )
-
-
-def _large(input_shape: tuple[int, ...]) -> bool:
-    return len(input_shape) == 3 and min(input_shape[:2]) >= SMALLEST_AUGMENTED
-
-
 def check_split(seed: Any, validation_fraction: Any) -> None:
     """Refuses what no validation split can be drawn by."""
     if not is_whole(seed, 0):
@@ -380,6 +335,19 @@ def check_split(seed: Any, validation_fraction: Any) -> None:
         raise ValueError(
             f"validation_fraction must be a number in [0, 0.5]. Received: {validation_fraction!r}"
         )
+
+
+def check_subsets(name: str, split_seed: Any, train_examples: Any) -> None:
+    """Refuses what a dataset cannot be split anew by, or cut to, before it is read."""
+    if split_seed is not None:
+        if not is_whole(split_seed, 0):
+            raise ValueError(f"split_seed must be a whole number, 0 or more. Received: {split_seed!r}")
+        if find(name)[0].stays_on_disk:
+            raise ValueError(
+                f"split_seed={split_seed} is not for {name}: its images stay on disk and cannot be pooled."
+            )
+    if train_examples is not None and not is_whole(train_examples, 1):
+        raise ValueError(f"train_examples must be a whole number, 1 or more. Received: {train_examples!r}")
 
 
 def _size(image_size: Any) -> tuple[int, int] | None:

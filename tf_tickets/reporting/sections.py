@@ -43,6 +43,8 @@ from tf_tickets.training.recipe import milestone_epochs
 # What is said of a setting beside its title, where it is not that: (name, field, the usual value).
 SETTING_FACTS = (
     ("validation split", "validation_fraction", 0.0),
+    ("training examples", "train_examples", None),
+    ("split anew by seed", "split_seed", None),
     ("images resized to", "image_size", None),
     ("replicas", "replicas", 1),
 )

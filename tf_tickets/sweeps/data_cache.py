@@ -24,6 +24,8 @@ def load_data(values: FlagValues) -> Dataset:
         values.standardize,
         values.task,
         values.target,
+        values.split_seed,
+        values.train_examples,
         values.seed if values.validation_fraction else None,
     )
     if key not in _LOADED:

@@ -137,4 +137,5 @@ def _setting(run: PlannedRun) -> Hashable:
     """What decides how long an epoch takes."""
     config = run.config
     recipe = dataclasses.replace(config.recipe, epochs=1, milestones=(), cycles=1, warmup_epochs=0)
-    return config.dataset, config.validation_fraction, config.image_size, config.mixed_precision, recipe
+    data = config.dataset, config.validation_fraction, config.train_examples, config.image_size
+    return *data, config.mixed_precision, recipe
