@@ -12,8 +12,8 @@ from tf_tickets.results.analysis import Analysis
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
 from tf_tickets.results.experiment import Experiment, experiments
+from tf_tickets.results.found_runs import load
 from tf_tickets.results.loaded_run import Run
-from tf_tickets.results.loading import load
 from tf_tickets.results.margin import Margin
 from tf_tickets.results.nulls import Nulls, nulls_of
 from tf_tickets.results.protocol import Protocol, protocols, read_protocol
