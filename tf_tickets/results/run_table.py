@@ -109,8 +109,8 @@ def _record(row: Mapping[str, str], where: str) -> reading.Record:
 
 
 def _config(values: Mapping[str, Any]) -> dict[str, Any]:
-    config = {name: values[name] for name in values.keys() & _CONFIG}
-    recipe = {name: values[name] for name in values.keys() & _RECIPE}
+    config = {name: value for name, value in values.items() if name in _CONFIG}
+    recipe = {name: value for name, value in values.items() if name in _RECIPE}
     for name, value in values.items():
         if name.startswith(_OF_CONFIG) and value is not None:
             config[name.removeprefix(_OF_CONFIG)] = value
