@@ -12,18 +12,24 @@ The twins of a family share their ticket, so their differences are correlated (0
 - power: the share of checks that make no difference and are called `insensitive`, and the share of those that
   cost two margins and are called `sensitive`.
 
-The tables are those of docs/verdict.md. Points are hundredths of accuracy.
+The numbers go to docs/laptop/alarms.json, of which `./scripts/numbers` makes the tables of docs/verdict.md.
+Points are hundredths of accuracy.
 """
 
 import dataclasses
+import json
+import pathlib
 import zlib
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from absl import app, flags
 
 from tf_tickets.sanity import statistics
+from tf_tickets.sanity.statistics.notes import FAR, MAD_OF_NORMAL
 
+OUTPUT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "laptop" / "alarms.json"
 ALPHA = 0.05
 CHECKS = (1, 4, 9)
 SEEDS = (3, 5, 10, 20)
@@ -35,6 +41,7 @@ COLLAPSE = -0.85  # ... what it loses if it does ...
 COLLAPSES = 0.1  # ... and how often that happens
 TEST_SET = 360  # images, as of digits
 
+Rows = Iterable[dict[str, Any]]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
@@ -156,89 +163,103 @@ def power(case: Case, families: int) -> tuple[float, float]:
     )
 
 
-def alarm_table(families: int) -> Iterable[str]:
+def alarms(families: int) -> Rows:
     """Wrong answers under normal noise; the worst of all deviations and margins."""
-    yield from _head(["checks in the family", *(f"{seeds} seeds" for seeds in SEEDS)])
     for checks in CHECKS:
-        cells = []
         for seeds in SEEDS:
             cases = [Case(checks, seeds, deviation, margin) for deviation in DEVIATIONS for margin in MARGINS]
-            insensitive = max(wrongly_insensitive(case, families) for case in cases)
-            sensitive = max(wrongly_sensitive(case, families) for case in cases)
-            cells.append(_pair(insensitive, sensitive))
-        yield _row([str(checks), *cells])
+            yield {
+                "checks": checks,
+                "seeds": seeds,
+                "insensitive": max(wrongly_insensitive(case, families) for case in cases),
+                "sensitive": max(wrongly_sensitive(case, families) for case in cases),
+            }
 
 
-def noise_table(families: int) -> Iterable[str]:
+def noises(families: int) -> Rows:
     """Wrong answers under other noise, in families of four at a margin of one point."""
-    yield from _head(["noise", "deviation", *(f"{seeds} seeds" for seeds in SEEDS)])
     for name, noise in NOISES.items():
         for deviation in (0.003, 0.013):
-            cells = []
             for seeds in SEEDS:
                 case = Case(4, seeds, deviation, noise=name)
-                sensitive = wrongly_sensitive(case, families) if noise.is_fair else None
-                cells.append(_pair(wrongly_insensitive(case, families), sensitive))
-            yield _row([name, f"{100 * deviation:.1f}", *cells])
+                yield {
+                    "noise": name,
+                    "deviation": deviation,
+                    "seeds": seeds,
+                    "insensitive": wrongly_insensitive(case, families),
+                    "sensitive": wrongly_sensitive(case, families) if noise.is_fair else None,
+                }
 
 
-def power_table(families: int) -> Iterable[str]:
-    """How often the right answer is reached, under normal noise."""
-    yield from _head(["deviation", "margin", "checks", *(f"{seeds} seeds" for seeds in SEEDS)])
+def powers(families: int) -> Rows:
+    """Answers that are right, under normal noise."""
     for deviation in DEVIATIONS:
         for margin in MARGINS:
             for checks in CHECKS:
-                cells = [
-                    _pair(*power(Case(checks, seeds, deviation, margin), families), decimals=0)
-                    for seeds in SEEDS
-                ]
-                yield _row([f"{100 * deviation:.1f}", f"{100 * margin:.0f}", str(checks), *cells])
+                for seeds in SEEDS:
+                    insensitive, sensitive = power(Case(checks, seeds, deviation, margin), families)
+                    yield {
+                        "deviation": deviation,
+                        "margin": margin,
+                        "checks": checks,
+                        "seeds": seeds,
+                        "insensitive": insensitive,
+                        "sensitive": sensitive,
+                    }
 
 
-def plan_table() -> Iterable[str]:
+def plans(families: int) -> Rows:
     """Seeds that show, with a chance of 80 %, that a check without effect makes no difference."""
-    margins = (0.005, 0.01, 0.02)
-    yield from _head(["deviation", *(f"margin {100 * margin:g}" for margin in margins)])
+    del families  # nothing is simulated
     for deviation in (0.003, *DEVIATIONS):
-        cells = [
-            " / ".join(
-                str(statistics.seeds_to_plan(deviation, margin=margin, checks=checks)) for checks in CHECKS
-            )
-            for margin in margins
-        ]
-        yield _row([f"{100 * deviation:.1f}", *cells])
+        for margin in (0.005, 0.01, 0.02):
+            for checks in CHECKS:
+                seeds = statistics.seeds_to_plan(deviation, margin=margin, checks=checks)
+                yield {"deviation": deviation, "margin": margin, "checks": checks, "seeds": seeds}
 
 
-def _head(names: list[str]) -> list[str]:
-    return [_row(names), f"|{'---|' * len(names)}"]
+def notes(families: int) -> Rows:
+    """Families of normal differences with a note on a pair far from the others, at the least margin."""
+    for checks in CHECKS:
+        for seeds in SEEDS:
+            found = differences(Case(checks, seeds), families)
+            distance = np.abs(found - np.median(found, axis=1, keepdims=True))
+            spread = np.median(distance, axis=1, keepdims=True) / MAD_OF_NORMAL
+            yield {
+                "checks": checks,
+                "seeds": seeds,
+                "far": float((distance > FAR * spread).any(axis=(1, 2)).mean()),
+            }
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _pair(first: float, second: float | None, decimals: int = 1) -> str:
-    shown = "-" if second is None else f"{100 * second:.{decimals}f}"
-    return f"{100 * first:.{decimals}f} / {shown}"
-
-
-TABLES: dict[str, Callable[[int], Iterable[str]]] = {
-    "Wrong answers, normal noise: % of families with a wrong `insensitive` / `sensitive`": alarm_table,
-    "The same under other noise, four checks, margin of 1 point": noise_table,
-    "Power: % `insensitive` where there is no effect / `sensitive` where it is two margins": power_table,
-    "Seeds to plan for 1 / 4 / 9 checks": lambda families: plan_table(),
+TABLES: dict[str, Callable[[int], Rows]] = {
+    "alarms": alarms,
+    "noises": noises,
+    "powers": powers,
+    "plans": plans,
+    "notes": notes,
 }
 
 
 def main(argv: list[str]) -> None:
-    """Prints the tables."""
+    """Simulates, tells each row, and writes all of them."""
     del argv
-    for title, table in TABLES.items():
-        print(f"\n{title}\n")
-        for line in table(flags.FLAGS.families):
-            print(line, flush=True)
+    found: dict[str, Any] = {"families": flags.FLAGS.families}
+    for name, table in TABLES.items():
+        found[name] = []
+        for row in table(flags.FLAGS.families):
+            print(f"{name}: {json.dumps(row)}", flush=True)
+            found[name].append(row)
+    rows = ",\n".join(
+        f' "{name}": {value}'
+        if name == "families"
+        else f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, value)) + "\n ]"
+        for name, value in found.items()
+    )
+    pathlib.Path(flags.FLAGS.output).write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     flags.DEFINE_integer("families", 10_000, "Families of checks to simulate in each case.", lower_bound=1)
+    flags.DEFINE_string("output", str(OUTPUT), "Where the numbers go, a JSON file.")
     app.run(main)

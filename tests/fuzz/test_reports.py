@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.fuzz.mutations import changed_json, damaged, fuzz, read_or_refused
 from tests.reporting.synthetic import write
 from tf_tickets import results
-from tf_tickets.reporting import csv_files
+from tf_tickets.reporting import layer_table
 from tf_tickets.reporting.commands import command
 from tf_tickets.reporting.report_directory import make_report
 
@@ -57,7 +57,7 @@ def everything(folder):
     for experiment in results.experiments(runs):
         results.verdicts(experiment)
         results.baselines(experiment)
-    assert csv_files.runs_csv(runs) and csv_files.layers_csv(runs)
+    assert results.run_table(runs) and layer_table.layer_table(runs)
     return runs
 
 

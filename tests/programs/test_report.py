@@ -18,6 +18,7 @@ from tests.reporting.synthetic import write
 from tests.runs import run
 from tf_tickets.reporting.report_directory import MARKER, make_report
 from tf_tickets.results import load
+from tf_tickets.storage import csv_cells
 
 pytestmark = pytest.mark.slow  # its trainings
 
@@ -296,6 +297,22 @@ def command(*arguments, cwd, more_path=()):
         text=True,
         timeout=300,
     )
+
+
+@pytest.mark.slow  # the figures, twice
+def test_a_report_is_made_of_the_table_of_another(tmp_path):
+    synthetic.start_sparse(tmp_path / "runs")
+    first = make_report(tmp_path / "runs", tmp_path / "first").parent
+    done = command("first/report.csv", "--output=again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "a table holds no learning curves" in done.stderr
+    made = [
+        [{x: y for x, y in row.items() if y} for row in csv_cells.rows_of((x / "report.csv").read_text())]
+        for x in (first, tmp_path / "again")
+    ]
+    assert made[0] == made[1]
+    for table in (first / "tables").iterdir():
+        assert (tmp_path / "again" / "tables" / table.name).read_bytes() == table.read_bytes()
 
 
 def test_the_command_lists_warnings_and_succeeds_without_tensorflow(folder, tmp_path):

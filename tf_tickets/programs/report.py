@@ -20,6 +20,9 @@ Makes one page of runs: verdicts of the sanity checks, tables, figures, and how 
 
   python -m tf_tickets.report runs
   python -m tf_tickets.report runs/digits runs/fashion --output=docs/report --title="Digits and fashion"
+  python -m tf_tickets.report docs/report/report.csv --output=again --margin=0.005
+
+The last makes a report of the table that another one wrote: all of it but the learning curves.
 """
 GROUP = "The report"
 MARGIN = (

@@ -64,7 +64,8 @@ def _scoring(run: Run, config: Config) -> Iterator[tuple[str, Any]]:
         if config.scoring_batches not in (None, 1):  # of data without classes
             yield "scoring_batches", config.scoring_batches
         return
-    shape = run.result["layers"][-1].get("shape") if run.result else None
+    layers = run.result.get("layers")
+    shape = layers[-1].get("shape") if layers else None
     few_classes = isinstance(shape, list) and bool(shape) and isinstance(shape[-1], int) and shape[-1] <= 100
     if (config.samples_per_class, config.scoring_batches) != (10, 1) or not few_classes:
         yield "samples_per_class", config.samples_per_class

@@ -34,7 +34,7 @@ def make_report(
     """Writes a report: a page, Markdown, CSV files, and figures and tables for papers.
 
     Args:
-        runs: run directories, or folders that are searched for them.
+        runs: run directories, folders that are searched for them, or tables of runs (report.csv).
         output: directory for the report; made if it does not exist. One that is neither empty nor a
             report's is refused. Files of an earlier report are replaced, others are left alone.
         title: on top.
@@ -75,12 +75,12 @@ def make(
     _check_ours(directory)
     found = results.load(runs)
 
-    from tf_tickets.reporting import csv_files, latex, page, sections
+    from tf_tickets.reporting import latex, layer_table, page, sections
 
     document = sections.document(found, title, analysis)
     files: dict[str, str | bytes] = {
-        NUMBERS: csv_files.runs_csv(found),
-        LAYERS: csv_files.layers_csv(found),
+        NUMBERS: results.run_table(found),
+        LAYERS: layer_table.layer_table(found),
         **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
         **{f"{FIGURES}/{figure.name}.pdf": figure.pdf for figure in document.figures},
         **latex.files(document, TABLES),

@@ -178,6 +178,7 @@ def _experiment(
         notes=(
             *(note for part in every for note in part.notes),
             *_machines([run for part in every for runs in part.arms.values() for run in runs.values()]),
+            *_tables([run for runs in arms.values() for run in runs.values()]),
         ),
         problems=(*(problem for part in every for problem in part.problems), *dense_problems),
     )
@@ -262,6 +263,15 @@ def _machines(runs: Sequence[Run]) -> Iterator[str]:
                 values = ", ".join(f"{name} {dict(kind).get(name)}" for name in names)
                 texts.append(f"{values} ({plural(len(members), 'run')})")
             yield f"The runs are of different {what}: {'; '.join(texts)}."
+
+
+def _tables(runs: Sequence[Run]) -> Iterator[str]:
+    """Notes on what is not known of runs that were read from tables."""
+    for table, members in grouped(runs, lambda run: run.table).items():
+        if table is not None:
+            whole = all(run.result["layers"] for run in members)
+            lacks = "" if whole else ", and this one neither what is kept of each layer nor which collapsed"
+            yield f"{plural(len(members), 'run')} of {table}: a table holds no learning curves{lacks}."
 
 
 def _starts_sparse(variant: Variant) -> bool:

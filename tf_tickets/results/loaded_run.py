@@ -1,10 +1,9 @@
-"""One run, as its directory has it: a `Run`. `load` finds and reads them."""
+"""One run, as its directory or a row of a table has it: a `Run`."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping
@@ -16,19 +15,15 @@ from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.table import Method
 from tf_tickets.results import reading
 from tf_tickets.results.arms import Arm, own_options
-from tf_tickets.results.learning_curve import METRICS
-from tf_tickets.results.reading import BROKEN
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.variant import Variant, asks_for_sparsity
-from tf_tickets.storage.atomic_files import PathLike
-from tf_tickets.storage.views import view_of
 from tf_tickets.support.scale import Scale
 from tf_tickets.support.short_reprs import short_fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """One run directory.
+    """One run directory, or one row of a table of runs.
 
     Attributes:
         path: where it is; the text of a URL.
@@ -39,6 +34,7 @@ class Run:
         written: when result.json was, in seconds of the epoch.
         curve: the epochs of the retraining, as `results.learning_curve` reads them; none where not known.
         curve_problem: one line on a metrics.jsonl that cannot be believed.
+        table: the table of runs that it was read from; None for a directory.
     """
 
     path: pathlib.Path | str
@@ -49,6 +45,7 @@ class Run:
     written: float | None = None
     curve: tuple[dict[str, Any], ...] = ()
     curve_problem: str | None = None
+    table: pathlib.Path | str | None = None
 
     __repr__ = short_fields
 
@@ -167,46 +164,6 @@ class Run:
     def collapsed_layers(self) -> tuple[str, ...]:
         """Names of layers of which nothing is kept, or nothing on a path where that is known."""
         return tuple(layer["name"] for layer in self.result["layers"] if not _left(layer))
-
-
-def load(paths: Iterable[PathLike] | PathLike) -> list[Run]:
-    """Reads runs, each directory once, sorted by path.
-
-    Args:
-        paths: run directories, or folders that are searched for them at any depth; or URLs of such
-            (`s3://bucket/runs`). The shared dense trainings and the rounds within a run are no runs.
-
-    Raises:
-        FileNotFoundError: a path does not exist.
-        NotADirectoryError: a path is a file.
-        ValueError: there is no run at all.
-
-    Example:
-        >>> runs = load(["runs"])
-        >>> {run.arm.label: run.endpoint for run in runs if run.status == "finished"}
-    """
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    found: dict[pathlib.Path | str, Run] = {}
-    for path in paths:
-        view = view_of(path, (".json", METRICS))
-        if not view.exists:
-            raise FileNotFoundError(
-                f"{path} does not exist. Give run directories, or folders that hold them."
-            )
-        if not view.path.is_dir():
-            raise NotADirectoryError(f"{path} is a file. Give run directories, or folders that hold them.")
-        for directory, problem in reading.find(view.path):
-            name = view.named(directory)
-            real = pathlib.Path(os.path.realpath(directory)) if isinstance(name, pathlib.Path) else name
-            if real not in found:
-                record = reading.Record(BROKEN, problem=problem) if problem else reading.read(directory)
-                found[real] = Run(name, **vars(record))
-    if not found:
-        raise ValueError(
-            f"There is no run in {', '.join(map(str, paths)) or 'no folder'}. "
-            "A run's directory holds config.json and result.json (python -m tf_tickets.run makes them)."
-        )
-    return sorted(found.values(), key=lambda run: pathlib.Path(run.path))
 
 
 def layer_ratios(runs: Iterable[Run]) -> dict[str, float]:

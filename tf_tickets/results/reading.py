@@ -70,13 +70,13 @@ def read(directory: pathlib.Path) -> Record:
     identity: dict[str, Any] = {}
     try:
         raw = json_rules.read(directory / "config.json")
-        identity = _checked_config(raw, "config.json")
+        identity = checked_config(raw, "config.json")
         if not (directory / "result.json").exists():
             stages = [stage for stage in read_stages(directory, raw) if stage != RESULT]
             done = ", ".join(stages) or "nothing"
             return Record(UNFINISHED, identity, problem=f"finished so far: {done}")
         result = read_result(directory, raw, essence)
-        config = _checked_config(result["config"], "result.json: config")
+        config = checked_config(result["config"], "result.json: config")
         alike = essence(_identity(config)) == essence(_identity(identity))
         require(alike, "config.json and result.json are of different runs")
         written = (directory / "result.json").stat().st_mtime
@@ -154,7 +154,7 @@ def _is_round(directory: pathlib.Path) -> bool:
     return inside and (directory.parent / "config.json").exists()
 
 
-def _checked_config(value: Any, where: str) -> dict[str, Any]:
+def checked_config(value: Any, where: str) -> dict[str, Any]:
     """The config with defaults for what it does not name."""
     config = {**DEFAULTS, **json_rules.mapping(value, where)}
     json_rules.check(config, _CONFIG, where)
