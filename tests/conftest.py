@@ -11,6 +11,8 @@ import sys
 import pytest
 from hypothesis import settings
 
+from tf_tickets.support.startup import default_threads
+
 # A busy machine is no fault.
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
@@ -25,6 +27,12 @@ def pytest_configure(config):
     """Not where other processes run the tests: they need not wait until TensorFlow is loaded here too."""
     if "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None):
         import tests.replicas  # noqa: F401
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Of `-n logical`, one more than there are cores: a tenth of the time tests wait for disks and processes."""
+    return default_threads() + 1
 
 
 def pytest_collection_finish():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import math
@@ -28,8 +29,9 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
     return Splits(Examples(images[train], labels[train]), Examples(images[test], labels[test]), CLASSES)
 
 
+@functools.cache
 def _rows() -> np.ndarray:
-    """uint8 `(n, 65)`: 64 pixels and the label."""
+    """uint8 `(n, 65)`: 64 pixels and the label. Read once a process: the text takes longer than all else here."""
     found = importlib.util.find_spec("sklearn")
     for folder in (found.submodule_search_locations if found else None) or ():
         path = pathlib.Path(folder, _FILE)

@@ -46,18 +46,23 @@ def epoch_batches(
     n = len(labels)
     steps = -(-n // batch_size)
     gain, offset = preprocessing.gain, preprocessing.offset
+    # Nothing below branches on a tensor's value, and AutoGraph would first look for where it does.
+    as_it_is = tf.autograph.experimental.do_not_convert
 
+    @as_it_is
     def epoch_slices(epoch: Any, first: Any) -> Any:
         order = tf.range(n)
         if shuffle:
             order_seed = tf.random.fold_in(_stream(seed, _ORDER), epoch)
             order = tf.random.experimental.stateless_shuffle(order, order_seed)
 
+        @as_it_is
         def indices(step: Any) -> Any:
             return epoch, step, order[step * batch_size : (step + 1) * batch_size]
 
         return tf.data.Dataset.range(first, steps).map(indices)
 
+    @as_it_is
     def batch(epoch: Any, step: Any, indices: Any) -> Any:
         batch_seed = None
         if augment:

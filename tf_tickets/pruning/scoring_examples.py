@@ -72,7 +72,9 @@ def first_of_each_class(
         ValueError: a class has too few examples, or labels are no integers.
     """
     wanted = check_whole("samples_per_class", samples_per_class, 1)
-    found: dict[int, list] = {} if classes is None else {int(label): [] for label in classes}
+    found: dict[int, list[int]] = {} if classes is None else {int(label): [] for label in classes}
+    picked: list[Batch] = []  # of each batch its examples that are wanted
+    count = 0  # of the examples in these
     for batch in batches:
         labels = np.asarray(batch[1])
         if labels.dtype.kind not in "iu" or labels.size != len(labels):
@@ -80,10 +82,15 @@ def first_of_each_class(
                 "samples_per_class= picks by integer labels, one an example. Received: "
                 f"{labels.dtype} of shape {labels.shape}"
             )
+        positions = []
         for position, label in enumerate(labels.ravel().tolist()):
             rows = found.setdefault(label, [])
             if len(rows) < wanted:
-                rows.append(tf.nest.map_structure(lambda x, i=position: x[i], batch))
+                rows.append(count + len(positions))
+                positions.append(position)
+        if positions:
+            picked.append(_rows(batch, positions))
+            count += len(positions)
         if classes is not None and all(len(rows) == wanted for rows in found.values()):
             break
     if classes is None and found:
@@ -95,8 +102,12 @@ def first_of_each_class(
             f"samples_per_class={wanted}: of class {few[0]} there are only {len(found[few[0]])} examples"
             + (f" (and of {len(few) - 1} other classes too few)." if len(few) > 1 else ".")
         )
-    rows = [row for label in sorted(found) for row in found[label]]
-    return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
+    together = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *picked)
+    return _rows(together, [row for label in sorted(found) for row in found[label]])
+
+
+def _rows(batch: Batch, positions: list[int]) -> Batch:
+    return tf.nest.map_structure(lambda part: tf.gather(part, positions), batch)
 
 
 def _iterate(data: Any) -> Iterable:
