@@ -31,7 +31,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """Of `-n logical`, one more than there are cores: a tenth of the time tests wait for disks and processes."""
+    """Of `-n logical`, one more than there are cores: tests wait for disks and processes, too."""
     return default_threads() + 1
 
 

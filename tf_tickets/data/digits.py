@@ -31,7 +31,7 @@ def read(name: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
 
 @functools.cache
 def _rows() -> np.ndarray:
-    """uint8 `(n, 65)`: 64 pixels and the label. Read once a process: the text takes longer than all else here."""
+    """uint8 `(n, 65)`: 64 pixels and the label; read once a process, as the text takes the longest here."""
     found = importlib.util.find_spec("sklearn")
     for folder in (found.submodule_search_locations if found else None) or ():
         path = pathlib.Path(folder, _FILE)

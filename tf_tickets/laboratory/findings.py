@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from tf_tickets.results import Analysis, Protocol, Variant, Verdict
+from tf_tickets.results.fields import grouped
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.sanity.statistics import CANNOT_TELL, INSENSITIVE, REVERSED, SENSITIVE
 from tf_tickets.support.html_table import html_table
@@ -26,7 +27,8 @@ class Findings:
     Attributes:
         verdicts: one a method, sparsity and check.
         baselines: each ticket beside dense, dense with its whole training budget, uniform and random tickets.
-        components: what each ticket's lead over random tickets is made of.
+        components: what each ticket's lead over random tickets is made of, and where the six arms of ratios x
+            positions were run, their effects.
         silent: label of a method, sparsity and check that was not run -> why it could say nothing.
         failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
         runs: the run directories.
@@ -110,9 +112,10 @@ class Findings:
             own = [x for x in self.verdicts if _ticket(x) == (variant, sparsity, scale)]
             baselines = [x for x in self.baselines if _ticket(x) == (variant, sparsity, scale)]
             lines += ["", _title(variant.label, sparsity, [*own, *baselines])]
-            of_lead = [x for x in self.components if _ticket(x) == (variant, sparsity, scale)]
             lines += _leads(own)
-            lines += _lines("what its lead is made of", of_lead, COMPONENT_WORDS)
+            of_ticket = [x for x in self.components if _ticket(x) == (variant, sparsity, scale)]
+            for family, parts in grouped(of_ticket, lambda verdict: verdict.family).items():
+                lines += _lines(family, parts, COMPONENT_WORDS)
             lines += _lines("attacked", own, TICKET_WORDS) + _lines("beside it", baselines, BASELINE_WORDS)
             lines += _summary(own)
         if not self.verdicts:

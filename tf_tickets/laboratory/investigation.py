@@ -158,16 +158,13 @@ def investigate(design: Design, show: Console) -> Findings:
     components: list[Verdict] = []
     for experiment in found:
         for scale, margin in analysis.endpoints:
-            own = results.verdicts(
-                experiment, margin=margin, alpha=analysis.alpha, scale=scale, families=analysis.families
-            )
+            how: dict[str, Any] = {"margin": margin, "alpha": analysis.alpha, "scale": scale}
+            own = results.verdicts(experiment, families=analysis.families, **how)
             judged = {(verdict.variant, verdict.sparsity) for verdict in own}
             verdicts += own
-            components += results.components(experiment, margin=margin, alpha=analysis.alpha, scale=scale)
+            components += [*results.components(experiment, **how), *results.factorials(experiment, **how)]
             baselines += [
-                x
-                for x in results.baselines(experiment, margin=margin, alpha=analysis.alpha, scale=scale)
-                if (x.variant, x.sparsity) in judged
+                x for x in results.baselines(experiment, **how) if (x.variant, x.sparsity) in judged
             ]
     problems = {label: outcome.problem or "" for label, outcome in failures.items()}
     problems |= {problem: "left out" for experiment in found for problem in experiment.problems}

@@ -82,7 +82,7 @@ def first_of_each_class(
                 "samples_per_class= picks by integer labels, one an example. Received: "
                 f"{labels.dtype} of shape {labels.shape}"
             )
-        positions = []
+        positions: list[int] = []
         for position, label in enumerate(labels.ravel().tolist()):
             rows = found.setdefault(label, [])
             if len(rows) < wanted:

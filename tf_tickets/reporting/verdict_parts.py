@@ -7,7 +7,18 @@ from typing import Any
 
 from tf_tickets.reporting import tables
 from tf_tickets.reporting.document import Folded, Part, Table
-from tf_tickets.results import Analysis, Experiment, Margin, Verdict, baselines, verdicts
+from tf_tickets.reporting.tables import wordings
+from tf_tickets.reporting.tables.wordings import Wording
+from tf_tickets.results import (
+    Analysis,
+    Experiment,
+    Margin,
+    Verdict,
+    baselines,
+    components,
+    factorials,
+    verdicts,
+)
 from tf_tickets.results.margin import margin_for
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.scale import Scale
@@ -51,8 +62,10 @@ def verdicts_part(
         tuple(texts),
         about if endpoint is None else (),
         (
-            *_answers(experiment, found, asked, scale, baselines=False),
-            *_answers(experiment, of_baselines, asked, scale, baselines=True),
+            *_answers(experiment, components(experiment, **options), asked, scale, wordings.COMPONENTS),
+            *_answers(experiment, found, asked, scale, wordings.CHECKS),
+            *_answers(experiment, factorials(experiment, **options), asked, scale, wordings.FACTORS),
+            *_answers(experiment, of_baselines, asked, scale, wordings.BASELINES),
             *_other_margins(experiment, analysis, endpoint, asked),
         ),
     )
@@ -87,16 +100,17 @@ def _families(found: Sequence[Verdict]) -> str:
 
 
 def _answers(
-    experiment: Experiment, found: Sequence[Verdict], margin: Margin, scale: Scale, baselines: bool
+    experiment: Experiment, found: Sequence[Verdict], margin: Margin, scale: Scale, wording: Wording
 ) -> Iterable[Table | Folded]:
     """All answers at a glance, and the numbers behind them, folded where they are many."""
-    glance = tables.answers(experiment, found, baselines=baselines)
-    numbers = tables.verdicts(experiment, found, margin=margin, scale=scale, baselines=baselines)
+    glance = tables.answers(experiment, found, wording)
+    numbers = tables.verdicts(experiment, found, margin=margin, scale=scale, wording=wording)
     if glance is not None:
         yield glance
     if numbers is not None and glance is not None and len(found) > MOST_VERDICTS:
-        what = "comparisons" if baselines else "verdicts"
-        yield Folded(f"{len(found)} {what} with differences, intervals, p-values and seeds", (numbers,))
+        yield Folded(
+            f"{len(found)} {wording.plural} with differences, intervals, p-values and seeds", (numbers,)
+        )
     elif numbers is not None:
         yield numbers
 

@@ -13,6 +13,7 @@ from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
 from tf_tickets.results.components import components
 from tf_tickets.results.experiment import Experiment, experiments
+from tf_tickets.results.factorial import factorials
 from tf_tickets.results.found_runs import load
 from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.margin import Margin
@@ -47,6 +48,7 @@ __all__ = [
     "components",
     "control_label",
     "experiments",
+    "factorials",
     "load",
     "nulls_of",
     "protocols",

@@ -16,6 +16,7 @@ from tf_tickets.reporting.document import (
 )
 from tf_tickets.reporting.interval_scale import IntervalScale, scale_of
 from tf_tickets.reporting.tables.cells import in_differences, mean_and_spread, points
+from tf_tickets.reporting.tables.wordings import CHECKS, Wording
 from tf_tickets.results import Arm, Experiment, Margin, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
@@ -23,10 +24,6 @@ from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import listed, plural
 
 TOO_FEW = "too few seeds"
-# What an answer of the statistics is called where the other arm is no attack, but a baseline.
-BASELINE_WORDS = {"insensitive": "equivalent", "sensitive": "below it", "reversed": "above it"}
-# The same of a metric of which less is better.
-BASELINE_WORDS_OF_ERRORS = {**BASELINE_WORDS, "sensitive": "worse", "reversed": "better"}
 # What stands before an answer: where the metric went.
 SIGNS = {
     "insensitive": "=",
@@ -40,30 +37,24 @@ SIGNS_OF_ERRORS = {**SIGNS, "sensitive": "↑", "reversed": "↓"}
 NO_SIGN = "…"
 
 
-def answers(experiment: Experiment, found: Sequence[Verdict], *, baselines: bool = False) -> Table | None:
+def answers(experiment: Experiment, found: Sequence[Verdict], wording: Wording = CHECKS) -> Table | None:
     """One row a ticket, one column a check or baseline: all answers at a glance."""
     columns = list(dict.fromkeys(verdict.versus for verdict in found))
-    if baselines:
-        # A longer dense network is there for some tickets only: its column follows the dense one's.
-        dense = dense_labels(experiment)
-        columns.sort(key=lambda name: name not in dense)
-    else:
-        columns.sort(key=check_order)
+    # A longer dense network is there for some tickets only: its column follows the dense one's.
+    dense = dense_labels(experiment)
+    columns.sort(key=lambda name: (*check_order(name), name not in dense))
     families = _families(found)
     if len(columns) < 2 or len(families) < 2:
         return None
     rows, before = [], None
     for (variant, sparsity), family in families:
         by_name = {verdict.versus: verdict for verdict in family}
-        cells = [_answer_cell(by_name.get(name), baselines) for name in columns]
+        cells = [_answer_cell(by_name.get(name), wording) for name in columns]
         kind = "more" if variant == before else "row"
         rows.append(Row((Cell(experiment.names[variant]), Cell(sparsity_text(sparsity)), *cells), kind))
         before = variant
     return Table(
-        f"Dense networks and random tickets, beside each ticket: shown to be {_sides(experiment.scale)}, or "
-        "to be equivalent within the margin."
-        if baselines
-        else "What each check says.",
+        wording.glance.format(sides=_sides(experiment.scale)),
         ("ticket", "sparsity", *columns),
         tuple(rows),
         align="lr" + "l" * len(columns),
@@ -77,7 +68,7 @@ def verdicts(
     *,
     margin: Margin,
     scale: Scale | None = None,
-    baselines: bool = False,
+    wording: Wording = CHECKS,
 ) -> Table | None:
     """One row a check or baseline: the answer, the difference with its interval, p-values, seeds.
 
@@ -85,13 +76,13 @@ def verdicts(
         experiment, found: of the tickets.
         margin: that they were judged with.
         scale: of what was judged; None: the experiment's.
-        baselines: whether the others are no attacks.
+        wording: of what is compared.
     """
     if not found:
         return None
     scale = scale or experiment.scale
     head = (
-        "beside the ticket" if baselines else "check",
+        wording.head,
         "answer",
         in_differences("difference", scale),
         in_differences("interval", scale),
@@ -105,25 +96,15 @@ def verdicts(
         runs = experiment.arms.get(Arm(variant, sparsity, None), {})
         heading = f"{experiment.names[variant]}, {sparsity_text(sparsity)}"
         rows.append(group(heading, len(head), _mean_over(runs.values(), scale)))
-        if not baselines:
+        if wording.shows_leads:
             rows += [note(text, len(head)) for text in _leads(family)]
         for verdict in family:
-            rows.append(_verdict_row(verdict, baselines, scale))
+            rows.append(_verdict_row(verdict, wording, scale))
         rows += [note(text, len(head)) for text in _verdict_notes(family)]
-    title = (
-        "Tickets beside dense networks and random tickets, over the seeds that both have."
-        if baselines
-        else "The verdicts, each over the seeds that the ticket and its attacked twin have in common."
-    )
-    sign = (
-        f"Differences are the baseline's {scale.words} less the ticket's."
-        if baselines
-        else f"Differences are the attacked ticket's {scale.words} less the ticket's."
-    )
     drawn_on = _interval_scale(found, margin, scale)
     return Table(
-        f"{title} {sign} r: the correlation of the two arms over the seeds; pairs are worth more than "
-        "separate means where it is positive.",
+        f"{wording.title.format(words=scale.words)} r: the correlation of the two arms over the seeds; pairs "
+        "are worth more than separate means where it is positive.",
         head,
         tuple(rows),
         align="lllcrrrr",
@@ -146,7 +127,7 @@ def margin_scan(
             for found in scanned.values()
         ]
         for check in of_margins[0]:
-            rows.append(Row((Cell(check), *(_answer_cell(of.get(check), False) for of in of_margins))))
+            rows.append(Row((Cell(check), *(_answer_cell(of.get(check), CHECKS) for of in of_margins))))
     if not rows:
         return None
     return Table(
@@ -193,13 +174,13 @@ def _families(found: Sequence[Verdict]) -> list[tuple[tuple[Variant, float], lis
     return list(families.items())
 
 
-def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
+def _verdict_row(verdict: Verdict, wording: Wording, scale: Scale) -> Row:
     found = verdict.comparison
     if found is None:
         return Row(
             (
                 Cell(verdict.versus),
-                _answer_cell(verdict, baselines),
+                _answer_cell(verdict, wording),
                 Cell(verdict.reason or "", span=5),
                 Cell(str(len(verdict.seeds))),
             )
@@ -212,7 +193,7 @@ def _verdict_row(verdict: Verdict, baselines: bool, scale: Scale) -> Row:
     return Row(
         (
             Cell(verdict.versus),
-            _answer_cell(verdict, baselines),
+            _answer_cell(verdict, wording),
             Cell(points(found.difference, scale), f"[{points(low, scale)}, {points(high, scale)}]"),
             Cell("", interval=Interval(label, *(scale.factor * x for x in ends))),
             Cell(_p(found.p_equivalent)),
@@ -232,16 +213,15 @@ def _verdict_notes(family: Sequence[Verdict]) -> list[str]:
     return found
 
 
-def _answer_cell(verdict: Verdict | None, baselines: bool) -> Cell:
+def _answer_cell(verdict: Verdict | None, wording: Wording) -> Cell:
     if verdict is None:
         return Cell()
     if verdict.comparison is None:
         return Cell(TOO_FEW, badge=TOO_FEW, sign=NO_SIGN)
     answer, upwards = verdict.comparison.answer, verdict.comparison.scale.higher_is_better
-    words = BASELINE_WORDS if upwards else BASELINE_WORDS_OF_ERRORS
+    words = wording.words if upwards else wording.words_of_errors
     signs = SIGNS if upwards else SIGNS_OF_ERRORS
-    text = words.get(answer, answer) if baselines else answer
-    return Cell(text, badge=answer, sign=signs.get(answer, NO_SIGN))
+    return Cell(words.get(answer, answer), badge=answer, sign=signs.get(answer, NO_SIGN))
 
 
 def _sides(scale: Scale) -> str:
