@@ -1,8 +1,7 @@
 """Makes datasets of what Debian has, for machines without a network: words of languages, and tables.
 
     apt-get install wamerican wfrench wngerman wspanish witalian wdutch wportuguese wdanish wswedish
-    ./scripts/datasets words words.npz english=/usr/share/dict/american-english \
-        french=/usr/share/dict/french german=/usr/share/dict/ngerman ...
+    ./scripts/datasets words words.npz english=/usr/share/dict/american-english french=FILE ...
 
     apt-get download r-cran-mlbench && dpkg -x r-cran-mlbench_*.deb mlbench
     ./scripts/datasets table letter.npz mlbench/usr/lib/R/site-library/mlbench/data/LetterRecognition.rda

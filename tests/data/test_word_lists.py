@@ -142,3 +142,8 @@ class TestTheDataset:
         arrays = {**arrays, "x_train": x[:, :30], "x_test": x[:, :30]}
         with pytest.raises(ValueError, match="words are uint8 rows of 26 numbers for each letter"):
             data.load(saved(tmp_path, arrays))
+
+    @pytest.mark.parametrize("names", [np.arange(2), np.array([["english", "french"]])])
+    def test_names_of_languages_that_are_none_are_refused(self, made, names, tmp_path):
+        with pytest.raises(ValueError, match=r"languages is to hold names\. Received: "):
+            data.load(saved(tmp_path, {**made[0], "languages": names}))

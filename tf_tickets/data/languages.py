@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from tf_tickets.data import npz
 from tf_tickets.data.splits import Splits
+from tf_tickets.storage.npz_archives import check_npz, stored_arrays
 from tf_tickets.storage.user_paths import user_path
 from tf_tickets.training.learning_tasks import CLASSIFICATION
 
@@ -43,7 +45,7 @@ def read(file: str, data_dir: str | None, image_size: tuple[int, int] | None) ->
                 f"words:{file}: each letter of a word is one 1 among {len(ALPHABET)}. Read other arrays as "
                 f"npz:{file}."
             )
-    return dataclasses.replace(splits, notes=(*_languages(path), *splits.notes))
+    return dataclasses.replace(splits, notes=(*_languages(file, path), *splits.notes))
 
 
 def one_hot(words: Iterable[str], length: int) -> np.ndarray:
@@ -57,10 +59,16 @@ def one_hot(words: Iterable[str], length: int) -> np.ndarray:
     return (letters[..., None] == np.array(list(ALPHABET))).astype(np.uint8).reshape(len(letters), -1)
 
 
-def _languages(path: object) -> tuple[str, ...]:
+def _languages(file: str, path: Path) -> tuple[str, ...]:
     """A note of the languages, where the file names them."""
-    with np.load(str(path), allow_pickle=False) as archive:
-        if LANGUAGES not in archive:
-            return ()
-        names = archive[LANGUAGES]
-    return (f"labels: {', '.join(str(name) for name in names[:20])}",)
+    try:
+        check_npz(path, (LANGUAGES,))
+        found = stored_arrays(path, (LANGUAGES,))
+        names = found[LANGUAGES].read() if found else np.empty(0, str)
+    except Exception as error:  # as of damaged arrays, zipfile and NumPy raise what they like
+        raise ValueError(f"words:{file}: {LANGUAGES} cannot be read: {error}.") from error
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise ValueError(
+            f"words:{file}: {LANGUAGES} is to hold names. Received: {names.dtype} of shape {names.shape}"
+        )
+    return (f"labels: {', '.join(map(str, names))}",) if len(names) else ()
