@@ -83,6 +83,7 @@ def test_nothing_that_decides_stands_beside_it(plan, monkeypatch, flag):
     assert not (plan.parent / "runs").exists()
 
 
+@pytest.mark.slow
 def test_what_comes_later_is_told_apart(plan, monkeypatch, tmp_path):
     judge(monkeypatch, plan)
     more = [x.replace("0-2", "0-3") for x in FLAGS]
@@ -95,6 +96,7 @@ def test_what_comes_later_is_told_apart(plan, monkeypatch, tmp_path):
     assert "within 2 points" in page or "less than 2 points" in page  # the plan's margin
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said(plan, monkeypatch, tmp_path):
     judge(monkeypatch, plan)
     runs = results.load(tmp_path / "runs")
@@ -106,6 +108,7 @@ def test_what_is_missing_is_said(plan, monkeypatch, tmp_path):
     assert "lack a run" in page
 
 
+@pytest.mark.slow
 def test_other_margins_than_the_planned_are_said(plan, monkeypatch, tmp_path):
     judge(monkeypatch, plan)
     page = tt.report(tmp_path / "runs", tmp_path / "report", margin=0.05)
@@ -146,6 +149,7 @@ def test_from_python(plan, tmp_path):
         tt.sanity_check(plan=plan, runs_dir=str(tmp_path / "runs"), epochs=3)
 
 
+@pytest.mark.slow
 def test_a_note_that_was_changed_is_not_believed(plan, monkeypatch, tmp_path):
     judge(monkeypatch, plan)
     path = tmp_path / "runs" / "plan.json"
