@@ -24,8 +24,19 @@ from tf_tickets.sweeps.sweep_flags import SWEEP
 
 # Flags of a sweep that say what is judged and how; all others of a sweep say where and how fast.
 OF_A_PLAN = ("controls", "nulls", "margin", "loss_margin", "alpha", "family", "data_fingerprint")
-# What a plan must say, also where it is what it would be anyway: defaults may change.
-ALWAYS = ("method", "sparsity", "seed", "sanity_check", "dataset", "model", "epochs", "threads", "alpha")
+# What a plan says, also where it is what it would be anyway: defaults may change, and so may recipes.
+ALWAYS = ("method", "sparsity", "seed", "sanity_check", "dataset", "threads", "controls", "nulls", "alpha")
+OF_THE_RECIPE = (
+    "model",
+    "width",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "schedule",
+)
 # Says where the data are; which data they are is said by the fingerprint.
 PLACES = ("dataset", "data_dir")
 
@@ -82,12 +93,17 @@ def write_plan(values: flags.FlagValues, path: str | os.PathLike) -> Design:
     configs = [run.config for run in design.plan.runs]
     said = _given(values, but_for=("plan", "write_plan", "flagfile", "preset"))
     said = {name: text for name, text in said.items() if _decides(name)}
-    (first, *_) = configs
     for name in ALWAYS:
         if name not in said and values[name].value is not None:
             said[name] = written(values[name].value)
-        elif name not in said and len({_value(config, name) for config in configs}) == 1:
-            said[name] = written(_value(first, name))
+    if "threads" not in said:
+        said["threads"] = written(configs[0].threads)
+    shortest = min(config.recipe.epochs for config in configs)
+    recipes = [config.recipe for config in configs if config.recipe.epochs == shortest]
+    for name in OF_THE_RECIPE:
+        found = {getattr(recipe, name) for recipe in recipes}
+        if name not in said and len(found) == 1:  # of several datasets or models each has its own
+            said[name] = written(found.pop())
     families = said.pop("family", None) and values.family
     lines = [f"--{name}={text}" for name, text in said.items()]
     lines += [f"--family={text}" for text in families or ()]
@@ -123,6 +139,11 @@ def note_plan(design: Design, text: str) -> Protocol:
             f"--runs_dir={runs_dir}: its runs are of another plan ({folder / RECORD}). A plan is not changed "
             "once there are runs: choose another --runs_dir."
         )
+    if there.runs.keys() != protocol.runs.keys():
+        raise ValueError(
+            f"--runs_dir={runs_dir}: the plan comes to other runs than it did when it was noted there "
+            f"({folder / RECORD}), with another version of this package. Choose another --runs_dir."
+        )
     return there
 
 
@@ -140,7 +161,3 @@ def _decides(name: str) -> bool:
     """Whether a flag decides a number or a verdict."""
     row = FLAGS.get(name)
     return name in OF_A_PLAN if row is None else row.decides != NOTHING
-
-
-def _value(config: configuration.Config, name: str) -> object:
-    return getattr(config.recipe, name, None) if name in ("epochs", "model") else getattr(config, name, None)
