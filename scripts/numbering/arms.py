@@ -92,14 +92,15 @@ class Runs:
 
 @functools.cache
 def _arms(path: str, seeds: str | None) -> list[Chosen]:
-    """All arms of a table; longer dense networks once, be they controls of one experiment or of several."""
+    """All arms of a table; longer controls once, be they those of one experiment or of several."""
     found: dict[tuple[Setting, Arm], Chosen] = {}
     everything = _experiments(path, seeds)
     for experiment in everything:
         for arm, runs in experiment.arms.items():
             found[experiment.setting, arm] = Chosen(experiment, arm, runs)
     for experiment in everything:
-        for runs in filter(None, experiment.controls.values()):
+        longer = [runs for arms in experiment.longer.values() for runs in arms.values()]
+        for runs in (*experiment.controls.values(), *longer):
             first = next(iter(runs.values()))
             found.setdefault((first.setting, first.arm), Chosen(experiment, first.arm, runs))
     return list(found.values())

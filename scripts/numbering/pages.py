@@ -17,6 +17,7 @@ and stands as a block of its own (a table). The words are those of scripts/numbe
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import sys
@@ -71,7 +72,7 @@ def differing(text: str, name: str = "the page") -> list[str]:
     """One line for each span that is not what the data say."""
     now, then = list(MARKER.finditer(text)), list(MARKER.finditer(rewritten(text, name)))
     return [
-        f"{_place(text, old, name)}: {_short(old['shown'])} is {_short(new['shown'])} in the data"
+        f"{_place(text, old, name)}: {_first_difference(old['shown'], new['shown'])} in the data"
         for old, new in zip(now, then, strict=True)
         if old["shown"] != new["shown"]
     ]
@@ -121,8 +122,10 @@ def _place(text: str, found: re.Match[str], name: str) -> str:
     return f"{name}:{text.count(chr(10), 0, found.start()) + 1}"
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+def _first_difference(old: str, new: str) -> str:
+    lines = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="")
+    mine, other = next(((x, y) for x, y in lines if x != y), (old, new))
+    return f"{mine!r} is {other!r}"
 
 
 if __name__ == "__main__":

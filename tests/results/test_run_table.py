@@ -81,7 +81,7 @@ def test_answers_are_the_same(both):
 def test_reports_say_the_same_but_for_the_date_and_the_note_on_curves(both):
     texts = []
     for runs in both:
-        document = dataclasses.replace(sections.document(runs, "Same", margin=None, alpha=0.05), date="")
+        document = dataclasses.replace(sections.document(runs, "Same"), date="")
         texts.append(
             [
                 line

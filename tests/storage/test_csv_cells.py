@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tf_tickets.storage import csv_cells
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=4
 )
@@ -29,6 +29,8 @@ ODD = (
     "\x1b[31m",
     "",
     "é",
+    "nan",
+    "-inf",
 )
 
 
@@ -43,6 +45,12 @@ def through_a_file(values):
 def test_a_value_reads_back_as_itself(values):
     _, found = through_a_file(values)
     assert json.dumps(found) == json.dumps(values)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -0.5, 1e-300])
+def test_numbers_that_are_none_read_back_as_numbers(number):
+    _, (found,) = through_a_file([number])
+    assert found == pytest.approx(number, rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize("text", ODD)

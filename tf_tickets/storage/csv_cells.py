@@ -16,7 +16,7 @@ from typing import Any
 # What a spreadsheet takes for the beginning of a formula, and what then stands before it.
 FORMULAS = ("=", "+", "-", "@")
 TEXT = "'"
-_WORDS = {"": None, "True": True, "False": False}
+_WORDS = {"": None, "True": True, "False": False, **{x: float(x) for x in ("nan", "inf", "-inf")}}
 
 
 def written(value: Any) -> Any:
