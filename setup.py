@@ -30,7 +30,6 @@ REQUIRES = [
     "scikit-learn>=1.4",
     "scipy>=1.11.4",
     "setuptools",  # tensorflow-model-optimization imports distutils, gone from Python 3.12
-    "statsmodels>=0.14.2",
     "tensorboard>=2.20",  # what tf.summary writes with; TensorFlow no longer requires it
     "tensorflow>=2.20",
     "tensorflow-datasets>=4.9.7",
@@ -79,6 +78,7 @@ DEVELOPMENT = [
     "pytest-xdist>=3.5",
     "ruff>=0.9",
     "sphinx>=8.1",
+    "statsmodels>=0.14.2",  # tests compare with it
 ]
 
 PROGRAMS = ("run", "sweep", "sanity", "report")

@@ -7,7 +7,7 @@ import dataclasses
 from absl import flags
 
 from tf_tickets.results.analysis import ALPHA, Analysis
-from tf_tickets.results.margin import ABOUT, margin_for
+from tf_tickets.results.margin import ABOUT, define_margin, margin_for
 from tf_tickets.results.protocol import Protocol
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.sanity.statistics import LEAST_SEEDS
@@ -42,19 +42,19 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     sweep_flags.define_flags(values)
     values.set_default("controls", True)
     group = {"module_name": sweep_flags.SWEEP, "flag_values": values}
-    flags.DEFINE_string(
+    define_margin(
         "margin",
-        None,
         f"{ABOUT} Default: the metric's own, 0.01 (one point) of accuracy; of errors that have the unit of "
         "the targets it must be said.",
-        **group,
+        sweep_flags.SWEEP,
+        values,
     )
-    flags.DEFINE_string(
+    define_margin(
         "loss_margin",
-        None,
         "Judges the loss on the test set too, as a second endpoint; a margin as for --margin. Default: the "
         "loss is not judged.",
-        **group,
+        sweep_flags.SWEEP,
+        values,
     )
     flags.DEFINE_float(
         "alpha",

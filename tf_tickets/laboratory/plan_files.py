@@ -96,8 +96,8 @@ def write_plan(values: flags.FlagValues, path: str | os.PathLike) -> Design:
     for name in ALWAYS:
         if name not in said and values[name].value is not None:
             said[name] = written(values[name].value)
-    if "threads" not in said:
-        said["threads"] = written(configs[0].threads)
+    for name in ("dataset", "threads"):
+        said.setdefault(name, written(getattr(configs[0], name)))
     shortest = min(config.recipe.epochs for config in configs)
     recipes = [config.recipe for config in configs if config.recipe.epochs == shortest]
     for name in OF_THE_RECIPE:

@@ -57,8 +57,8 @@ def define_flags() -> None:
         return
     flags.DEFINE_string("output", "report", "Directory for the report.", module_name=GROUP)
     flags.DEFINE_string("title", report_directory.TITLE, "On top of the page.", module_name=GROUP)
-    flags.DEFINE_string("margin", None, MARGIN, module_name=GROUP)
-    flags.DEFINE_string("loss_margin", None, LOSS_MARGIN, module_name=GROUP)
+    margins.define_margin("margin", MARGIN, GROUP, flags.FLAGS)
+    margins.define_margin("loss_margin", LOSS_MARGIN, GROUP, flags.FLAGS)
     flags.DEFINE_float("alpha", None, ALPHA, module_name=GROUP)
 
 

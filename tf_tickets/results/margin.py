@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from absl import flags
+
 from tf_tickets.support.numbers import is_number
 from tf_tickets.support.scale import Scale
 
@@ -46,10 +48,10 @@ class Margin:
         value = value / 100 if of_gap and is_number(value) else value
         if not is_number(value) or not 0 < value < (1 if of_gap else math.inf):
             raise ValueError(
-                f"{name}={given!r} is no margin: it is a number above 0 in the unit of the metric, such as "
-                "0.01, or a part of the gap between random tickets and the dense network, such as '25%'."
+                f"{name}={given} is out of range: it is a number above 0 in the unit of the metric, such as "
+                "0.01, or a part of the gap between random tickets and the dense network, such as 25%."
             )
-        return cls(float(value), of_gap)
+        return cls(value, of_gap)
 
     def __str__(self) -> str:
         return f"{100 * self.value:g}%" if self.of_gap else f"{self.value:g}"
@@ -64,6 +66,40 @@ class Margin:
         """So many times it; None where that is more than the whole gap."""
         value = factor * self.value
         return None if self.of_gap and value >= 1 else Margin(value, self.of_gap)
+
+
+class MarginParser(flags.ArgumentParser):
+    """Reads the flag of a margin, so that what is none is refused with the flags.
+
+    Args:
+        name: of the flag.
+    """
+
+    syntactic_help = "a number above 0, or a part of a gap such as 25%"
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def parse(self, argument: str | float | Margin) -> Margin | None:
+        """The margin that is written there."""
+        return Margin.read(argument, self.name)
+
+    def flag_type(self) -> str:
+        """What `--help` calls it."""
+        return "margin"
+
+
+def define_margin(name: str, about: str, group: str, values: flags.FlagValues) -> None:
+    """Defines the flag of a margin, None by default.
+
+    Args:
+        name: of the flag.
+        about: what `--help` says.
+        group: of flags that it stands in.
+        values: that it is defined in.
+    """
+    serializer: flags.ArgumentSerializer = flags.ArgumentSerializer()
+    flags.DEFINE(MarginParser(name), name, None, about, values, serializer, module_name=group)
 
 
 def margin_for(given: float | str | Margin | None, scale: Scale) -> Margin | None:
