@@ -72,12 +72,12 @@ class Runs:
     @property
     def found(self) -> list[Run]:
         """All runs that fit, of every check where none is asked for."""
-        return [run for chosen in self._arms() for run in chosen.runs.values()]
+        return [run for chosen in self.arms for run in chosen.runs.values()]
 
     @property
     def one(self) -> Chosen:
         """The only arm that fits."""
-        found = [x for x in self._arms() if x.arm.check == self.wanted.get(CHECK)]
+        found = [x for x in self.arms if x.arm.check == self.wanted.get(CHECK)]
         if len(found) != 1:
             there = (
                 "; ".join(f"{x.arm} ({next(iter(x.runs.values())).setting.label})" for x in found) or "none"
@@ -85,7 +85,9 @@ class Runs:
             raise Unknown(f"{len(found)} arms of {self.path} fit {dict(self.wanted)}, not one: {there}")
         return found[0]
 
-    def _arms(self) -> list[Chosen]:
+    @property
+    def arms(self) -> list[Chosen]:
+        """All arms that fit, of every check where none is asked for."""
         there = _arms(self.path, self.wanted.get(SEEDS))
         return [x for x in there if all(_fits(x, *wish) for wish in self.wanted.items() if wish[0] != SEEDS)]
 

@@ -10,8 +10,20 @@ from typing import Any
 
 from arms import ROOT, Chosen, Runs, Unknown
 
-from tf_tickets.results import Experiment, Verdict, baselines, verdicts
-from tf_tickets.sanity.statistics import compare_pairs
+from tf_tickets.results import (
+    Analysis,
+    Experiment,
+    Verdict,
+    baselines,
+    components,
+    factorials,
+    read_protocol,
+    verdicts,
+)
+from tf_tickets.results.components import CONNECTIONS, RATIOS, WEIGHTS
+from tf_tickets.results.nulls import HAND_MADE, SAME_COUNTS
+from tf_tickets.sanity.statistics import compare_pairs, seeds_to_plan
+from tf_tickets.support.scale import LOSS
 
 MINUS = "−"
 NOTHING = 1e-9  # what the order of a sum may change
@@ -98,14 +110,78 @@ def answer(of: Runs, versus: str | None = None) -> str:
         of: an arm under a check; or without one, where a baseline is named.
         versus: the baseline as the report calls it: "dense", "random (smart)".
     """
-    one = of.one
-    name = versus or one.arm.check
-    for verdict in _verdicts(one.experiment, versus is not None):
-        if (verdict.variant, verdict.sparsity, verdict.versus) == (one.arm.variant, one.arm.sparsity, name):
-            if verdict.comparison is None:
-                raise Unknown(f"{one.arm}: {verdict.reason}")
-            return verdict.comparison.answer
-    raise Unknown(f"there is no verdict on {one.arm} versus {name}")
+    name = versus or of.one.arm.check
+    return str(_verdict(of, name, CHECKS if versus is None else BASELINES).answer)
+
+
+def loss_answer(of: Runs) -> str:
+    """The same of a check by the loss on the test set, the second endpoint."""
+    return str(_verdict(of, of.one.arm.check, CHECKS, LOSS.metric).answer)
+
+
+def loss_difference(of: Runs) -> str:
+    """What a check does to the loss on the test set, with its interval: `+0.041 [+0.033, +0.049]`."""
+    return _signed(_verdict(of, of.one.arm.check, CHECKS, LOSS.metric), 1, "{:+.3f}")
+
+
+def lead(of: Runs, null: str = "hand-made") -> str:
+    """How far a ticket is ahead of a null, with its interval: `+1.23 [+0.52, +1.94]`.
+
+    Args:
+        of: the ticket.
+        null: "hand-made", the best of the random tickets of hand-made ratios, or "counts", the random ticket
+            of the ticket's own layer counts.
+    """
+    found = _lead(of, null)
+    ends = [found.scale.difference(x).replace("-", MINUS) for x in (found.gain, *found.interval)]
+    return f"{ends[0]} [{ends[1]}, {ends[2]}]"
+
+
+def best_null(of: Runs) -> str:
+    """Which random ticket of hand-made ratios is the best beside a ticket."""
+    return _lead(of, "hand-made").arm
+
+
+def worth(of: Runs, component: str) -> str:
+    """What a component of a ticket's lead is worth, and what is said of it: `+6.46 [+5.98, +6.94], matters`.
+
+    Args:
+        of: the ticket.
+        component: "ratios", "connections" or "weights".
+    """
+    names = {"ratios": RATIOS, "connections": CONNECTIONS, "weights": WEIGHTS}
+    verdict = _verdict(of, names[component], COMPONENTS)
+    return f"{_signed(verdict, -1)}, {MATTERS.get(str(verdict.answer), verdict.answer)}"
+
+
+def effect(of: Runs, name: str) -> str:
+    """What a factor of ratios x positions is worth, and what is said of it.
+
+    Args:
+        of: the ticket.
+        name: of `tf_tickets.results.factorial.EFFECTS`.
+    """
+    verdict = _verdict(of, name, FACTORS)
+    return f"{_signed(verdict, -1)}, {MATTERS.get(str(verdict.answer), verdict.answer)}"
+
+
+def scatter(of: Runs) -> float:
+    """Root mean square of the deviations of paired differences, over all checks but controls, in points."""
+    found = [x.comparison.deviation for x in _all(of) if x.comparison is not None and x.family != x.versus]
+    return 100 * statistics.fmean(x * x for x in found) ** 0.5
+
+
+def correlation(of: Runs) -> float:
+    """Mean correlation of tickets and their twins over the seeds, over all checks but controls."""
+    compared = [x.comparison for x in _all(of) if x.comparison is not None and x.family != x.versus]
+    return statistics.fmean(x.correlation for x in compared if x.correlation is not None)
+
+
+def planned_seeds(deviation: float, margin: float = 1.0) -> str:
+    """Seeds to plan for 1 / 4 / 9 checks in the family, of a deviation and a margin in points."""
+    return " / ".join(
+        str(seeds_to_plan(deviation / 100, margin=margin / 100, checks=checks)) for checks in (1, 4, 9)
+    )
 
 
 def count(of: Runs) -> str:
@@ -157,9 +233,58 @@ def signed(number: float, decimals: int = 1) -> str:
     return f"{number:+.{decimals}f}".replace("-", MINUS)
 
 
+CHECKS, BASELINES, COMPONENTS, FACTORS = "checks", "baselines", "components", "factors"
+KINDS = {CHECKS: verdicts, BASELINES: baselines, COMPONENTS: components, FACTORS: factorials}
+MATTERS = {"insensitive": "does not matter", "sensitive": "matters", "reversed": "harms"}
+
+
 @functools.cache
-def _verdicts(experiment: Experiment, of_baselines: bool) -> list[Verdict]:
-    return baselines(experiment) if of_baselines else verdicts(experiment)
+def _verdicts(experiment: Experiment, path: str, kind: str, metric: str | None) -> list[Verdict]:
+    """As the plan beside the table says, where there is one."""
+    plan = read_protocol((ROOT / path).parent)
+    analysis = Analysis() if plan is None else plan.analysis
+    how = {"margin": analysis.margin, "alpha": analysis.alpha}
+    if metric is not None:
+        how = {**how, "margin": analysis.loss_margin, "scale": LOSS}
+    return KINDS[kind](experiment, **how)
+
+
+def _verdict(of: Runs, name: str | None, kind: str, metric: str | None = None) -> Verdict:
+    one = of.one
+    for verdict in _verdicts(one.experiment, of.path, kind, metric):
+        if (verdict.variant, verdict.sparsity, verdict.versus) == (one.arm.variant, one.arm.sparsity, name):
+            if verdict.comparison is None:
+                raise Unknown(f"{one.arm}: {verdict.reason}")
+            return verdict
+    raise Unknown(f"there is no verdict on {one.arm} versus {name}")
+
+
+def _all(of: Runs) -> list[Verdict]:
+    """The verdicts on all checks of the arms that fit."""
+    arms = {(run.arm.variant, run.arm.sparsity) for run in of.found}
+    (experiment,) = {id(x.experiment): x.experiment for x in of.arms}.values()
+    return [x for x in _verdicts(experiment, of.path, CHECKS, None) if (x.variant, x.sparsity) in arms]
+
+
+def _lead(of: Runs, null: str) -> Any:
+    name = {"hand-made": HAND_MADE, "counts": SAME_COUNTS}[null]
+    one = of.one
+    for verdict in _verdicts(one.experiment, of.path, CHECKS, None):
+        if (verdict.variant, verdict.sparsity) == (one.arm.variant, one.arm.sparsity):
+            for found in verdict.comparison.leads if verdict.comparison else ():
+                if found.null == name:
+                    return found
+    raise Unknown(f"{one.arm} has no lead over {name}")
+
+
+def _signed(verdict: Verdict, sign: int, form: str | None = None) -> str:
+    """A difference with its interval, as it is or turned."""
+    found = verdict.comparison
+    ends = sorted(sign * end for end in found.interval)
+    numbers = [sign * found.difference, *ends]
+    said = [form.format(x) if form else found.scale.difference(x) for x in numbers]
+    middle, low, high = (text.replace("-", MINUS) for text in said)
+    return f"{middle} [{low}, {high}]"
 
 
 def _other(of: Runs, against: Runs | None) -> Chosen:
@@ -185,6 +310,8 @@ WORDS = {
         *(runs, data, count, seeds, word),
         *(accuracy, mean, least, spread),
         *(difference, gap, change, smallest_loss, below, answer),
+        *(loss_answer, loss_difference, lead, best_null, worth, effect),
+        *(scatter, correlation, planned_seeds),
         *(head, signed, frequency, shares),
     )
 }

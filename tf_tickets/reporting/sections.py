@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import pathlib
 from collections.abc import Iterable, Sequence
 
 from tf_tickets.config import OPTIONS
@@ -37,6 +36,7 @@ from tf_tickets.results import (
     protocols,
     source_contrasts,
 )
+from tf_tickets.results.protocol import folder_of
 from tf_tickets.support.words import listed, plural
 from tf_tickets.training.recipe import milestone_epochs
 
@@ -92,7 +92,7 @@ def document(runs: Sequence[Run], title: str, analysis: Analysis | None = None) 
 def _beside_plans(plans: Sequence[Protocol], runs: Sequence[Run], used: Analysis) -> Iterable[str]:
     """What is otherwise than it was planned."""
     for plan in plans:
-        own = [run for run in runs if isinstance(run.path, pathlib.Path) and run.path.parent == plan.folder]
+        own = [run for run in runs if folder_of(run) == plan.folder]
         missing, added = plan.missing(own), plan.added(own)
         if missing:
             some = "; ".join(missing[:MOST_NOTES]) + ("; ..." if len(missing) > MOST_NOTES else "")

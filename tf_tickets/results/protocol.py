@@ -89,8 +89,14 @@ def read_protocol(folder: pathlib.Path) -> Protocol | None:
 
 def protocols(runs: Sequence[Run]) -> list[Protocol]:
     """The protocols of the folders that runs lie in, each once."""
-    folders = dict.fromkeys(run.path.parent for run in runs if isinstance(run.path, pathlib.Path))
+    folders = dict.fromkeys(folder for run in runs if (folder := folder_of(run)) is not None)
     return [found for folder in folders if (found := read_protocol(folder)) is not None]
+
+
+def folder_of(run: Run) -> pathlib.Path | None:
+    """Where the plan of a run lies, if there is one: beside its directory, or its table."""
+    place = run.path if run.table is None else run.table
+    return place.parent if isinstance(place, pathlib.Path) else None
 
 
 def _name(run: Run) -> str:
