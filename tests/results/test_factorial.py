@@ -12,7 +12,7 @@ SEEDS = 16
 RATIOS, POSITIONS, AGAINST_RANDOM, INTERACTION, WITH_RANDOM = EFFECTS
 
 
-def crossed(worth, rng=None, but_for=None, seeds=SEEDS):
+def crossed(worth, rng=None, but_for="", seeds=SEEDS):
     """An experiment of six arms, each with the accuracy that (ratios, positions) are worth, and its nulls."""
     template = {"chance_accuracy": 0.1, "kept": 20, "total": 1000, "layers": []}
     runs = []
@@ -28,7 +28,7 @@ def crossed(worth, rng=None, but_for=None, seeds=SEEDS):
 
 
 def test_effects_are_differences_of_means_over_the_other_factor():
-    """Ratios are worth 3 points, positions 1 over corrupted ones and 2 over random ones; nothing interacts."""
+    """Ratios are worth 3 points, positions 1 over corrupted and 2 over random ones; nothing interacts."""
     places = {"clean": 0.02, "corrupted": 0.01, "random": 0.0}
     found = crossed(lambda ratios, positions: 0.8 + 0.03 * (ratios == "clean") + places[positions])
     differences = {one.versus: one.comparison.difference for one in factorials(found, margin=0.005)}
