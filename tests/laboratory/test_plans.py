@@ -61,6 +61,12 @@ def test_a_plan_says_what_decides_also_where_it_is_the_default(plan):
     assert not {"runs_dir", "jobs", "write_plan"} & said.keys()
 
 
+def test_a_plan_says_the_margin_of_the_metric(made_up, monkeypatch, tmp_path):
+    path = tmp_path / "new.cfg"
+    assert here.call(monkeypatch, "sanity", *FLAGS, f"--write_plan={path}")[0] == 0
+    assert "--margin=0.01\n" in path.read_text()
+
+
 def test_is_noted_with_the_runs_and_judges_them(plan, monkeypatch):
     code, out, err = judge(monkeypatch, plan)
     assert code == 0, err

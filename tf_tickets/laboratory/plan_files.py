@@ -21,6 +21,7 @@ from tf_tickets.storage.user_paths import user_path
 from tf_tickets.support.options import NOTHING, written
 from tf_tickets.support.words import plural
 from tf_tickets.sweeps.sweep_flags import SWEEP
+from tf_tickets.training.metrics import scale_of
 
 # Flags of a sweep that say what is judged and how; all others of a sweep say where and how fast.
 OF_A_PLAN = ("controls", "nulls", "margin", "loss_margin", "alpha", "family", "data_fingerprint")
@@ -108,6 +109,9 @@ def write_plan(values: flags.FlagValues, path: str | os.PathLike) -> Design:
         found = {getattr(recipe, name) for recipe in recipes}
         if name not in said and len(found) == 1:  # of several datasets or models each has its own
             said[name] = written(found.pop())
+    margins = {scale_of(recipe.metric_name).margin for recipe in recipes} - {None}
+    if "margin" not in said and len(margins) == 1:  # that of the metric
+        said["margin"] = written(margins.pop())
     families = said.pop("family", None) and values.family
     lines = [f"--{name}={text}" for name, text in said.items()]
     lines += [f"--family={text}" for text in families or ()]

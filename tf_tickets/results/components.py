@@ -40,8 +40,9 @@ def components(
 
     Returns:
         A Verdict for each component: of `RATIOS`, `CONNECTIONS` and `WEIGHTS`. A difference is what is
-        reached without the component less what is reached with it. All of these networks were trained for
-        the epochs of the setting after their masks were drawn.
+        reached without the component less what is reached with it. After their masks were drawn all of these
+        networks were trained as the ticket was, but for those of hand-made ratios, which run the whole
+        schedule: of methods that retrain for a part of it the ratios' step is also one of training.
     """
     found = []
     for variant, sparsity in dict.fromkeys((arm.variant, arm.sparsity) for arm in experiment.arms):

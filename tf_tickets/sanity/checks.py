@@ -55,7 +55,8 @@ class Check:
         weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
             them.
         claim: which claim about tickets it is a test of, one of `CLAIMS`, or another word; None: one of its
-            own, see `claim_of`. Checks of one claim are judged together, as a family.
+            own, see `claim_of`. Checks of one claim are judged together, as a family; one of the user's
+            own, of which nothing is imported where runs are judged, is a family of its own.
         data_under: name of the check whose data these are, so that dense trainings are shared with it; None:
             they are its own.
         channel_masks: as `masks`, called with `channels=` too: of each weight the axes that number its
