@@ -28,6 +28,7 @@ from absl import app, flags
 
 from tf_tickets.sanity import statistics
 from tf_tickets.sanity.statistics.notes import FAR, MAD_OF_NORMAL
+from tf_tickets.support.scale import SHARE_DECIMALS
 
 OUTPUT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "laptop" / "alarms.json"
 ALPHA = 0.05
@@ -113,7 +114,7 @@ def differences(case: Case, families: int) -> np.ndarray:
     # What a seed does to all its runs alike cancels in the differences, and is left out.
     ticket = _runs(rng, noise, noise.ticket_collapses, case.deviation, (families, case.seeds, 1))
     twins = _runs(rng, noise, noise.twin_collapses, case.deviation, (families, case.seeds, case.checks))
-    return np.round(_seen(twins - case.drop, noise) - _seen(ticket, noise), statistics.DECIMALS)
+    return np.round(_seen(twins - case.drop, noise) - _seen(ticket, noise), SHARE_DECIMALS)
 
 
 def _runs(

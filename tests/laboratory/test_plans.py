@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
@@ -113,6 +114,53 @@ def test_other_margins_than_the_planned_are_said(plan, monkeypatch, tmp_path):
     judge(monkeypatch, plan)
     page = tt.report(tmp_path / "runs", tmp_path / "report", margin=0.05)
     assert "not judged as they were planned" in pathlib.Path(page).with_name("report.md").read_text()
+
+
+@pytest.mark.slow
+def test_what_a_report_is_not_told_is_as_it_was_planned(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    page = tt.report(tmp_path / "runs", tmp_path / "report", alpha=0.01)
+    text = pathlib.Path(page).with_name("report.md").read_text()
+    assert "less than 2 points" in text
+    assert "Verdicts by test loss" in text
+    assert "has a chance of 1 %" in text
+    assert "not judged as they were planned" in text
+
+
+@pytest.mark.slow
+def test_runs_of_another_folder_are_none_of_the_plan(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    shutil.copytree(tmp_path / "runs", tmp_path / "others")
+    (tmp_path / "others" / "plan.json").unlink()
+    for path in [run.path for run in results.load(tmp_path / "runs") if run.check == "rearrange"]:
+        shutil.rmtree(path)
+    page = tt.report([tmp_path / "runs", tmp_path / "others"], tmp_path / "report")
+    assert "24 of 27 planned runs" in pathlib.Path(page).with_name("report.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_table_of_runs_lies_beside_the_table(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    table = pathlib.Path(tt.report(tmp_path / "runs", tmp_path / "report")).with_name("report.csv")
+    of_table = results.load(table)
+    assert results.protocols(of_table) == []  # whatever lies where the table says that the runs were
+    shutil.copy(tmp_path / "runs" / "plan.json", table.parent)
+    (found,) = results.protocols(of_table)
+    assert (found.missing(of_table), found.added(of_table)) == ([], [])
+    assert results.planned_analysis([found]).margin == results.Margin(0.02)
+
+
+def test_a_plan_needs_the_data(monkeypatch, tmp_path):
+    path = tmp_path / "new.cfg"
+    code, _, err = here.call(monkeypatch, "sanity", *FLAGS, "--dry_run", f"--write_plan={path}")
+    assert (code, path.exists()) == (1, False)
+    assert "leave out --dry_run" in err
+
+
+@pytest.mark.parametrize("said", [{"method": "grasp"}, {"sparsity": [0.5]}, {"seeds": 3}, {"margin": 0.5}])
+def test_nothing_that_decides_stands_beside_it_in_python(tmp_path, said):
+    with pytest.raises(ValueError, match=f"{next(iter(said))}= beside plan="):
+        tt.sanity_check(plan=tmp_path / "any.cfg", runs_dir=str(tmp_path / "runs"), **said)
 
 
 def test_a_plan_is_not_changed(plan, monkeypatch, tmp_path):

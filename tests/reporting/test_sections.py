@@ -1,10 +1,12 @@
-"""How a report says what a network was trained by."""
+"""How a report says what a network was trained by, and what the checks say."""
 
 import dataclasses
 
 import pytest
 
-from tf_tickets.reporting.sections import _training
+from tests.reporting.synthetic import write
+from tf_tickets.reporting.sections import _training, document
+from tf_tickets.results import Analysis, load
 from tf_tickets.training.recipe import Recipe
 
 
@@ -28,3 +30,14 @@ from tf_tickets.training.recipe import Recipe
 def test_drops_are_told_once_where_they_are_within_the_training(changes, said):
     recipe = Recipe(**{"model": "resnet32", "augment": False, **changes})
     assert said in _training(dataclasses.asdict(recipe))
+
+
+@pytest.mark.parametrize(("margin", "scanned"), [("0.01", 4), ("0.5", 3), ("60%", 3)])
+def test_other_margins_are_none_beyond_all_that_there_is(tmp_path, margin, scanned):
+    for check in (None, "rearrange"):
+        for seed in range(3):
+            write(tmp_path / f"{check}-{seed}", 0.9 + 0.001 * seed, seed=seed, check=check)
+    (section,) = document(load([tmp_path]), "title", Analysis.read(margin)).sections
+    (folded,) = [x for x in section.parts[0].items if getattr(x, "summary", "").endswith("at other margins")]
+    (table,) = folded.items
+    assert len(table.head) == 1 + scanned

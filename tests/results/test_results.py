@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import math
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.reporting import synthetic
@@ -370,6 +372,21 @@ def test_equal_runs_count_once_and_runs_that_disagree_not_at_all(tmp_path):
     assert only(experiments(load(tmp_path))).runs == []
 
 
+def test_accuracies_of_32_bits_are_those_of_64(tmp_path):
+    """Earlier versions kept them in 32 bits: 348 of 360 as 0.9666666388511658."""
+    exact, earlier = 348 / 360, float(np.float32(348 / 360))
+    numbers = {"dense_test_accuracy": exact, "dense_best_test_accuracy": exact}
+    write(tmp_path / "one", exact, method="lt", result=numbers)
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    edit(tmp_path / "copy", test_accuracy=earlier)
+    numbers["dense_test_accuracy"] = earlier
+    write(tmp_path / "attacked", exact, method="lt", check="rearrange", result=numbers)
+    experiment = only(experiments(load(tmp_path)))
+    assert experiment.problems == ()
+    assert "2 equal runs, one is counted" in experiment.notes[0]
+    assert sorted(experiment.dense) == [0]
+
+
 def test_other_versions_and_machines_are_averaged_and_said(tmp_path):
     write(tmp_path / "one", seed=0)
     versions = {"python": "3.12.1", "tf_tickets": "0.1.0", "tensorflow": "2.21.0", "keras": "3.15.1"}
@@ -532,6 +549,16 @@ class TestNulls:
             one.versus for one in baselines(experiment) if one.variant.method == "lt"
         }
 
+    def test_are_the_shorter_ones_where_longer_ones_are_of_other_sparsities(self, tmp_path):
+        pairs(tmp_path, SMALL, method="lt")
+        nulls(tmp_path, -0.04)
+        for seed in range(6):
+            longer = {"recipe": {"epochs": 60}, "method": "balanced", "seed": seed}
+            write(tmp_path / f"longer-{seed}", 0.9, sparsity=0.9, **longer)
+        verdict = self.of(tmp_path)
+        assert [lead.arm for lead in verdict.comparison.leads] == ["random (smart)"]
+        assert "trained for 30 epochs, the ticket in all for 60" in verdict.remarks[0]
+
     def test_and_the_dense_network_make_the_gap_that_a_margin_can_be_a_part_of(self, tmp_path):
         pairs(tmp_path, SMALL)
         nulls(tmp_path, -0.04)
@@ -566,6 +593,17 @@ def test_the_loss_is_judged_beside_the_metric(tmp_path):
     assert "a rise" in str(of_loss.comparison)
     (unsaid,) = verdicts(experiment, scale=LOSS)
     assert unsaid.reason == "no margin is said of loss"
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, None, "much"])
+def test_a_loss_that_is_no_number_is_missing(tmp_path, loss):
+    for seed in range(6):
+        for check in (None, "rearrange"):
+            result = {"test_loss": loss if seed == 2 and check else 0.1 + 0.001 * seed}
+            write(tmp_path / f"{check}-{seed}", 0.95, seed=seed, check=check, result=result)
+    (of_loss,) = verdicts(only(experiments(load(tmp_path))), scale=LOSS, margin=0.02)
+    assert of_loss.missing == (2,)
+    assert of_loss.comparison.seeds == 5
 
 
 def test_seeds_that_one_arm_lacks_are_said(tmp_path):

@@ -22,6 +22,7 @@ from tf_tickets.results.analysis import ALPHA
 from tf_tickets.storage.urls import is_url
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
+from tf_tickets.support.numbers import is_number
 from tf_tickets.support.own_code import name_of_object
 from tf_tickets.sweeps.forecast import make_forecast
 from tf_tickets.sweeps.overview import show_plan
@@ -95,6 +96,20 @@ def sanity_check(
     check_not_imported("tt.sanity_check")
     given = dict(settings)
     if plan is not None:
+        decided = {
+            "method": method != "snip",
+            "sparsity": not (is_number(sparsity) and sparsity == DEFAULT_SPARSITY),
+            "checks": checks is not None,
+            "seeds": not (is_number(seeds) and seeds == 10),
+            "margin": margin is not None,
+            "loss_margin": loss_margin is not None,
+            "alpha": alpha != ALPHA,
+            "families": families is not None,
+            "nulls": nulls is not True,
+        }
+        if any(decided.values()):
+            named = ", ".join(f"{name}=" for name, said in decided.items() if said)
+            raise ValueError(f"{named} beside plan=: a plan says all that decides a number or a verdict.")
         beside = configuration.flag_values(
             define_flags,
             {"plan": str(plan), "jobs": jobs, "runs_dir": runs_dir, **given},

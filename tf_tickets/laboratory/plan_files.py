@@ -88,6 +88,10 @@ def write_plan(values: flags.FlagValues, path: str | os.PathLike) -> Design:
     place = user_path(f"--write_plan={path}", path)
     if place.exists():
         raise FileExistsError(f"--write_plan={path}: it is there already, and a plan is not changed.")
+    if values.dry_run:
+        raise ValueError(
+            f"--write_plan={path} runs nothing, and needs the data for its fingerprint: leave out --dry_run."
+        )
     values.write_plan = None
     design = make_design(values)
     configs = [run.config for run in design.plan.runs]
@@ -142,7 +146,8 @@ def note_plan(design: Design, text: str) -> Protocol:
     if there.runs.keys() != protocol.runs.keys():
         raise ValueError(
             f"--runs_dir={runs_dir}: the plan comes to other runs than it did when it was noted there "
-            f"({folder / RECORD}), with another version of this package. Choose another --runs_dir."
+            f"({folder / RECORD}): code of your own, or a default of this package, is another. Choose "
+            "another --runs_dir."
         )
     return there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -70,14 +71,17 @@ def make(
     """Does what `make_report` says; returns the page, and the document that it shows."""
     said: dict[str, Any] = {"margin": margin, "loss_margin": loss_margin, "alpha": alpha}
     asked = {name: value for name, value in said.items() if value is not None}
-    analysis = Analysis.read(**asked) if asked else None
+    analysis = Analysis.read(**asked)
     directory = user_path(f"--output={output}", output)
     _check_ours(directory)
     found = results.load(runs)
 
     from tf_tickets.reporting import latex, layer_table, page, sections
 
-    document = sections.document(found, title, analysis)
+    # What is not said is as it was planned.
+    planned = results.planned_analysis(results.protocols(found))
+    used = dataclasses.replace(planned, **{name: getattr(analysis, name) for name in asked})
+    document = sections.document(found, title, used)
     files: dict[str, str | bytes] = {
         NUMBERS: results.run_table(found),
         LAYERS: layer_table.layer_table(found),

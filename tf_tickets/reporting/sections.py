@@ -33,10 +33,10 @@ from tf_tickets.results import (
     Setting,
     control_label,
     experiments,
+    planned_analysis,
     protocols,
     source_contrasts,
 )
-from tf_tickets.results.protocol import folder_of
 from tf_tickets.support.words import listed, plural
 from tf_tickets.training.recipe import milestone_epochs
 
@@ -61,8 +61,7 @@ def document(runs: Sequence[Run], title: str, analysis: Analysis | None = None) 
     """
     found = experiments(runs)
     plans = protocols(runs)
-    planned = list({plan.sha256: plan.analysis for plan in plans}.values())
-    used = analysis or (planned[0] if len(planned) == 1 else Analysis())
+    used = analysis or planned_analysis(plans)
     finished = [run for run in runs if run.status == FINISHED]
     statuses = {status: [run for run in runs if run.status == status] for status in (UNFINISHED, BROKEN)}
     newest = max((run.written for run in finished if run.written is not None), default=None)
@@ -92,7 +91,7 @@ def document(runs: Sequence[Run], title: str, analysis: Analysis | None = None) 
 def _beside_plans(plans: Sequence[Protocol], runs: Sequence[Run], used: Analysis) -> Iterable[str]:
     """What is otherwise than it was planned."""
     for plan in plans:
-        own = [run for run in runs if folder_of(run) == plan.folder]
+        own = plan.own(runs)
         missing, added = plan.missing(own), plan.added(own)
         if missing:
             some = "; ".join(missing[:MOST_NOTES]) + ("; ..." if len(missing) > MOST_NOTES else "")
@@ -107,7 +106,7 @@ def _beside_plans(plans: Sequence[Protocol], runs: Sequence[Run], used: Analysis
 
 
 def _plan_kept(plan: Protocol, runs: Sequence[Run]) -> str:
-    missing = len(plan.missing(runs))
+    missing = len(plan.missing(plan.own(runs)))
     return (
         f"{plan.folder}: {len(plan.runs) - missing} of {len(plan.runs)} planned runs, written down before "
         f"them (sha256 {plan.sha256[:12]})"

@@ -119,13 +119,14 @@ def _other_margins(
     experiment: Experiment, analysis: Analysis, endpoint: Scale | None, margin: Margin
 ) -> Iterable[Folded]:
     """What the answers would be at other margins: how much of a page hangs on one number."""
-    margins = [other for factor in SCANNED if (other := margin.times(factor)) is not None]
+    scale = endpoint or experiment.scale
+    margins = [other for factor in SCANNED if (other := margin.times(factor, scale)) is not None]
     scanned = {
         other: verdicts(
             experiment, margin=other, alpha=analysis.alpha, scale=endpoint, families=analysis.families
         )
         for other in margins
     }
-    table = tables.margin_scan(experiment, scanned, endpoint or experiment.scale)
+    table = tables.margin_scan(experiment, scanned, scale)
     if table is not None:
         yield Folded("The same checks at other margins", (table,))

@@ -18,7 +18,7 @@ from tf_tickets.results.found_runs import load
 from tf_tickets.results.loaded_run import Run
 from tf_tickets.results.margin import Margin
 from tf_tickets.results.nulls import Nulls, nulls_of
-from tf_tickets.results.protocol import Protocol, protocols, read_protocol
+from tf_tickets.results.protocol import Protocol, planned_analysis, protocols, read_protocol
 from tf_tickets.results.reading import BROKEN, FINISHED, UNFINISHED
 from tf_tickets.results.run_table import run_table
 from tf_tickets.results.setting import Setting
@@ -51,6 +51,7 @@ __all__ = [
     "factorials",
     "load",
     "nulls_of",
+    "planned_analysis",
     "protocols",
     "read_protocol",
     "run_table",

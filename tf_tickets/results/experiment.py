@@ -195,7 +195,7 @@ def _count(runs: Sequence[Run]) -> _Counted:
     for arm, members in grouped(runs, lambda run: run.arm).items():
         seeds = {}
         for seed, same in grouped(members, lambda run: run.seed).items():
-            if len({(run.endpoint, run.result.get("weights_sha256")) for run in same}) > 1:
+            if len({(_known(run, run.endpoint), run.result.get("weights_sha256")) for run in same}) > 1:
                 numbers = ", ".join(run.scale.with_unit(run.scale.shown(run.endpoint)) for run in same)
                 counted.problems.append(
                     f"{arm}, seed {seed}: the runs disagree ({numbers}): {_paths(same)}; none is counted."
@@ -218,7 +218,7 @@ def _dense_endpoints(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, f
     for runs in arms.values():
         for seed, run in runs.items():
             if run.dense_endpoint is not None:
-                seen.setdefault(seed, {})[run.dense_endpoint] = run
+                seen.setdefault(seed, {})[_known(run, run.dense_endpoint)] = run
     problems = []
     for seed, values in seen.items():
         if len(values) > 1:
@@ -230,6 +230,11 @@ def _dense_endpoints(arms: Mapping[Arm, Mapping[int, Run]]) -> tuple[dict[int, f
         else:
             found.setdefault(seed, next(iter(values)))
     return dict(sorted(found.items())), problems
+
+
+def _known(run: Run, value: float) -> float:
+    """A number of a run as it is told from another: earlier versions kept accuracies in 32 bits."""
+    return run.scale.but_for_rounding(value)
 
 
 def _dense_runs(arms: Mapping[Arm, Mapping[int, Run]]) -> dict[int, Run]:

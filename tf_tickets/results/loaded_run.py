@@ -17,6 +17,7 @@ from tf_tickets.results import reading
 from tf_tickets.results.arms import Arm, own_options
 from tf_tickets.results.setting import Setting
 from tf_tickets.results.variant import Variant, asks_for_sparsity
+from tf_tickets.support.numbers import is_finite
 from tf_tickets.support.scale import Scale
 from tf_tickets.support.short_reprs import short_fields
 
@@ -98,12 +99,15 @@ class Run:
         return self.scale.endpoint(self.result)
 
     def reached(self, scale: Scale | None = None) -> float | None:
-        """What it reached on the test set after the final epoch, where that is known.
+        """What it reached on the test set after the final epoch; None where no finite number is known.
 
         Args:
             scale: of another metric than the one it is judged by, such as `LOSS`.
         """
-        return self.endpoint if scale is None else self.result.get(scale.name_on_test)
+        if scale is None:
+            return self.endpoint
+        value = self.result.get(scale.name_on_test)
+        return value if is_finite(value) else None
 
     @property
     def trials(self) -> int | None:

@@ -54,7 +54,7 @@ class Margin:
         return cls(value, of_gap)
 
     def __str__(self) -> str:
-        return f"{100 * self.value:g}%" if self.of_gap else f"{self.value:g}"
+        return f"{100 * self.value:.12g}%" if self.of_gap else f"{self.value:.12g}"
 
     def words(self, scale: Scale) -> str:
         """The margin for people: `1 point`, `25 % of the gap to the dense network`."""
@@ -62,10 +62,10 @@ class Margin:
             return f"{100 * self.value:g} % of the gap between its best random null and the dense network"
         return scale.margin_words(self.value)
 
-    def times(self, factor: float) -> Margin | None:
-        """So many times it; None where that is more than the whole gap."""
+    def times(self, factor: float, scale: Scale) -> Margin | None:
+        """So many times it; None where that is the whole gap or more, or all that there is of a share."""
         value = factor * self.value
-        return None if self.of_gap and value >= 1 else Margin(value, self.of_gap)
+        return None if (self.of_gap or scale.is_share) and value >= 1 else Margin(value, self.of_gap)
 
 
 class MarginParser(flags.ArgumentParser):

@@ -8,6 +8,7 @@ was in all, tells what its layers' ratios are worth besides.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from tf_tickets.methods.table import null_methods
 from tf_tickets.results.arms import Arm
@@ -67,20 +68,29 @@ def nulls_of(
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
     usual: int = experiment.setting["epochs"]
     budget = next((run.epochs for run in runs.values() if run.epochs is not None), usual)
-    epochs, there = usual, experiment.arms
+    trained = [(usual, experiment.arms)]
     if whole_budget and budget > usual:
-        longer = (epochs for epochs in sorted(experiment.longer) if epochs >= budget)
-        epochs = next(longer, usual)
-        there = experiment.longer.get(epochs, experiment.arms)
-    arms[HAND_MADE] = {}
+        trained = [*(longer for longer in sorted(experiment.longer.items()) if longer[0] >= budget), *trained]
+    # Longer ones may have been run at other sparsities only.
+    found = ((x, _hand_made(there, variant, sparsity, scale)) for x, there in trained)
+    epochs, of_hand = next(((x, there) for x, there in found if there), (usual, {}))
+    longer = f", {epochs} epochs" if epochs > usual else ""
+    arms[HAND_MADE] = {f"{label}{longer}": reached for label, reached in of_hand.items()}
+    arms = {null: of_null for null, of_null in arms.items() if of_null}
+    return Nulls(arms, (budget, epochs) if HAND_MADE in arms else None)
+
+
+def _hand_made(
+    there: Mapping[Arm, dict[int, Run]], variant: Variant, sparsity: float, scale: Scale | None
+) -> dict[str, dict[int, float]]:
+    """Label -> seed -> what it reached, of the random tickets of hand-made ratios that are like a ticket."""
+    arms = {}
     for method in null_methods():
         found = alike([arm.variant for arm in there if arm.check is None], method, variant)
         reached = {} if found is None else _reached(there.get(Arm(found, sparsity, None), {}), scale)
         if found is not None and reached:
-            label = random_label(found)
-            arms[HAND_MADE][label if there is experiment.arms else f"{label}, {epochs} epochs"] = reached
-    arms = {null: of_null for null, of_null in arms.items() if of_null}
-    return Nulls(arms, (budget, epochs) if HAND_MADE in arms else None)
+            arms[random_label(found)] = reached
+    return arms
 
 
 def random_label(variant: Variant) -> str:

@@ -44,6 +44,10 @@ class Protocol:
         """A hash of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    def own(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of the runs that lie in its folder."""
+        return [run for run in runs if folder_of(run) == self.folder]
+
     def missing(self, runs: Sequence[Run]) -> list[str]:
         """The planned runs that have no result, for people."""
         there = {_name(run) for run in runs if run.status == FINISHED}
@@ -91,6 +95,12 @@ def protocols(runs: Sequence[Run]) -> list[Protocol]:
     """The protocols of the folders that runs lie in, each once."""
     folders = dict.fromkeys(folder for run in runs if (folder := folder_of(run)) is not None)
     return [found for folder in folders if (found := read_protocol(folder)) is not None]
+
+
+def planned_analysis(plans: Sequence[Protocol]) -> Analysis:
+    """How runs are judged unless it is said: as planned, where there is one plan, and otherwise as usual."""
+    planned = list({plan.sha256: plan.analysis for plan in plans}.values())
+    return planned[0] if len(planned) == 1 else Analysis()
 
 
 def folder_of(run: Run) -> pathlib.Path | None:

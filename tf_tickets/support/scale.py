@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 PERCENT = "%"  # the unit of shares in [0, 1], which are shown in per cent
+# Shares are counts over the size of a test set, kept in 32 bits or more: what differs by less is rounding.
+SHARE_DECIMALS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +127,10 @@ class Scale:
     def gain(self, difference: Any) -> Any:
         """How much better a difference is: the difference itself, or its opposite."""
         return difference if self.higher_is_better else -difference
+
+    def but_for_rounding(self, value: float) -> float:
+        """A number by which two that were kept in 32 and in 64 bits are the same."""
+        return round(value, SHARE_DECIMALS) if self.is_share else value
 
     def best(self, values: Iterable[float]) -> float:
         """The best of some numbers."""

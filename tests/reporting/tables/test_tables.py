@@ -259,6 +259,10 @@ def test_a_verdict_has_its_numbers_and_its_notes(tmp_path):
     assert by_check["invert"].cells[3].interval.middle < -30 and table.scale.margin == 1.0
     assert (table.scale.low, table.scale.high) == (-100.0, 3.0) and "from −100" in table.on_page
     few = by_check["shuffle_weights"]
-    assert few.cells[1].badge == "too few seeds"
+    assert (few.cells[1].text, few.cells[1].badge) == ("too few seeds", "too few seeds")
+    judged = verdicts(found, margin="25%")  # of no gap: there is no dense network
+    table = tables.verdicts(found, judged, margin=Margin(0.25, of_gap=True))
+    texts = {row.cells[0].text: row.cells[1].text for row in table.rows if len(row.cells) > 1}
+    assert set(texts.values()) == {"too few seeds", "no verdict"}
     assert few.cells[2].text == "1 of at least 3 seeds"
     assert sum(cell.span for cell in few.cells) == len(table.head)

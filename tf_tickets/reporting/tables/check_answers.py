@@ -20,10 +20,12 @@ from tf_tickets.reporting.tables.wordings import CHECKS, Wording
 from tf_tickets.results import Arm, Experiment, Margin, Run, Variant, Verdict
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
+from tf_tickets.sanity.statistics import LEAST_SEEDS
 from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import listed, plural
 
 TOO_FEW = "too few seeds"
+NO_VERDICT = "no verdict"  # for another reason
 # What stands before an answer: where the metric went.
 SIGNS = {
     "insensitive": "=",
@@ -54,7 +56,7 @@ def answers(experiment: Experiment, found: Sequence[Verdict], wording: Wording =
         rows.append(Row((Cell(experiment.names[variant]), Cell(sparsity_text(sparsity)), *cells), kind))
         before = variant
     return Table(
-        wording.glance.format(sides=_sides(experiment.scale)),
+        wording.glance.format(sides=_sides(found[0].scale)),
         ("ticket", "sparsity", *columns),
         tuple(rows),
         align="lr" + "l" * len(columns),
@@ -160,9 +162,10 @@ def _interval_scale(found: Sequence[Verdict], margin: Margin, scale: Scale) -> I
 
 def tally(found: Sequence[Verdict]) -> str:
     """How many verdicts gave which answer, as a sentence."""
-    counts = collections.Counter(v.comparison.answer if v.comparison else TOO_FEW for v in found)
+    counts = collections.Counter(v.comparison.answer if v.comparison else _unjudged(v) for v in found)
     return ", ".join(
-        f"{number} {'with ' if answer == TOO_FEW else ''}{answer}" for answer, number in counts.most_common()
+        f"{number} {'with ' if answer in (TOO_FEW, NO_VERDICT) else ''}{answer}"
+        for answer, number in counts.most_common()
     )
 
 
@@ -217,11 +220,15 @@ def _answer_cell(verdict: Verdict | None, wording: Wording) -> Cell:
     if verdict is None:
         return Cell()
     if verdict.comparison is None:
-        return Cell(TOO_FEW, badge=TOO_FEW, sign=NO_SIGN)
+        return Cell(_unjudged(verdict), badge=TOO_FEW, sign=NO_SIGN)
     answer, upwards = verdict.comparison.answer, verdict.comparison.scale.higher_is_better
     words = wording.words if upwards else wording.words_of_errors
     signs = SIGNS if upwards else SIGNS_OF_ERRORS
     return Cell(words.get(answer, answer), badge=answer, sign=signs.get(answer, NO_SIGN))
+
+
+def _unjudged(verdict: Verdict) -> str:
+    return TOO_FEW if len(verdict.seeds) < LEAST_SEEDS else NO_VERDICT
 
 
 def _sides(scale: Scale) -> str:

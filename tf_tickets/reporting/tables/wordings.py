@@ -66,7 +66,9 @@ FACTORS = Wording(
     head="effect",
     title="Ratios x positions: ratios chosen on clean or corrupted data, crossed with positions chosen on "
     "clean data, on corrupted data or at random. Differences are the mean {words} of the arms without what "
-    "is named less that of the arms with it; of an interaction half the difference of the differences.",
+    "is named less that of the arms with it; of an interaction half the difference of the differences: it "
+    "matters where the two are worth more together than the sum of what each is worth, and harms where "
+    "they are worth less.",
     glance="What the data decide: ratios, positions, and their interactions.",
     words=_MATTERS,
     words_of_errors=_MATTERS,

@@ -20,7 +20,7 @@ from tf_tickets.sanity.statistics.answer import (
     answers,
 )
 from tf_tickets.sanity.statistics.comparison import Comparison, compare, compare_pairs
-from tf_tickets.sanity.statistics.lead import DECIMALS, Lead
+from tf_tickets.sanity.statistics.lead import Lead
 from tf_tickets.sanity.statistics.paired_accuracies import LEAST_SEEDS, MOST_SEEDS, check_settings
 from tf_tickets.sanity.statistics.paired_tests import floor_of, holm, p_above, p_values
 from tf_tickets.sanity.statistics.planning import seeds_to_plan
@@ -28,7 +28,6 @@ from tf_tickets.sanity.statistics.planning import seeds_to_plan
 __all__ = [
     "ANSWERS",
     "CANNOT_TELL",
-    "DECIMALS",
     "INSENSITIVE",
     "LEAST_SEEDS",
     "MOST_SEEDS",

@@ -14,12 +14,10 @@ import numpy as np
 
 from tf_tickets.sanity.statistics.paired_accuracies import ACCURACY, check_accuracies, check_twin
 from tf_tickets.sanity.statistics.paired_tests import holm, intervals, moments, p_above
-from tf_tickets.support.scale import Scale
+from tf_tickets.support.scale import SHARE_DECIMALS, Scale
 from tf_tickets.support.words import plural
 
 Pair = tuple[Sequence[float], Sequence[float]]
-# Shares are counts over the size of a test set, kept in 32 bits or more: what differs by less is rounding.
-DECIMALS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,4 +110,4 @@ def gains(name: str, pair: Pair, scale: Scale) -> np.ndarray:
 
 def rounded(values: np.ndarray, scale: Scale) -> np.ndarray:
     """Without what is rounding of shares, once and for all."""
-    return np.round(values, DECIMALS) + 0.0 if scale.is_share else values
+    return np.round(values, SHARE_DECIMALS) + 0.0 if scale.is_share else values
