@@ -9,8 +9,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-# Comes before a notebook's own cells: XLA and the search for the fastest kernels take longer than all of them,
-# and are not at stake.
+# Comes before a notebook's own cells: XLA and the search for the fastest kernels are not at stake, and take
+# longer than all of these.
 QUICKER = """
 import keras.src.trainers.trainer
 
