@@ -26,6 +26,8 @@ _unmarked = {}
 def pytest_configure(config):
     """Not where other processes run the tests: they need not wait until TensorFlow is loaded here too."""
     if "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None):
+        gc.disable()  # until all is imported, of which nothing is garbage
+
         import tests.replicas  # noqa: F401
 
 
@@ -39,6 +41,7 @@ def pytest_collection_finish():
     """What is imported stays: whoever collects garbage, or looks for what was traced, passes over it."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def cpu_seconds():

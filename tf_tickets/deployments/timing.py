@@ -17,13 +17,12 @@ import numpy as np
 
 from tf_tickets.deployments import timekeeper as program
 from tf_tickets.exporting import runtimes
+from tf_tickets.support.startup import ALONE
 
 ROUNDS = 15
 SECONDS = 0.1  # that a round takes of each, at least
-# `None` in sys.modules makes any import of the package fail.
 _START = """
-import runpy, sys
-sys.modules["tf_tickets"] = None
+import runpy
 runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
 # Of libraries that have threads of their own, and ask for their number here.
@@ -113,7 +112,7 @@ def timekeeper_of(runtime: str, path: pathlib.Path, inputs: Mapping[str, np.ndar
         with open(log, "w", encoding="utf-8") as errors:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", _START, program.__file__),
+                    *(sys.executable, "-c", ALONE + _START, program.__file__),
                     *(runtimes.__file__, runtime, str(path.resolve()), str(scratch)),
                 ],
                 cwd=scratch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging as python_logging
 import os
 import sys
@@ -17,6 +18,11 @@ EXPECTED = (ValueError, OSError, ArithmeticError, RuntimeError)
 # What Keras imports where it is installed, for plots, wrappers and tables that no run of ours has: a third of
 # the time that Keras and TensorFlow take to load, and of their memory a fifth.
 UNUSED_BY_KERAS = ("matplotlib", "pandas", "sklearn")
+# How a program begins that works without the package: `None` in sys.modules makes any import of it fail.
+ALONE = f"""
+import sys
+sys.modules.update(dict.fromkeys({("tf_tickets", *UNUSED_BY_KERAS)!r}))
+"""
 
 _seconds_to_load: list[float] = []
 
@@ -36,7 +42,7 @@ def load_tensorflow(threads: int) -> None:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            with _left_out(UNUSED_BY_KERAS):
+            with _left_out(UNUSED_BY_KERAS), _nothing_is_garbage() if new else contextlib.nullcontext():
                 import keras  # noqa: F401  loads TensorFlow's own parts too
                 import tensorflow as tf
         except Exception:
@@ -82,6 +88,22 @@ def _left_out(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """For the duration garbage is not looked for, and never among what there is at its end.
+
+    What is imported stays, and looking for garbage among it takes a fifth of the time that TensorFlow loads.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def default_threads() -> int:
