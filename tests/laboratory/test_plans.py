@@ -194,6 +194,20 @@ def test_of_other_data_is_refused(plan, monkeypatch):
     assert not (plan.parent / "runs").exists()
 
 
+@pytest.mark.slow
+def test_goes_with_the_table_of_a_report(plan, monkeypatch, tmp_path):
+    judge(monkeypatch, plan)
+    tt.report(tmp_path / "runs", tmp_path / "report")
+    (again,) = results.protocols(results.load(tmp_path / "report" / "report.csv"))
+    assert again.text == plan.read_text()
+    page = pathlib.Path(tt.report(tmp_path / "report" / "report.csv", tmp_path / "again"))
+    assert "less than 2 points" in page.with_name("report.md").read_text()
+    # A report of other runs in its place leaves no plan that is not theirs.
+    synthetic.write(tmp_path / "other")
+    tt.report(tmp_path / "other", tmp_path / "report")
+    assert not (tmp_path / "report" / "plan.json").exists()
+
+
 def test_from_python(plan, tmp_path):
     findings = tt.sanity_check(plan=plan, runs_dir=str(tmp_path / "runs"), jobs=1)
     assert findings.answer("rearrange") == "insensitive"

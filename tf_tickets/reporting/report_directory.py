@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_tickets import results
 from tf_tickets.reporting.document import Document
-from tf_tickets.results import Analysis
+from tf_tickets.results import Analysis, Run
+from tf_tickets.results.protocol import RECORD
 from tf_tickets.storage.atomic_files import PathLike, read_json, replacing, write_json
 from tf_tickets.storage.user_paths import user_path
 
@@ -46,8 +48,9 @@ def make_report(
         alpha: chance of a false answer in a family of checks. None: the plan's, or else 0.05.
 
     Returns:
-        The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), layers.csv (one row
-        a layer), figures/ (each as SVG and PDF) and tables/ (each as LaTeX).
+        The page, OUTPUT/index.html. Beside it are report.md, report.csv (one row a run), the plan that they
+        were made by if there is one (plan.json), layers.csv (one row a layer), figures/ (each as SVG and PDF)
+        and tables/ (each as LaTeX).
 
     Raises:
         FileNotFoundError: a path of `runs` does not exist.
@@ -84,6 +87,7 @@ def make(
     document = sections.document(found, title, used)
     files: dict[str, str | bytes] = {
         NUMBERS: results.run_table(found),
+        **_plan_of(found),
         LAYERS: layer_table.layer_table(found),
         **{f"{FIGURES}/{figure.name}.svg": figure.whole for figure in document.figures},
         **{f"{FIGURES}/{figure.name}.pdf": figure.pdf for figure in document.figures},
@@ -93,6 +97,12 @@ def make(
     }
     _write(directory, files)
     return directory / PAGE, document
+
+
+def _plan_of(runs: Sequence[Run]) -> dict[str, str | bytes]:
+    """The plan that all runs were made by, which whoever reads their table has to know; none of several."""
+    plans = results.protocols(runs)
+    return {RECORD: json.dumps(plans[0].to_json(), indent=1)} if len(plans) == 1 else {}
 
 
 def _check_ours(directory: pathlib.Path) -> None:
@@ -133,4 +143,4 @@ def _earlier(marker: pathlib.Path) -> set[str]:
 
 
 def _is_made(path: pathlib.PurePosixPath) -> bool:
-    return len(path.parts) == 2 and path.suffix in MADE.get(str(path.parent), ())
+    return str(path) == RECORD or (len(path.parts) == 2 and path.suffix in MADE.get(str(path.parent), ()))

@@ -324,6 +324,9 @@ class TestLead:
     def test_reads_as_a_line(self):
         lead = self.asked(-0.001, 0.03).leads[0]
         assert str(lead) == "+3.00 points [+2.75, +3.25] over random, margin / lead 0.33, 8 seeds"
+        arms = {"smart": twin(-0.05, 0.003), "erk": twin(-0.04, 0.003)}
+        (lead,) = compare(TICKET, {"check": TICKET}, nulls={"random": arms})["check"].leads
+        assert "over random (the best of 2, erk), margin" in str(lead)
 
     @pytest.mark.parametrize("ahead", [0.0, 0.01])
     def test_is_seldom_found_where_there_is_none(self, ahead):

@@ -27,6 +27,7 @@ class Lead:
     Attributes:
         null: what the null is called.
         arm: the arm of the null with the best mean.
+        arms: how many arms of the null the ticket has to be ahead of.
         seeds: number of pairs with that arm.
         gain: mean of the paired differences, positive where the ticket is better, in the metric's unit.
         interval: its confidence interval at level 1 - alpha, for itself.
@@ -38,6 +39,7 @@ class Lead:
 
     null: str
     arm: str
+    arms: int
     seeds: int
     gain: float
     interval: tuple[float, float]
@@ -54,7 +56,8 @@ class Lead:
         scale = self.scale
         low, high = (scale.difference(end) for end in self.interval)
         gain = scale.with_unit_of_differences(scale.difference(self.gain))
-        of = f" ({self.arm})" if self.arm != self.null else ""
+        best = f"the best of {self.arms}, {self.arm}" if self.arms > 1 else self.arm
+        of = f" ({best})" if best != self.null else ""
         share = "" if self.share is None else f", margin / lead {self.share:.2g}"
         return f"{gain} [{low}, {high}] over {self.null}{of}{share}, {plural(str(self.seeds), 'seed')}"
 
@@ -91,6 +94,7 @@ def leads(
             Lead(
                 null=null,
                 arm=best,
+                arms=len(arms),
                 seeds=len(arms[best]),
                 gain=float(moments(arms[best])[0][0]),
                 interval=(float(low), float(high)),
