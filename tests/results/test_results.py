@@ -12,6 +12,7 @@ from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
 from tests.runs import run
 from tf_tickets import METHODS, results
+from tf_tickets.reporting.tables import accuracies
 from tf_tickets.results import (
     BROKEN,
     FINISHED,
@@ -545,6 +546,7 @@ class TestNulls:
             (),
         )
         experiment = only(experiments(load(tmp_path)))
+        assert "balanced, 60 epochs" in {row.cells[0].text for row in accuracies(experiment, alpha=0.05).rows}
         assert "balanced, 60 epochs" in {
             one.versus for one in baselines(experiment) if one.variant.method == "lt"
         }

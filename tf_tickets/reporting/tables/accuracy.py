@@ -8,7 +8,8 @@ import statistics
 from tf_tickets.reporting.document import NONE, Cell, Row, Table, sparsity_text
 from tf_tickets.reporting.tables.cells import accuracy_cell, direction, final, in_points, paired
 from tf_tickets.reporting.tables.marked_cells import marked, what_marks_say
-from tf_tickets.results import Experiment, control_label
+from tf_tickets.results import Arm, Experiment, control_label
+from tf_tickets.results.nulls import random_label
 
 
 def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
@@ -31,6 +32,14 @@ def accuracies(experiment: Experiment, *, alpha: float) -> Table | None:
             cells.append(marked(cell, experiment, variant, target))
         if any(cell.text != NONE for cell in cells):
             rows.append(Row((Cell(experiment.names[variant]), *cells)))
+    for epochs, arms in experiment.longer.items():
+        for variant in dict.fromkeys(arm.variant for arm in arms):
+            reached = [
+                [run.endpoint for run in arms.get(Arm(variant, x, None), {}).values()] for x in targets
+            ]
+            if any(reached):
+                label = f"{random_label(variant)}, {epochs} epochs"
+                rows.append(Row((Cell(label), *(accuracy_cell(values, scale) for values in reached))))
     caption = (
         f"Test {final(scale)}, mean ± standard deviation (seeds){direction(scale)}. Bold: the mean is "
         f"within the {100 * (1 - alpha):g} % confidence interval of the best sparse method's; "
