@@ -12,7 +12,7 @@ from tests.programs import here
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own_method.md").read_text(encoding="utf-8")
 SMALLER = {"--epochs": "1", "--sparsity": "0.9"}
 FEWER = {
-    "tf_tickets.sanity": ["--seed=0-2", "--sanity_check=rearrange", "--nocontrols"],
+    "tf_tickets.sanity": ["--seed=0-2", "--sanity_check=rearrange", "--nocontrols", "--nonulls"],
     "tf_tickets.sweep": ["--seed=0"],
 }
 

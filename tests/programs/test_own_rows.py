@@ -13,6 +13,8 @@ from tf_tickets.methods.table import METHODS
 from tf_tickets.support.console import Console
 
 TINY = {"model": "mlp_12", "epochs": 2, "export": (), "show": Console.silent()}
+# Of a verdict: no controls, and no tickets that its arms are compared with for their leads.
+ARMS_ALONE = {"controls": False, "nulls": False}
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ class TestMethods:
     def test_they_go_through_sweep_verdict_and_report(self, here, monkeypatch):
         stay_here(monkeypatch)
         findings = tt.sanity_check(
-            "rows.py:rewound", 0.8, checks=["rows.py:upside_down"], seeds=3, jobs=1, controls=False, **TINY
+            "rows.py:rewound", 0.8, checks=["rows.py:upside_down"], seeds=3, jobs=1, **ARMS_ALONE, **TINY
         )
         assert {verdict.versus for verdict in findings.verdicts} == {"rows.py:upside_down"}
         assert not findings.failures
