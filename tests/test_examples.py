@@ -219,7 +219,7 @@ def test_blocks(page, chain, monkeypatch):
     for package in OPTIONAL.get(page, ()):
         pytest.importorskip(package, reason=f"{page} is about {package}, which is not installed")
     # A verdict takes hours, so what is asked for is planned, and not done.
-    nothing = laboratory.Findings((), (), {}, {}, (), 0.01, 0.05)
+    nothing = laboratory.Findings((), (), {}, {}, (), results.Analysis())
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
     # A block trains a shallow network on few data, and without XLA, which takes longest of all.
     monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))

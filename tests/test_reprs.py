@@ -119,7 +119,7 @@ def things(tmp_path_factory):
         "arm": next(iter(experiment.arms)),
         "variant": experiment.variants[0],
         "verdict": verdicts[0],
-        "findings": laboratory.Findings(verdicts, (), {}, {}, (), 0.01, 0.05),
+        "findings": laboratory.Findings(verdicts, (), {}, {}, (), results.Analysis()),
         "run_result": finished,
         "sweep": RunResults([finished] * 50),
         "exported": exporting.Exported(folder / "x", "keras", 10, 5),

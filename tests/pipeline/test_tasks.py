@@ -117,7 +117,7 @@ def test_a_verdict_and_a_report_are_those_of_the_error(run, tmp_path, untraced):
         )
         assert verdict.seeds == (0, 1, 2)
         assert verdict.comparison.difference == pytest.approx(np.mean(twin - own))
-    said = str(Findings(tuple(verdicts), (), {}, {}, (), 0.1, 0.05))
+    said = str(Findings(tuple(verdicts), (), {}, {}, (), results.Analysis.read(0.1)))
     assert "snip at sparsity 0.7, test root mean squared error" in said
     page = tt.report(folder, tmp_path / "report", margin=0.1)
     text = (tmp_path / "report" / "report.md").read_text()

@@ -5,6 +5,7 @@ A study is simulated as its runs: a ticket and the random ones between it and ti
 """
 
 import dataclasses
+import functools
 import pathlib
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.reporting import synthetic
 from tf_tickets.results import Run, components, experiments, verdicts
 from tf_tickets.results.components import CONNECTIONS, RATIOS, WEIGHTS
 
-SEEDS, STUDIES, NEEDED = 16, 20, 19
+SEEDS, STUDIES, NEEDED = 16, 100, 95
 MARGIN, SPREAD = 0.005, 0.0032  # of a run, so that the difference of two has a deviation of 0.45 points
 FLOOR = 0.85  # what random tickets of hand-made ratios reach
 # Arm -> which of ratios, connections and weights are the ticket's there.
@@ -25,6 +26,7 @@ ARMS = {
     "rearrange+reinitialize": (1, 0, 0),
 }
 # Method -> what each of them is worth to it.
+NULLS = ("random", "erk", "balanced")
 PLANTED = {
     RATIOS: (0.02, 0.0, 0.0),
     CONNECTIONS: (0.0, 0.02, 0.0),
@@ -35,32 +37,39 @@ PLANTED = {
 def made(config, accuracy, template):
     """A finished run in memory."""
     result = {**template, "seed": config.seed, "test_accuracy": accuracy, "test_trials": 10_000}
-    return Run(
-        pathlib.Path(f"{config.method}-{config.sanity_check}-{config.seed}"),
-        "finished",
-        config.to_json(),
-        result,
+    path = pathlib.Path(f"{config.method}-{config.sanity_check}-{config.seed}")
+    return Run(path, "finished", config.to_json(), result)
+
+
+@functools.cache
+def design():
+    """The experiment of a study, of which only the accuracies are not the study's."""
+    template = {"chance_accuracy": 0.1, "kept": 20, "total": 1000, "layers": []}
+    arms = [*(("snip", check) for check in ARMS), *((method, None) for method in (*NULLS, "dense"))]
+    (found,) = experiments(
+        made(synthetic.config(method, 0.98, seed, check), FLOOR, template)
+        for method, check in arms
+        for seed in range(SEEDS)
     )
+    return found
 
 
 def study(worth, rng):
     """The experiment of a simulated study."""
-    template = {"chance_accuracy": 0.1, "kept": 20, "total": 1000, "layers": []}
-    runs = []
 
-    def add(method, check, level):
-        for seed in range(SEEDS):
-            config = synthetic.config(method, 0.98, seed, check)
-            accuracy = round(level + SPREAD * rng.standard_normal(), 4)
-            runs.append(made(config, accuracy, template))
+    def level(arm):
+        if arm.method == "snip":
+            return FLOOR + float(np.dot(worth, ARMS[arm.check]))
+        return FLOOR if arm.method in NULLS else 0.9
 
-    for check, has in ARMS.items():
-        add("snip", check, FLOOR + float(np.dot(worth, has)))
-    for method in ("random", "erk", "balanced"):
-        add(method, None, FLOOR)
-    add("dense", None, 0.9)
-    (found,) = experiments(runs)
-    return found
+    def reached(arm, run):
+        accuracy = round(level(arm) + SPREAD * rng.standard_normal(), 4)
+        return dataclasses.replace(run, result={**run.result, "test_accuracy": accuracy})
+
+    arms = {
+        arm: {seed: reached(arm, run) for seed, run in runs.items()} for arm, runs in design().arms.items()
+    }
+    return dataclasses.replace(design(), arms=arms)
 
 
 def named(experiment):

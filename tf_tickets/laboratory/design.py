@@ -27,11 +27,13 @@ class Design:
     Attributes:
         plan: the sweep.
         analysis: endpoints, margins, families.
+        checks: names of those that are asked; others were run as nulls.
         protocol: what was written down before; None where nothing was.
     """
 
     plan: SweepPlan
     analysis: Analysis
+    checks: tuple[str, ...]
     protocol: Protocol | None = None
 
 
@@ -115,14 +117,15 @@ def make_design(values: flags.FlagValues) -> Design:
     checks = values.sanity_check or list(CHECKS)
     values.sanity_check = list(dict.fromkeys([NONE, *checks]))
     plan = plan_sweep(values, controls=values.controls, nulls=values.nulls)
-    asked = list(dict.fromkeys(run.config.sanity_check for run in plan.runs if run.config.sanity_check))
+    wanted = (run for run in plan.runs if run.cell not in plan.grid.beside)
+    asked = list(dict.fromkeys(run.config.sanity_check for run in wanted if run.config.sanity_check))
     if not asked:
         reasons = "; ".join(dict.fromkeys(plan.grid.silent.values())) or "the method keeps every weight"
         raise ValueError(f"--method={','.join(values.method)}: no check can say anything ({reasons}).")
     analysis.check_families(asked)
     _check_margins(plan, analysis)
     _check_data(plan, values.data_fingerprint)
-    return Design(plan, analysis)
+    return Design(plan, analysis, tuple(asked))
 
 
 def fingerprints(plan: SweepPlan) -> list[str]:

@@ -27,23 +27,23 @@ class Findings:
     Attributes:
         verdicts: one a method, sparsity and check.
         baselines: each ticket beside dense, dense with its whole training budget, uniform and random tickets.
-        components: what each ticket's lead over random tickets is made of, and where the six arms of ratios x
-            positions were run, their effects.
         silent: label of a method, sparsity and check that was not run -> why it could say nothing.
         failures: label of a run that failed -> what went wrong; its seed is missing from the verdicts.
         runs: the run directories.
         analysis: endpoints, margins, the accepted chance of an error and families of the verdicts.
+        components: what each ticket's lead over random tickets is made of, and where the six arms of ratios x
+            positions were run, their effects.
         protocol: what was written down before the first run; None where nothing was.
         missing: planned runs that have no result.
     """
 
     verdicts: tuple[Verdict, ...]
     baselines: tuple[Verdict, ...]
-    components: tuple[Verdict, ...]
     silent: Mapping[str, str]
     failures: Mapping[str, str]
     runs: tuple[pathlib.Path | str, ...]
     analysis: Analysis
+    components: tuple[Verdict, ...] = ()
     protocol: Protocol | None = None
     missing: tuple[str, ...] = ()
 

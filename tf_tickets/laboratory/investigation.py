@@ -174,7 +174,11 @@ def investigate(design: Design, show: Console) -> Findings:
     for experiment in found:
         for scale, margin in analysis.endpoints:
             how: dict[str, Any] = {"margin": margin, "alpha": analysis.alpha, "scale": scale}
-            own = results.verdicts(experiment, families=analysis.families, **how)
+            own = [
+                verdict
+                for verdict in results.verdicts(experiment, families=analysis.families, **how)
+                if verdict.versus in design.checks
+            ]
             judged = {(verdict.variant, verdict.sparsity) for verdict in own}
             verdicts += own
             components += [*results.components(experiment, **how), *results.factorials(experiment, **how)]

@@ -36,10 +36,12 @@ class Grid:
     Attributes:
         cells: different ones, in the order of the axes.
         silent: label of a cell -> why its sanity check could say nothing.
+        beside: those that nobody asked for, but that stand beside what is asked for: controls and nulls.
     """
 
     cells: tuple[Cell, ...]
     silent: Mapping[str, str]
+    beside: frozenset[Cell] = frozenset()
 
     def label(self, cell: Cell) -> str:
         """A cell for people: its values of the flags in which cells differ."""
@@ -104,7 +106,7 @@ def read_grid(
         configuration.check_flags(cell.values)
         cells[cell] = None
     _check_used(values, axes, used)
-    return Grid(tuple(cells), silent)
+    return Grid(tuple(cells), silent, frozenset(cells) - own)
 
 
 def _common_flags(values: FlagValues) -> dict[str, str]:

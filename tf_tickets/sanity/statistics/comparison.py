@@ -304,5 +304,6 @@ def _but_for(twin: str, nulls: Mapping[str, Mapping[str, Pair]]) -> dict[str, Ma
 def _correlation(ticket: np.ndarray, twin: np.ndarray) -> float | None:
     if not (np.ptp(ticket) and np.ptp(twin)):
         return None
-    found = float(np.corrcoef(ticket, twin)[0, 1])
+    with np.errstate(all="ignore"):  # of numbers next to nothing the variances are none
+        found = float(np.corrcoef(ticket, twin)[0, 1])
     return found if math.isfinite(found) else None
