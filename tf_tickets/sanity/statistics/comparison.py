@@ -77,6 +77,9 @@ class Comparison:
     leads: tuple[Lead, ...] = ()
     scale: Scale = ACCURACY
 
+    def __repr__(self) -> str:
+        return f"Comparison({self})"
+
     def __str__(self) -> str:
         scale = self.scale
         low, high = (scale.difference(end) for end in self.interval)

@@ -52,6 +52,9 @@ class Lead:
         """The margin as a share of the lead: above 1 the ticket cannot lose so much; None without a lead."""
         return self.margin / self.gain if self.gain > 0 else None
 
+    def __repr__(self) -> str:
+        return f"Lead({self})"
+
     def __str__(self) -> str:
         scale = self.scale
         low, high = (scale.difference(end) for end in self.interval)
