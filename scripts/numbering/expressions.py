@@ -11,6 +11,7 @@ from typing import Any
 from arms import ROOT, Chosen, Runs, Unknown
 
 from tf_tickets.results import (
+    MATTERS,
     Analysis,
     Experiment,
     Verdict,
@@ -235,7 +236,6 @@ def signed(number: float, decimals: int = 1) -> str:
 
 CHECKS, BASELINES, COMPONENTS, FACTORS = "checks", "baselines", "components", "factors"
 KINDS = {CHECKS: verdicts, BASELINES: baselines, COMPONENTS: components, FACTORS: factorials}
-MATTERS = {"insensitive": "does not matter", "sensitive": "matters", "reversed": "harms"}
 
 
 @functools.cache

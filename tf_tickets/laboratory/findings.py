@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from tf_tickets.results import Analysis, Protocol, Variant, Verdict
+from tf_tickets.results import MATTERS, Analysis, Protocol, Variant, Verdict, leads_of
 from tf_tickets.results.fields import grouped
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.sanity.statistics import CANNOT_TELL, INSENSITIVE, REVERSED, SENSITIVE
@@ -16,7 +16,6 @@ from tf_tickets.support.words import plural
 
 # What the answers are called: of an attacked twin of the ticket as they are, of others by other words.
 TICKET_WORDS: Mapping[str, str] = {}
-COMPONENT_WORDS = {INSENSITIVE: "does not matter", SENSITIVE: "matters", REVERSED: "harms"}
 BASELINE_WORDS = {INSENSITIVE: "level", SENSITIVE: "worse", REVERSED: "better"}
 
 
@@ -97,7 +96,7 @@ class Findings:
                 _said(verdict, words),
             )
             for verdicts, words in (
-                (self.components, COMPONENT_WORDS),
+                (self.components, MATTERS),
                 (self.verdicts, TICKET_WORDS),
                 (self.baselines, BASELINE_WORDS),
             )
@@ -115,7 +114,7 @@ class Findings:
             lines += _leads(own)
             of_ticket = [x for x in self.components if _ticket(x) == (variant, sparsity, scale)]
             for family, parts in grouped(of_ticket, lambda verdict: verdict.family).items():
-                lines += _lines(family, parts, COMPONENT_WORDS)
+                lines += _lines(family, parts, MATTERS)
             lines += _lines("attacked", own, TICKET_WORDS) + _lines("beside it", baselines, BASELINE_WORDS)
             lines += _summary(own)
         if not self.verdicts:
@@ -138,12 +137,9 @@ def _ticket(verdict: Verdict) -> tuple[Variant, float, Scale]:
 
 def _leads(verdicts: Sequence[Verdict]) -> list[str]:
     """A line for each null that the ticket is to be ahead of; one that no null was run."""
-    found = {
-        lead.null: lead for one in verdicts if one.comparison is not None for lead in one.comparison.leads
-    }
     if not any(one.comparison is not None for one in verdicts):
         return []
-    return [f"  ahead by {lead}" for lead in found.values()] or [
+    return [f"  ahead by {lead}" for lead in leads_of(verdicts)] or [
         "  ahead of nothing: no null was run, so that no check can show it to be insensitive"
     ]
 

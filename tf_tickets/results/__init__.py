@@ -11,7 +11,7 @@ which are baselines made for the comparison; contrasts of two arms; families of 
 from tf_tickets.results.analysis import Analysis
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.baseline import DENSE, baselines, control_label
-from tf_tickets.results.components import components
+from tf_tickets.results.components import MATTERS, components
 from tf_tickets.results.experiment import Experiment, experiments
 from tf_tickets.results.factorial import factorials
 from tf_tickets.results.found_runs import load
@@ -25,12 +25,13 @@ from tf_tickets.results.setting import Setting
 from tf_tickets.results.shipping_grounds import Ground, shipping_grounds
 from tf_tickets.results.source_contrast import SourceContrast, source_contrasts
 from tf_tickets.results.variant import Variant
-from tf_tickets.results.verdict import Verdict, verdicts
+from tf_tickets.results.verdict import Verdict, leads_of, verdicts
 
 __all__ = [
     "BROKEN",
     "DENSE",
     "FINISHED",
+    "MATTERS",
     "UNFINISHED",
     "Analysis",
     "Arm",
@@ -49,6 +50,7 @@ __all__ = [
     "control_label",
     "experiments",
     "factorials",
+    "leads_of",
     "load",
     "nulls_of",
     "planned_analysis",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tf_tickets.methods.table import baseline_methods
 from tf_tickets.results.experiment import Experiment
-from tf_tickets.results.loaded_run import Run
+from tf_tickets.results.loaded_run import Run, reached_by_seed
 from tf_tickets.results.margin import Margin
 from tf_tickets.results.nulls import HAND_MADE, nulls_of, random_label
 from tf_tickets.results.variant import alike
@@ -43,11 +43,7 @@ def baselines(
         others = {DENSE: experiment.endpoints_of_dense(scale)}
         epochs = _whole_budget(experiment, next(iter(runs.values())))
         if epochs is not None:
-            others[control_label(epochs)] = {
-                seed: value
-                for seed, run in experiment.controls[epochs].items()
-                if (value := run.reached(scale)) is not None
-            }
+            others[control_label(epochs)] = reached_by_seed(experiment.controls[epochs], scale)
         for method in baseline_methods():
             random = alike(experiment.variants, method, arm.variant)
             if random is not None:

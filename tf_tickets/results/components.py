@@ -11,17 +11,16 @@ A step that is a drop when it is taken back matters to the method; one that is e
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping
-
 from tf_tickets.results.experiment import Experiment
 from tf_tickets.results.margin import Margin
-from tf_tickets.results.nulls import HAND_MADE, SAME_COUNTS, nulls_of
+from tf_tickets.results.nulls import SAME_COUNTS, nulls_of
 from tf_tickets.results.verdict import Sides, Verdict, judge_pairs
 from tf_tickets.sanity.checks import WITHOUT_ITS_WEIGHTS
 from tf_tickets.support.scale import Scale
 
 RATIOS, CONNECTIONS, WEIGHTS = "its layers' ratios", "its connections", "the weights it starts from"
+# What an answer of the statistics is called where something is taken back that may be worth something.
+MATTERS = {"insensitive": "does not matter", "sensitive": "matters", "reversed": "harms"}
 FAMILY = "what the lead is made of"
 
 
@@ -45,15 +44,13 @@ def components(
         schedule: of methods that retrain for a part of it the ratios' step is also one of training.
     """
     found = []
-    for variant, sparsity in dict.fromkeys((arm.variant, arm.sparsity) for arm in experiment.arms):
-        if not variant.prunes or sparsity is None:
-            continue
+    for variant, sparsity in experiment.tickets:
         nulls = nulls_of(experiment, variant, sparsity, scale)
         alike = nulls_of(experiment, variant, sparsity, scale, whole_budget=False)
         ticket = experiment.endpoints(variant, sparsity, None, scale)
         masks = experiment.endpoints(variant, sparsity, WITHOUT_ITS_WEIGHTS, scale)
         counts = next(iter(nulls.arms.get(SAME_COUNTS, {}).values()), {})
-        best = _best(alike.arms.get(HAND_MADE, {}), scale or experiment.scale)
+        best = alike.best_of_hand(scale or experiment.scale)
         steps: dict[str, Sides] = {
             RATIOS: (counts, best),
             CONNECTIONS: (masks, counts),
@@ -74,8 +71,3 @@ def components(
                 families=dict.fromkeys(pairs, FAMILY),
             )
     return found
-
-
-def _best(arms: Mapping[str, Mapping[int, float]], scale: Scale) -> Mapping[int, float]:
-    """Of several arms the one with the best mean."""
-    return max(arms.values(), key=lambda reached: scale.gain(statistics.fmean(reached.values())), default={})

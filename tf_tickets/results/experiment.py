@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tf_tickets.methods.table import METHODS, baseline_methods
 from tf_tickets.results.arms import Arm, check_order
 from tf_tickets.results.fields import Frozen, differing, frozen, grouped
-from tf_tickets.results.loaded_run import Run
+from tf_tickets.results.loaded_run import Run, reached_by_seed
 from tf_tickets.results.reading import FINISHED
 from tf_tickets.results.setting import Setting, setting_order, titles
 from tf_tickets.results.variant import Variant, labels, variant_order
@@ -62,6 +62,12 @@ class Experiment:
         return list(dict.fromkeys(arm.variant for arm in self.arms if arm.variant.prunes))
 
     @property
+    def tickets(self) -> list[tuple[Variant, float]]:
+        """Variants that prune, each with the sparsities asked of it, in the order of the report."""
+        found = dict.fromkeys((arm.variant, arm.sparsity) for arm in self.arms if arm.variant.prunes)
+        return [(variant, sparsity) for variant, sparsity in found if sparsity is not None]
+
+    @property
     def sparsities(self) -> list[float]:
         """Those asked of the methods that prune, ascending."""
         return sorted({arm.sparsity for arm in self.arms if arm.variant.prunes and arm.sparsity is not None})
@@ -102,15 +108,11 @@ class Experiment:
             variant, sparsity, check: the arm's.
             scale: of another metric than the one that runs are judged by.
         """
-        runs = self.arms.get(Arm(variant, sparsity, check), {})
-        return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
+        return reached_by_seed(self.arms.get(Arm(variant, sparsity, check), {}), scale)
 
     def endpoints_of_dense(self, scale: Scale | None = None) -> dict[int, float]:
         """Seed -> what the dense network reached; of another metric where it has runs of its own."""
-        if scale is None:
-            return self.dense
-        runs = _dense_runs(self.arms)
-        return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
+        return self.dense if scale is None else reached_by_seed(_dense_runs(self.arms), scale)
 
 
 def experiments(runs: Iterable[Run]) -> list[Experiment]:

@@ -70,9 +70,7 @@ def factorials(
         difference of the two differences, as is usual for factors of two levels.
     """
     found = []
-    for variant, sparsity in dict.fromkeys((arm.variant, arm.sparsity) for arm in experiment.arms):
-        if not variant.prunes or sparsity is None:
-            continue
+    for variant, sparsity in experiment.tickets:
         cells = cells_of(experiment, variant, sparsity, scale)
         if not all(cells.values()):
             continue

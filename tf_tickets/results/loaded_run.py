@@ -170,6 +170,11 @@ class Run:
         return tuple(layer["name"] for layer in self.result["layers"] if not _left(layer))
 
 
+def reached_by_seed(runs: Mapping[int, Run], scale: Scale | None) -> dict[int, float]:
+    """Seed -> what its run reached, where that is known; see `Run.reached`."""
+    return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}
+
+
 def layer_ratios(runs: Iterable[Run]) -> dict[str, float]:
     """Label of a layer -> its mean keep-ratio over runs, in forward order."""
     found: dict[str, list[float]] = {}

@@ -8,12 +8,13 @@ was in all, tells what its layers' ratios are worth besides.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 
 from tf_tickets.methods.table import null_methods
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.experiment import Experiment
-from tf_tickets.results.loaded_run import Run
+from tf_tickets.results.loaded_run import Run, reached_by_seed
 from tf_tickets.results.variant import Variant, alike
 from tf_tickets.sanity.checks import null_checks
 from tf_tickets.support.scale import Scale
@@ -33,6 +34,11 @@ class Nulls:
 
     arms: dict[str, dict[str, dict[int, float]]]
     epochs: tuple[int, int] | None = None
+
+    def best_of_hand(self, scale: Scale) -> Mapping[int, float]:
+        """What the best random ticket of hand-made ratios reached; empty where there is none."""
+        arms = self.arms.get(HAND_MADE, {}).values()
+        return max(arms, key=lambda reached: scale.gain(statistics.fmean(reached.values())), default={})
 
     @property
     def shortfall(self) -> str | None:
@@ -87,7 +93,7 @@ def _hand_made(
     arms = {}
     for method in null_methods():
         found = alike([arm.variant for arm in there if arm.check is None], method, variant)
-        reached = {} if found is None else _reached(there.get(Arm(found, sparsity, None), {}), scale)
+        reached = {} if found is None else reached_by_seed(there.get(Arm(found, sparsity, None), {}), scale)
         if found is not None and reached:
             arms[random_label(found)] = reached
     return arms
@@ -98,7 +104,3 @@ def random_label(variant: Variant) -> str:
     row, rest = variant.row, variant.labelled(()).removeprefix(variant.method)
     ratios = "" if row is None or row.ratios == variant.method else f" ({row.ratios})"
     return f"{variant.method}{ratios}{rest}"
-
-
-def _reached(runs: dict[int, Run], scale: Scale | None) -> dict[int, float]:
-    return {seed: value for seed, run in runs.items() if (value := run.reached(scale)) is not None}

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tf_tickets.results.arms import Arm
 from tf_tickets.results.experiment import Experiment
 from tf_tickets.results.fields import grouped
 from tf_tickets.results.margin import Margin, margin_for
-from tf_tickets.results.nulls import HAND_MADE, Nulls, nulls_of
+from tf_tickets.results.nulls import Nulls, nulls_of
 from tf_tickets.results.variant import Variant
 from tf_tickets.sanity.checks import CHECKS, CONTROL
 from tf_tickets.support.scale import Scale
 from tf_tickets.support.words import listed, plural
 
 if TYPE_CHECKING:
-    from tf_tickets.sanity.statistics import Comparison
+    from tf_tickets.sanity.statistics import Comparison, Lead
 
 ACCURACY = Scale()
 # Seed -> what one side reached, and what the other did.
@@ -100,9 +100,7 @@ def verdicts(
         A Verdict for each check that ran; those with too few seeds in common say so.
     """
     found = []
-    for variant, sparsity in dict.fromkeys((arm.variant, arm.sparsity) for arm in experiment.arms):
-        if not variant.prunes or sparsity is None:
-            continue
+    for variant, sparsity in experiment.tickets:
         checks = experiment.checks(variant)
         attacked = {check: experiment.endpoints(variant, sparsity, check, scale) for check in checks}
         found += judge(
@@ -117,6 +115,12 @@ def verdicts(
             families=families_of(checks, families),
         )
     return found
+
+
+def leads_of(found: Iterable[Verdict]) -> list[Lead]:
+    """The leads of a ticket, of which its verdicts have those that they were asked for, each null once."""
+    leads = {lead.null: lead for one in found if one.comparison is not None for lead in one.comparison.leads}
+    return list(leads.values())
 
 
 def families_of(checks: list[str], declared: Families | None = None) -> dict[str, str]:
@@ -282,12 +286,11 @@ def _in_numbers(
     if not margin.of_gap:
         return margin.value
     judged = scale or experiment.scale
-    of_nulls = nulls_of(experiment, variant, sparsity, scale).arms.get(HAND_MADE, {})
+    best = nulls_of(experiment, variant, sparsity, scale).best_of_hand(judged)
     dense = experiment.endpoints_of_dense(scale)
-    if not of_nulls or not dense:
+    if not best or not dense:
         return None
-    best = judged.best(statistics.fmean(reached.values()) for reached in of_nulls.values())
-    gap = judged.gain(statistics.fmean(dense.values()) - best)
+    gap = judged.gain(statistics.fmean(dense.values()) - statistics.fmean(best.values()))
     return margin.value * gap if gap > 0 else None
 
 

@@ -17,7 +17,7 @@ from tf_tickets.reporting.document import (
 from tf_tickets.reporting.interval_scale import IntervalScale, scale_of
 from tf_tickets.reporting.tables.cells import in_differences, mean_and_spread, points
 from tf_tickets.reporting.tables.wordings import CHECKS, Wording
-from tf_tickets.results import Arm, Experiment, Margin, Run, Variant, Verdict
+from tf_tickets.results import Arm, Experiment, Margin, Run, Variant, Verdict, leads_of
 from tf_tickets.results.arms import check_order
 from tf_tickets.results.baseline import dense_labels
 from tf_tickets.sanity.statistics import LEAST_SEEDS
@@ -143,9 +143,9 @@ def margin_scan(
 
 def _leads(family: Sequence[Verdict]) -> list[str]:
     """The leads of a ticket over its nulls, a line each."""
-    found = {lead.null: lead for x in family if x.comparison is not None for lead in x.comparison.leads}
+    found = leads_of(family)
     if found:
-        return [f"ahead by {lead}" for lead in found.values()]
+        return [f"ahead by {lead}" for lead in found]
     return ["ahead of nothing: no null was run"] if any(x.comparison for x in family) else []
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from tf_tickets.results import MATTERS
+
 
 @dataclasses.dataclass(frozen=True)
 class Wording:
@@ -49,7 +51,6 @@ BASELINES = Wording(
     words_of_errors={"insensitive": "equivalent", "sensitive": "worse", "reversed": "better"},
     plural="comparisons",
 )
-_MATTERS = {"insensitive": "does not matter", "sensitive": "matters", "reversed": "harms"}
 COMPONENTS = Wording(
     head="component",
     title="What a ticket's lead over random tickets of hand-made ratios is made of: of its layers' ratios (a "
@@ -57,8 +58,8 @@ COMPONENTS = Wording(
     "on new weights, less random masks on new weights) and the weights it starts from (the ticket, less its "
     "masks on new weights). Differences are the {words} without the component less that with it.",
     glance="What a ticket's lead over random tickets is made of.",
-    words=_MATTERS,
-    words_of_errors=_MATTERS,
+    words=MATTERS,
+    words_of_errors=MATTERS,
     plural="components",
     shows_leads=True,
 )
@@ -70,7 +71,7 @@ FACTORS = Wording(
     "matters where the two are worth more together than the sum of what each is worth, and harms where "
     "they are worth less.",
     glance="What the data decide: ratios, positions, and their interactions.",
-    words=_MATTERS,
-    words_of_errors=_MATTERS,
+    words=MATTERS,
+    words_of_errors=MATTERS,
     plural="effects",
 )
