@@ -83,6 +83,15 @@ def test_sweep_and_report_take_the_same_names(mine, tmp_path, monkeypatch):
     assert "mine.py:net" in page.read_text()
 
 
+def test_a_sweep_of_what_has_no_sparsity_needs_none(tmp_path, monkeypatch):
+    def planned(*_):
+        raise RuntimeError("planned")
+
+    monkeypatch.setattr("tf_tickets.sweeps.running.run_plan", planned)
+    with pytest.raises(RuntimeError, match="planned"):
+        tt.sweep("dense", model="mlp_8", runs_dir=str(tmp_path), show=Console.silent())
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("given", "message"),

@@ -13,7 +13,6 @@ from absl import flags
 
 from tf_tickets import config as configuration
 from tf_tickets import results
-from tf_tickets.config import DEFAULT_SPARSITY
 from tf_tickets.laboratory.design import Design, define_flags, make_design
 from tf_tickets.laboratory.findings import Findings
 from tf_tickets.laboratory.plan_files import note_plan, read_plan
@@ -32,7 +31,7 @@ from tf_tickets.sweeps.sweep_flags import GROUPS
 
 def sanity_check(
     method: str | Sequence[str] | Callable = "snip",
-    sparsity: float | Sequence[float] = DEFAULT_SPARSITY,
+    sparsity: float | Sequence[float] | None = None,
     *,
     checks: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 10,
@@ -57,7 +56,7 @@ def sanity_check(
             `(model, batches, rng, **options) -> arrays` that lives in a module (not in a notebook or the main
             script), which then takes the place of SNIP's: scored at the initialisation, global ratios. For a
             score of your own in another row of the table pass that row's name, and score="module:function".
-        sparsity: fraction of the prunable weights to remove, or several.
+        sparsity: fraction of the prunable weights to remove, or several; 0.98 by default.
         checks: names of `tf_tickets.sanity.CHECKS`. Default: all that can say something about the method.
         seeds: how many, or which; at least 3, and 10 to 20 for a margin of one point.
         margin: of equivalence: differences of the metric smaller than this count as none. None: the metric's
@@ -98,7 +97,7 @@ def sanity_check(
     if plan is not None:
         decided = {
             "method": method != "snip",
-            "sparsity": not (is_number(sparsity) and sparsity == DEFAULT_SPARSITY),
+            "sparsity": sparsity is not None,
             "checks": checks is not None,
             "seeds": not (is_number(seeds) and seeds == 10),
             "margin": margin is not None,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tf_tickets import config as configuration
-from tf_tickets.config import DEFAULT_SPARSITY, GROUPS
+from tf_tickets.config import GROUPS
 from tf_tickets.programs.run_result import RunResult, RunResults
 from tf_tickets.support.console import Console
 from tf_tickets.support.late import check_not_imported
@@ -70,7 +70,7 @@ def run(
 
 def sweep(
     method: str | Sequence[str] = "hybrid",
-    sparsity: float | Sequence[float] = DEFAULT_SPARSITY,
+    sparsity: float | Sequence[float] | None = None,
     *,
     seed: int | Iterable[int] = 0,
     model: Any = None,
@@ -85,7 +85,7 @@ def sweep(
     notebook, or of the script that calls this, go into a file beside it.
 
     Args:
-        method, sparsity, seed: one or several; every combination is run.
+        method, sparsity, seed: one or several; every combination is run. Sparsity is 0.98 by default.
         model, dataset: as for `run`; functions stand in a file of their own.
         runs_dir: folder of the runs.
         show: what shows the progress. Default: standard output.
