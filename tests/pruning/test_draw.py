@@ -178,6 +178,7 @@ class TestOriginAndNotes:
             "sampling": "exact",
             "preserve_flow": False,
             "rounds": 1,
+            "pattern": None,
             "samples_per_class": None,
             "options": {},
             "within": None,

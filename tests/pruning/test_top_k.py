@@ -146,3 +146,47 @@ class TestLayers:
     def test_one_count_a_layer(self):
         with pytest.raises(ValueError):
             layerwise_masks(self.SCORES, [1, 1])
+
+
+class TestLeast:
+    @given(
+        st.lists(st.integers(1, 12), min_size=1, max_size=5),
+        st.integers(0, 2**31),
+        st.integers(1, 4),
+        st.booleans(),
+        st.floats(0, 1),
+        st.data(),
+    )
+    def test_is_the_best_of_each_layer_and_then_the_best_of_the_rest(
+        self, sizes, seed, distinct, bounded, part, data
+    ):
+        rng = np.random.default_rng(seed)
+        scores = [rng.integers(0, distinct, size).astype(np.float32) for size in sizes]
+        within = [rng.random(size) < 0.7 if bounded else np.ones(size, bool) for size in sizes]
+        least = [data.draw(st.integers(0, size + 1)) for size in sizes]
+        room = [int(x.sum()) for x in within]
+        floors = [min(pair) for pair in zip(least, room, strict=True)]
+        keep = sum(floors) + round(part * (sum(room) - sum(floors)))
+        first = layerwise_masks(scores, floors, within)
+        rest = global_masks(scores, keep - sum(floors), [a & ~b for a, b in zip(within, first, strict=True)])
+        expected = [a | b for a, b in zip(first, rest, strict=True)]
+        found = global_masks(scores, keep, within if bounded else None, least)
+        assert sum(int(x.sum()) for x in found) == keep
+        assert [int(x.sum()) for x in found] == [int(x.sum()) for x in expected]
+        assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+
+    def test_more_than_there_is_to_keep_is_refused(self):
+        with pytest.raises(
+            ValueError, match="min_keep asks for 4 weights in all layers, and the budget is 3"
+        ):
+            global_masks([np.ones(3), np.ones(3)], 3, least=[2, 2])
+
+    def test_takes_little_more_memory_than_the_scores(self):
+        scores = list(np.random.default_rng(0).random((4, 500_000), np.float32))
+        scores[2] /= 100
+        tracemalloc.start()
+        masks = global_masks(scores, 40_000, least=[100] * 4)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert np.count_nonzero(masks[2]) == 100
+        assert peak < 1.6 * sum(x.nbytes for x in scores)

@@ -16,6 +16,7 @@ class HybridPruning(MagnitudePruning):
         family: `"vgg"` or `"resnet"`, see `tf_tickets.keep_counts`.
         classifier_keep: fraction of each classifier, the masked weights that feed an output, that is kept.
             None or `"method"` means the method's own, 0.3.
+        pattern: which weights are kept together, or how many of neighbours, as in `tf_tickets.prune`.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
     """
 
@@ -27,6 +28,7 @@ class HybridPruning(MagnitudePruning):
         classifier_keep: float | Literal["method"] | None = None,
         include: Any = None,
         exclude: Any = None,
+        pattern: str | None = None,
     ):
         super().__init__(
             sparsity,
@@ -36,4 +38,5 @@ class HybridPruning(MagnitudePruning):
             classifier_keep=classifier_keep,
             include=include,
             exclude=exclude,
+            pattern=pattern,
         )

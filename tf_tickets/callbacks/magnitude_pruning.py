@@ -18,6 +18,7 @@ from tf_tickets.layers import (
 from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
+from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.sparsity import check_sparsity
 
 
@@ -37,6 +38,7 @@ class MagnitudePruning(keras.callbacks.Callback):
             apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
             ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
             with global ratios, as of `"finetune"`, and 0.3 with smart ones.
+        pattern: which weights are kept together, or how many of neighbours, as in `tf_tickets.prune`.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
     A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b,
@@ -73,6 +75,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         classifier_keep: float | Literal["ranked", "method"] | None = None,
         include: Any = None,
         exclude: Any = None,
+        pattern: str | None = None,
     ):
         super().__init__()
         if (sparsity is None) == (schedule is None):
@@ -95,6 +98,7 @@ class MagnitudePruning(keras.callbacks.Callback):
             "ratios": ratios,
             "family": family,
             "classifier_keep": classifier_keep_of_magnitudes(classifier_keep, ratios),
+            "pattern": chosen_pattern(pattern, None),
         }
         self._first: int | None = None
         self._counted: keras.Model | None = None

@@ -68,17 +68,8 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
         graph: of the model.
         weights: `id` of a layer -> attribute -> array, where it is another than the layer's own.
     """
+    sites, rules, of_layer = _rules(graph, weights)
     sizes = [channels_of(spec) for spec in graph.specs]
-    calls_of = graph.calls_of()
-    sites = tuple(
-        Site(
-            call, graph, _weights(call, weights), shared=_has_form(call) and len(calls_of[id(call.layer)]) > 1
-        )
-        for call in graph.calls
-    )
-    reasons = [_reason(site) for site in sites]
-    of_layer = {id(site.layer): reason for site, reason in zip(sites, reasons, strict=True) if reason}
-    rules = tuple(UNKNOWN if id(site.layer) in of_layer else rule_of(site.layer) for site in sites)
     facts = _forward(sites, rules, sizes)
     needs = _backward(graph, sites, rules, facts)
     labels = _classes(graph, sites, rules, sizes)
@@ -97,6 +88,51 @@ def analyse(graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]) -> An
     stays = tuple(stays_of[of] for of in labels)
     wanted = tuple(need.wanted for need in needs)
     return Analysis(sites, rules, facts, wanted, stays, carriers, pins)
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What is known of channels whatever the weights are.
+
+    Attributes:
+        graph: of the model.
+        sites: of each call, in order.
+        labels: of each tensor, by number, a number for each channel: those that stay or go together have the
+            same.
+        pinned: the labels of channels that have to stay as they are.
+    """
+
+    graph: Graph
+    sites: tuple[Site, ...]
+    labels: tuple[np.ndarray, ...]
+    pinned: np.ndarray
+
+
+def surroundings_of(graph: Graph) -> Surroundings:
+    """Which channels of a graph are tied to which, and which are pinned, were all of them to vary."""
+    sites, rules, _ = _rules(graph, {})
+    sizes = [channels_of(spec) for spec in graph.specs]
+    needs = _backward(graph, sites, rules, tuple(Facts.varying(size) for size in sizes))
+    labels = _classes(graph, sites, rules, sizes)
+    pinned = [of[need.pinned] for of, need in zip(labels, needs, strict=True)]
+    return Surroundings(graph, sites, labels, np.unique(np.concatenate(pinned)))
+
+
+def _rules(
+    graph: Graph, weights: Mapping[int, Mapping[str, np.ndarray]]
+) -> tuple[tuple[Site, ...], tuple[Rule, ...], dict[int, str]]:
+    """The site and the rule of each call; and `id` of a layer -> why channels around it stay, if they do."""
+    calls_of = graph.calls_of()
+    sites = tuple(
+        Site(
+            call, graph, _weights(call, weights), shared=_has_form(call) and len(calls_of[id(call.layer)]) > 1
+        )
+        for call in graph.calls
+    )
+    reasons = [_reason(site) for site in sites]
+    of_layer = {id(site.layer): reason for site, reason in zip(sites, reasons, strict=True) if reason}
+    rules = tuple(UNKNOWN if id(site.layer) in of_layer else rule_of(site.layer) for site in sites)
+    return sites, rules, of_layer
 
 
 def _has_form(call: Call) -> bool:

@@ -39,11 +39,12 @@ class Config(ExportOptions, Options):
 
     @property
     def row(self) -> Method:
-        """The method's row of the table, with the score that is asked for."""
+        """The method's row of the table, with the score and the pattern that are asked for."""
         row = known_row(self.method, self.method_row)
         if row is None:
             raise ValueError(f"method={self.method!r} is unknown here.")
-        return row if self.score is None else dataclasses.replace(row, score=self.score)
+        row = row if self.score is None else dataclasses.replace(row, score=self.score)
+        return row if self.pattern is None else dataclasses.replace(row, pattern=self.pattern)
 
     @property
     def all_search_options(self) -> dict[str, Any]:

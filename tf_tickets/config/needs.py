@@ -12,6 +12,10 @@ def _by_ratios_of_layers(chosen: Choice) -> bool:
 
 PRUNES = Need(lambda chosen: chosen.row.prunes, "prunes")
 DRAWS = Need(lambda chosen: chosen.row.draws, "prunes by drawing a ticket")
+DRAWS_TO_STAY = Need(
+    lambda chosen: chosen.row.draws and chosen.row.search is None,
+    "prunes by drawing a ticket and does not move its masks while it trains",
+)
 AIMS = Need(lambda chosen: chosen.row.aims or not chosen.row.prunes, "ends at a sparsity that is asked for")
 REWINDS = Need(lambda chosen: chosen.row.start_from == REWOUND, "rewinds to an epoch")
 BY_LAYERS = Need(_by_ratios_of_layers, "prunes by ratios of layers")

@@ -23,6 +23,7 @@ from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import Method, method_row
 from tf_tickets.models.architectures import OWN_FILE, OWN_MODEL, model_row
+from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.storage.user_paths import lasting_place, user_path
@@ -149,6 +150,9 @@ def says_nothing(values: flags.FlagValues) -> str | None:
         return "the method's masks move while it trains, so that there is no ticket to attack before"
     if values.sparsity == 0:
         return "at sparsity 0 nothing is pruned"
+    pattern = _pattern_of(values, choice)
+    if check.moves_masks and pattern is not None and not in_groups(pattern):
+        return f"it moves single weights, which would leave the pattern {pattern}"
     if values.ticket is not None:
         if check.place in ("data", "scores"):
             return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
@@ -156,6 +160,13 @@ def says_nothing(values: flags.FlagValues) -> str | None:
         drawn_by = str(load_ticket(values.ticket).origin.get("score"))
         choice = dataclasses.replace(choice, score=SCORES.get(drawn_by, SCORES["magnitude"]))
     return check.says_nothing(choice)
+
+
+def _pattern_of(values: flags.FlagValues, choice: Choice) -> str | None:
+    """The pattern of the ticket that is given, or that will be drawn."""
+    if values.ticket is not None:
+        return load_ticket(values.ticket).origin.get("pattern")
+    return chosen_pattern(values.pattern, choice.row.pattern)
 
 
 def _useless(values: flags.FlagValues, chosen: Choice) -> list[Option]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_tickets.config import needs
-from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PLACE, RATIOS
+from tf_tickets.config.kinds import CLASSIFIER_KEEP, FILE, METHOD_FACTS, PATTERN, PLACE, RATIOS
 from tf_tickets.data.recognition import AUTO, STANDARDIZE
 from tf_tickets.data.sources import SOURCES, named_dataset
 from tf_tickets.methods.table import METHODS
@@ -25,6 +25,7 @@ from tf_tickets.pruning.choices import (
     ROUNDINGS,
     SAMPLINGS,
 )
+from tf_tickets.pruning.pattern_names import ACCEPTED
 from tf_tickets.sanity.checks import CHECKS
 from tf_tickets.support.options import (
     DATA,
@@ -160,12 +161,7 @@ class Options:
         decides=SETTING,
     )
     image_size: int | None = option(
-        whole(1),
-        DATA,
-        "Resize images to this many pixels.",
-        default=None,
-        decides=SETTING,
-        always_named=True,
+        whole(1), DATA, "Resize images to this many pixels.", default=None, decides=SETTING, always_named=True
     )
     standardize: str = option(
         choice(STANDARDIZE),
@@ -272,11 +268,7 @@ class Options:
         needs=needs.DRAWS_RANDOMLY,
     )
     min_keep: int = option(
-        whole(0),
-        TICKET,
-        "Weights that each layer keeps at least. Default: 0.",
-        default=0,
-        needs=needs.DRAWS,
+        whole(0), TICKET, "Weights that each layer keeps at least. Default: 0.", default=0, needs=needs.DRAWS
     )
     preserve_flow: bool = option(
         switch(),
@@ -284,6 +276,13 @@ class Options:
         "Leave no input or output channel of a layer without a weight. Default: false.",
         default=False,
         needs=needs.DRAWS,
+    )
+    pattern: str | None = option(
+        PATTERN,
+        TICKET,
+        f"Which weights are kept together, or how many of neighbours: {ACCEPTED}. Default: the method's own.",
+        default=None,
+        needs=needs.DRAWS_TO_STAY,
     )
     samples_per_class: int | None = option(
         whole(1),

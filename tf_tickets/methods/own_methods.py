@@ -11,13 +11,17 @@ from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.support.late import late
 
 # Functions stay in the user's file, and no row of a user's is a null; all else of a row is kept.
-_COLUMNS = tuple(x.name for x in dataclasses.fields(Method) if x.name not in ("score", "search", "null"))
+_NOT_KEPT = ("score", "search", "null")
+# Columns that came later are kept where they say something, so that names of runs stay.
+_LATER = {"pattern": None}
+_COLUMNS = tuple(x.name for x in dataclasses.fields(Method) if x.name not in (*_NOT_KEPT, *_LATER))
 _OF_SEARCH = ("options", "library", "drawn", "aims", "grows", "in_levels")
 
 
 def facts_of(row: Method) -> dict[str, Any]:
     """What a config keeps of a row: JSON-able; `row_of_facts` is the inverse."""
     found = {column: getattr(row, column) for column in _COLUMNS}
+    found |= {name: getattr(row, name) for name, usual in _LATER.items() if getattr(row, name) != usual}
     found["score"] = row.score if isinstance(row.score, str) else None  # it is the attribute of the row
     search = row.search
     found["search"] = None
@@ -35,7 +39,7 @@ def row_of_facts(name: str, facts: Mapping[str, Any]) -> Method:
         name: `"module:attribute"` or `"file.py:attribute"` of the row.
         facts: see `facts_of`.
     """
-    row = {column: facts[column] for column in _COLUMNS}
+    row = {column: facts[column] for column in _COLUMNS} | {x: facts.get(x, _LATER[x]) for x in _LATER}
     row["score"] = f"{name}.score" if facts["score"] is None else facts["score"]
     kept = facts["search"]
     if kept is None:

@@ -23,6 +23,7 @@ from tf_tickets.pruning.choices import ROUNDINGS, check_choice
 from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.draw import draw_ticket
 from tf_tickets.pruning.given_ratios import Ratios
+from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.quota import OPTIONS, Quota
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
@@ -51,6 +52,7 @@ def prune(
     sampling: str = "exact",
     preserve_flow: bool = False,
     rounds: int | None = None,
+    pattern: str | None = None,
     **score_options: Any,
 ) -> Ticket:
     """Prunes a model by a method, in place, and leaves it where the method's retraining begins.
@@ -96,6 +98,12 @@ def prune(
         preserve_flow: leave no input or output channel of a layer without a weight. Counts stay as they are
             (each layer gets enough for it); Bernoulli masks grow.
         rounds: how many times to score and prune. None means the score's own: 100 of SynFlow, else 1.
+        pattern: which weights of a layer are kept together, or how many of neighbours at most: `"4x1"` or
+            `"block(4,1)"`, blocks of 4 consecutive outputs by 1 input, at each tap of a kernel; `"channel"`,
+            whole outputs of layers, those that a smaller network can do without; `"2:4"`, at most 2 of 4
+            consecutive inputs of each output; `"constant_fan_in"`, of each output as many. A group's score is
+            the sum of its weights'. Of blocks and channels groups are counted, so that `sparsity` is the
+            fraction of groups. `"unstructured"`: each weight by itself. None means the method's own.
         **score_options: options of the score alone, by name, see `tf_tickets.score`: such as `temperature`,
             `halves`, `redraw_classifier` (GraSP), `probes`, `curvature` (OBD), `loss`, `training` (both, and
             SNIP), or those of your own callable.
@@ -150,6 +158,7 @@ def prune(
         sampling=sampling,
         preserve_flow=preserve_flow,
         rounds=rounds,
+        pattern=chosen_pattern(pattern, row.pattern),
     )
     if row.rewinds and init_weights is None:
         raise ValueError(

@@ -5,6 +5,7 @@ import dataclasses
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
+from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.scores import ScoreFunction
 from tf_tickets.support.own_code import row_of
 from tf_tickets.support.short_reprs import Rows, short_fields
@@ -36,6 +37,8 @@ class Method:
         null: whether it is one of the random tickets of hand-made ratios that a method must be ahead of
             before a check of it means anything.
         about: one line for people, with the paper's section.
+        pattern: which weights are kept together, or how many of neighbours at most, see `tf_tickets.prune`;
+            None: each is kept or not by itself.
     """
 
     score: str | ScoreFunction
@@ -49,6 +52,7 @@ class Method:
     search: Search | None = None
     baseline: int = 0
     null: bool = False
+    pattern: str | None = None
 
     __repr__ = short_fields
 
@@ -59,6 +63,7 @@ class Method:
                 raise ValueError(
                     f"A method's {column} is one of {', '.join(map(str, accepted))}. Received: {value!r}"
                 )
+        chosen_pattern(None, self.pattern)
         if not isinstance(self.search, Search | None):
             raise ValueError(f"A method's search is a Search, or None. Received: {self.search!r}")
 

@@ -15,6 +15,7 @@ from tf_tickets.layers import MaskedWeight
 from tf_tickets.pipeline import own_callbacks
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.pace import Pace, seconds_left
+from tf_tickets.pruning.pattern_names import in_groups
 from tf_tickets.pruning.sparsity import total_to_keep
 from tf_tickets.support.console import Console, bar
 from tf_tickets.support.memory import in_words
@@ -186,7 +187,8 @@ def show_result(job: Job, ticket: pruning.Ticket, result: dict[str, Any]) -> Non
     if f"dense_{own}" in result and job.config.row.prunes:
         facts["dense network"] = scale.plain(result[f"dense_{own}"])
     row = job.config.row
-    asked = f"{result['sparsity']:.4%} asked" if row.aims or not row.prunes else "none asked"
+    of = f" of {row.pattern} groups" if in_groups(row.pattern) else ""
+    asked = f"{result['sparsity']:.4%}{of} asked" if row.aims or not row.prunes else "none asked"
     facts["sparsity"] = (
         f"{result['achieved_sparsity']:.4%} reached, {asked}: "
         f"{result['kept']:,} of {result['total']:,} weights"

@@ -20,7 +20,8 @@ from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import pretrain, train_ticket
-from tf_tickets.pruning.channels import channel_axes
+from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
+from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.directories import TicketDirectory
@@ -81,6 +82,8 @@ def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
         sparsity=1 - config.source_density,
         sampling=config.source_sampling,
         preserve_flow=config.source_preserve_flow,
+        # So that the ticket's groups lie in it as a whole.
+        pattern=_pattern(config) if in_groups(config.row.pattern) else None,
     )
     source = pruning.draw_ticket(model, "random", quota, seed=stream_seed(config.seed, "mask"))
     if source.collapsed:
@@ -91,6 +94,10 @@ def draw_source(config: Config, model: keras.Model) -> pruning.Ticket | None:
         )
     source.apply(model)
     return source
+
+
+def _pattern(config: Config) -> str | None:
+    return chosen_pattern(None, config.row.pattern)
 
 
 def quota_of(config: Config, counts: pruning.Ticket | None = None) -> pruning.Quota:
@@ -107,6 +114,7 @@ def quota_of(config: Config, counts: pruning.Ticket | None = None) -> pruning.Qu
             min_keep=config.min_keep,
             preserve_flow=config.preserve_flow,
             rounds=config.rounds,
+            pattern=_pattern(config),
         )
     return pruning.Quota(
         ratios=config.ratios,
@@ -120,6 +128,7 @@ def quota_of(config: Config, counts: pruning.Ticket | None = None) -> pruning.Qu
         sampling=config.sampling,
         preserve_flow=config.preserve_flow,
         rounds=config.rounds,
+        pattern=_pattern(config),
     )
 
 
@@ -172,13 +181,18 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     name, check = job.config.sanity_check, job.config.check
     origin = ticket.origin if name is None else {**ticket.origin, "sanity_check": name}
     within = None if job.source is None else job.source.masks
-    if check.masks is not None:
-        masks = tuple(check.masks(ticket.masks, job.config.seed, within))
-    elif check.channel_masks is not None:
-        channels = [channel_axes(entry) for entry in layers.prunable_weights(job.model)]
-        masks = tuple(check.channel_masks(ticket.masks, job.config.seed, within, channels=channels))
-    else:
+    if not check.moves_masks:
         return dataclasses.replace(ticket, origin=origin)
+    # Groups of a pattern move as a whole.
+    layouts, _ = layouts_of(job.model, layers.prunable_weights(job.model), ticket.origin.get("pattern"))
+    units = units_inside(layouts, ticket.masks)
+    inside = None if within is None else units_inside(layouts, within)
+    if check.masks is not None:
+        moved = check.masks(units, job.config.seed, inside)
+    if check.channel_masks is not None:
+        channels = [layout.unit_channels for layout in layouts]
+        moved = check.channel_masks(units, job.config.seed, inside, channels=channels)
+    masks = tuple(layout.mask(unit) for layout, unit in zip(layouts, moved, strict=True))
     return dataclasses.replace(
         ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
     )

@@ -19,11 +19,13 @@ from tf_tickets.pruning.classifier import (
 from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.counts import keep_counts, keep_densities
 from tf_tickets.pruning.flow_preservation import least_to_flow
+from tf_tickets.pruning.patterns import layouts_of
 from tf_tickets.pruning.quota import Quota, check_quota, checked_rounds
 from tf_tickets.pruning.ratios import named_rule
 from tf_tickets.pruning.scored_weights import weights_to_score
 from tf_tickets.pruning.scores import Score, ScoreFunction, score_row
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity, round_sparsities, total_to_keep
+from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.support.short_reprs import short_fields
 
 NO_CLASSIFIER = Classifiers(())
@@ -31,7 +33,7 @@ NO_CLASSIFIER = Classifiers(())
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How many weights a round keeps, as far as that is known before scoring.
+    """How many weights a round keeps, or groups of a pattern, as far as that is known before scoring.
 
     Attributes:
         counts: for each layer; None where the layers are ranked together.
@@ -66,6 +68,7 @@ def plan_budgets(
     quota: Quota,
     trains_between: bool = False,
     within: Sequence[np.ndarray] | None = None,
+    layouts: Sequence[Layout] | None = None,
 ) -> list[Budget]:
     """The budget of each round, or the error that `draw_ticket` would raise.
 
@@ -75,45 +78,64 @@ def plan_budgets(
         quota: how many to keep, and where.
         trains_between: whether the network is trained between rounds.
         within: masks that the first round starts from; None starts from all weights.
+        layouts: what weights are counted and kept in; None: as the quota's pattern has it.
     """
     row = score_row(score)
     target = check_sparsity(quota.sparsity)
     rounds = checked_rounds(quota.rounds, score, row, trains_between)
     check_quota(quota, row)
     entries = weights_to_score(model)
-    room = [entry.size for entry in entries] if within is None else [int(np.count_nonzero(x)) for x in within]
-    total = sum(entry.size for entry in entries)
+    if layouts is None:
+        layouts, _ = layouts_of(model, entries, quota.pattern)
+    everything: Sequence[None] = [None] * len(layouts)
+    room = [layout.room(x) for layout, x in zip(layouts, within or everything, strict=True)]
+    total = sum(layout.size for layout in layouts)
+    if quota.pattern is not None:
+        _check_pattern_holds(quota, sum(room), total, within is not None)
     if within is not None:
         check_inside(target, sum(room), total)
         if quota.sampling == "bernoulli":
             raise ValueError("sampling='bernoulli' draws from all weights; within= is for exact counts.")
     found = classifiers_of(model, entries)
-    budgets = [_plan(model, entries, quota, row, room, found)]
+    budgets = [_plan(model, entries, layouts, quota, row, room, found)]
     # Layers that end with nothing hold nothing in the rounds before, either.
-    holds = total if budgets[0].counts is None else _size_of_kept(entries, budgets[0].counts)
+    holds = total if budgets[0].counts is None else _size_of_kept(layouts, budgets[0].counts)
     for sparsity in round_sparsities(target, rounds, 1 - sum(room) / total)[-2::-1]:
         earlier = dataclasses.replace(quota, sparsity=max(sparsity, 1 - holds / total), rounding="exact")
-        budgets.append(_between(budgets[-1], _plan(model, entries, earlier, row, room, found), room))
+        budgets.append(_between(budgets[-1], _plan(model, entries, layouts, earlier, row, room, found), room))
     return budgets[::-1]
 
 
-def _size_of_kept(entries: Sequence[MaskedWeight], counts: Sequence[int]) -> int:
-    return sum(entry.size for entry, count in zip(entries, counts, strict=True) if count)
+def _check_pattern_holds(quota: Quota, room: int, total: int, inside: bool) -> None:
+    """Refuses a target that is denser than the pattern can be."""
+    keep = total_to_keep(total, quota.sparsity)
+    if keep > room:
+        where = " inside the given masks" if inside else ""
+        raise ValueError(
+            f"sparsity={quota.sparsity} keeps {keep:,} of {total:,}, and pattern={quota.pattern!r} can hold "
+            f"{room:,}{where}, a density of {room / total:.6g}. Raise the sparsity."
+        )
+
+
+def _size_of_kept(layouts: Sequence[Layout], counts: Sequence[int]) -> int:
+    return sum(layout.size for layout, count in zip(layouts, counts, strict=True) if count)
 
 
 def _plan(
     model: keras.Model,
     entries: Sequence[MaskedWeight],
+    layouts: Sequence[Layout],
     quota: Quota,
     row: Score,
     room: Sequence[int],
     found: Classifiers,
 ) -> Budget:
-    sizes = [entry.size for entry in entries]
+    sizes = [layout.size for layout in layouts]
     # Bernoulli masks grow by what keeps channels alive; exact ones need room for it.
     flows = quota.preserve_flow and quota.sampling == "exact"
     least = tuple(
-        max(min(quota.min_keep, entry.size), least_to_flow(entry) if flows else 0) for entry in entries
+        max(layout.units_of(quota.min_keep), least_to_flow(entry) if flows else 0)
+        for entry, layout in zip(entries, layouts, strict=True)
     )
     keep = total_to_keep(sum(sizes), quota.sparsity)
     if sum(least) > keep:
@@ -153,7 +175,8 @@ def _plan(
         "redistribute": quota.redistribute,
         "min_keep": least if any(least) else 0,
     }
-    counts = keep_counts(model, quota.sparsity, rounding=quota.rounding, room=room, **arguments)
+    units = None if quota.pattern is None else sizes
+    counts = keep_counts(model, quota.sparsity, rounding=quota.rounding, room=room, units=units, **arguments)
     densities = None
     if quota.sampling == "bernoulli":
         densities = keep_densities(model, quota.sparsity, **arguments)

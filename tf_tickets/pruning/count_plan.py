@@ -40,6 +40,7 @@ class CountPlan:
         redistribute: whether other layers get what a full layer cannot hold.
         floors: what each layer keeps at least.
         room: what each layer can hold.
+        sizes: how many things each layer has that are counted: weights, or groups of them.
     """
 
     shapes: list[Shape]
@@ -51,11 +52,7 @@ class CountPlan:
     redistribute: bool
     floors: np.ndarray
     room: np.ndarray
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Number of weights of each layer."""
-        return np.array([math.prod(shape) for shape in self.shapes], dtype=np.int64)
+    sizes: np.ndarray
 
     @property
     def total(self) -> int:
@@ -148,6 +145,7 @@ def plan_counts(
     redistribute: bool,
     min_keep: int | Sequence[int],
     room: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
 ) -> CountPlan:
     """The plan of arguments as `keep_counts` takes them, or its errors."""
     names: list[tuple[str, str]] | None = None
@@ -169,7 +167,7 @@ def plan_counts(
     classifier_keep = check_classifier_keep(classifier_keep)
     if not shapes:
         raise ValueError("keep_counts needs at least one prunable weight. Received none.")
-    sizes = np.array([math.prod(shape) for shape in shapes], np.int64)
+    sizes = np.array([math.prod(shape) for shape in shapes] if units is None else units, np.int64)
     return CountPlan(
         shapes=shapes,
         rule=rule_of(ratios, shapes, names),
@@ -178,19 +176,20 @@ def plan_counts(
         classifiers=classifiers,
         classifier_keep=classifier_keep,
         redistribute=redistribute,
-        floors=_floors(min_keep, shapes),
+        floors=_floors(min_keep, sizes),
+        sizes=sizes,
         room=sizes if room is None else np.minimum(np.array(room, np.int64), sizes),
     )
 
 
-def _floors(min_keep: int | Sequence[int], shapes: Sequence[Shape]) -> np.ndarray:
+def _floors(min_keep: int | Sequence[int], sizes: np.ndarray) -> np.ndarray:
     """What each layer keeps at least: as asked, and no more than it has."""
     values = items(min_keep)
     if values is None:
-        values = [min_keep] * len(shapes)
-    if len(values) != len(shapes):
+        values = [min_keep] * len(sizes)
+    if len(values) != len(sizes):
         raise ValueError(
-            f"min_keep= takes one count, or one a layer, and there are {len(shapes)} layers. "
+            f"min_keep= takes one count, or one a layer, and there are {len(sizes)} layers. "
             f"Received: {len(values)}"
         )
     for value in values:
@@ -198,9 +197,7 @@ def _floors(min_keep: int | Sequence[int], shapes: Sequence[Shape]) -> np.ndarra
             raise ValueError(
                 f"min_keep= takes counts of weights, whole numbers from 0 on. Received: {value!r}"
             )
-    return np.array(
-        [min(int(value), math.prod(shape)) for value, shape in zip(values, shapes, strict=True)], np.int64
-    )
+    return np.minimum(np.array([int(value) for value in values], np.int64), sizes)
 
 
 def _checked_shapes(shapes: Any) -> list[Shape]:

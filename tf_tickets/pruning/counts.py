@@ -5,6 +5,7 @@ Counts are met to the unit (`rounding="exact"`), or follow the authors' float32 
 feed an output of the model; of bare shapes it is the last one.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -30,6 +31,7 @@ def keep_counts(
     redistribute: bool = True,
     min_keep: int | Sequence[int] = 0,
     room: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
 ) -> list[int]:
     """Number of weights to keep in each layer at a given sparsity.
 
@@ -58,6 +60,9 @@ def keep_counts(
             others give them up, so the total stays exact. Only with exact rounding.
         room: how many weights each layer can hold: a search inside a source mask has only those. Layers that
             are full then are treated as above. Only with exact rounding.
+        units: in how many groups, of about one size, the weights of each layer are kept, where they are kept
+            in groups; then groups are counted instead of weights, also in `min_keep` and `room`. Only with
+            exact rounding.
 
     Returns:
         List of ints in forward order.
@@ -78,7 +83,7 @@ def keep_counts(
     """
     check_choice("rounding", rounding, ROUNDINGS)
     plan = plan_counts(
-        model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room
+        model_or_shapes, sparsity, ratios, family, classifier_keep, redistribute, min_keep, room, units
     )
     if rounding == "reference":
         reference = _reference_of(plan, ratios)
@@ -145,6 +150,8 @@ def counts_inside(
 def _reference_of(plan: CountPlan, ratios: Ratios) -> LayerCounts:
     if not plan.redistribute:
         raise ValueError('redistribute=False is a choice of rounding="exact". Received: "reference"')
+    if (plan.sizes != [math.prod(shape) for shape in plan.shapes]).any():
+        raise ValueError('units= is a choice of rounding="exact". Received: "reference"')
     if (plan.room < plan.sizes).any():
         raise ValueError('Inside a source mask counts have rounding="exact". Received: "reference"')
     if plan.floors.any():

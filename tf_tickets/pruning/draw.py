@@ -12,6 +12,7 @@ from tf_tickets.pruning.budget import Budget, plan_budgets
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.flow_preservation import preserve_flow
 from tf_tickets.pruning.paths import path_counts
+from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.quota import Quota, as_json, quota_facts
 from tf_tickets.pruning.score_call import batches_for, checked_scores
 from tf_tickets.pruning.scored_weights import weights_to_score
@@ -20,6 +21,7 @@ from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.pruning.ticket_file import masks_sha256
 from tf_tickets.pruning.top_k import global_masks, layerwise_masks
 from tf_tickets.pruning.trace_cache import keeping_traces
+from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.pruning.within import Within, masks_of
 from tf_tickets.support.random_streams import stream
 
@@ -67,11 +69,12 @@ def draw_ticket(
     # Budgets come first: what cannot be met is known before the work of scoring.
     entries = weights_to_score(model, data)
     allowed = None if within is None else masks_of(within, entries)
+    layouts, pattern_notes = layouts_of(model, entries, quota.pattern)
     if only_round is None:
-        budgets = chosen = plan_budgets(model, score, quota, within=allowed)
+        budgets = chosen = plan_budgets(model, score, quota, within=allowed, layouts=layouts)
     else:
         first = None if source is None else masks_of(source, entries)
-        budgets = plan_budgets(model, score, quota, trains_between=True, within=first)
+        budgets = plan_budgets(model, score, quota, trains_between=True, within=first, layouts=layouts)
         chosen = [budgets[only_round]]
     row = score_row(score)
     check_options(row, score_options)
@@ -91,7 +94,10 @@ def draw_ticket(
             arrays = checked_scores(model, score, batches, rng, score_options, may_tie=later)
             if (row.keeps == "smallest") != inverted:
                 arrays = [-array for array in arrays]
-            kept = allowed = _select(arrays, budget, allowed, entries if quota.preserve_flow else None)
+            units = select(
+                arrays, budget, layouts, allowed, row.independent, entries if quota.preserve_flow else None
+            )
+            kept = allowed = [layout.mask(unit) for layout, unit in zip(layouts, units, strict=True)]
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
@@ -104,18 +110,51 @@ def draw_ticket(
             **({"inverted": True} if inverted else {}),
             "within": None if within is None else masks_sha256(masks_of(within, entries)),
         },
-        notes=_notes(kept, chosen[-1], quota),
+        notes=(*_notes(kept, chosen[-1], quota), *pattern_notes),
         on_path=path_counts(model, kept) if paths else None,
     )
 
 
-def _select(
+def select(
+    scores: Sequence[np.ndarray],
+    budget: Budget,
+    layouts: Sequence[Layout],
+    within: Sequence[np.ndarray] | None = None,
+    drawn: bool = False,
+    flowing: Sequence[MaskedWeight] | None = None,
+) -> list[np.ndarray]:
+    """What one round keeps, bool arrays of units: those of the largest scores.
+
+    Args:
+        scores: of the weights, one array a layer.
+        budget: of the round.
+        layouts: what weights are counted and kept in.
+        within: masks of the weights that can be kept; None: all can.
+        drawn: whether scores are random and independent.
+        flowing: the weights, where no channel may be left without one.
+    """
+    inside = None if within is None else units_inside(layouts, within)
+    scores = [layout.scores(score, drawn) for layout, score in zip(layouts, scores, strict=True)]
+    candidates = [
+        layout.candidates(
+            score,
+            None if inside is None else inside[number],
+            None if budget.counts is None else budget.counts[number],
+        )
+        for number, (layout, score) in enumerate(zip(layouts, scores, strict=True))
+    ]
+    if any(x is not None for x in candidates):
+        inside = [np.ones(s.shape, bool) if x is None else x for s, x in zip(scores, candidates, strict=True)]
+    return _ranked(scores, budget, inside, flowing)
+
+
+def _ranked(
     scores: Sequence[np.ndarray],
     budget: Budget,
     within: Sequence[np.ndarray] | None,
     flowing: Sequence[MaskedWeight] | None,
 ) -> list[np.ndarray]:
-    """The masks of one round: the largest scores are kept."""
+    """The best units by their scores."""
     keep: Any = budget.counts
     if budget.densities is not None:
         # A uniform draw u of [0, 1) is at least 1 - d with probability d.

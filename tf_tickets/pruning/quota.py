@@ -17,6 +17,7 @@ from tf_tickets.pruning.choices import (
 from tf_tickets.pruning.classifier import check_classifier_keep
 from tf_tickets.pruning.classifier_choice import chosen_classifier_keep
 from tf_tickets.pruning.given_ratios import Ratios, ratios_as_json
+from tf_tickets.pruning.pattern_names import pattern_of
 from tf_tickets.pruning.ratios import RATIOS, named_rule, ranks_all
 from tf_tickets.pruning.scores import Score, ScoreFunction, name_of
 from tf_tickets.support.numbers import check_whole, is_whole
@@ -44,6 +45,9 @@ class Quota:
             (each layer gets enough for it); Bernoulli masks grow.
         rounds: how many times to score and prune; None means the score's own. The densities of the rounds are
             a geometric series that ends at the target.
+        pattern: which weights of a layer are kept together, or how many of neighbours at most, see
+            `pattern_names.pattern_of`; None: each is kept or not by itself. Of patterns in groups, blocks and
+            channels, groups are counted wherever weights are without one.
     """
 
     ratios: Ratios
@@ -56,6 +60,7 @@ class Quota:
     sampling: str = "exact"
     preserve_flow: bool = False
     rounds: int | None = None
+    pattern: str | None = None
 
     @property
     def ranks_all(self) -> bool:
@@ -94,12 +99,29 @@ def check_quota(quota: Quota, row: Score) -> None:
     for name in ("redistribute", "preserve_flow"):
         if not isinstance(getattr(quota, name), (bool, np.bool_)):
             raise ValueError(f"{name} is True or False. Received: {getattr(quota, name)!r}")
+    if quota.pattern is not None:
+        _check_pattern(quota)
     if quota.sampling == "bernoulli" and quota.min_keep:
         raise ValueError(f"min_keep={quota.min_keep} is for exact counts; sampling='bernoulli' draws them.")
     if quota.sampling == "bernoulli" and not draws:
         raise ValueError(
             "sampling='bernoulli' is for random scores with ratios of layers and exact rounding. Received: "
             f"ratios={quota.ratios!r}, rounding={quota.rounding!r}, or a score that is not random."
+        )
+
+
+def _check_pattern(quota: Quota) -> None:
+    pattern = pattern_of(quota.pattern)
+    for name, only in (("rounding", "exact"), ("sampling", "exact"), ("preserve_flow", False)):
+        if getattr(quota, name) != only:
+            raise ValueError(
+                f"pattern={quota.pattern!r} goes with {name}={only!r} alone. Received: "
+                f"{getattr(quota, name)!r}"
+            )
+    if pattern.row.needs_counts and quota.ranks_all:
+        raise ValueError(
+            f"pattern={quota.pattern!r} spreads the count of a layer over its outputs, and ratios='global' "
+            f"gives layers none. Choose ratios of layers: {', '.join(RATIOS)}, or numbers."
         )
 
 

@@ -84,14 +84,23 @@ def _and(mask: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
 
 
 def _with_least(scores: Arrays, keep: int, within: Arrays | None, least: Sequence[int]) -> list[np.ndarray]:
-    """First the best of each layer, then the best of what is left."""
-    allowed = [np.ones(score.shape, bool) for score in scores] if within is None else within
-    counts = [min(count, int(np.count_nonzero(a))) for count, a in zip(least, allowed, strict=True)]
+    """The best of all layers; where one has less than its least, its own best, and less of the others."""
+    room = [score.size for score in scores] if within is None else [int(np.count_nonzero(a)) for a in within]
+    counts = [min(count, most) for count, most in zip(least, room, strict=True)]
     if sum(counts) > keep:
         raise ValueError(
             f"min_keep asks for {sum(counts):,} weights in all layers, and the budget is {keep:,}."
         )
-    first = layerwise_masks(scores, counts, within)
-    left = [a & ~mask for a, mask in zip(allowed, first, strict=True)]
-    rest = global_masks(scores, keep - sum(counts), left)
-    return [a | b for a, b in zip(first, rest, strict=True)]
+    masks = global_masks(scores, keep, within)
+    free = list(range(len(scores)))
+    while short := [layer for layer in free if np.count_nonzero(masks[layer]) < counts[layer]]:
+        for layer in short:
+            allowed = None if within is None else [within[layer]]
+            masks[layer] = global_masks([scores[layer]], counts[layer], allowed)[0]
+        free = [layer for layer in free if layer not in short]
+        keep -= sum(counts[layer] for layer in short)
+        # What the others keep is among what they had.
+        fewer = global_masks([scores[layer] for layer in free], keep, [masks[layer] for layer in free])
+        for layer, mask in zip(free, fewer, strict=True):
+            masks[layer] = mask
+    return masks

@@ -89,6 +89,11 @@ class Check:
                 raise ValueError(f"A check's {column} is a word, or None. Received: {value!r}")
 
     @property
+    def moves_masks(self) -> bool:
+        """Whether other weights are kept than those of the ticket."""
+        return self.masks is not None or self.channel_masks is not None
+
+    @property
     def prunes_on_other_data(self) -> bool:
         """Whether dense training, rounds and scores see other data, or the same in another order."""
         return self.data is not None or self.in_order

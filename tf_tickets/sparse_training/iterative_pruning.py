@@ -21,6 +21,7 @@ from tf_tickets.layers import (
 from tf_tickets.pruning import Quota, Ticket, Within, carried, draw_ticket, masks_of, round_sparsities
 from tf_tickets.pruning.choices import GLOBAL, check_choice
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
+from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity
 from tf_tickets.support.numbers import check_whole, is_whole
@@ -55,6 +56,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
             with global ratios, as of `"lt"`, and 0.3 with smart ones.
         source: a Ticket or bool masks: only weights kept there are ever kept. The model's masks, whatever
             they are, are set to it at the start. None: the masks that the model has then, or all weights.
+        pattern: which weights are kept together, or how many of neighbours, as in `tf_tickets.prune`.
 
     Attributes:
         tickets: the Ticket of every round so far.
@@ -82,6 +84,7 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         ratios: str = GLOBAL,
         classifier_keep: float | Literal["ranked", "method"] | None = None,
         source: Within | None = None,
+        pattern: str | None = None,
     ):
         super().__init__()
         self.sparsity = check_sparsity(sparsity)
@@ -97,7 +100,11 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         self.rewind = rewind
         self.source = source
         self.tickets: list[Ticket] = []
-        self._quota: dict[str, Any] = {"ratios": ratios, "classifier_keep": classifier_keep}
+        self._quota: dict[str, Any] = {
+            "ratios": ratios,
+            "classifier_keep": classifier_keep,
+            "pattern": chosen_pattern(pattern, None),
+        }
         self._to = 0 if isinstance(rewind, str) else int(rewind)
         self._weights: list[np.ndarray] = []
         self._rates: list[float] = []
