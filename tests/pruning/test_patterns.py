@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import tf_tickets as tt
 from tf_tickets.layers import prunable_weights
-from tf_tickets.pruning import Quota, draw_ticket
+from tf_tickets.methods.table import METHODS
+from tf_tickets.pruning import SCORES, Quota, draw_ticket
 from tf_tickets.pruning.channels import Channels
 from tf_tickets.pruning.pattern_names import pattern_of
 from tf_tickets.pruning.patterns import layouts_of
@@ -168,15 +169,31 @@ def blocks_are_whole(model, ticket, pattern):
     ]
 
 
-DATA_FREE = ["random", "erk", "magnitude", "synflow", "uniform", "balanced"]
-ALL = [*DATA_FREE, "snip", "grasp", "hybrid", "lt"]
+# Every row whose ticket `prune` draws; ways to score alike are tried with each pattern.
+EVERY = sorted(name for name, row in METHODS.items() if row.prunes and row.search is None)
+CASES = [
+    *((method, "4x1", 0.8) for method in EVERY),
+    *(
+        (method, pattern, 0.8)
+        for method in ("erk", "snip", "hybrid")
+        for pattern in ("block(2,3)", "channel")
+    ),
+    ("magnitude", "4x1", 0.5),
+    ("erk", "channel", 0.3),
+]
+
+
+def slow_but(*quick):
+    """Parameters of tests, those of other methods than these as slow ones."""
+
+    def made(cases):
+        return [pytest.param(*case, marks=() if case[0] in quick else pytest.mark.slow) for case in cases]
+
+    return made
 
 
 class TestTickets:
-    @pytest.mark.parametrize("pattern", ["4x1", "block(2,3)", "channel"])
-    @pytest.mark.parametrize(
-        ("method", "sparsity"), [*((m, 0.8) for m in ALL), ("magnitude", 0.5), ("erk", 0.3)]
-    )
+    @pytest.mark.parametrize(("method", "pattern", "sparsity"), slow_but("erk", "magnitude")(CASES))
     def test_keep_exactly_so_many_groups(self, method, pattern, sparsity):
         model = small_net()
         ticket = tt.prune(
@@ -186,13 +203,16 @@ class TestTickets:
             data=(X, Y),
             init_weights=model.get_weights(),
             pattern=pattern,
-            rounds=5 if method == "synflow" else None,
+            rounds=min(5, SCORES[METHODS[method].score].rounds),
         )
         kept, sizes = blocks_are_whole(model, ticket, pattern)
         assert sum(kept) == round(sum(sizes) * (1 - sparsity))
         assert ticket.origin["pattern"] == str(pattern_of(pattern))
 
-    @pytest.mark.parametrize(("method", "sparsity"), [*((m, 0.5) for m in ALL), ("magnitude", 0.7)])
+    @pytest.mark.parametrize(
+        ("method", "sparsity"),
+        slow_but("erk", "magnitude")([*((method, 0.5) for method in EVERY), ("magnitude", 0.7)]),
+    )
     def test_windows_are_kept_and_the_total_is_exact(self, method, sparsity):
         model = small_net()
         ticket = tt.prune(

@@ -1,0 +1,120 @@
+"""Patterns through the pipeline: groups stay whole from the source mask to the last weight."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import rich.console
+
+import tf_tickets as tt
+from tests.replicas import two_replicas
+from tests.runs import TINY, configure, run
+from tf_tickets import Ticket, pipeline
+from tf_tickets.results import experiments, load
+from tf_tickets.support.console import Console
+
+# Inputs by outputs of mlp_24_16 on digits; blocks of four outputs by one input divide them but for the last.
+GROUPS = {"dense1/kernel": 64 * 6, "dense2/kernel": 24 * 4, "classifier/kernel": 16 * 3}
+
+
+def groups_of(ticket):
+    """Name of a weight -> how many blocks of four outputs are kept; each is kept whole or not at all."""
+    found = {}
+    for name, mask in zip(ticket.names, ticket.masks, strict=True):
+        parts = [mask[:, start : start + 4] for start in range(0, mask.shape[1], 4)]
+        assert all((part.all(1) == part.any(1)).all() for part in parts), name
+        found[name] = sum(int(part.all(1).sum()) for part in parts)
+    return found
+
+
+@pytest.mark.parametrize(
+    "method", ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("snip", "hybrid"))]
+)
+def test_a_run_keeps_groups_to_the_last_weight(method, tmp_path):
+    result, screen = run(tmp_path / "run", f"--method={method}", "--sparsity=0.8", "--pattern=block(4,1)")
+    ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
+    assert sum(groups_of(ticket).values()) == round(0.2 * sum(GROUPS.values()))
+    assert result["nonzero"] == result["kept"] == ticket.kept
+    assert result["config"]["pattern"] == "4x1"
+    assert "80.0000% of 4x1 groups asked" in screen
+
+
+@pytest.mark.slow
+def test_a_run_on_two_replicas_keeps_the_same_and_goes_on(tmp_path):
+    given = ("--method=snip", "--sparsity=0.8", "--pattern=4x1")
+    settings, dataset = configure(f"--run_dir={tmp_path / 'two'}", *TINY, *given)
+    settings = dataclasses.replace(settings, replicas=2)
+    show = Console(rich.console.Console(file=io.StringIO()))
+
+    class Stopped(Exception):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline.trainings, "train_ticket", stop)
+        patch.setattr(pipeline.tickets, "train_ticket", stop)
+        with pytest.raises(Stopped):
+            pipeline.run(settings, dataset, two_replicas(), show)
+    half = Ticket.load(tmp_path / "two" / "ticket.npz")
+    pipeline.run(settings, dataset, two_replicas(), show)
+    ended = Ticket.load(tmp_path / "two" / "ticket.npz")
+    assert sum(groups_of(ended).values()) == round(0.2 * sum(GROUPS.values()))
+    assert ended.sha256 == half.sha256
+
+
+@pytest.mark.slow
+def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
+    given = ("--method=snip", "--sparsity=0.9", "--pattern=4x1", "--source_density=0.5", "--epochs=1")
+    run(tmp_path / "plain", *given)
+    run(tmp_path / "moved", *given, "--sanity_check=rearrange")
+    plain, moved = (Ticket.load(tmp_path / name / "ticket.npz") for name in ("plain", "moved"))
+    settings, _ = configure(f"--run_dir={tmp_path / 'plain'}", *TINY, *given)
+    source = pipeline.tickets.draw_source(settings, tt.models.build("mlp_24_16", (8, 8, 1), 10, seed=0))
+    assert sum(groups_of(source).values()) == round(0.5 * sum(GROUPS.values()))
+    assert groups_of(plain) == groups_of(moved)
+    assert any((a != b).any() for a, b in zip(plain.masks, moved.masks, strict=True))
+    assert not any((a & ~b).any() for a, b in zip(moved.masks, source.masks, strict=True))
+
+
+@pytest.mark.slow
+def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
+    run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2", "--epochs=1")
+    ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
+    assert sum(groups_of(ticket).values()) == round(0.1 * sum(GROUPS.values()))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--method=rigl", "--pattern=4x1"), "--pattern=4x1 is only for a method that prunes by drawing"),
+        (("--method=snip", "--pattern=4by1"), "pattern='4by1' is unknown. Choose 4x1 or"),
+        (("--method=snip", "--pattern=2:4", "--sparsity=0.9", "--sanity_check=rearrange"), "would leave the"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_work(given, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        configure(f"--run_dir={tmp_path}", *TINY, *given)
+
+
+@pytest.mark.slow
+def test_a_report_tells_patterns_apart(tmp_path):
+    for pattern in ("4x1", "unstructured"):
+        run(tmp_path / pattern, "--method=random", "--sparsity=0.8", f"--pattern={pattern}", "--epochs=1")
+    run(tmp_path / "plain", "--method=random", "--sparsity=0.8", "--epochs=1")
+    (experiment,) = experiments(load(tmp_path))
+    labels = set(experiment.names.values())
+    assert "random, pattern=4x1" in labels
+
+
+@pytest.mark.slow
+def test_networks_shrink_by_channels(tmp_path):
+    tt_run = tt.run(
+        "magnitude", 0.5, pattern="channel", ratios="uniform", model="mlp_24_16", epochs=1, export=(),
+        run_dir=str(tmp_path / "run"), show=Console.silent(),
+    )  # fmt: skip
+    small = tt.compact(tt_run.model)
+    assert [x.stay for x in small.compaction.layers] == [12, 8, 10]
+    assert np.isfinite(small.predict(np.zeros((1, 8, 8, 1), "float32"), verbose=0)).all()
