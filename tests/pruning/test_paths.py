@@ -10,6 +10,8 @@ from tests import nets
 from tests.pruning.nets import assert_same, state
 from tf_tickets.layers import computing_in, example_inputs, prunable_weights
 from tf_tickets.layers.masked_weight import entry_of
+from tf_tickets.pruning import paths
+from tf_tickets.pruning import ticket as ticket_module
 from tf_tickets.pruning.paths import on_path
 
 layers = keras.layers
@@ -571,3 +573,19 @@ def test_example_inputs_take_the_sizes_that_a_model_has():
     model = keras.Model(inputs, [layers.Dense(2)(inputs[0]), inputs[1]])
     (found,), _ = example_inputs(model, tf.ones, batch_size=2, open_length=7)
     assert [(tuple(x.shape), x.dtype) for x in found] == [((3, 7, 4), "float32"), ((2, 7), "int32")]
+
+
+class TestLargeNetworks:
+    """Paths of more than MOST_PATHS weights are counted only where somebody asks for them."""
+
+    def test_are_not_counted_by_the_way_and_that_is_said(self, monkeypatch):
+        monkeypatch.setattr(paths, "MOST_PATHS", 100)
+        monkeypatch.setattr(ticket_module, "MOST_PATHS", 100)
+        model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(10), keras.layers.Dense(5)])
+        ticket = tt.prune(model, "magnitude", 0.5)
+        assert ticket.on_path is None and ticket.effective_sparsity is None
+        assert "effective sparsity not counted (of more than 100 weights only" in ticket.summary()
+        assert sum(paths.path_counts(model, ticket.masks)) > 0
+
+    def test_of_the_papers_are_counted(self):
+        assert paths.MOST_PATHS > 42_500_000  # ResNet101, and so ResNet50 and VGG19 of 32x32 images

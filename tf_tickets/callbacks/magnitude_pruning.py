@@ -15,9 +15,10 @@ from tf_tickets.layers import (
     nothing_to_prune,
     value_of,
 )
-from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, path_counts
+from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
+from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.sparsity import check_sparsity
 
@@ -139,7 +140,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         if self._ticket is None:
             return
         if self._ticket.on_path is None:
-            counts = path_counts(self.model, self._ticket.masks)
+            counts = affordable_path_counts(self.model, self._ticket.masks)
             self._ticket = dataclasses.replace(self._ticket, on_path=counts)
         now = self.ticket
         if now is not self._ticket and now is not None:

@@ -20,6 +20,7 @@ from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import pretrain, train_ticket
+from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
 from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.scores import score_row
@@ -173,7 +174,7 @@ def _given(job: Job, path: str) -> pruning.Ticket:
     ticket = pruning.Ticket.load(path)
     if ticket.on_path is not None:
         return ticket
-    return dataclasses.replace(ticket, on_path=pruning.path_counts(job.model, ticket.masks))
+    return dataclasses.replace(ticket, on_path=affordable_path_counts(job.model, ticket.masks))
 
 
 def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
@@ -194,7 +195,7 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
         moved = check.channel_masks(units, job.config.seed, inside, channels=channels)
     masks = tuple(layout.mask(unit) for layout, unit in zip(layouts, moved, strict=True))
     return dataclasses.replace(
-        ticket, masks=masks, origin=origin, on_path=pruning.path_counts(job.model, masks)
+        ticket, masks=masks, origin=origin, on_path=affordable_path_counts(job.model, masks)
     )
 
 

@@ -15,6 +15,7 @@ SAMPLINGS = ("exact", "bernoulli")
 MOST_ROUNDS = 10_000  # the papers' most are 100
 MOST_BATCHES = 100_000
 MOST_PROBES = 1_000_000  # relative errors below 0.15 %
+MOST_PATHS = 50_000_000  # weights of a network whose paths are counted unasked
 CLASSIFIER_KEEP = 0.3  # section 4.2: the smart ratio's choice for the classifier
 LOTTERY_CLASSIFIER_KEEP = 1.0  # section 4.1: a global ranking of trained magnitudes keeps it whole
 # What `classifier_keep` takes beside fractions, wherever it is asked for.

@@ -11,7 +11,7 @@ from tf_tickets.layers import MaskedWeight, borrowed_masks, cover
 from tf_tickets.pruning.budget import Budget, plan_budgets
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.flow_preservation import preserve_flow
-from tf_tickets.pruning.paths import path_counts
+from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.quota import Quota, as_json, quota_facts
 from tf_tickets.pruning.score_call import batches_for, checked_scores
@@ -111,7 +111,7 @@ def draw_ticket(
             "within": None if within is None else masks_sha256(masks_of(within, entries)),
         },
         notes=(*_notes(kept, chosen[-1], quota), *pattern_notes),
-        on_path=path_counts(model, kept) if paths else None,
+        on_path=affordable_path_counts(model, kept) if paths else None,
     )
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tf_tickets.layers import effective_mask, masked_weights
-from tf_tickets.pruning.paths import path_counts
+from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.ticket import Ticket
 
 
@@ -30,7 +30,7 @@ def ticket_of(model: keras.Model, origin: Mapping[str, Any]) -> Ticket:
         masks=masks,
         names=tuple(entry.name for entry in entries),
         origin=origin,
-        on_path=path_counts(model, masks),
+        on_path=affordable_path_counts(model, masks),
     )
 
 

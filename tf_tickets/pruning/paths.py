@@ -19,6 +19,7 @@ from tf_tickets.layers import (
     without_parametrizations,
 )
 from tf_tickets.pruning.channels import channel_axes
+from tf_tickets.pruning.choices import MOST_PATHS
 from tf_tickets.pruning.path_layers import LEVEL, positive, smoothed
 from tf_tickets.pruning.scored_weights import weights_to_score
 
@@ -96,6 +97,14 @@ def path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, .
     """
     found = on_path(model, weights_to_score(model), masks)
     return None if found is None else tuple(int(np.count_nonzero(mask)) for mask in found)
+
+
+def affordable_path_counts(model: keras.Model, masks: Sequence[np.ndarray]) -> tuple[int, ...] | None:
+    """`path_counts`, of networks that are not too large for what is by the way: None of more than MOST_PATHS.
+
+    It takes several times the weights' memory, and a forward and a backward pass in double precision.
+    """
+    return path_counts(model, masks) if sum(mask.size for mask in masks) <= MOST_PATHS else None
 
 
 def _attempts(model: keras.Model) -> list[tuple[int, str | None]]:

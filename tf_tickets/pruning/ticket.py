@@ -16,6 +16,7 @@ from tf_tickets.layers import (
     prunable_weights,
     put_masks,
 )
+from tf_tickets.pruning.choices import MOST_PATHS
 from tf_tickets.pruning.overlap import LayerOverlap, Overlap
 from tf_tickets.pruning.ticket_file import load_ticket, masks_sha256, save_ticket
 from tf_tickets.support.html_table import html_table
@@ -159,6 +160,11 @@ class Ticket:
         """What stands below the table."""
         known = self.effective_sparsity is not None
         effective = f"{self.effective_sparsity:.4%}" if known else "not known"
+        if not known and self.total > MOST_PATHS:
+            effective = (
+                f"not counted (of more than {MOST_PATHS:,} weights only "
+                "tf_tickets.pruning.path_counts(model, ticket.masks) does)"
+            )
         lines = [f"sparsity {self.sparsity:.4%}, effective sparsity {effective}"]
         if self.collapsed:
             lines.append(self.collapsed)

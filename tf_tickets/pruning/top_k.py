@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Arrays = Sequence[np.ndarray]
+SAMPLE = 1 << 17  # scores, or up to twice as many
 
 
 def top_k(scores: np.ndarray, keep: int) -> np.ndarray:
@@ -53,17 +54,17 @@ def global_masks(
     if least is not None and any(least):
         return _with_least(scores, keep, within, least)
     allowed = [None] * len(scores) if within is None else list(within)
-    flat = np.concatenate([_candidates(score, a) for score, a in zip(scores, allowed, strict=True)])
-    if not 0 <= keep <= flat.size:
-        raise ValueError(f"Cannot keep {keep:,} of {flat.size:,} weights.")
+    there = sum(
+        score.size if a is None else int(np.count_nonzero(a))
+        for score, a in zip(scores, allowed, strict=True)
+    )
+    if not 0 <= keep <= there:
+        raise ValueError(f"Cannot keep {keep:,} of {there:,} weights.")
     if any(np.isnan(score).any() for score in scores):
         raise ValueError("NaN is no score: it has no place in a ranking.")
     if keep == 0:
         return [np.zeros(score.shape, bool) for score in scores]
-    # In place: of a hundred million scores, another copy would be felt.
-    flat.partition(flat.size - keep)
-    threshold = flat[flat.size - keep]
-    del flat
+    threshold = _kth_largest(scores, allowed, keep, there)
     masks = [_and(score > threshold, a) for score, a in zip(scores, allowed, strict=True)]
     missing = keep - sum(int(np.count_nonzero(mask)) for mask in masks)
     for score, mask, a in zip(scores, masks, allowed, strict=True):
@@ -73,6 +74,47 @@ def global_masks(
         mask.reshape(-1)[tied] = True
         missing -= tied.size
     return masks
+
+
+def _kth_largest(scores: Arrays, allowed: Sequence[np.ndarray | None], keep: int, there: int) -> np.generic:
+    """The score that `keep` of them reach.
+
+    Of a hundred million scores a copy would be felt. So a sample tells a bound that more than `keep` of them
+    reach, and only these are ranked; where it was too high, which is counted, all are.
+    """
+    flat = _reaching(scores, allowed, _bound(scores, allowed, keep / there))
+    if flat.size < keep:
+        flat = _reaching(scores, allowed, None)
+    # In place, for the same reason.
+    flat.partition(flat.size - keep)
+    return flat[flat.size - keep]
+
+
+def _bound(scores: Arrays, allowed: Sequence[np.ndarray | None], part: float) -> np.generic | None:
+    """A score that probably a little more than this part of all reach; None where all are to be ranked."""
+    total = sum(score.size for score in scores)
+    step = max(1, total // SAMPLE)
+    if step == 1:
+        return None
+    sample = np.concatenate(
+        [
+            _candidates(s.reshape(-1)[::step], None if a is None else a.reshape(-1)[::step])
+            for s, a in zip(scores, allowed, strict=True)
+        ]
+    )
+    # Five standard deviations of the count that is reached in the sample.
+    wanted = sample.size * part + 5 * (sample.size * part * (1 - part)) ** 0.5 + 5
+    if wanted >= sample.size:
+        return None
+    position = sample.size - 1 - int(wanted)
+    return np.partition(sample, position)[position]
+
+
+def _reaching(scores: Arrays, allowed: Sequence[np.ndarray | None], bound: np.generic | None) -> np.ndarray:
+    """A flat copy of the scores that are at least the bound, or of all."""
+    if bound is None:
+        return np.concatenate([_candidates(score, a) for score, a in zip(scores, allowed, strict=True)])
+    return np.concatenate([score[_and(score >= bound, a)] for score, a in zip(scores, allowed, strict=True)])
 
 
 def _candidates(score: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from tf_tickets.layers import MaskedWeight, classifiers_of, hide_again, masked_weights, put_masks
 from tf_tickets.layers.symbolic_call import check_built
 from tf_tickets.pruning.channels import channel_axes
-from tf_tickets.pruning.draw import path_counts
+from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.sanity.channel_counts import rearranged_per_channel
 from tf_tickets.sanity.redraws import redraws
@@ -93,7 +93,7 @@ def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Tick
         masks=masks,
         names=tuple(entry.name for entry in entries),
         origin={"sanity_check": "rearrange" if per is None else f"rearrange_per_{per}", "seed": int(seed)},
-        on_path=path_counts(model, masks),
+        on_path=affordable_path_counts(model, masks),
     )
     put_masks(model, entries, masks)
     return ticket
