@@ -97,7 +97,9 @@ class TestColumns:
             assert row.schedule == "rest", "epoch k's weights go with the schedule from epoch k on"
         if row.schedule == "rest":
             assert row.start_from == REWOUND
-        assert (row.schedule == "none") == (not row.prunes)
+        assert row.prunes or not row.retrains, "the whole network is trained once"
+        if not row.retrains:
+            assert row.start_from == TRAINED, "what is not retrained has to be trained already"
         assert row.pretrains == (row.scored_at == TRAINED)
         assert row.rewinds == (row.pretrains and row.start_from != TRAINED)
         if row.ratios != "global" and row.prunes:

@@ -58,8 +58,11 @@ class Config(ExportOptions, Options):
 
     @property
     def pretrains_on_other_data(self) -> bool:
-        """Whether the sanity check changes what the dense network is trained on."""
-        return self.pretrains and self.check.prunes_on_other_data
+        """Whether the sanity check changes what the dense network is trained on.
+
+        One that is not retrained is given: a check changes the data that it is pruned on.
+        """
+        return self.pretrains and self.row.retrains and self.check.prunes_on_other_data
 
     @property
     def trained_rounds(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_tickets.methods.table import Method
+from tf_tickets.methods.table import INIT, TRAINED, Method
 from tf_tickets.pruning.ratios import Rule, named_rule, ranks_all
 from tf_tickets.pruning.scores import Score
 
@@ -49,6 +49,18 @@ class Choice:
     def sees_data(self) -> bool:
         """Whether the score looks at examples."""
         return self.row.draws and self.score.data != "unused"
+
+    @property
+    def sees_labels(self) -> bool:
+        """Whether the score looks at what examples are labelled."""
+        return self.sees_data and self.score.labels
+
+    @property
+    def trains_before(self) -> bool:
+        """Whether the ticket comes of a training that sees what the ticket is pruned on."""
+        row = self.row
+        scores_trained = row.scored_at == TRAINED and not self.independent
+        return row.retrains and (scores_trained or row.start_from != INIT)
 
     @property
     def iterates(self) -> bool:

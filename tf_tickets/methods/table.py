@@ -68,6 +68,11 @@ class Method:
         return TRAINED in (self.scored_at, self.start_from)
 
     @property
+    def retrains(self) -> bool:
+        """Whether what is pruned is trained afterwards; otherwise the dense network is given, and pruned."""
+        return RETRAININGS[self.schedule].trains
+
+    @property
     def draws(self) -> bool:
         """Whether a ticket of the sparsity that is asked for is drawn before the last training."""
         return self.prunes and (self.search is None or self.search.drawn)
@@ -199,6 +204,14 @@ METHODS: dict[str, Method] = {
         classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="trained magnitudes and weights, retrained at the last learning rate",
     ),
+    "wanda": Method(
+        score="wanda",
+        ratios="uniform",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="none",
+        about="magnitude times the norm of the inputs on calibration data, not retrained",
+    ),
     "gmp": _searched(
         "magnitude",
         GLOBAL,
@@ -284,9 +297,14 @@ def method_row(method: str | Method, option: str = "method") -> Method:
     return row_of(option, method, METHODS, Method, what=". Make it by tf_tickets.Method(score=..., ...).")
 
 
-def null_methods() -> list[str]:
-    """Names of the random tickets of hand-made ratios that a method must be ahead of."""
-    return [name for name, row in METHODS.items() if row.null]
+def null_methods(retrains: bool = True) -> list[str]:
+    """Names of the random tickets of hand-made ratios that a method must be ahead of.
+
+    Args:
+        retrains: whether the method retrains its tickets; with those of a method that does not, only such
+            that are not retrained either are compared.
+    """
+    return [name for name, row in METHODS.items() if row.null and row.retrains == retrains]
 
 
 def baseline_methods() -> list[str]:

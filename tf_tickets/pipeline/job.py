@@ -111,6 +111,8 @@ class Job:
     @property
     def pretraining_data(self) -> TrainingData:
         """What the dense network and the rounds before the last are trained on."""
+        if not self.config.row.retrains:
+            return TrainingData(self.dataset, shuffle=True)
         if self.config.check.in_order:
             return TrainingData(self.pruning_data, shuffle=False)
         return TrainingData(_as_many(self.pruning_data, len(self.dataset.splits["train"])), shuffle=True)

@@ -81,6 +81,8 @@ def plan_budgets(
     rounds = checked_rounds(quota.rounds, score, row, trains_between)
     check_quota(quota, row)
     entries = weights_to_score(model)
+    if row.refuses is not None:
+        row.refuses(entries)
     room = [entry.size for entry in entries] if within is None else [int(np.count_nonzero(x)) for x in within]
     total = sum(entry.size for entry in entries)
     if within is not None:
