@@ -42,10 +42,13 @@ ASKED = {
     # Its smart ratios are the same on any data.
     "hybrid": (*DATA, *TICKET, "invert"),
     # The dense network is given, and not retrained: the data are those that it is pruned on, without labels.
-    "wanda": (
-        *(x for x in DATA if x not in ("random_labels", "half_dataset_in_order")),
-        *(x for x in TICKET if CHECKS[x].weights is None),
-        "invert",
+    **dict.fromkeys(
+        ("wanda", "sparsegpt"),
+        (
+            *(x for x in DATA if x not in ("random_labels", "half_dataset_in_order")),
+            *(x for x in TICKET if CHECKS[x].weights is None),
+            "invert",
+        ),
     ),
     # Their masks move while they train on clean data: there is nothing before to attack.
     **dict.fromkeys((name for name, row in METHODS.items() if row.search is not None), ()),
@@ -212,10 +215,10 @@ class TestWhatIsAsked:
                 "the method looks at no lab",
             ),
             (["--method=wanda", "--score=snip", "--sanity_check=random_labels"], None),
-            (
-                ["--method=wanda", "--score=magnitude", "--sanity_check=corrupted"],
-                "the method looks at no da",
-            ),
+            (["--method=wanda", "--score=magnitude", "--sanity_check=corrupted"], "the method looks at"),
+            # What makes up for removed weights looks at the data, whoever chose them.
+            (["--method=sparsegpt", "--score=magnitude", "--sanity_check=corrupted"], None),
+            (["--method=sparsegpt", "--score=magnitude", "--sanity_check=random_labels"], "the method looks"),
             (["--method=wanda", "--sanity_check=half_dataset_in_order"], "it is about the dense training"),
             (["--method=wanda", "--sanity_check=reinitialize"], "nothing is retrained"),
             (["--method=wanda", "--ratios=global", "--sanity_check=corrupted_ratios"], None),

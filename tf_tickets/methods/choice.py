@@ -47,13 +47,13 @@ class Choice:
 
     @property
     def sees_data(self) -> bool:
-        """Whether the score looks at examples."""
-        return self.row.draws and self.score.data != "unused"
+        """Whether the score, or what makes up for the weights that are removed, looks at examples."""
+        return self.row.draws and (self.score.data != "unused" or self.row.solver is not None)
 
     @property
     def sees_labels(self) -> bool:
         """Whether the score looks at what examples are labelled."""
-        return self.sees_data and self.score.labels
+        return self.row.draws and self.score.data != "unused" and self.score.labels
 
     @property
     def trains_before(self) -> bool:
@@ -65,7 +65,8 @@ class Choice:
     @property
     def iterates(self) -> bool:
         """Whether rounds make a difference."""
-        return self.row.draws and (self.row.pretrains or self.score.sees_masks)
+        trains_between = self.row.pretrains and self.row.retrains
+        return self.row.draws and (trains_between or self.score.sees_masks) and self.row.solver is None
 
     @property
     def grows(self) -> bool:

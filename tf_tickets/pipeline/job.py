@@ -8,6 +8,7 @@ The modules of this room, each of which uses those below its own line:
     evaluation
     tickets
     trainings
+    calibration
     pace, weights, search, measures, guards, showing
     job, environment, progress, epoch_log
 """
