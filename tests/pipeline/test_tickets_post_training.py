@@ -50,7 +50,7 @@ class TestARun:
 
     def test_in_rounds_draws_anew_on_the_inputs_of_the_pruned_network(self, folder):
         once, _ = run(folder / "plain", "--method=wanda", "--sparsity=0.7")
-        rounds, screen = run(folder / "rounds", "--method=wanda", "--sparsity=0.7", "--rounds=3")
+        rounds, _ = run(folder / "rounds", "--method=wanda", "--sparsity=0.7", "--rounds=3")
         assert rounds["kept"] == once["kept"] and rounds["weights_sha256"] != once["weights_sha256"]
         assert not (folder / "rounds" / "round_00").exists()
 

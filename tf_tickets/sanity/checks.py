@@ -41,8 +41,9 @@ class Check:
     Attributes:
         about: one line for people.
         asks: what the method is shown not to use, if the check costs it nothing.
-        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring; or
-            of the ticket that gives the counts alone), `"scores"`, `"ticket"` (masks or weights), or
+        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring; of
+            a method that does not retrain only what the dense network is pruned on; or of the ticket that
+            gives the counts alone), `"scores"`, `"ticket"` (masks or weights), or
             `"nothing"`.
         data: (dataset, seed, batch size) -> the dataset to prune on; None leaves it as it is.
         in_order: the dense training and the rounds see the examples in their order, without shuffling, and
