@@ -170,7 +170,11 @@ def blocks_are_whole(model, ticket, pattern):
 
 
 # Every row whose ticket `prune` draws; ways to score alike are tried with each pattern.
-EVERY = sorted(name for name, row in METHODS.items() if row.prunes and row.search is None)
+EVERY = sorted(
+    name
+    for name, row in METHODS.items()
+    if row.prunes and row.search is None and not SCORES[row.score].by_solver
+)
 CASES = [
     *((method, "4x1", 0.8) for method in EVERY),
     *(
@@ -293,6 +297,48 @@ class TestTickets:
         masks = [tt.prune(small_net(), "erk", 0.8, seed=s, pattern="4x1").masks for s in (0, 0, 1)]
         same = [all((a == b).all() for a, b in zip(masks[0], other, strict=True)) for other in masks[1:]]
         assert same == [True, False]
+
+
+class TestSolvers:
+    """What chooses masks while it corrects weights keeps n of each m; other masks are drawn before."""
+
+    def net(self):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(16, "relu", name="first"), keras.layers.Dense(6, name="last")]
+        return keras.Sequential([keras.Input((8,)), *layers])
+
+    data = np.random.default_rng(1).normal(size=(64, 8)).astype("float32"), np.zeros(64, int)
+
+    def test_keep_n_of_each_m(self):
+        ticket = tt.prune(self.net(), "sparsegpt", 0.5, data=self.data, pattern="2:4")
+        for mask in ticket.masks:
+            assert (mask.reshape(-1, 4, mask.shape[1]).sum(1) == 2).all()
+
+    def test_make_up_for_masks_of_any_pattern(self):
+        model, plain = self.net(), self.net()
+        given = {"data": self.data, "pattern": "4x1"}
+        ticket = tt.prune(model, "sparsegpt", 0.5, score="wanda", **given)
+        same = tt.prune(plain, "wanda", 0.5, **given)
+        assert all((a == b).all() for a, b in zip(ticket.masks, same.masks, strict=True))
+        kept, sizes = blocks_are_whole(model, ticket, "4x1")
+        assert sum(kept) == round(sum(sizes) * 0.5)
+        x, dense = self.data[0], self.net()
+        errors = [np.square(pruned(x) - dense(x)).mean() for pruned in (model, plain)]
+        assert errors[0] < errors[1]
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"sparsity": 0.75}, r"keeps 2 of each 4 here: sparsity=0.5, .* Received: sparsity=0.75"),
+            ({"pattern": "3:6"}, r"takes 6 inputs at a time, .*: first/kernel, last/kernel. Leave"),
+            ({"pattern": "4x1"}, "pattern='4x1' is not for a method that chooses the masks of one layer"),
+        ],
+    )
+    def test_refuse_what_they_cannot_meet(self, given, message):
+        with pytest.raises(ValueError, match=message):
+            tt.prune(
+                self.net(), "sparsegpt", **{"sparsity": 0.5, "data": self.data, "pattern": "2:4", **given}
+            )
 
 
 class TestCallbacks:

@@ -41,6 +41,15 @@ ASKED = {
     ),
     # Its smart ratios are the same on any data.
     "hybrid": (*DATA, *TICKET, "invert"),
+    # The dense network is given, and not retrained: the data are those that it is pruned on, without labels.
+    **dict.fromkeys(
+        ("wanda", "sparsegpt"),
+        (
+            *(x for x in DATA if x not in ("random_labels", "half_dataset_in_order")),
+            *(x for x in TICKET if CHECKS[x].weights is None),
+            "invert",
+        ),
+    ),
     # Their masks move while they train on clean data: there is nothing before to attack.
     **dict.fromkeys((name for name, row in METHODS.items() if row.search is not None), ()),
 }
@@ -198,6 +207,21 @@ class TestWhatIsAsked:
             (["--method=synflow", "--score=snip", "--sanity_check=corrupted"], None),
             (["--method=random", "--score=magnitude", "--sanity_check=rearrange"], None),
             (["--method=snip", "--score=tests.pruning.nets:magnitudes", "--sanity_check=corrupted"], None),
+            # Labels are none of its business; those of the dense training are the method's that retrains.
+            (["--method=wanda", "--sanity_check=random_labels"], "the method looks at no labels"),
+            (["--method=finetune", "--score=wanda", "--sanity_check=random_labels"], None),
+            (
+                ["--method=snip", "--score=wanda", "--sanity_check=random_labels"],
+                "the method looks at no lab",
+            ),
+            (["--method=wanda", "--score=snip", "--sanity_check=random_labels"], None),
+            (["--method=wanda", "--score=magnitude", "--sanity_check=corrupted"], "the method looks at"),
+            # What makes up for removed weights looks at the data, whoever chose them.
+            (["--method=sparsegpt", "--score=magnitude", "--sanity_check=corrupted"], None),
+            (["--method=sparsegpt", "--score=magnitude", "--sanity_check=random_labels"], "the method looks"),
+            (["--method=wanda", "--sanity_check=half_dataset_in_order"], "it is about the dense training"),
+            (["--method=wanda", "--sanity_check=reinitialize"], "nothing is retrained"),
+            (["--method=wanda", "--ratios=global", "--sanity_check=corrupted_ratios"], None),
         ],
     )
     def test_where_it_is_nothing_there_is_a_reason(self, arguments, expected):
@@ -245,6 +269,12 @@ class TestDenseTraining:
         dense.append(configure("--method=lt")[0].dense_dir)
         dense.append(configure("--method=lt", "--sanity_check=corrupted", "--seed=1")[0].dense_dir)
         assert len(set(dense)) == len(DATA) + 2
+
+    @pytest.mark.parametrize("name", ("corrupted", "half_dataset"))
+    def test_is_the_clean_one_where_the_network_is_only_pruned_on_other_data(self, name):
+        checked, _ = configure("--method=wanda", f"--sanity_check={name}")
+        assert checked.dense_dir == configure("--method=lt")[0].dense_dir
+        assert not checked.pretrains_on_other_data and checked.retraining_epochs == range(0)
 
     def test_is_the_clean_one_by_name_where_the_method_has_none(self):
         checked, _ = configure("--method=snip", "--sanity_check=corrupted")

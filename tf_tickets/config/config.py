@@ -15,6 +15,7 @@ from tf_tickets.exporting.wanted import Wanted, wanted
 from tf_tickets.methods.own_methods import known_row
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.table import INIT, Method
+from tf_tickets.pruning.scores import score_row
 from tf_tickets.sanity.checks import NO_CHECK, Check, check_row
 from tf_tickets.support.options import NOTHING, SETTING, SOURCE, Option, described, options_of
 from tf_tickets.support.words import plural
@@ -59,13 +60,22 @@ class Config(ExportOptions, Options):
 
     @property
     def pretrains_on_other_data(self) -> bool:
-        """Whether the sanity check changes what the dense network is trained on."""
-        return self.pretrains and self.check.prunes_on_other_data
+        """Whether the sanity check changes what the dense network is trained on.
+
+        One that is not retrained is given: a check changes the data that it is pruned on.
+        """
+        return self.pretrains and self.row.retrains and self.check.prunes_on_other_data
+
+    @property
+    def solves_masks(self) -> bool:
+        """Whether what makes up for removed weights chooses them, too."""
+        return self.row.solver is not None and score_row(self.row.score).by_solver
 
     @property
     def trained_rounds(self) -> int:
         """Rounds of pruning with training between them."""
-        return (self.rounds or 1) if self.row.pretrains and self.ticket is None else 1
+        trains_between = self.row.pretrains and self.row.retrains and self.ticket is None
+        return (self.rounds or 1) if trains_between else 1
 
     @property
     def check(self) -> Check:

@@ -58,7 +58,8 @@ def make_config(
         view: of that folder; it is looked at anew where there is none.
     """
     config = plan_config(values, dataset.recipe, replicas)
-    if config.ticket is None and choice_of(values).sees_data:
+    looks = config.ticket is None or config.row.solver is not None
+    if looks and choice_of(values).sees_data:
         config = dataclasses.replace(config, **_scoring_data(values, dataset, config.recipe))
     config = dataclasses.replace(config, data_fingerprint=dataset.fingerprint, run_dir="", dense_dir="")
     config = _placed(config, values, runs_dir, functools.partial(find_same, view=view))

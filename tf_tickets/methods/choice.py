@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_tickets.methods.table import Method
+from tf_tickets.methods.table import INIT, TRAINED, Method
 from tf_tickets.pruning.ratios import Rule, named_rule, ranks_all
 from tf_tickets.pruning.scores import Score
 
@@ -47,13 +47,26 @@ class Choice:
 
     @property
     def sees_data(self) -> bool:
-        """Whether the score looks at examples."""
-        return self.row.draws and self.score.data != "unused"
+        """Whether the score, or what makes up for the weights that are removed, looks at examples."""
+        return self.row.draws and (self.score.data != "unused" or self.row.solver is not None)
+
+    @property
+    def sees_labels(self) -> bool:
+        """Whether the score looks at what examples are labelled."""
+        return self.row.draws and self.score.data != "unused" and self.score.labels
+
+    @property
+    def trains_before(self) -> bool:
+        """Whether the ticket comes of a training that sees what the ticket is pruned on."""
+        row = self.row
+        scores_trained = row.scored_at == TRAINED and not self.independent
+        return row.retrains and (scores_trained or row.start_from != INIT)
 
     @property
     def iterates(self) -> bool:
         """Whether rounds make a difference."""
-        return self.row.draws and (self.row.pretrains or self.score.sees_masks)
+        trains_between = self.row.pretrains and self.row.retrains
+        return self.row.draws and (trains_between or self.score.sees_masks) and self.row.solver is None
 
     @property
     def grows(self) -> bool:

@@ -11,7 +11,7 @@ from tf_tickets.methods.table import METHODS, Method
 from tf_tickets.support.late import late
 
 # Functions stay in the user's file, and no row of a user's is a null; all else of a row is kept.
-_NOT_KEPT = ("score", "search", "null")
+_NOT_KEPT = ("score", "search", "solver", "null")
 # Columns that came later are kept where they say something, so that names of runs stay.
 _LATER = {"pattern": None}
 _COLUMNS = tuple(x.name for x in dataclasses.fields(Method) if x.name not in (*_NOT_KEPT, *_LATER))
@@ -25,6 +25,8 @@ def facts_of(row: Method) -> dict[str, Any]:
     found["score"] = row.score if isinstance(row.score, str) else None  # it is the attribute of the row
     search = row.search
     found["search"] = None
+    if row.solver is not None:  # a later column: configs of before, and rows without one, lack it
+        found["solver"] = True
     if search is not None:
         of_search = {column: getattr(search, column) for column in _OF_SEARCH}
         has = {"callbacks": search.callbacks is not no_callbacks, "convert": search.convert is not None}
@@ -41,6 +43,8 @@ def row_of_facts(name: str, facts: Mapping[str, Any]) -> Method:
     """
     row = {column: facts[column] for column in _COLUMNS} | {x: facts.get(x, _LATER[x]) for x in _LATER}
     row["score"] = f"{name}.score" if facts["score"] is None else facts["score"]
+    if facts.get("solver"):
+        row["solver"] = late(f"{name}.solver")
     kept = facts["search"]
     if kept is None:
         return Method(**row)

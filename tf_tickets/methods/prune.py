@@ -26,7 +26,10 @@ from tf_tickets.pruning.given_ratios import Ratios
 from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.quota import OPTIONS, Quota
 from tf_tickets.pruning.scored_weights import weights_to_score
-from tf_tickets.pruning.scores import ScoreFunction, check_options, score_row
+from tf_tickets.pruning.scores import ScoreFunction, check_data, check_options, score_row
+from tf_tickets.pruning.scoring_examples import num_classes_of, read_batches
+from tf_tickets.pruning.solution import Goal
+from tf_tickets.pruning.solved_ticket import solve_ticket
 from tf_tickets.pruning.sparsity import check_sparsity
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.pruning.within import Within
@@ -60,7 +63,8 @@ def prune(
     Every call draws its ticket from all the weights, whatever the masks hid before. A model that has masks
     already keeps its choice of layers, so `mask_layers(model, exclude=...)` before says what is left alone.
     What a mask hides is zero in the weight, and contributes nothing to the model; its values are kept beside
-    it, so that they are back when the model is pruned anew, until `fold` forgets them.
+    it, so that they are back when the model is pruned anew, until `fold` forgets them. Where kept weights
+    were changed to make up for removed ones (`sparsegpt`), the removed ones are forgotten at once.
 
     Args:
         model: any built Keras model, compiled or not, also one that has run `fit`. Its weights are the
@@ -81,7 +85,8 @@ def prune(
         within: a Ticket or bool masks: only weights kept there are scored and kept. So iterative pruning goes
             on from an earlier ticket after some training, and a search stays inside a random mask.
         score: a name or a callable `(model, batches, rng, **options) -> arrays` instead of the method's own
-            score.
+            score. Of a method with a solver (`sparsegpt`) the masks are drawn by it then, and kept weights
+            make up for them.
         ratios: `"global"`, which ranks all layers together, or how many weights to keep in each layer: a
             name, numbers, a mapping or a Ticket, see `tf_tickets.keep_counts`. None means the method's own.
         family: form of the smart ratios, `"vgg"` or `"resnet"`. None means `"vgg"` for the VGGs of
@@ -166,34 +171,54 @@ def prune(
             "model.get_weights() or the .weights.h5 file from before training (or from epoch k)."
         )
     weights_to_score(model, data)
+    batches = None
+    if row.solver is not None:
+        check_data(row.score, data)
+        # Read once, for masks and for weights.
+        data = batches = read_batches(data, samples_per_class, num_classes_of(model))
     start = None if init_weights is None else start_weights(model, init_weights)
-    own_values = [] if start is None else stock_values(model)
+    changes_values = start is not None or row.solver is not None
+    own_values = stock_values(model) if changes_values else []
     masked = masked_weights(model)
     masks = [value_of(entry.mask) for entry in masked]
     try:
         set_masks(masked, [np.ones_like(mask) for mask in masks])
         if row.scored_at == INIT and start is not None:
             restore_weights(model, start)
-        ticket = draw_ticket(
-            model,
-            chosen,
-            quota,
-            data=data,
-            seed=seed,
-            samples_per_class=samples_per_class,
-            within=within,
-            **score_options,
-        )
+        solution = None
+        if row.solver is not None and score_row(chosen).by_solver:
+            ticket, solution = solve_ticket(
+                model, row.solver, chosen, quota, batches, seed, within, **score_options
+            )
+        else:
+            ticket = draw_ticket(
+                model,
+                chosen,
+                quota,
+                data=data,
+                seed=seed,
+                samples_per_class=None if batches is not None else samples_per_class,
+                within=within,
+                **score_options,
+            )
+            if row.solver is not None:
+                solution = row.solver(model, batches, Goal(masks=ticket.masks))
+        if batches is not None:
+            ticket = dataclasses.replace(
+                ticket, origin={**ticket.origin, "samples_per_class": samples_per_class}
+            )
         if row.start_from != TRAINED and start is not None:
             restore_weights(model, start)
         name = method if isinstance(method, str) else "custom"
         ticket = dataclasses.replace(ticket, origin={"method": name, **ticket.origin})
         ticket.apply(model)
+        if solution is not None:
+            solution.apply(model)
         passed = passed_over(model)
         ticket = dataclasses.replace(ticket, notes=(*ticket.notes, *passed.notes))
     except BaseException:
         set_masks(masked, masks)
-        if start is not None:
+        if changes_values:
             restore_weights(model, own_values)
         raise
     if passed.warning:

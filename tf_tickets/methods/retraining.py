@@ -15,10 +15,12 @@ class Retraining:
     Attributes:
         epochs: (recipe, the epoch that is rewound to) -> the epochs of the recipe that are run.
         rate: (recipe, epoch) -> the learning rate of an epoch.
+        trains: whether there is a retraining at all.
     """
 
     epochs: Callable[[Recipe, int], range]
     rate: Callable[[Recipe, int], float] = Recipe.learning_rate_at
+    trains: bool = True
 
 
 RETRAININGS: dict[str, Retraining] = {
@@ -28,5 +30,5 @@ RETRAININGS: dict[str, Retraining] = {
         lambda recipe, rewind: range(recipe.epochs),
         rate=lambda recipe, epoch: recipe.learning_rate_at(recipe.epochs - 1),
     ),
-    "none": Retraining(lambda recipe, rewind: range(0)),
+    "none": Retraining(lambda recipe, rewind: range(0), trains=False),
 }

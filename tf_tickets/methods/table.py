@@ -1,12 +1,15 @@
 """The methods: each is one row that says what to score, how much to keep where, and where to retrain from."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from tf_tickets.methods.retraining import RETRAININGS
 from tf_tickets.methods.searches import Moving, Search, annealing, edge_popup, soft_threshold
 from tf_tickets.pruning.choices import CLASSIFIER_KEEP, GLOBAL, LOTTERY_CLASSIFIER_KEEP
 from tf_tickets.pruning.pattern_names import chosen_pattern
 from tf_tickets.pruning.scores import ScoreFunction
+from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
 from tf_tickets.support.short_reprs import Rows, short_fields
 
@@ -33,6 +36,9 @@ class Method:
             the rest; None ranks them with the rest (global ratios), or means 0.3 (smart ratios).
         prunes: False for the dense baseline, whose sparsity is 0.
         search: how masks move while the network trains; None: they stay what they are.
+        solver: (model, batches, goal, **options) -> `pruning.Solution`: how weights that are kept make up
+            for those that are removed, on the examples that the ticket is drawn by. Where the score says so
+            (`Score.by_solver`), it chooses the masks, too. None: weights stay what they are.
         baseline: place among the random tickets that every other method is compared with; 0: it is none.
         null: whether it is one of the random tickets of hand-made ratios that a method must be ahead of
             before a check of it means anything.
@@ -50,6 +56,7 @@ class Method:
     classifier_keep: float | None = None
     prunes: bool = True
     search: Search | None = None
+    solver: Callable[..., Any] | None = None
     baseline: int = 0
     null: bool = False
     pattern: str | None = None
@@ -66,11 +73,18 @@ class Method:
         chosen_pattern(None, self.pattern)
         if not isinstance(self.search, Search | None):
             raise ValueError(f"A method's search is a Search, or None. Received: {self.search!r}")
+        if self.solver is not None and not callable(self.solver):
+            raise ValueError(f"A method's solver is a function, or None. Received: {self.solver!r}")
 
     @property
     def pretrains(self) -> bool:
         """Whether a dense network is trained first."""
         return TRAINED in (self.scored_at, self.start_from)
+
+    @property
+    def retrains(self) -> bool:
+        """Whether what is pruned is trained afterwards; otherwise the dense network is given, and pruned."""
+        return RETRAININGS[self.schedule].trains
 
     @property
     def draws(self) -> bool:
@@ -204,6 +218,24 @@ METHODS: dict[str, Method] = {
         classifier_keep=LOTTERY_CLASSIFIER_KEEP,
         about="trained magnitudes and weights, retrained at the last learning rate",
     ),
+    "wanda": Method(
+        score="wanda",
+        ratios="uniform",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="none",
+        pattern="constant_fan_in",
+        about="magnitude times the norm of the inputs on calibration data, not retrained",
+    ),
+    "sparsegpt": Method(
+        score="obs",
+        ratios="uniform",
+        scored_at=TRAINED,
+        start_from=TRAINED,
+        schedule="none",
+        solver=late("tf_tickets.pruning.sparsegpt:sparsegpt"),
+        about="layer by layer, the weights that are kept make up for the others on calibration data",
+    ),
     "gmp": _searched(
         "magnitude",
         GLOBAL,
@@ -289,9 +321,14 @@ def method_row(method: str | Method, option: str = "method") -> Method:
     return row_of(option, method, METHODS, Method, what=". Make it by tf_tickets.Method(score=..., ...).")
 
 
-def null_methods() -> list[str]:
-    """Names of the random tickets of hand-made ratios that a method must be ahead of."""
-    return [name for name, row in METHODS.items() if row.null]
+def null_methods(retrains: bool = True) -> list[str]:
+    """Names of the random tickets of hand-made ratios that a method must be ahead of.
+
+    Args:
+        retrains: whether the method retrains its tickets; with those of a method that does not, only such
+            that are not retrained either are compared.
+    """
+    return [name for name, row in METHODS.items() if row.null and row.retrains == retrains]
 
 
 def baseline_methods() -> list[str]:

@@ -8,6 +8,7 @@ The modules of this room, each of which uses those below its own line:
     evaluation
     tickets
     trainings
+    calibration
     pace, weights, search, measures, guards, showing
     job, environment, progress, epoch_log
 """
@@ -111,6 +112,8 @@ class Job:
     @property
     def pretraining_data(self) -> TrainingData:
         """What the dense network and the rounds before the last are trained on."""
+        if not self.config.row.retrains:
+            return TrainingData(self.dataset, shuffle=True)
         if self.config.check.in_order:
             return TrainingData(self.pruning_data, shuffle=False)
         return TrainingData(_as_many(self.pruning_data, len(self.dataset.splits["train"])), shuffle=True)

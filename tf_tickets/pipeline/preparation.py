@@ -222,6 +222,8 @@ def _check_masks(
     if config.ticket is not None:
         pruning.Ticket.load(config.ticket).check(model)
     elif config.row.draws or not config.row.prunes:
+        if config.solves_masks:
+            pruning.check_solved(quota_of(config))
         pruning.plan_budgets(
             model,
             config.row.score,

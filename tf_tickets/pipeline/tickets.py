@@ -11,11 +11,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tf_tickets import layers, pruning
 from tf_tickets.config import Config
 from tf_tickets.pipeline import weights
+from tf_tickets.pipeline.calibration import scoring_batches, solver_options
 from tf_tickets.pipeline.guards import explain_lack_of_memory
 from tf_tickets.pipeline.job import Job
 from tf_tickets.pipeline.showing import show_ticket
@@ -24,7 +24,6 @@ from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
 from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.scores import score_row
-from tf_tickets.pruning.scoring_examples import first_of_each_class
 from tf_tickets.storage.directories import TicketDirectory
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.random_streams import stream_seed
@@ -207,6 +206,8 @@ def _draw(
     if config.row.prunes and not config.row.draws:
         return _undrawn(job)
     weights.restore_point(job, config.row.scored_at, number)
+    if config.solves_masks:
+        return _solved(job, before, counts)
     with (
         _explain_own_score(config),
         explain_lack_of_memory(f"--samples_per_class={config.samples_per_class}"),
@@ -215,13 +216,32 @@ def _draw(
             job.model,
             config.row.score,
             quota_of(config, counts),
-            data=_scoring_batches(job),
+            data=scoring_batches(job),
             seed=config.seed,
             within=before,
             only_round=number if config.trained_rounds > 1 else None,
             source=job.source,
             inverted=config.check.inverts,
             **_score_options(config),
+        )
+    return dataclasses.replace(ticket, origin={**ticket.origin, **job.origin})
+
+
+def _solved(job: Job, before: pruning.Ticket | None, counts: pruning.Ticket | None) -> pruning.Ticket:
+    """The ticket whose masks the solver chooses; its weights are solved for when it is put in place."""
+    config = job.config
+    assert config.row.solver is not None
+    with explain_lack_of_memory(f"--samples_per_class={config.samples_per_class}"):
+        ticket, _ = pruning.solve_ticket(
+            job.model,
+            config.row.solver,
+            config.row.score,
+            quota_of(config, counts),
+            scoring_batches(job),
+            config.seed,
+            before,
+            config.check.inverts,
+            **solver_options(job),
         )
     return dataclasses.replace(ticket, origin={**ticket.origin, **job.origin})
 
@@ -261,25 +281,3 @@ def _score_options(config: Config) -> dict[str, Any]:
     if not cools or loss_row(config.recipe.loss_name).of_logits:
         return dict(config.score_options)
     return {"temperature": 1.0, **config.score_options}
-
-
-def _scoring_batches(job: Job) -> list[tuple[tf.Tensor, tf.Tensor]] | None:
-    """Batches from the training set in an order of their own, where there are classes of so many of each."""
-    config, dataset = job.config, job.pruning_data
-    if config.scoring_batches is None:
-        return None
-    epochs = [
-        dataset.batches(
-            "train",
-            job.recipe.batch_size,
-            epochs=[number],
-            shuffle=True,
-            augment=bool(config.augment_scoring),
-            seed=stream_seed(config.seed, "score"),
-        )
-        for number in range(config.scoring_batches)
-    ]
-    if dataset.num_classes is None:
-        return [next(iter(batches)) for batches in epochs]
-    classes = range(dataset.num_classes)
-    return [first_of_each_class(batches, config.samples_per_class or 1, classes) for batches in epochs]

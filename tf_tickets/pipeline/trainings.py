@@ -10,6 +10,7 @@ import numpy as np
 
 from tf_tickets import callbacks, layers, pruning, training
 from tf_tickets.pipeline import own_callbacks, search, weights
+from tf_tickets.pipeline.calibration import solution_for
 from tf_tickets.pipeline.epoch_log import EpochLog
 from tf_tickets.pipeline.guards import exclusive, explain_lack_of_memory
 from tf_tickets.pipeline.job import Job, TrainingData
@@ -80,7 +81,10 @@ def train_ticket(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, n
         _checkpoints(job, directory).clear()
         return
     weights.restore_point(job, config.row.start_from, number)
+    solution = solution_for(job, ticket)
     ticket.apply(job.model)
+    if solution is not None:
+        solution.apply(job.model)
     if last and config.check.weights is not None:
         config.check.weights(job.model, config.seed)
     if config.retraining_epochs:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning.score_model import score as score
     from tf_tickets.pruning.scores import SCORES as SCORES
     from tf_tickets.pruning.scores import Score as Score
+    from tf_tickets.pruning.solution import Goal as Goal
+    from tf_tickets.pruning.solution import Solution as Solution
+    from tf_tickets.pruning.solved_ticket import check_solved as check_solved
+    from tf_tickets.pruning.solved_ticket import solve_ticket as solve_ticket
     from tf_tickets.pruning.sparsity import round_sparsities as round_sparsities
     from tf_tickets.pruning.ticket import Ticket as Ticket
     from tf_tickets.pruning.ticket import TicketLayer as TicketLayer
@@ -32,11 +36,13 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
 # Public name -> where it is: tables and names to choose from are read without TensorFlow.
 _PUBLIC = {
     "Budget": "tf_tickets.pruning.budget:Budget",
+    "Goal": "tf_tickets.pruning.solution:Goal",
     "Overlap": "tf_tickets.pruning.overlap:Overlap",
     "Quota": "tf_tickets.pruning.quota:Quota",
     "RATIOS": "tf_tickets.pruning.ratios:RATIOS",
     "SCORES": "tf_tickets.pruning.scores:SCORES",
     "Score": "tf_tickets.pruning.scores:Score",
+    "Solution": "tf_tickets.pruning.solution:Solution",
     "Summary": "tf_tickets.pruning.model_summary:Summary",
     "SummaryRow": "tf_tickets.pruning.model_summary:SummaryRow",
     "Ticket": "tf_tickets.pruning.ticket:Ticket",
@@ -44,6 +50,7 @@ _PUBLIC = {
     "Unpruned": "tf_tickets.pruning.model_summary:Unpruned",
     "Within": "tf_tickets.pruning.within:Within",
     "carried": "tf_tickets.pruning.model_ticket:carried",
+    "check_solved": "tf_tickets.pruning.solved_ticket:check_solved",
     "draw_ticket": "tf_tickets.pruning.draw:draw_ticket",
     "keep_counts": "tf_tickets.pruning.counts:keep_counts",
     "keep_densities": "tf_tickets.pruning.counts:keep_densities",
@@ -52,6 +59,7 @@ _PUBLIC = {
     "plan_budgets": "tf_tickets.pruning.budget:plan_budgets",
     "round_sparsities": "tf_tickets.pruning.sparsity:round_sparsities",
     "score": "tf_tickets.pruning.score_model:score",
+    "solve_ticket": "tf_tickets.pruning.solved_ticket:solve_ticket",
     "summary": "tf_tickets.pruning.model_summary:summary",
     "ticket_of": "tf_tickets.pruning.model_ticket:ticket_of",
 }

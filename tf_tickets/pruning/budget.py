@@ -85,6 +85,8 @@ def plan_budgets(
     rounds = checked_rounds(quota.rounds, score, row, trains_between)
     check_quota(quota, row)
     entries = weights_to_score(model)
+    if row.refuses is not None:
+        row.refuses(entries)
     if layouts is None:
         layouts, _ = layouts_of(model, entries, quota.pattern)
     everything: Sequence[None] = [None] * len(layouts)

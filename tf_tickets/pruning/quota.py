@@ -121,7 +121,8 @@ def _check_pattern(quota: Quota) -> None:
     if pattern.row.needs_counts and quota.ranks_all:
         raise ValueError(
             f"pattern={quota.pattern!r} spreads the count of a layer over its outputs, and ratios='global' "
-            f"gives layers none. Choose ratios of layers: {', '.join(RATIOS)}, or numbers."
+            f"gives layers none. Choose ratios of layers: {', '.join(RATIOS)}, or numbers; or "
+            "pattern='unstructured'."
         )
 
 

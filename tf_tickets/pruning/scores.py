@@ -38,6 +38,11 @@ class Score:
         sees_masks: whether the score depends on what is masked; if not, further rounds change nothing.
         independent: whether scores are independent uniform draws in [0, 1), of which Bernoulli masks can be
             made.
+        labels: whether it looks at the labels of the batches.
+        by_solver: whether a method's solver, where it has one, ranks by it itself, anew for each layer; masks
+            of other scores are drawn before.
+        refuses: called with entries of `prunable_weights`, it raises ValueError where the score cannot be of
+            them, so that this is known before work. None: it can be of all.
         reference_count: (number of weights, sparsity) -> weights that the authors' code keeps of a global
             ranking by this score, where no two scores tie.
         takes: options of the function -> what values each takes; of a user's own nothing is known.
@@ -49,6 +54,9 @@ class Score:
     rounds: int = 1
     sees_masks: bool = True
     independent: bool = False
+    labels: bool = True
+    by_solver: bool = False
+    refuses: Callable[[Sequence[Any]], Any] | None = None
     reference_count: Callable[[int, float], int] = reference_counts.ranked_count
     takes: Mapping[str, Kind] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -105,6 +113,20 @@ SCORES: dict[str, Score] = {
             "loss": LOSS,
             "training": switch(),
         },
+    ),
+    "wanda": Score(
+        late("tf_tickets.pruning.input_scores:wanda"),
+        data="needed",
+        labels=False,
+        refuses=late("tf_tickets.pruning.input_view:input_views"),
+    ),
+    "obs": Score(
+        late("tf_tickets.pruning.sparsegpt:obs"),
+        data="needed",
+        labels=False,
+        by_solver=True,
+        refuses=late("tf_tickets.pruning.input_view:input_views"),
+        takes={"damping": number("[0, inf)")},
     ),
 }
 SCORES = Rows(SCORES)

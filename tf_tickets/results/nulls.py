@@ -2,7 +2,8 @@
 
 There are two. A random ticket that keeps as many weights of each layer tells what the ticket's connections
 and weights are worth; the best of the random tickets of hand-made ratios, trained for as long as the ticket
-was in all, tells what its layers' ratios are worth besides.
+was in all, tells what its layers' ratios are worth besides. Of a ticket that is not retrained the first has
+the dense network's weights, too, and the second, which is, does not compare.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def nulls_of(
             such are there; otherwise for the epochs of the setting.
     """
     arms: dict[str, dict[str, dict[int, float]]] = {}
-    same = {check: experiment.endpoints(variant, sparsity, check, scale) for check in null_checks()}
+    checks = null_checks(_retrains(variant))
+    same = {check: experiment.endpoints(variant, sparsity, check, scale) for check in checks}
     arms[SAME_COUNTS] = {check: reached for check, reached in same.items() if reached}
     runs = experiment.arms.get(Arm(variant, sparsity, None), {})
     usual: int = experiment.setting["epochs"]
@@ -91,12 +93,16 @@ def _hand_made(
 ) -> dict[str, dict[int, float]]:
     """Label -> seed -> what it reached, of the random tickets of hand-made ratios that are like a ticket."""
     arms = {}
-    for method in null_methods():
+    for method in null_methods(_retrains(variant)):
         found = alike([arm.variant for arm in there if arm.check is None], method, variant)
         reached = {} if found is None else reached_by_seed(there.get(Arm(found, sparsity, None), {}), scale)
         if found is not None and reached:
             arms[random_label(found)] = reached
     return arms
+
+
+def _retrains(variant: Variant) -> bool:
+    return variant.row is None or variant.row.retrains
 
 
 def random_label(variant: Variant) -> str:

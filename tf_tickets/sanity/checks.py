@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tf_tickets.methods.table import INIT, TRAINED
+from tf_tickets.methods.table import INIT
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
 from tf_tickets.support.short_reprs import Rows
@@ -41,8 +41,9 @@ class Check:
     Attributes:
         about: one line for people.
         asks: what the method is shown not to use, if the check costs it nothing.
-        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring; or
-            of the ticket that gives the counts alone), `"scores"`, `"ticket"` (masks or weights), or
+        place: what is changed: `"data"` (of everything before the ticket: dense training, rounds, scoring; of
+            a method that does not retrain only what the dense network is pruned on; or of the ticket that
+            gives the counts alone), `"scores"`, `"ticket"` (masks or weights), or
             `"nothing"`.
         data: (dataset, seed, batch size) -> the dataset to prune on; None leaves it as it is.
         in_order: the dense training and the rounds see the examples in their order, without shuffling, and
@@ -52,8 +53,10 @@ class Check:
             them.
         is_null: whether what is left of the ticket is a random one with as many weights in each layer, which
             the ticket must be ahead of before another check of it means anything.
+        is_null_as_trained: the same of a ticket that is not retrained, whose weights are the dense network's.
         weights: (masked model, seed): changes the weights that retraining starts from, in place; None leaves
             them.
+        of_labels: whether nothing but labels is changed.
         claim: which claim about tickets it is a test of, one of `CLAIMS`, or another word; None: one of its
             own, see `claim_of`. Checks of one claim are judged together, as a family; one of the user's
             own, of which nothing is imported where runs are judged, is a family of its own.
@@ -75,6 +78,8 @@ class Check:
     masks: MasksAttack | None = None
     weights: WeightsAttack | None = None
     is_null: bool = False
+    is_null_as_trained: bool = False
+    of_labels: bool = False
     claim: str | None = None
     data_under: str | None = None
     channel_masks: ChannelsAttack | None = None
@@ -103,16 +108,19 @@ class Check:
         row = choice.row
         if not row.prunes:
             return "the method keeps every weight"
-        scores_trained = row.scored_at == TRAINED and not choice.independent
-        if self.place == "data" and not (choice.sees_data or scores_trained or row.start_from != INIT):
+        if self.place == "data" and not (choice.sees_data or choice.trains_before):
             return "the method looks at no data"
-        if self.in_order and not row.pretrains:
-            return "it is about the dense training, of which there is none; half_dataset fits"
+        if self.of_labels and not (choice.sees_labels or choice.trains_before):
+            return "the method looks at no labels"
+        if self.in_order and not (row.pretrains and row.retrains):
+            return "it is about the dense training, of which there is none on other data; half_dataset fits"
         if self.claim == RATIOS or self.counts_under is not None:
             if choice.independent:
                 return "the scores are random, and so are the counts of layers or the positions in them"
             if not choice.ranks:
                 return "how many weights each layer keeps does not depend on the data"
+        if self.weights is not None and not row.retrains:
+            return "nothing is retrained, and with other weights it is another network"
         if self.inverts and choice.independent:
             return "the scores are random, and inverted they are random again"
         if self.place == "ticket" and choice.independent:
@@ -143,6 +151,7 @@ CHECKS: dict[str, Check] = {
         place="data",
         claim=DATA,
         data=_corruption("random_labels"),
+        of_labels=True,
     ),
     "random_pixels": Check(
         about="prunes on images whose values are permuted, each image by itself",
@@ -202,6 +211,7 @@ CHECKS: dict[str, Check] = {
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
         asks="which connections of a layer are kept",
         place="ticket",
+        is_null_as_trained=True,
         claim=CONNECTIONS,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
     ),
@@ -269,9 +279,13 @@ CHECKS = Rows(CHECKS)
 WITHOUT_ITS_WEIGHTS = "reinitialize"
 
 
-def null_checks() -> list[str]:
-    """Names of the checks that leave nothing of a ticket but how many weights each layer keeps."""
-    return [name for name, row in CHECKS.items() if row.is_null]
+def null_checks(retrains: bool = True) -> list[str]:
+    """Names of the checks that leave nothing of a ticket but how many weights each layer keeps.
+
+    Args:
+        retrains: whether the ticket is retrained; otherwise its weights stay those of the dense network.
+    """
+    return [name for name, row in CHECKS.items() if (row.is_null if retrains else row.is_null_as_trained)]
 
 
 def check_row(name: str) -> Check:

@@ -46,9 +46,9 @@ def controls_of(
             if longer:
                 yield plain.having(method="dense", **longer)
         if nulls and config.row.prunes:
-            for check in null_checks():
+            for check in null_checks(config.row.retrains):
                 yield cell.having(sanity_check=check)
-            for method in null_methods():
+            for method in null_methods(config.row.retrains):
                 yield plain.having(method=method)
                 if longer:
                     yield plain.having(method=method, **longer)
