@@ -215,6 +215,7 @@ METHODS: dict[str, Method] = {
     ),
     "wanda": Method(
         score="wanda",
+        # The paper compares weights of the same output, of which each keeps as many: that is a pattern.
         ratios="uniform",
         scored_at=TRAINED,
         start_from=TRAINED,

@@ -68,6 +68,7 @@ def solve_ticket(
     (budget,) = plan_budgets(model, score, quota, within=allowed)
     check_data(score, batches)
     assert batches is not None
+    # Of n:m the goal is pattern=(n, m) instead of counts.
     goal = Goal(counts=budget.counts, within=allowed, inverted=inverted)
     solution = solver(model, batches, goal, **options)
     ticket = Ticket(
