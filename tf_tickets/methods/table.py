@@ -224,6 +224,7 @@ METHODS: dict[str, Method] = {
         scored_at=TRAINED,
         start_from=TRAINED,
         schedule="none",
+        # The paper compares weights of the same output, of which each keeps as many.
         pattern="constant_fan_in",
         about="magnitude times the norm of the inputs on calibration data, not retrained",
     ),
