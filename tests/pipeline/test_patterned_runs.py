@@ -80,6 +80,26 @@ def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("pattern", "method"), [("2:4", "snip"), ("constant_fan_in", "erk")])
+def test_rearranged_masks_keep_patterns_of_single_weights(pattern, method, tmp_path):
+    given = (f"--method={method}", "--sparsity=0.8", f"--pattern={pattern}", "--epochs=1")
+    run(tmp_path / "plain", *given)
+    plain = Ticket.load(tmp_path / "plain" / "ticket.npz")
+    model = tt.models.build("mlp_24_16", (8, 8, 1), 10, seed=0)
+    plain.apply(model)
+    moved = tt.sanity.rearrange(model, seed=0, pattern=pattern)
+    if method == "snip":  # of random masks the check says nothing
+        run(tmp_path / "moved", *given, "--sanity_check=rearrange")
+        assert Ticket.load(tmp_path / "moved" / "ticket.npz").sha256 == moved.sha256
+    assert [int(x.sum()) for x in moved.masks] == [int(x.sum()) for x in plain.masks]
+    assert any((a != b).any() for a, b in zip(plain.masks, moved.masks, strict=True))
+    for mask in moved.masks:
+        counts = mask.sum(0)
+        windows = [mask[i : i + 4].sum(0).max() for i in range(0, len(mask), 4)]
+        assert max(windows) <= 2 if pattern == "2:4" else counts.max() - counts.min() <= 1
+
+
+@pytest.mark.slow
 def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
     run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2", "--epochs=1")
     ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
@@ -91,7 +111,10 @@ def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
     [
         (("--method=rigl", "--pattern=4x1"), "--pattern=4x1 is only for a method that prunes by drawing"),
         (("--method=snip", "--pattern=4by1"), "pattern='4by1' is unknown. Choose 4x1 or"),
-        (("--method=snip", "--pattern=2:4", "--sparsity=0.9", "--sanity_check=rearrange"), "would leave the"),
+        (
+            ("--method=snip", "--pattern=2:4", "--sparsity=0.9", "--sanity_check=rearrange_per_input"),
+            "would leave",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_work(given, message, tmp_path):

@@ -28,6 +28,7 @@ TICKET = (
 )
 
 # What can be asked of each method. A random ticket at the initialisation has nothing to lose.
+NO_LABELS = [x for x in DATA if x not in ("random_labels", "half_dataset_in_order")]
 ASKED = {
     "dense": (),
     **dict.fromkeys(("random", "uniform", "er", "erk", "balanced", "pyramidal"), ()),
@@ -42,14 +43,9 @@ ASKED = {
     # Its smart ratios are the same on any data.
     "hybrid": (*DATA, *TICKET, "invert"),
     # The dense network is given, and not retrained: the data are those that it is pruned on, without labels.
-    **dict.fromkeys(
-        ("wanda", "sparsegpt"),
-        (
-            *(x for x in DATA if x not in ("random_labels", "half_dataset_in_order")),
-            *(x for x in TICKET if CHECKS[x].weights is None),
-            "invert",
-        ),
-    ),
+    "sparsegpt": (*NO_LABELS, *(x for x in TICKET if CHECKS[x].weights is None), "invert"),
+    # In its pattern counts of inputs are not kept.
+    "wanda": (*NO_LABELS, "rearrange", "invert"),
     # Their masks move while they train on clean data: there is nothing before to attack.
     **dict.fromkeys((name for name, row in METHODS.items() if row.search is not None), ()),
 }

@@ -151,7 +151,12 @@ def says_nothing(values: flags.FlagValues) -> str | None:
     if values.sparsity == 0:
         return "at sparsity 0 nothing is pruned"
     pattern = _pattern_of(values, choice)
-    if check.moves_masks and pattern is not None and not in_groups(pattern):
+    if (
+        check.moves_masks
+        and check.masks_in_pattern is None
+        and not in_groups(pattern)
+        and pattern is not None
+    ):
         return f"it moves single weights, which would leave the pattern {pattern}"
     if values.ticket is not None:
         if check.place in ("data", "scores"):

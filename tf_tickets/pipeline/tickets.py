@@ -6,7 +6,7 @@ import functools
 import pathlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,8 @@ from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
 from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.scores import score_row
+from tf_tickets.pruning.unit_layouts import Layout
+from tf_tickets.sanity.checks import Check
 from tf_tickets.storage.directories import TicketDirectory
 from tf_tickets.support.own_code import is_own
 from tf_tickets.support.random_streams import stream_seed
@@ -183,19 +185,33 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     within = None if job.source is None else job.source.masks
     if not check.moves_masks:
         return dataclasses.replace(ticket, origin=origin)
-    # Groups of a pattern move as a whole.
-    layouts, _ = layouts_of(job.model, layers.prunable_weights(job.model), ticket.origin.get("pattern"))
-    units = units_inside(layouts, ticket.masks)
-    inside = None if within is None else units_inside(layouts, within)
-    if check.masks is not None:
-        moved = check.masks(units, job.config.seed, inside)
-    if check.channel_masks is not None:
-        channels = [layout.unit_channels for layout in layouts]
-        moved = check.channel_masks(units, job.config.seed, inside, channels=channels)
-    masks = tuple(layout.mask(unit) for layout, unit in zip(layouts, moved, strict=True))
+    pattern = ticket.origin.get("pattern")
+    layouts, _ = layouts_of(job.model, layers.prunable_weights(job.model), pattern)
+    if pattern is not None and not in_groups(pattern) and check.masks_in_pattern is not None:
+        masks = tuple(check.masks_in_pattern(layouts, ticket.masks, job.config.seed, within))
+    else:
+        masks = _moved(check, layouts, ticket.masks, job.config.seed, within)
     return dataclasses.replace(
         ticket, masks=masks, origin=origin, on_path=affordable_path_counts(job.model, masks)
     )
+
+
+def _moved(
+    check: Check,
+    layouts: Sequence[Layout],
+    masks: Sequence[np.ndarray],
+    seed: int,
+    within: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, ...]:
+    """Other masks of the check's; groups of a pattern move as a whole."""
+    units = units_inside(layouts, masks)
+    inside = None if within is None else units_inside(layouts, within)
+    if check.masks is not None:
+        moved = check.masks(units, seed, inside)
+    if check.channel_masks is not None:
+        channels = [layout.unit_channels for layout in layouts]
+        moved = check.channel_masks(units, seed, inside, channels=channels)
+    return tuple(layout.mask(unit) for layout, unit in zip(layouts, moved, strict=True))
 
 
 def _draw(

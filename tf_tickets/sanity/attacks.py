@@ -12,9 +12,14 @@ import numpy as np
 
 from tf_tickets.layers import MaskedWeight, classifiers_of, hide_again, masked_weights, put_masks
 from tf_tickets.layers.symbolic_call import check_built
+from tf_tickets.pruning.budget import Budget
 from tf_tickets.pruning.channels import channel_axes
+from tf_tickets.pruning.draw import select
 from tf_tickets.pruning.paths import affordable_path_counts
+from tf_tickets.pruning.pattern_names import pattern_of
+from tf_tickets.pruning.patterns import layouts_of, units_inside
 from tf_tickets.pruning.ticket import Ticket
+from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.sanity.channel_counts import rearranged_per_channel
 from tf_tickets.sanity.redraws import redraws
 from tf_tickets.support.random_streams import stream
@@ -53,7 +58,33 @@ def rearranged(
     return found
 
 
-def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Ticket:
+def rearranged_in_pattern(
+    layouts: Sequence[Layout],
+    masks: Sequence[np.ndarray],
+    seed: int = 0,
+    within: Sequence[np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """Random masks of a pattern, with as many units of each layer.
+
+    Args:
+        layouts: of `tf_tickets.pruning.patterns.layouts_of`.
+        masks: bool arrays that the pattern fits, in forward order. They stay as they are.
+        seed: of the random choice. Defaults to `0`.
+        within: bool arrays, a source that the masks lie in and do not leave. None: the whole layers.
+
+    Returns:
+        List of new bool arrays of the same shapes.
+    """
+    rng = stream(seed, "check", "rearrange")
+    counts = [int(np.count_nonzero(x)) for x in units_inside(layouts, masks)]
+    scores = [rng.random(mask.shape) for mask in masks]
+    units = select(scores, Budget(counts=counts), layouts, within, drawn=True)
+    return ShortList(layout.mask(unit) for layout, unit in zip(layouts, units, strict=True))
+
+
+def rearrange(
+    model: keras.Model, seed: int = 0, per: str | None = None, pattern: str | None = None
+) -> Ticket:
     """Permutes the masks of a model within each layer, in place. Weights stay where they are.
 
     So other weights are kept, as many of every layer. What was traced of the model goes by the new masks.
@@ -64,13 +95,15 @@ def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Tick
         per: keep how many weights each `"input"`, each `"output"`, or each input and each output
             (`"input_and_output"`) of a layer has, see `rearranged_per_channel`. Defaults to `None`, the
             counts of layers alone.
+        pattern: that the masks have and keep, as in `tf_tickets.prune`: other groups, or others of
+            neighbours, are kept then. Not with `per`. Defaults to `None`, none.
 
     Returns:
         The Ticket that the model now carries.
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: it carries no masks, or `per` is none of these.
+        ValueError: it carries no masks, `per` or `pattern` is none of these, or both are given.
 
     Example:
 
@@ -84,7 +117,11 @@ def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Tick
     """
     entries = _masked(model, "rearrange")
     before = [np.asarray(entry.mask) for entry in entries]
-    if per is None:
+    if per is not None and pattern is not None:
+        raise ValueError(f"rearrange takes per= or pattern=. Received: {per!r} and {pattern!r}")
+    if pattern is not None:
+        masks = tuple(rearranged_in_pattern(layouts_of(model, entries, pattern)[0], before, seed))
+    elif per is None:
         masks = tuple(rearranged(before, seed))
     else:
         channels = [channel_axes(entry) for entry in entries]
@@ -92,7 +129,11 @@ def rearrange(model: keras.Model, seed: int = 0, per: str | None = None) -> Tick
     ticket = Ticket(
         masks=masks,
         names=tuple(entry.name for entry in entries),
-        origin={"sanity_check": "rearrange" if per is None else f"rearrange_per_{per}", "seed": int(seed)},
+        origin={
+            "sanity_check": "rearrange" if per is None else f"rearrange_per_{per}",
+            "seed": int(seed),
+            **({} if pattern is None else {"pattern": str(pattern_of(pattern))}),
+        },
         on_path=affordable_path_counts(model, masks),
     )
     put_masks(model, entries, masks)

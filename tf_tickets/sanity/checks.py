@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Corruption = Callable[[Dataset, int, int], Dataset]
     MasksAttack = Callable[[Sequence[np.ndarray], int, Sequence[np.ndarray] | None], Sequence[np.ndarray]]
     ChannelsAttack = Callable[..., Sequence[np.ndarray]]
+    PatternAttack = Callable[..., Sequence[np.ndarray]]
     WeightsAttack = Callable[[keras.Model, int], keras.Model]
 
 
@@ -51,6 +52,9 @@ class Check:
         inverts: the least important weights are kept, instead of the most.
         masks: (masks, seed, source masks or None) -> the ticket's masks, inside the source; None leaves
             them.
+        masks_in_pattern: (layouts, masks, seed, source masks or None) -> as `masks`, of tickets in a
+            pattern whose single weights cannot be anywhere, as n:m; None: the check says nothing about such.
+            Groups of weights move as a whole by `masks`.
         is_null: whether what is left of the ticket is a random one with as many weights in each layer, which
             the ticket must be ahead of before another check of it means anything.
         is_null_as_trained: the same of a ticket that is not retrained, whose weights are the dense network's.
@@ -84,6 +88,7 @@ class Check:
     data_under: str | None = None
     channel_masks: ChannelsAttack | None = None
     counts_under: str | None = None
+    masks_in_pattern: PatternAttack | None = None
 
     def __post_init__(self) -> None:
         if self.masks is not None and self.channel_masks is not None:
@@ -206,6 +211,7 @@ CHECKS: dict[str, Check] = {
         data=_CORRUPTED,
         data_under="corrupted",
         masks=late("tf_tickets.sanity.attacks:rearranged"),
+        masks_in_pattern=late("tf_tickets.sanity.attacks:rearranged_in_pattern"),
     ),
     "rearrange": Check(
         about="permutes the mask of each layer (the paper's layerwise rearrange, section 3)",
@@ -214,6 +220,7 @@ CHECKS: dict[str, Check] = {
         is_null_as_trained=True,
         claim=CONNECTIONS,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
+        masks_in_pattern=late("tf_tickets.sanity.attacks:rearranged_in_pattern"),
     ),
     "shuffle_weights": Check(
         about="permutes the kept weights of each layer among the kept positions (section 5.1)",
@@ -243,6 +250,7 @@ CHECKS: dict[str, Check] = {
         is_null=True,
         claim=CONTROL,
         masks=late("tf_tickets.sanity.attacks:rearranged"),
+        masks_in_pattern=late("tf_tickets.sanity.attacks:rearranged_in_pattern"),
         weights=late("tf_tickets.sanity.attacks:reinitialize"),
     ),
     "rearrange_per_input": Check(
