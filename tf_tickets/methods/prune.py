@@ -104,7 +104,7 @@ def prune(
             (each layer gets enough for it); Bernoulli masks grow.
         rounds: how many times to score and prune. None means the score's own: 100 of SynFlow, else 1.
         pattern: which weights of a layer are kept together, or how many of neighbours at most: `"4x1"` or
-            `"block(4,1)"`, blocks of 4 consecutive outputs by 1 input, at each tap of a kernel; `"channel"`,
+            `"block(4,1)"`, blocks of 4 consecutive inputs by 1 output, at each tap of a kernel; `"channel"`,
             whole outputs of layers, those that a smaller network can do without; `"2:4"`, at most 2 of 4
             consecutive inputs of each output; `"constant_fan_in"`, of each output as many. A group's score is
             the sum of its weights'. Of blocks and channels groups are counted, so that `sparsity` is the

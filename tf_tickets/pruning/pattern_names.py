@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 ACCEPTED = (
-    "4x1 or block(4,1) (outputs by inputs, any numbers), 2:4 (at most 2 of 4 inputs in a row, any numbers), "
+    "4x1 or block(4,1) (inputs by outputs, any numbers), 2:4 (at most 2 of 4 inputs in a row, any numbers), "
     "channel (whole outputs), constant_fan_in (of each output as many) or unstructured"
 )
 
@@ -68,7 +68,7 @@ def pattern_of(written: Any) -> Pattern:
     """The pattern of a name.
 
     Args:
-        written: `"4x1"` or `"block(4,1)"`: blocks of 4 consecutive outputs by 1 input, at each tap of a
+        written: `"4x1"` or `"block(4,1)"`: blocks of 4 consecutive inputs by 1 output, at each tap of a
             kernel; `"2:4"`: of each output, at most 2 of 4 consecutive inputs, at each tap; `"channel"`:
             whole outputs of layers; `"constant_fan_in"`: every output keeps as many weights as any other of
             its layer, or one more; `"unstructured"`: each weight by itself.

@@ -14,7 +14,7 @@ from tf_tickets.pruning.pattern_names import pattern_of
 from tf_tickets.pruning.unit_layouts import Blocks, EvenOutputs, Layout, Whole, Windows
 
 LAYOUTS: Mapping[str, Callable[..., Layout]] = {
-    "blocks": lambda shape, channels, outputs, inputs: Blocks(shape, channels, outputs, inputs),
+    "blocks": lambda shape, channels, inputs, outputs: Blocks(shape, channels, outputs, inputs),
     "windows": lambda shape, channels, most, of: Windows(shape, channels, most, of),
     "channel": lambda shape, channels: Blocks(shape, channels, 1, None),
     "constant_fan_in": EvenOutputs,
