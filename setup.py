@@ -33,9 +33,10 @@ REQUIRES = [
     "tensorboard>=2.20",  # what tf.summary writes with; TensorFlow no longer requires it
     "tensorflow>=2.20",
     "tensorflow-datasets>=4.9.7",
-    # Its schedules of sparsity are taken where ours are; nothing here imports it before a user has.
+    # Its schedules of sparsity are taken where ours are, and it trains twins on; nothing here imports it
+    # before a user has.
     "tensorflow-model-optimization>=0.8",
-    "tf_keras>=2.20.1",  # what tensorflow-model-optimization calls Keras: an older one has no TensorFlow 2.20
+    "tf_keras>=2.20.1",  # what tensorflow-model-optimization calls Keras; an older one has no TensorFlow 2.20
 ]
 
 # Sweeps on Ray, and directories at URLs; each kind of store has a package of its own beside (s3fs, gcsfs,

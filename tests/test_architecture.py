@@ -16,7 +16,7 @@ ORDER = (
     {"support"},
     {"storage", "layers"},
     {"models", "training", "theory", "compaction"},
-    {"serving"},
+    {"serving", "interop"},
     {"exporting"},
     {"deployments"},
     {"data"},

@@ -163,7 +163,13 @@ def test_what_is_imported_is_required_or_comes_with_what_is(description):
 
 def test_tensorflow_model_optimization_is_there_for_the_user_alone():
     """Imported, it sets tf.keras to Keras 2 for the whole process."""
-    assert not {"tensorflow_model_optimization", "tf_keras"} & imported()
+    assert "tensorflow_model_optimization" not in imported()
+
+
+def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone():
+    code = "import keras, sys, tf_tickets as tt; tt.interop, tt.prune; print('tf_keras' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.stdout == "False\n", said.stderr
 
 
 def test_what_is_required_is_imported_or_says_why_not(description):

@@ -10,6 +10,7 @@ from tf_tickets.support.version import VERSION
 if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets import callbacks as callbacks
     from tf_tickets import data as data
+    from tf_tickets import interop as interop
     from tf_tickets import layers as layers
     from tf_tickets import models as models
     from tf_tickets import pruning as pruning
@@ -53,6 +54,7 @@ _PUBLIC = {
     "deployment": "tf_tickets.deployments:deployment",
     "export": "tf_tickets.exporting:export",
     "fold": "tf_tickets.layers:fold",
+    "interop": "tf_tickets.interop",
     "keep_counts": "tf_tickets.pruning:keep_counts",
     "layers": "tf_tickets.layers",
     "mask_layers": "tf_tickets.layers:mask_layers",

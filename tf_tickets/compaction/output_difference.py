@@ -32,14 +32,29 @@ def largest_difference(model: keras.Model, other: Callable, inputs: Any = None) 
     Raises:
         ValueError: `model` cannot be called on random inputs.
     """
-    inputs, expected = _called(model) if inputs is None else (inputs, _outputs(model, inputs))
+    inputs, expected = inputs_and_outputs(model, inputs)
+    return difference_of(expected, outputs_of(other, inputs))
+
+
+def outputs_of(other: Callable, inputs: Any) -> list[Any]:
+    """What it gives at inference, flattened."""
     with keras.StatelessScope():
-        found = keras.tree.flatten(other(inputs, training=False))
+        return keras.tree.flatten(other(inputs, training=False))
+
+
+def difference_of(expected: Sequence[Any], found: Sequence[Any]) -> float:
+    """The largest of any pair of arrays, each as a part of the largest number that is expected."""
     return max(_apart(a, b) for a, b in zip(expected, found, strict=True))
 
 
-def _called(model: keras.Model) -> tuple[Any, list[Any]]:
-    """Random inputs that a model can be called on, and what it gives."""
+def inputs_and_outputs(model: keras.Model, inputs: Any = None) -> tuple[Any, list[Any]]:
+    """A batch, by default of random inputs that a model can be called on, and what the model gives.
+
+    Raises:
+        ValueError: `model` cannot be called on random inputs.
+    """
+    if inputs is not None:
+        return inputs, _outputs(model, inputs)
     lengths = open_lengths(model)
     # Some models need room for more halvings, and some have a table of fewer positions.
     tried = [*lengths[:1], *(LONGER if len(lengths) > 1 else ()), *lengths[1:]]
