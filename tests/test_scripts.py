@@ -341,7 +341,7 @@ class TestTheBenchOfShippedNetworks:
         deploying = benchmarks("deploying")
         assert {case.way for case in deploying.CASES.values()} <= set(WAYS)
         assert {case.over for case in deploying.CASES.values()} <= {KERAS, FOLDED}
-        assert len(set(deploying.NAMES)) == len(deploying.CASES) + 1
+        assert len(set(deploying.NAMES)) == len(deploying.CASES) + len(deploying.DENSE_LAYERS)
         assert not any("," in name for name in deploying.NAMES)  # which --cases takes apart
 
     @pytest.mark.parametrize(

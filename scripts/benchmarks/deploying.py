@@ -101,8 +101,8 @@ CASES = {
     "ResNet32 random 98 % one by one": Case(
         untrained("resnet32", "random", 0.98), 1, SPARSE, 0.97, over=FOLDED
     ),
-    "ResNet20 half of its channels, trained": Case(CHANNELS, 32, COMPACT, 1.7, over=FOLDED),
-    "ResNet20 half of its channels, trained, in LiteRT": Case(CHANNELS, 32, LITERT, 1.7, over=FOLDED),
+    "ResNet20 half of its channels trained": Case(CHANNELS, 32, COMPACT, 1.7, over=FOLDED),
+    "ResNet20 half of its channels trained in LiteRT": Case(CHANNELS, 32, LITERT, 1.7, over=FOLDED),
     "VGG19 synflow 98 % as integers": Case(untrained("vgg19", "synflow", 0.98), 32, INT8, 8.0),
     "ResNet20 obd 98 % trained as integers": Case(trained("obd", 0.98), 32, INT8, 2.5, most_lost=0.005),
 }

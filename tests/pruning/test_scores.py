@@ -101,6 +101,8 @@ class TestEveryScore:
     def test_takes_no_option_of_another_type(self, name):
         for option in SCORES[name].takes:
             for value in (0, -1.5, "no such", [1]):
+                if value == 0 and SCORES[name].takes[option].accepts(0):
+                    continue
                 with pytest.raises(ValueError, match=rf"^{option}( is |=).*{re.escape(repr(value))}"):
                     check_options(SCORES[name], {option: value})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tf_tickets.methods.table import INIT
 from tf_tickets.support.late import late
 from tf_tickets.support.own_code import row_of
-from tf_tickets.support.short_reprs import Rows
+from tf_tickets.support.short_reprs import Rows, short_fields
 
 DATA, RATIOS, CONNECTIONS, WEIGHTS, CONTROL = "data", "ratios", "connections", "weights", "control"
 CLEAN = "clean"  # in place of a check's name: none
@@ -89,6 +89,8 @@ class Check:
     channel_masks: ChannelsAttack | None = None
     counts_under: str | None = None
     masks_in_pattern: PatternAttack | None = None
+
+    __repr__ = short_fields
 
     def __post_init__(self) -> None:
         if self.masks is not None and self.channel_masks is not None:
