@@ -78,6 +78,7 @@ def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
     source = pipeline.tickets.draw_source(settings, tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0))
     assert sum(groups_of(source).values()) == round(0.5 * sum(GROUPS.values()))
     assert groups_of(plain) == groups_of(moved)
+    assert [int(x.sum()) for x in plain.masks] == [int(x.sum()) for x in moved.masks]
     assert any((a != b).any() for a, b in zip(plain.masks, moved.masks, strict=True))
     assert not any((a & ~b).any() for a, b in zip(moved.masks, source.masks, strict=True))
 
@@ -113,6 +114,10 @@ def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
     ("given", "message"),
     [
         (("--method=rigl", "--pattern=4x1"), "--pattern=4x1 is only for a method that prunes by drawing"),
+        (
+            ("--method=snip", "--pattern=channel", "--sanity_check=rearrange_per_output"),
+            "keeps an output whole or not at all",
+        ),
         (("--method=snip", "--pattern=4by1"), "pattern='4by1' is unknown. Choose 4x1 or"),
         (
             ("--method=snip", "--pattern=2:4", "--sparsity=0.9", "--sanity_check=rearrange_per_input"),
@@ -123,6 +128,18 @@ def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
 def test_what_cannot_be_is_refused_before_work(given, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         configure(f"--run_dir={tmp_path}", *TINY, *given)
+
+
+@pytest.mark.slow
+def test_counts_of_another_ticket_are_counts_of_groups(tmp_path):
+    given = ("--method=snip", "--sparsity=0.5", "--pattern=channel", "--epochs=1", NET)
+    kept = {}
+    for name in ("plain", "corrupted_positions"):
+        run(tmp_path / name, *given, *([] if name == "plain" else [f"--sanity_check={name}"]))
+        masks = Ticket.load(tmp_path / name / "ticket.npz").masks
+        kept[name] = [int(mask.any(0).sum()) for mask in masks]
+    assert kept["corrupted_positions"] == kept["plain"]
+    assert sum(kept["plain"][:2]) == 18
 
 
 @pytest.mark.slow

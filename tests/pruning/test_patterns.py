@@ -279,6 +279,25 @@ class TestTickets:
         assert sum(kept) == round(sum(sizes) * 0.2)
         assert not any((a & ~b).any() for a, b in zip(inside.masks, source.masks, strict=True))
 
+    def test_layers_that_stay_whole_stay_inside_other_masks(self):
+        model = small_net()
+        within = [np.ones(entry.shape, bool) for entry in prunable_weights(model)]
+        within[-1][0] = False
+        ticket = tt.prune(model, "magnitude", 0.5, pattern="channel", ratios="uniform", within=within)
+        assert not (ticket.masks[-1] & ~within[-1]).any() and ticket.masks[-1].sum() == within[-1].sum()
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"pattern": "4x1", "ratios": "global", "classifier_keep": 1.0},
+            {"pattern": "4x1", "ratios": "smart"},
+            {"pattern": "channel", "ratios": "smart"},
+        ],
+    )
+    def test_of_classifiers_that_have_what_is_asked_nothing_is_said(self, given):
+        ticket = tt.prune(small_net(), "magnitude", 0.5, **given)
+        assert "the classifier keeps" not in " ".join(ticket.notes)
+
     def test_rounds_end_at_the_count(self):
         model = small_net()
         quota = Quota(ratios="global", sparsity=0.9, pattern="4x1", rounds=4)
@@ -372,6 +391,18 @@ class TestCallbacks:
         model = self.fit(callback, 3)
         kept, sizes = blocks_are_whole(model, callback.tickets[-1], "4x1")
         assert sum(kept) == round(sum(sizes) * 0.2)
+
+    def test_know_before_training_what_cannot_be_met(self):
+        with pytest.raises(ValueError, match="spreads the count of a layer"):
+            tt.callbacks.MagnitudePruning(0.5, epoch=2, pattern="constant_fan_in")
+        seen = []
+        watch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch))
+        model = small_net()
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        late = tt.callbacks.MagnitudePruning(0.3, epoch=2, pattern="2:4")
+        with pytest.raises(ValueError, match="pattern='2:4' can hold"):
+            model.fit(X, Y, epochs=3, verbose=0, callbacks=[watch, late])
+        assert not seen
 
     @pytest.mark.parametrize("make", [tt.callbacks.MagnitudePruning, tt.callbacks.HybridPruning])
     def test_refuse_others_when_they_are_made(self, make):

@@ -16,10 +16,13 @@ from tf_tickets.layers import (
     value_of,
 )
 from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket
+from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
 from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern
+from tf_tickets.pruning.quota import check_quota
+from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.sparsity import check_sparsity
 
 
@@ -39,7 +42,8 @@ class MagnitudePruning(keras.callbacks.Callback):
             apart from the rest, for global and smart ratios. `"ranked"` ranks them with the rest (global
             ratios only). None or `"method"` means what `tf_tickets.prune` does for trained magnitudes: 1.0
             with global ratios, as of `"finetune"`, and 0.3 with smart ones.
-        pattern: which weights are kept together, or how many of neighbours, as in `tf_tickets.prune`.
+        pattern: which weights are kept together, or how many of neighbours, as in `tf_tickets.prune`. With
+            n:m a schedule starts at the pattern's sparsity.
         include, exclude: which layers, as in `tf_tickets.mask_layers`.
 
     A schedule prunes when `prune_low_magnitude` of tensorflow-model-optimization does: before batch b,
@@ -101,6 +105,7 @@ class MagnitudePruning(keras.callbacks.Callback):
             "classifier_keep": classifier_keep_of_magnitudes(classifier_keep, ratios),
             "pattern": chosen_pattern(pattern, None),
         }
+        check_quota(Quota(sparsity=self.sparsity or 0.0, **self._ratios), score_row("magnitude"))
         self._first: int | None = None
         self._counted: keras.Model | None = None
         # Steps of the schedule: made before this epoch, made so far, asked for.
@@ -112,6 +117,8 @@ class MagnitudePruning(keras.callbacks.Callback):
         check_backup_comes_later(self)
         if not mask_layers(self.model, **self._selection).masked:
             raise ValueError(nothing_to_prune(self.model, **self._selection))
+        if self.sparsity is not None:  # what cannot be met is known before the epochs until then
+            plan_budgets(self.model, "magnitude", Quota(sparsity=self.sparsity, **self._ratios))
         self._first = None
         if self._counted is not self.model:
             self._counted, self._done, self._asked = self.model, 0, 0

@@ -23,7 +23,7 @@ from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import Method, method_row
 from tf_tickets.models.architectures import OWN_FILE, OWN_MODEL, model_row
-from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
+from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups, pattern_of
 from tf_tickets.pruning.scores import SCORES, check_options
 from tf_tickets.sanity.checks import check_row
 from tf_tickets.storage.user_paths import lasting_place, user_path
@@ -158,6 +158,10 @@ def says_nothing(values: flags.FlagValues) -> str | None:
         and pattern is not None
     ):
         return f"it moves single weights, which would leave the pattern {pattern}"
+    if check.channel_masks is not None and pattern is not None and pattern_of(pattern).row.removes_outputs:
+        return (
+            f"the pattern {pattern} keeps an output whole or not at all, so that nothing can move within it"
+        )
     if values.ticket is not None:
         if check.place in ("data", "scores"):
             return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"

@@ -22,7 +22,13 @@ from tf_tickets.pipeline.showing import show_ticket
 from tf_tickets.pipeline.trainings import pretrain, train_ticket
 from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups
-from tf_tickets.pruning.patterns import layouts_of, units_inside
+from tf_tickets.pruning.patterns import (
+    layouts_of,
+    masks_of_units,
+    moved_within_sizes,
+    unit_ratios,
+    units_inside,
+)
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.sanity.checks import Check
@@ -196,6 +202,15 @@ def _checked(job: Job, ticket: pruning.Ticket) -> pruning.Ticket:
     )
 
 
+def _in_units(quota: pruning.Quota, model: keras.Model, counts: pruning.Ticket | None) -> pruning.Quota:
+    """The quota, with the groups of a ticket whose counts are taken, where groups are what is counted."""
+    if counts is None or not in_groups(quota.pattern):
+        return quota
+    layouts, _ = layouts_of(model, layers.prunable_weights(model), quota.pattern)
+    ratios, sparsity = unit_ratios(layouts, counts.masks)
+    return dataclasses.replace(quota, ratios=ratios, sparsity=sparsity)
+
+
 def _moved(
     check: Check,
     layouts: Sequence[Layout],
@@ -204,14 +219,13 @@ def _moved(
     within: Sequence[np.ndarray] | None,
 ) -> tuple[np.ndarray, ...]:
     """Other masks of the check's; groups of a pattern move as a whole."""
-    units = units_inside(layouts, masks)
-    inside = None if within is None else units_inside(layouts, within)
     if check.masks is not None:
-        moved = check.masks(units, seed, inside)
-    if check.channel_masks is not None:
-        channels = [layout.unit_channels for layout in layouts]
-        moved = check.channel_masks(units, seed, inside, channels=channels)
-    return tuple(layout.mask(unit) for layout, unit in zip(layouts, moved, strict=True))
+        return tuple(moved_within_sizes(check.masks, layouts, masks, seed, within))
+    assert check.channel_masks is not None
+    inside = None if within is None else units_inside(layouts, within)
+    channels = [layout.unit_channels for layout in layouts]
+    moved = check.channel_masks(units_inside(layouts, masks), seed, inside, channels=channels)
+    return tuple(masks_of_units(layouts, moved, within))
 
 
 def _draw(
@@ -231,7 +245,7 @@ def _draw(
         ticket = pruning.draw_ticket(
             job.model,
             config.row.score,
-            quota_of(config, counts),
+            _in_units(quota_of(config, counts), job.model, counts),
             data=scoring_batches(job),
             seed=config.seed,
             within=before,

@@ -112,10 +112,13 @@ def _check_pattern_holds(quota: Quota, room: int, total: int, inside: bool) -> N
     """Refuses a target that is denser than the pattern can be."""
     keep = total_to_keep(total, quota.sparsity)
     if keep > room:
-        where = " inside the given masks" if inside else ""
+        where = ""
+        if inside:
+            where = " inside the given masks (groups count that lie there as a whole)"
         raise ValueError(
             f"sparsity={quota.sparsity} keeps {keep:,} of {total:,}, and pattern={quota.pattern!r} can hold "
-            f"{room:,}{where}, a density of {room / total:.6g}. Raise the sparsity."
+            f"{room:,}{where}, a density of {room / total:.6g}. Raise the sparsity"
+            f"{', or give masks of the same pattern' if inside else ''}."
         )
 
 

@@ -12,7 +12,7 @@ from tf_tickets.pruning.budget import Budget, plan_budgets
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.flow_preservation import preserve_flow
 from tf_tickets.pruning.paths import affordable_path_counts
-from tf_tickets.pruning.patterns import layouts_of, units_inside
+from tf_tickets.pruning.patterns import layouts_of, masks_of_units, units_inside
 from tf_tickets.pruning.quota import Quota, as_json, quota_facts
 from tf_tickets.pruning.score_call import batches_for, checked_scores
 from tf_tickets.pruning.scored_weights import weights_to_score
@@ -97,7 +97,7 @@ def draw_ticket(
             units = select(
                 arrays, budget, layouts, allowed, row.independent, entries if quota.preserve_flow else None
             )
-            kept = allowed = [layout.mask(unit) for layout, unit in zip(layouts, units, strict=True)]
+            kept = allowed = masks_of_units(layouts, units, allowed)
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
@@ -110,7 +110,7 @@ def draw_ticket(
             **({"inverted": True} if inverted else {}),
             "within": None if within is None else masks_sha256(masks_of(within, entries)),
         },
-        notes=(*_notes(kept, chosen[-1], quota), *pattern_notes),
+        notes=(*_notes(layouts, chosen[-1], quota), *pattern_notes),
         on_path=affordable_path_counts(model, kept) if paths else None,
     )
 
@@ -218,15 +218,15 @@ def _in_parts(
     return [found[layer] for layer in range(number)]
 
 
-def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[str, ...]:
+def _notes(layouts: Sequence[Layout], budget: Budget, quota: Quota) -> tuple[str, ...]:
     """What a reader of the counts should know."""
     notes = []
     if quota.sampling == "bernoulli":
-        expected = sum(d * mask.size for d, mask in zip(budget.densities or (), kept, strict=True))
+        expected = sum(d * x.size for d, x in zip(budget.densities or (), layouts, strict=True))
         more = ", and those that keep channels alive" if quota.preserve_flow else ""
         notes.append(f"Bernoulli masks: {expected:,.1f} weights are kept on average{more}")
     elif quota.rounding == "exact" and budget.apart is not None and budget.classifiers:
-        sizes = [kept[layer].size for layer in budget.classifiers]
+        sizes = [layouts[layer].size for layer in budget.classifiers]
         count = sum(budget.classifiers.values())
         if count < sum(round(budget.apart * size) for size in sizes):
             who = "the classifier keeps" if len(sizes) == 1 else "the classifiers together keep"
@@ -235,7 +235,7 @@ def _notes(kept: Sequence[np.ndarray], budget: Budget, quota: Quota) -> tuple[st
                 f"{100 * budget.apart:.4g}%: "
                 "more would take over half of the whole budget"
             )
-    if budget.apart is not None and len(kept) > 1:
+    if budget.apart is not None and len(layouts) > 1:
         if not budget.feeding.known:
             taken = "the last one" if budget.classifiers else "none, since another kernel comes last,"
             notes.append(

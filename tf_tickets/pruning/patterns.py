@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,3 +60,53 @@ def layouts_of(
 def units_inside(layouts: Sequence[Layout], masks: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Bool arrays, one value a unit: which are kept as a whole by masks."""
     return [layout.inside(mask) for layout, mask in zip(layouts, masks, strict=True)]
+
+
+def masks_of_units(
+    layouts: Sequence[Layout], units: Sequence[np.ndarray], within: Sequence[np.ndarray] | None
+) -> list[np.ndarray]:
+    """The masks of what is kept of the units, inside other masks: of layers without units, too."""
+    masks = [layout.mask(unit) for layout, unit in zip(layouts, units, strict=True)]
+    return masks if within is None else [mask & a for mask, a in zip(masks, within, strict=True)]
+
+
+def unit_ratios(layouts: Sequence[Layout], masks: Sequence[np.ndarray]) -> tuple[list[float], float]:
+    """Which part of each layer's units is kept as a whole by masks, and the sparsity of all units."""
+    kept = [int(np.count_nonzero(unit)) for unit in units_inside(layouts, masks)]
+    sizes = [layout.size for layout in layouts]
+    ratios = [count / size if size else 1.0 for count, size in zip(kept, sizes, strict=True)]
+    return ratios, 1 - sum(kept) / sum(sizes)
+
+
+def moved_within_sizes(
+    move: Callable[..., Sequence[np.ndarray]],
+    layouts: Sequence[Layout],
+    masks: Sequence[np.ndarray],
+    seed: int,
+    within: Sequence[np.ndarray] | None,
+) -> list[np.ndarray]:
+    """Masks whose groups have been moved, each to the place of one of its size: so weights stay as many.
+
+    Args:
+        move: (bool arrays, seed, bool arrays that they stay inside or None) -> others of the same shapes.
+        layouts: what weights are kept in.
+        masks: bool arrays that these fit.
+        seed: of the moves.
+        within: masks that these lie in; None: all weights.
+    """
+    units = units_inside(layouts, masks)
+    inside = None if within is None else units_inside(layouts, within)
+    parts = [part for number, layout in enumerate(layouts) for part in _of_one_size(layout, number)]
+    taken = [units[number][where] for number, where in parts]
+    room = None if inside is None else [inside[number][where] for number, where in parts]
+    for (number, where), new in zip(parts, move(taken, seed, room), strict=True):
+        units[number] = units[number].copy()
+        units[number][where] = new
+    return masks_of_units(layouts, units, within)
+
+
+def _of_one_size(layout: Layout, number: int) -> list[tuple[int, Any]]:
+    """(number of the layer, what takes those units that have as many weights), for each such number."""
+    sizes = layout.scores(np.ones(layout.shape, np.float32), False)
+    found = np.unique(sizes)
+    return [(number, ...)] if len(found) < 2 else [(number, sizes == size) for size in found]

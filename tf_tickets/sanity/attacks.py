@@ -16,8 +16,8 @@ from tf_tickets.pruning.budget import Budget
 from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.draw import select
 from tf_tickets.pruning.paths import affordable_path_counts
-from tf_tickets.pruning.pattern_names import pattern_of
-from tf_tickets.pruning.patterns import layouts_of, units_inside
+from tf_tickets.pruning.pattern_names import in_groups, pattern_of
+from tf_tickets.pruning.patterns import layouts_of, masks_of_units, moved_within_sizes, units_inside
 from tf_tickets.pruning.ticket import Ticket
 from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.sanity.channel_counts import rearranged_per_channel
@@ -79,7 +79,7 @@ def rearranged_in_pattern(
     counts = [int(np.count_nonzero(x)) for x in units_inside(layouts, masks)]
     scores = [rng.random(mask.shape) for mask in masks]
     units = select(scores, Budget(counts=counts), layouts, within, drawn=True)
-    return ShortList(layout.mask(unit) for layout, unit in zip(layouts, units, strict=True))
+    return ShortList(masks_of_units(layouts, units, within))
 
 
 def rearrange(
@@ -120,7 +120,11 @@ def rearrange(
     if per is not None and pattern is not None:
         raise ValueError(f"rearrange takes per= or pattern=. Received: {per!r} and {pattern!r}")
     if pattern is not None:
-        masks = tuple(rearranged_in_pattern(layouts_of(model, entries, pattern)[0], before, seed))
+        layouts, _ = layouts_of(model, entries, pattern)
+        if in_groups(pattern):
+            masks = tuple(moved_within_sizes(rearranged, layouts, before, seed, None))
+        else:
+            masks = tuple(rearranged_in_pattern(layouts, before, seed))
     elif per is None:
         masks = tuple(rearranged(before, seed))
     else:
