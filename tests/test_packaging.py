@@ -166,7 +166,9 @@ def test_tensorflow_model_optimization_is_there_for_the_user_alone():
     assert "tensorflow_model_optimization" not in imported()
 
 
-def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone():
+@pytest.mark.slow
+def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone(monkeypatch):
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)  # tfmot sets it, and TensorFlow goes by it
     code = "import keras, sys, tf_tickets as tt; tt.interop, tt.prune; print('tf_keras' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert said.stdout == "False\n", said.stderr
