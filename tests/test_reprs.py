@@ -88,6 +88,8 @@ def things(tmp_path_factory):
             0
         ],
         "quota": tt.pruning.Quota(sparsity=0.5, ratios="smart"),
+        "goal": tt.pruning.Goal(masks=[np.ones((200, 200), bool)]),
+        "solution": tt.pruning.Solution((np.ones((200, 200), bool),), (np.ones((200, 200)),)),
         "path_counts": tt.pruning.path_counts(small, ticket.masks),
         "ticket": wide,
         "masks": wide.masks,

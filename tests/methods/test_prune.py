@@ -74,7 +74,7 @@ REFUSED = {
     ),
     "unknown option": (
         {"temperature": 3},
-        "Unknown option temperature. Accepted here: classifier_keep, family, min_keep, preserve_flow, ",
+        "Unknown option temperature. Accepted here: classifier_keep, family, min_keep, pattern, ",
     ),
     "unknown ratios": ({"ratios": "clever"}, "ratios='clever' is unknown"),
     "ratios of a wrong type": (

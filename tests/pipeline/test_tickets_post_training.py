@@ -7,6 +7,9 @@ from tests.runs import run
 from tf_tickets import Ticket
 from tf_tickets.pruning import SCORES
 
+# The masks of the row of that name.
+WANDA = ("--score=wanda", "--pattern=constant_fan_in")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -26,7 +29,7 @@ class TestARun:
         assert result["nonzero"] == result["kept"]
 
     def test_of_a_solver_has_the_weights_that_make_up_for_the_others(self, folder):
-        solved, _ = run(folder / "solved", "--method=sparsegpt", "--score=wanda", "--sparsity=0.7")
+        solved, _ = run(folder / "solved", "--method=sparsegpt", *WANDA, "--sparsity=0.7")
         plain, _ = run(folder / "plain", "--method=wanda", "--sparsity=0.7")
         masks = [Ticket.load(folder / name / "ticket.npz").masks for name in ("solved", "plain")]
         assert all(map(np.array_equal, *masks))
@@ -36,7 +39,7 @@ class TestARun:
         run(folder / "plain", "--method=wanda", "--sparsity=0.7")
         path = folder / "plain" / "ticket.npz"
         given, _ = run(folder / "given", "--method=sparsegpt", f"--ticket={path}")
-        solved, _ = run(folder / "solved", "--method=sparsegpt", "--score=wanda", "--sparsity=0.7")
+        solved, _ = run(folder / "solved", "--method=sparsegpt", *WANDA, "--sparsity=0.7")
         assert given["weights_sha256"] == solved["weights_sha256"]
 
     @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])

@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_tickets.layers import masked_weights
 from tf_tickets.support.numbers import is_whole
+from tf_tickets.support.short_reprs import short_fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Goal:
     masks: Sequence[np.ndarray] | None = None
     within: Sequence[np.ndarray] | None = None
     inverted: bool = False
+
+    __repr__ = short_fields
 
     def __post_init__(self) -> None:
         given = [name for name in ("counts", "pattern", "masks") if getattr(self, name) is not None]
@@ -49,6 +52,8 @@ class Solution:
 
     masks: tuple[np.ndarray, ...]
     values: tuple[np.ndarray, ...]
+
+    __repr__ = short_fields
 
     def apply(self, model: keras.Model) -> None:
         """Sets the weights of a model that carries the masks; what these hide is forgotten.
