@@ -23,9 +23,9 @@ from tf_tickets.methods.choice import Choice
 from tf_tickets.methods.searches import check_options as check_search_options
 from tf_tickets.methods.table import Method, method_row
 from tf_tickets.models.architectures import OWN_FILE, OWN_MODEL, model_row
-from tf_tickets.pruning.pattern_names import chosen_pattern, in_groups, pattern_of
+from tf_tickets.pruning.pattern_names import chosen_pattern, pattern_of
 from tf_tickets.pruning.scores import SCORES, check_options
-from tf_tickets.sanity.checks import check_row
+from tf_tickets.sanity.checks import Check, check_row
 from tf_tickets.storage.user_paths import lasting_place, user_path
 from tf_tickets.support.options import DRAWING, SOURCE, Option, read_pairs
 from tf_tickets.support.own_code import check_file, own, own_function
@@ -151,17 +151,8 @@ def says_nothing(values: flags.FlagValues) -> str | None:
     if values.sparsity == 0:
         return "at sparsity 0 nothing is pruned"
     pattern = _pattern_of(values, choice)
-    if (
-        check.moves_masks
-        and check.masks_in_pattern is None
-        and not in_groups(pattern)
-        and pattern is not None
-    ):
-        return f"it moves single weights, which would leave the pattern {pattern}"
-    if check.channel_masks is not None and pattern is not None and pattern_of(pattern).row.removes_outputs:
-        return (
-            f"the pattern {pattern} keeps an output whole or not at all, so that nothing can move within it"
-        )
+    if pattern is not None and (reason := _leaves_alone(check, pattern)) is not None:
+        return reason
     if values.ticket is not None:
         if check.place in ("data", "scores"):
             return f"--ticket={values.ticket} was drawn before, and {values.sanity_check} changes the drawing"
@@ -169,6 +160,18 @@ def says_nothing(values: flags.FlagValues) -> str | None:
         drawn_by = str(load_ticket(values.ticket).origin.get("score"))
         choice = dataclasses.replace(choice, score=SCORES.get(drawn_by, SCORES["magnitude"]))
     return check.says_nothing(choice)
+
+
+def _leaves_alone(check: Check, pattern: str) -> str | None:
+    """Why the check cannot move masks of a pattern; None where it can, or moves none."""
+    row = pattern_of(pattern).row
+    if check.moves_masks and check.masks_in_pattern is None and not row.in_groups:
+        return f"it moves single weights, which would leave the pattern {pattern}"
+    if check.channel_masks is not None and row.removes_outputs:
+        return (
+            f"the pattern {pattern} keeps an output whole or not at all, so that nothing can move within it"
+        )
+    return None
 
 
 def _pattern_of(values: flags.FlagValues, choice: Choice) -> str | None:

@@ -1,7 +1,7 @@
 """Drawing a ticket: scores, keep counts, masks, in one round or several. Nothing of the model is changed."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -68,7 +68,7 @@ def draw_ticket(
     """
     # Budgets come first: what cannot be met is known before the work of scoring.
     entries = weights_to_score(model, data)
-    allowed = None if within is None else masks_of(within, entries)
+    bounds = allowed = None if within is None else masks_of(within, entries)
     layouts, pattern_notes = layouts_of(model, entries, quota.pattern)
     if only_round is None:
         budgets = chosen = plan_budgets(model, score, quota, within=allowed, layouts=layouts)
@@ -101,18 +101,43 @@ def draw_ticket(
     return Ticket(
         masks=tuple(kept),
         names=tuple(entry.name for entry in entries),
-        origin={
-            "score": name_of(score),
-            "seed": int(seed),
-            **quota_facts(quota, len(budgets)),
-            "samples_per_class": samples_per_class,
-            "options": {name: as_json(value) for name, value in score_options.items()},
-            **({"inverted": True} if inverted else {}),
-            "within": None if within is None else masks_sha256(masks_of(within, entries)),
-        },
+        origin=origin_of(
+            score, seed, quota_facts(quota, len(budgets)), score_options, bounds, inverted, samples_per_class
+        ),
         notes=(*_notes(layouts, chosen[-1], quota), *pattern_notes),
         on_path=affordable_path_counts(model, kept) if paths else None,
     )
+
+
+def origin_of(
+    score: str | ScoreFunction,
+    seed: int,
+    counts: Mapping[str, Any],
+    options: Mapping[str, Any],
+    within: Sequence[np.ndarray] | None,
+    inverted: bool,
+    samples_per_class: int | None = None,
+) -> dict[str, Any]:
+    """What a ticket says of how it was found: JSON-able.
+
+    Args:
+        score: name or callable.
+        seed: of its random stream.
+        counts: of `quota_facts`.
+        options: of the score.
+        within: masks that the ticket lies in; None: all weights.
+        inverted: whether the worst scores were kept.
+        samples_per_class: examples of each class that were picked.
+    """
+    return {
+        "score": name_of(score),
+        "seed": int(seed),
+        **counts,
+        "samples_per_class": samples_per_class,
+        "options": {name: as_json(value) for name, value in options.items()},
+        **({"inverted": True} if inverted else {}),
+        "within": None if within is None else masks_sha256(within),
+    }
 
 
 def select(

@@ -1,7 +1,6 @@
 """The inputs of a model's layers on batches of examples, seen as the model predicts."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ import tensorflow as tf
 from tf_tickets.layers import MaskedWeight, call_arguments, wrapped_calls
 from tf_tickets.pruning.input_view import InputView, input_views
 from tf_tickets.pruning.scoring_examples import Batch
-from tf_tickets.pruning.stateless import Values, precision_of, stateless_in
+from tf_tickets.pruning.stateless import Values, functions_run, precision_of, stateless_in
 
 
 def watch_inputs(
@@ -63,7 +62,12 @@ def watch_inputs(
 
     layers = [entries[position].layer for position in watched]
     precision = precision_of(entries)
-    with _step_by_step(), stateless_in(model, precision, entries, values), wrapped_calls(layers, watch):
+    # So that tensors inside of functions have values.
+    with (
+        functions_run(eagerly=True),
+        stateless_in(model, precision, entries, values),
+        wrapped_calls(layers, watch),
+    ):
         for batch in batches:
             model(*call_arguments(model, batch[0]), training=False)
     missed = [entries[position].name for position in sorted(set(watched) - seen)]
@@ -127,14 +131,3 @@ def input_hessian(
 
     watch_inputs(model, entries, values, batches, {position: view}, take)
     return hessian
-
-
-@contextlib.contextmanager
-def _step_by_step() -> Iterator[None]:
-    """For the duration, functions run eagerly, so that tensors inside of them have values."""
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(eagerly)

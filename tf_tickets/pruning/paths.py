@@ -1,8 +1,7 @@
 """Paths: which kept weights lie on one from an input to an output of the network."""
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -22,6 +21,7 @@ from tf_tickets.pruning.channels import channel_axes
 from tf_tickets.pruning.choices import MOST_PATHS
 from tf_tickets.pruning.path_layers import LEVEL, positive, smoothed
 from tf_tickets.pruning.scored_weights import weights_to_score
+from tf_tickets.pruning.stateless import functions_run
 
 # Double precision keeps products of hundreds of layers apart from zero. A call that insists on its own
 # dtypes is evaluated in those.
@@ -76,7 +76,8 @@ def on_path(
                 computing_in(model, dtype),
                 smoothed(model, rng),
                 kept_losses(model),
-                _functions_run_eagerly(),
+                # A tf.function of the user's would keep what was traced here, and compute with it ever after.
+                functions_run(eagerly=True),
                 without_parametrizations(model._flatten_layers()),
             ):
                 probes = [_probe(model, entries, masks, dtype, level, length, rng) for level in LEVELS]
@@ -188,14 +189,3 @@ def _inputs(level: float, rng: np.random.Generator) -> Callable[[tuple[int, ...]
         return ones(shape, dtype)
 
     return fill
-
-
-@contextlib.contextmanager
-def _functions_run_eagerly() -> Iterator[None]:
-    """A tf.function of the user's would keep what was traced here, and compute with it ever after."""
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)

@@ -16,7 +16,7 @@ from tf_tickets.pruning.unit_layouts import Blocks, EvenOutputs, Layout, Whole, 
 
 LAYOUTS: Mapping[str, Callable[..., Layout]] = {
     "blocks": lambda shape, channels, inputs, outputs: Blocks(shape, channels, outputs, inputs),
-    "windows": lambda shape, channels, most, of: Windows(shape, channels, most, of),
+    "windows": Windows,
     "channel": lambda shape, channels: Blocks(shape, channels, 1, None),
     "constant_fan_in": EvenOutputs,
     "unstructured": Layout,
@@ -107,6 +107,7 @@ def moved_within_sizes(
 
 def _of_one_size(layout: Layout, number: int) -> list[tuple[int, Any]]:
     """(number of the layer, what takes those units that have as many weights), for each such number."""
+    if layout.of_one_size:
+        return [(number, ...)]
     sizes = layout.scores(np.ones(layout.shape, np.float32), False)
-    found = np.unique(sizes)
-    return [(number, ...)] if len(found) < 2 else [(number, sizes == size) for size in found]
+    return [(number, sizes == size) for size in np.unique(sizes)]

@@ -12,7 +12,7 @@ from tf_tickets.pruning.exact_moments import exact_moments
 from tf_tickets.pruning.logits import flat_logits, logits_of
 from tf_tickets.pruning.model_loss import Loss, loss_of
 from tf_tickets.pruning.scoring_examples import Batch
-from tf_tickets.pruning.stateless import Values, in_graphs, precision_of, stateless_in
+from tf_tickets.pruning.stateless import Values, functions_run, precision_of, stateless_in
 from tf_tickets.support.numbers import is_number
 
 
@@ -119,7 +119,7 @@ class ScoringLoss:
 
     def _summed(self, function: Callable, *arguments: Any) -> list[tf.Tensor]:
         total: list[tf.Tensor] = []
-        with in_graphs():
+        with functions_run(eagerly=False):
             for batch, weight in self.batches:
                 try:
                     part = function(batch, tf.constant(weight, tf.float64), *arguments)

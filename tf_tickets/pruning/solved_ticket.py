@@ -8,15 +8,15 @@ import keras
 from tf_tickets.layers import MaskedWeight
 from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.channels import channel_axes
+from tf_tickets.pruning.draw import origin_of
 from tf_tickets.pruning.paths import affordable_path_counts
 from tf_tickets.pruning.pattern_names import pattern_of
-from tf_tickets.pruning.quota import Quota, as_json, quota_facts
+from tf_tickets.pruning.quota import Quota, quota_facts
 from tf_tickets.pruning.scored_weights import weights_to_score
-from tf_tickets.pruning.scores import ScoreFunction, check_data, name_of
+from tf_tickets.pruning.scores import ScoreFunction, check_data
 from tf_tickets.pruning.scoring_examples import Batch
 from tf_tickets.pruning.solution import Goal, Solution
 from tf_tickets.pruning.ticket import Ticket
-from tf_tickets.pruning.ticket_file import masks_sha256
 from tf_tickets.pruning.unit_layouts import Layout
 from tf_tickets.pruning.within import Within, masks_of
 
@@ -83,15 +83,7 @@ def solve_ticket(
     ticket = Ticket(
         masks=solution.masks,
         names=tuple(entry.name for entry in entries),
-        origin={
-            "score": name_of(score),
-            "seed": int(seed),
-            **quota_facts(quota, 1),
-            "samples_per_class": None,
-            "options": {name: as_json(value) for name, value in options.items()},
-            **({"inverted": True} if inverted else {}),
-            "within": None if allowed is None else masks_sha256(allowed),
-        },
+        origin=origin_of(score, seed, quota_facts(quota, 1), options, allowed, inverted),
         on_path=affordable_path_counts(model, solution.masks),
     )
     return ticket, solution

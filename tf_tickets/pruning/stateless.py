@@ -48,14 +48,14 @@ def stateless_in(
 
 
 @contextlib.contextmanager
-def in_graphs() -> Iterator[None]:
-    """For the duration, functions are traced also where the user has them run eagerly for debugging."""
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(False)
+def functions_run(eagerly: bool) -> Iterator[None]:
+    """For the duration, every `tf.function` runs step by step, or none does, whatever the user has chosen."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eagerly)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(eagerly)
+        tf.config.run_functions_eagerly(before)
 
 
 def precision_of(weights: Sequence[MaskedWeight]) -> str:

@@ -21,7 +21,7 @@ from tf_tickets.layers import (
 from tf_tickets.pruning.activations import linear_activations
 from tf_tickets.pruning.logits import logits_of
 from tf_tickets.pruning.recurrent_flow import summed_gates, two_steps
-from tf_tickets.pruning.stateless import in_graphs, stateless_in
+from tf_tickets.pruning.stateless import functions_run, stateless_in
 from tf_tickets.pruning.trace_cache import kept_trace
 
 Arrays = list[np.ndarray]
@@ -86,7 +86,7 @@ class _SynapticFlow:
         failures = []
         for length in open_lengths(self.model):
             try:
-                with in_graphs(), _flowing(self.model):
+                with functions_run(eagerly=False), _flowing(self.model):
                     traced = tf.function(self._scores, autograph=False).get_concrete_function(length)
                 found = traced()
             except (tf.errors.ResourceExhaustedError, MemoryError):

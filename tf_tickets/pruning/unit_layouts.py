@@ -33,6 +33,11 @@ class Layout:
         return math.prod(self.shape)
 
     @property
+    def of_one_size(self) -> bool:
+        """Whether every unit has as many weights as any other."""
+        return True
+
+    @property
     def unit_channels(self) -> Channels:
         """Which axes of an array of units number inputs, and which outputs."""
         return self.channels
@@ -122,6 +127,11 @@ class Blocks(Layout):
     @property
     def size(self) -> int:
         return math.prod(self._counts)
+
+    @property
+    def of_one_size(self) -> bool:
+        (high, inputs), (wide, outputs) = self._steps
+        return self._folded[1:] == (high * inputs, wide * outputs)
 
     @property
     def unit_channels(self) -> Channels:
