@@ -170,3 +170,8 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     found = inspect.signature(constructor).parameters
     return {name: each for name, each in found.items() if each.kind in named and name != "self"}
+
+
+def own_name(weight: Any) -> str:
+    """A weight's name without its layers, and without the number that tf_keras puts behind it."""
+    return weight.name.rpartition("/")[2].partition(":")[0]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tf_keras
 
+from tf_tickets.interop.tf_keras_layers import own_name
 from tf_tickets.support.numbers import check_whole
 
 # What tfmot calls the ranges of activations, which are moving averages. Those of weights are the last
@@ -38,13 +39,13 @@ def calibrate(quantized: tf_keras.Model, inputs: Any, *, rounds: int = 4) -> tf_
     """
     _check_twin(quantized, "calibrate")
     check_whole("rounds", rounds, 1)
-    ranges = [x for x in quantized.weights if _label(x) in MOVING]
+    ranges = [x for x in quantized.weights if own_name(x) in MOVING]
     if not ranges:
         raise ValueError(
             f"Model '{quantized.name}' has no ranges of activations. calibrate takes what "
             "tfmot.quantization.keras.quantize_apply returns."
         )
-    learned = [(x, x.numpy()) for x in quantized.weights if not _label(x).endswith(("_min", "_max"))]
+    learned = [(x, x.numpy()) for x in quantized.weights if not own_name(x).endswith(("_min", "_max"))]
     for _ in range(rounds):
         before = [x.numpy() for x in ranges]
         quantized(inputs, training=True)
@@ -93,14 +94,10 @@ def lost_zeros(twin: tf_keras.Model, quantized: tf_keras.Model) -> dict[str, int
 
 def _kernels(layer: Any, of: Any) -> list[Any]:
     """Of a layer, or of what is wrapped around it, the weights of more than one axis that `of` has too."""
-    labels = {_label(x) for x in of.weights}
-    return [x for x in layer.weights if len(x.shape) > 1 and _label(x) in labels]
+    labels = {own_name(x) for x in of.weights}
+    return [x for x in layer.weights if len(x.shape) > 1 and own_name(x) in labels]
 
 
 def _check_twin(model: Any, taker: str) -> None:
     if not isinstance(model, tf_keras.Model):
         raise TypeError(f"{taker} takes a model of tf_keras. Received: {type(model).__name__}")
-
-
-def _label(variable: Any) -> str:
-    return variable.name.rpartition("/")[2].partition(":")[0]

@@ -11,7 +11,7 @@ import tf_keras
 from tf_tickets.compaction.compact import COARSE, computes_in_16_bits
 from tf_tickets.compaction.graph import Call, Graph, graph_of
 from tf_tickets.compaction.output_difference import difference_of, inputs_and_outputs, outputs_of
-from tf_tickets.interop.tf_keras_layers import LAYERS, Untranslatable, twin_layer
+from tf_tickets.interop.tf_keras_layers import LAYERS, Untranslatable, own_name, twin_layer
 from tf_tickets.layers import check_model, folded, kept_losses
 
 # How far outputs may be apart, as a part of the largest.
@@ -128,7 +128,7 @@ def _take_weights(call: Call, layer: Any) -> None:
 
 def _label(weight: Any) -> tuple[str, tuple[int, ...]]:
     """A weight's own name, as both write it, and its shape."""
-    return weight.name.rpartition("/")[2].partition(":")[0], tuple(weight.shape)
+    return own_name(weight), tuple(weight.shape)
 
 
 def _verify(
