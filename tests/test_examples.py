@@ -160,6 +160,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     # Which kernels are fastest is not at stake, so no layer is so large that it would be measured.
     monkeypatch.setattr(plans, "FEWEST_WEIGHTS", float("inf"))
+    # Nor what XLA makes of a model, which takes longest of all.
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     keras.utils.set_random_seed(0)
     synthetic.write("runs/snip", seed=3)
     pathlib.Path("my_file.py").write_text("def mine(model, batches, rng):\n    return []\n")
@@ -221,7 +223,7 @@ def test_blocks(page, chain, monkeypatch):
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), results.Analysis())
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
-    # A block trains a shallow network on few data, and without XLA, which takes longest of all.
+    # A block trains a shallow network on few data.
     monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))
     monkeypatch.setattr(
         tt.models,
@@ -229,7 +231,6 @@ def test_blocks(page, chain, monkeypatch):
         lambda name, *given, **options: build(SHALLOWER.get(name, name), *given, **options),
     )
     monkeypatch.setattr(data_cache, "_LOADED", {})  # or the plans of later tests would find the few
-    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     names = {"__name__": "__main__"}
     for line, code in chain:
         file = re.match(r"# (\w+\.py)$", code, re.MULTILINE)
