@@ -18,7 +18,7 @@ settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
 
 # CPU seconds of a test, its processes' included, from which on it is marked slow.
-SLOW = 2.0
+SLOW = 0.5
 _SECONDS = "CPU seconds"
 _unmarked = {}
 

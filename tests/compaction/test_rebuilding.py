@@ -145,6 +145,22 @@ class TestWhatAConfigDoesNotHold:
         with pytest.raises(ValueError, match=r"'it' .*has other weights \(scale \(2,\)\) than before .*3"):
             tt.compact(model)
 
+    def test_that_tells_more_than_the_layer_takes(self):
+        class Counting(L.Layer):
+            def __init__(self, units, **kwargs):
+                super().__init__(**kwargs)
+                self.units = units
+
+            def call(self, x):
+                return x * self.units
+
+            def get_config(self):
+                return {**super().get_config(), "units": self.units, "worked_out": 7 * self.units}
+
+        model = filled(keras.Sequential([keras.Input((4,)), L.Dense(5), L.Dense(2), Counting(3, name="it")]))
+        kill(model.layers[0], [0])
+        assert same_outputs(model, tt.compact(model))
+
 
 def test_attention_that_is_quantized_is_to_be_compacted_before():
     inputs = keras.Input((5, 6))

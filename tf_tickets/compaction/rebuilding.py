@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import tempfile
 from typing import Any
@@ -24,19 +25,19 @@ def rebuilt(graph: Graph, analysis: Analysis, name: str) -> tuple[keras.Model, d
     tensors: dict[int, Any] = {number: _input_like(graph.specs[number]) for number in graph.inputs}
     made: dict[int, tuple[Any, Shrunk]] = {}
     for site, rule in zip(analysis.sites, analysis.rules, strict=True):
-        if id(site.layer) not in made:
+        args, kwargs = site.call.arguments(tensors)
+        if id(site.layer) in made:
+            results = made[id(site.layer)][0](*args, **kwargs)
+        else:
             given = [analysis.facts[number] for number in site.call.inputs]
             shrunk = rule.shrink(site, given, analysis.kept(site))
-            made[id(site.layer)] = (_made_anew(site, shrunk), shrunk)
-        layer, _ = made[id(site.layer)]
-        args, kwargs = site.call.arguments(tensors)
-        results = keras.tree.flatten(layer(*args, **kwargs))
-        tensors.update(zip(site.call.outputs, results, strict=True))
-    shrunk_of: dict[str, Shrunk] = {}
-    for site in analysis.sites:
-        if site.call.name not in shrunk_of:
-            layer, shrunk_of[site.call.name] = made[id(site.layer)]
-            _give_weights(site, layer, shrunk_of[site.call.name])
+            layer = _made_anew(site, shrunk)
+            results = layer(*args, **kwargs)  # which builds it
+            _give_weights(site, layer, shrunk)
+            # Arrays that it has now are not kept a second time.
+            made[id(site.layer)] = (layer, Shrunk(shrunk.config, {}, shrunk.inside))
+        tensors.update(zip(site.call.outputs, keras.tree.flatten(results), strict=True))
+    shrunk_of = {site.call.name: made[id(site.layer)][1] for site in analysis.sites}
     inputs, outputs = (
         keras.tree.map_structure(tensors.get, structure)
         for structure in (graph.input_structure, graph.output_structure)
@@ -61,7 +62,7 @@ def _made_anew(site: Site, shrunk: Shrunk) -> Any:
         config = {**layer.get_config(), **nameless, **shrunk.config, "name": site.call.name}
         if shrunk.weights:
             config.update(_of_any_shape(layer, config))
-        again = type(layer)(**config) if nameless else type(layer).from_config(config)
+        again = type(layer)(**config) if nameless else _from_config(type(layer), config)
     except Exception as error:  # of a class of the user's
         raise ValueError(
             f"Layer '{site.call.name}' ({type(layer).__name__}) cannot be made again from its config: "
@@ -74,6 +75,21 @@ def _made_anew(site: Site, shrunk: Shrunk) -> Any:
             layer.save_assets(folder)
             again.load_assets(folder)
     return again
+
+
+def _from_config(cls: type[keras.Layer], config: dict[str, Any]) -> keras.Layer:
+    """A layer of a config, which may tell more than the class takes: what a layer has worked out, say.
+
+    That it is the same layer is seen of its weights, and of the outputs, which `compact` compares.
+    """
+    try:
+        return cls.from_config(config)
+    except TypeError:
+        taken = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
+        fewer = {name: value for name, value in config.items() if name in taken}
+        if len(fewer) == len(config):
+            raise
+        return cls.from_config(fewer)
 
 
 def _nameless_functions(layer: keras.Layer) -> dict[str, Any]:

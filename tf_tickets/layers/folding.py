@@ -60,7 +60,7 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
         (layer, type(layer)) for layer in layers if type(layer) in FOLDED or isinstance(layer, MaskHolder)
     ]
     state = [
-        (layer, attribute, mask, layer.parametrizations.get(attribute), value_of(layer.__dict__[attribute]))
+        (layer, attribute, mask, layer.parametrizations.get(attribute), _lost(layer, attribute))
         for layer in layers
         if isinstance(layer, Masked)
         for attribute, mask in layer.masks.items()
@@ -75,7 +75,8 @@ def folded(model: keras.Model) -> Iterator[keras.Model]:
             object.__setattr__(layer, "__class__", cls)
         for layer, attribute, mask, parametrization, value in state:
             give_mask(layer, attribute, mask)
-            layer.__dict__[attribute].assign(value)
+            if value is not None:
+                layer.__dict__[attribute].assign(value)
             if parametrization is not None:
                 attach_parametrization(layer, attribute, parametrization)
         for part, before in memories:
@@ -110,6 +111,13 @@ def borrowed_masks(model: keras.Model) -> Iterator[list[MaskedWeight]]:
                     remove_masks(layer)
             _forget_masks(model)
             forget_traces(model)
+
+
+def _lost(layer: Masked, attribute: str) -> np.ndarray | None:
+    """The weight as it is, if folding changes it: a large model's are not to be there twice for nothing."""
+    value = value_of(layer.__dict__[attribute])
+    changes = attribute in layer.parametrizations
+    return value if changes or np.any(value, where=~value_of(layer.masks[attribute])) else None
 
 
 def _fold(model: keras.Model) -> bool:
