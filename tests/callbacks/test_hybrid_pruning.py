@@ -21,7 +21,7 @@ from tf_tickets.training import SGD, Trainer
 class TestHybridPruning:
     @pytest.mark.slow
     @both_loops
-    def test_one_fit_makes_the_hybrid_ticket(self, loop):
+    def test_one_fit_makes_the_hybrid_ticket(self, loop, untraced):
         """Trained for 2 epochs, pruned, trained for 2 from the top: by callbacks, and step by step."""
         pruning = HybridPruning(sparsity=0.6, epoch=2)
         scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: [0.1, 0.01][epoch % 2])

@@ -47,7 +47,13 @@ def best(**options):
 
 
 @pytest.mark.parametrize(
-    ("name", "stopping_first"), [*((name, False) for name in MAKE), ("magnitude", True), ("granet", True)]
+    ("name", "stopping_first"),
+    [
+        ("magnitude", False),
+        ("magnitude", True),
+        *(pytest.param(name, False, marks=pytest.mark.slow) for name in MAKE if name != "magnitude"),
+        pytest.param("granet", True, marks=pytest.mark.slow),
+    ],
 )
 def test_the_best_weights_of_before_leave_the_target_or_it_is_said(name, stopping_first):
     pruning = MAKE[name]()
