@@ -232,7 +232,6 @@ class TestByHand:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda: tt.layers.MaskedLSTM(2),
             lambda: tt.layers.MaskedBidirectional(L.SimpleRNN(2)),
             lambda: L.Bidirectional(tt.layers.MaskedSimpleRNN(2)),
             lambda: L.RNN(tt.layers.MaskedGRUCell(2)),
