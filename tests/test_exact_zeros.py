@@ -34,7 +34,7 @@ OPTIMIZERS = {
 # Net, optimizer, dtype, loop, replicas: each of them at least once. XLA compiles `sequential`.
 CASES = [
     ("sequential", "sgd", "float32", "fit", 1),
-    ("functional", "adam, averaged", "mixed_float16", "fit", 1),
+    ("nested", "adam, averaged", "mixed_float16", "fit", 1),
     ("functional", "sgd, clipped", "mixed_bfloat16", "trainer", 1),
     ("functional", "adamw, clipped", "float64", "trainer", 1),
     ("shared", "adam, averaged at the end", "float32", "fit", 2),

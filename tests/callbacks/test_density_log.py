@@ -39,9 +39,12 @@ WAYS = {
     "soft thresholds": (lambda model: tt.sparse_training.soft_threshold(model, -1.0), []),
     "edge popup": (lambda model: tt.sparse_training.edge_popup(model, 0.5), []),
 }
+QUICK = ("masks that stay", "a schedule", "RigL", "soft thresholds")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in WAYS]
+)
 def test_every_way_of_pruning_is_seen_layer_by_layer(way, tmp_path, untraced):
     prepare, pruning = WAYS[way]
     model = nets.compiled(nets.build("sequential"), "sgd", run_eagerly=True)

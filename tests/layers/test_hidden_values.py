@@ -76,6 +76,7 @@ class TestTheVariable:
         for entry in tt.masked_weights(model):
             assert not np.any(value_of(entry.weight)[~value_of(entry.mask)])
 
+    @pytest.mark.slow
     def test_norms_of_whole_variables_are_those_of_the_sparse_network(self):
         """Lamb's trust ratio, against a network whose kernel has zeros in the same places."""
 

@@ -90,7 +90,13 @@ class Preset(nets.Backwards):
         pathlib.Path(path).write_text(str(keras.saving.serialize_keras_object(self)))
 
 
-@pytest.fixture(scope="module", params=nets.NETS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=() if name in ("sequential", "subclassed") else pytest.mark.slow)
+        for name in nets.NETS
+    ],
+)
 def masked(request):
     """Of every kind, half of it hidden, with a million there. Tests leave it as it is."""
     return nets.poison(nets.hide(nets.build(request.param)))
