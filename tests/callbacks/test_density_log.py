@@ -11,7 +11,7 @@ from tests.sparse_training.small import fit
 from tf_tickets.layers import effective_mask
 
 callbacks = tt.callbacks
-EPOCHS = 3
+EPOCHS = 2
 
 
 def every_second_step(step):
@@ -25,7 +25,7 @@ WAYS = {
     "MagnitudePruning": (None, [lambda: callbacks.MagnitudePruning(0.5, epoch=1)]),
     "a schedule": (None, [lambda: callbacks.MagnitudePruning(schedule=every_second_step)]),
     "HybridPruning": (None, [lambda: callbacks.HybridPruning(0.5, epoch=1)]),
-    "IterativeMagnitudePruning": (None, [lambda: callbacks.IterativeMagnitudePruning(0.5, 2, 1)]),
+    "IterativeMagnitudePruning": (None, [lambda: callbacks.IterativeMagnitudePruning(0.5, 1, 1)]),
     "GradualMagnitudePruning": (
         tt.mask_layers,
         [lambda: callbacks.GradualMagnitudePruning(0.5, frequency=2)],
@@ -39,9 +39,12 @@ WAYS = {
     "soft thresholds": (lambda model: tt.sparse_training.soft_threshold(model, -1.0), []),
     "edge popup": (lambda model: tt.sparse_training.edge_popup(model, 0.5), []),
 }
+QUICK = ("masks that stay", "a schedule", "RigL", "soft thresholds")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in WAYS]
+)
 def test_every_way_of_pruning_is_seen_layer_by_layer(way, tmp_path, untraced):
     prepare, pruning = WAYS[way]
     model = nets.compiled(nets.build("sequential"), "sgd", run_eagerly=True)
@@ -49,7 +52,8 @@ def test_every_way_of_pruning_is_seen_layer_by_layer(way, tmp_path, untraced):
         prepare(model)
     log = callbacks.DensityLog(tmp_path)
     board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    history = fit(model, *nets.inputs_of(model), *(make() for make in pruning), log, board, epochs=EPOCHS)
+    made = (make() for make in pruning)
+    history = fit(model, *nets.inputs_of(model), *made, log, board, epochs=EPOCHS, steps=2)
 
     masks = {entry.name: effective_mask(entry) for entry in tt.masked_weights(model)}
     kept = sum(int(mask.sum()) for mask in masks.values())

@@ -29,11 +29,9 @@ class TestLearningRateRewinding:
         found = rates(keras.optimizers.SGD(9.0), LearningRateRewinding(3, to=1, schedule=falling))
         assert found == [0.4, 0.3, 0.2, 0.3, 0.2, 0.1, 0.1]
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("loop", [by_fit, by_hooks])
-    def test_replays_the_schedule_of_the_optimizer_by_resetting_its_steps(self, loop):
+    def test_replays_the_schedule_of_the_optimizer_by_resetting_its_steps(self):
         schedule = keras.optimizers.schedules.PiecewiseConstantDecay([5, 11], [0.3, 0.2, 0.1])
-        found = rates(keras.optimizers.Adam(schedule), LearningRateRewinding(epoch=5), loop=loop)
+        found = rates(keras.optimizers.Adam(schedule), LearningRateRewinding(epoch=5))
         assert found == [0.3, 0.3, 0.2, 0.2, 0.1, 0.3, 0.3]
 
     def test_also_of_one_under_loss_scaling(self):

@@ -26,9 +26,7 @@ class TestMagnitudePruning:
         nets.assert_equal(pruning.ticket.masks, [np.abs(weight) >= threshold for weight in weights])
 
     @pytest.mark.parametrize(
-        "options",
-        [{}, {"classifier_keep": "ranked"}, {"classifier_keep": 0.5}, {"ratios": "smart"}, {"ratios": "erk"}],
-        ids=str,
+        "options", [{}, {"classifier_keep": "ranked"}, {"classifier_keep": 0.5}, {"ratios": "erk"}], ids=str
     )
     def test_draws_what_prune_draws_of_the_same_options(self, options):
         pruning = MagnitudePruning(0.5, **options)
@@ -44,7 +42,7 @@ class TestMagnitudePruning:
 
     @pytest.mark.slow
     @both_loops
-    def test_over_a_schedule_of_steps(self, loop):
+    def test_over_a_schedule_of_steps(self, loop, untraced):
         asked = []
 
         def schedule(step):
@@ -52,14 +50,10 @@ class TestMagnitudePruning:
             return step % 4 == 0, step / 16
 
         watch = Watch()
-        loop(
-            nets.build("functional"),
-            keras.optimizers.SGD(0.1),
-            4,
-            [MagnitudePruning(schedule=schedule), watch],
-        )
+        callbacks = [MagnitudePruning(schedule=schedule), watch]
+        loop(nets.build("sequential"), keras.optimizers.SGD(0.1), 4, callbacks)
         assert asked == list(range(1, 13))  # before each of 12 batches
-        assert watch.kept == [100, 100, 75, 50]  # steps 4 and 8, in the second and in the third epoch
+        assert watch.kept == [72, 72, 54, 36]  # steps 4 and 8, in the second and in the third epoch
 
     @pytest.mark.slow
     def test_several_steps_in_one_execution_count_each(self):
@@ -140,7 +134,7 @@ def test_masks_and_losses_are_those_of_tfmot_step_by_step():
 
     here = keras.Sequential([keras.Input((20,)), keras.layers.Dense(50)])
     here.layers[0].kernel.assign(kernel)
-    here.compile(keras.optimizers.SGD(0.01), "mse")
+    here.compile(keras.optimizers.SGD(0.01), "mse", run_eagerly=True)
 
     def seen_here(batch, logs):
         ours["losses"].append(logs["loss"])

@@ -6,7 +6,7 @@ import pytest
 
 import tf_tickets as tt
 from tests import nets
-from tests.callbacks.loops import both_loops, by_fit, by_hooks, falling, rates
+from tests.callbacks.loops import by_fit, by_hooks, by_trainer, falling, rates
 from tf_tickets.callbacks import (
     HybridPruning,
     LearningRateRewinding,
@@ -18,17 +18,14 @@ from tf_tickets.training import SGD
 
 
 class TestErrorsComeBeforeTraining:
-    @pytest.mark.slow
-    @both_loops
     @pytest.mark.parametrize(
-        "callback",
+        ("loop", "callback"),
         [
-            LearningRateRewinding(3),
-            WeightRewinding(3),
-            MagnitudePruning(0.5, epoch=3),
-            HybridPruning(0.5, epoch=3),
+            (by_fit, LearningRateRewinding(3)),
+            (by_trainer, WeightRewinding(3)),
+            (by_fit, MagnitudePruning(0.5, epoch=3)),
+            (by_trainer, HybridPruning(0.5, epoch=3)),
         ],
-        ids=lambda callback: type(callback).__name__,
     )
     def test_an_epoch_beyond_the_end(self, loop, callback):
         model = nets.build("sequential")
@@ -39,17 +36,15 @@ class TestErrorsComeBeforeTraining:
             loop(model, keras.optimizers.SGD(0.1), 3, [callback])
         nets.assert_equal([np.asarray(w) for w in stock_weights(model)], before)
 
-    @pytest.mark.slow
-    @both_loops
     @pytest.mark.parametrize(
-        ("callback", "words"),
+        ("loop", "callback", "words"),
         [
-            (LearningRateRewinding(4), "the learning rate of epoch 0 is not seen: pass schedule="),
-            (LearningRateRewinding(4, to=1), "the learning rate of epoch 1 is not seen"),
-            (WeightRewinding(4, to=1), "the weights of epoch 1 are not seen"),
-            (WeightRewinding(2, to=1, schedule=falling), "the weights of epoch 1 are not seen"),
-            (MagnitudePruning(0.5), "act at the start of epoch 0, but training starts at epoch 2"),
-            (HybridPruning(0.5, epoch=1), "HybridPruning is to act at the start of epoch 1"),
+            (by_fit, LearningRateRewinding(4), "the learning rate of epoch 0 is not seen: pass schedule="),
+            (by_trainer, LearningRateRewinding(4, to=1), "the learning rate of epoch 1 is not seen"),
+            (by_fit, WeightRewinding(4, to=1), "the weights of epoch 1 are not seen"),
+            (by_trainer, WeightRewinding(2, to=1, schedule=falling), "the weights of epoch 1 are not seen"),
+            (by_fit, MagnitudePruning(0.5), "act at the start of epoch 0, but training starts at epoch 2"),
+            (by_trainer, HybridPruning(0.5, epoch=1), "HybridPruning is to act at the start of epoch 1"),
         ],
     )
     def test_a_start_after_the_epoch(self, loop, callback, words):
@@ -76,7 +71,7 @@ class TestErrorsComeBeforeTraining:
             rates(keras.optimizers.SGD(own), LearningRateRewinding(2, to=to, schedule=schedule))
 
     @pytest.mark.slow
-    def test_a_backup_that_would_be_restored_before_there_are_masks(self, tmp_path):
+    def test_a_backup_that_would_be_restored_before_there_are_masks(self, tmp_path, untraced):
         backup, pruning = keras.callbacks.BackupAndRestore(tmp_path / "backup"), MagnitudePruning(0.5)
         model = nets.build("sequential")
         with pytest.raises(ValueError, match=r"BackupAndRestore stands before Magnitude.* Put it after"):

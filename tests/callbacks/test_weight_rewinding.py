@@ -35,7 +35,7 @@ class TestWeightRewinding:
 
     @pytest.mark.slow
     @both_loops
-    def test_takes_weights_statistics_and_rate_back_and_leaves_the_masks(self, loop):
+    def test_takes_weights_statistics_and_rate_back_and_leaves_the_masks(self, loop, untraced):
         watch, model = Watch(), nets.build("functional")
         loop(
             model,
@@ -54,7 +54,7 @@ class TestWeightRewinding:
         assert watch.kept == [100, 100, 100, 50, 50]
 
     @pytest.mark.slow
-    def test_to_epoch_0_makes_the_lottery_ticket(self):
+    def test_to_epoch_0_makes_the_lottery_ticket(self, untraced):
         """The same ticket, weights and rates as prune("lt") with the weights from before training."""
         lottery = [MagnitudePruning(0.5, epoch=2, classifier_keep=1.0), WeightRewinding(epoch=2)]
         model = nets.build("sequential")

@@ -35,9 +35,10 @@ class TestModelsWithin:
         small = tt.compact(model)
         assert (stay(small)["a"], stay(small)["b"]) == (5, 7) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_get_masks(self):
         inputs = keras.Input((5, 4))
-        inside = keras.Model(inputs, L.LSTM(3)(L.Dense(6, name="within")(inputs)))
+        inside = keras.Model(inputs, L.SimpleRNN(3)(L.Dense(6, name="within")(inputs)))
         tokens, x = embedded()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras cannot tell that the mask is used within
@@ -58,10 +59,11 @@ class TestModelsWithin:
 
 
 class TestMasks:
+    @pytest.mark.slow
     def test_of_a_concatenation_pin_nothing(self):
         tokens, x = embedded()
         x = L.Concatenate()([L.Dense(6, name="a")(x), L.Dense(5, name="b")(x)])
-        model = filled(keras.Model(tokens, L.Dense(2)(L.GRU(3)(x))))
+        model = filled(keras.Model(tokens, L.Dense(2)(L.SimpleRNN(3)(x))))
         kill(model.get_layer("a"), [0, 1])
         small = tt.compact(model)
         assert (stay(small)["a"], stay(small)["b"]) == (4, 5)
@@ -78,9 +80,10 @@ class TestMasks:
         small = tt.compact(model)
         assert (stay(small)["first"], stay(small)["mask"]) == (5, 5) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_of_the_user_are_used(self):
         tokens, x = embedded()
-        x = L.LSTM(4)(L.Dense(6)(x), mask=keras.ops.greater(tokens, 3))
+        x = L.SimpleRNN(4)(L.Dense(6)(x), mask=keras.ops.greater(tokens, 3))
         model = keras.Model(tokens, L.Dense(2)(x))
         settle(model, np.random.default_rng(1), density=0.5)
         assert same_outputs(model, tt.compact(model), TOKENS)

@@ -11,6 +11,10 @@ from tf_tickets.layers import macs_per_weight, prunable_weights
 L = keras.layers
 
 
+# Masked by no default.
+ONLY_IF_NAMED = (L.Embedding, L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
+
+
 def uses(model, data=None):
     return macs_per_weight(model, prunable_weights(model, data), data)
 
@@ -23,7 +27,8 @@ def total(model):
 def around(layer, shape):
     inputs = keras.Input(shape, dtype="int32" if isinstance(layer, L.Embedding) else "float32")
     model = keras.Model(inputs, layer(inputs))
-    tt.mask_layers(model, include=lambda layer: True)
+    if isinstance(layer, ONLY_IF_NAMED):
+        tt.mask_layers(model, include=lambda layer: True)
     return model
 
 

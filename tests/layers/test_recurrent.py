@@ -1,7 +1,6 @@
 """Recurrent layers of every kind: masked as other layers are, wherever their cells' kernels are read."""
 
 import copy
-import functools
 
 import keras
 import numpy as np
@@ -12,94 +11,97 @@ import tf_tickets as tt
 from tests import nets
 from tests.layers.every_net import classes, shapes
 from tests.layers.recurrent_nets import KINDS, Fused, Minimal, around, build, inputs_of, twin_of
-from tf_tickets.layers import GradientTap, Masked, attach_parametrization, borrowed_masks, folded
+from tf_tickets.layers import (
+    GradientTap,
+    Masked,
+    attach_parametrization,
+    borrowed_masks,
+    detach_parametrization,
+    folded,
+)
 
 L = keras.layers
-# One of each way to hold a cell.
-QUICK = ("GRU", "Bidirectional LSTM", "ConvLSTM1D", "RNN of a stack")
-every_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS]
-)
-gpu_kind = pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM"])
+# One of each way to hold a cell: of these all copies are made, and their gradients looked at in a graph.
+ONE_OF_EACH = ("GRU", "Bidirectional LSTM", "ConvLSTM1D", "RNN of a stack", "RNN of a cell of layers")
+QUICK = ("GRU", "ConvLSTM1D", "RNN of a cell of layers")
 
 
-def gradients(model, x):
-    """Of a curved loss, in a graph, by the masked weights, or by those that could be masked."""
+def gradients(model, x, traced=True):
+    """Of a curved loss, by the masked weights, or by those that could be masked."""
 
-    @tf.function(autograph=False)
     def by_weights(x):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.sin(model(x)))
         return tape.gradient(loss, [entry.weight.value for entry in tt.layers.prunable_weights(model)])
 
+    if traced:
+        by_weights = tf.function(by_weights, autograph=False)
     return [gradient.numpy() for gradient in by_weights(x)]
 
 
-@functools.cache
-def stock_gradients(kind):
-    """Of the stock model with zeros where `nets.hide(build(kind))` hides; for the inputs of that."""
-    model = nets.hide(build(kind))
-    return gradients(twin_of(kind, model), inputs_of(model))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS],
+)
+def net(request):
+    """A kind, its model with a million under the masks, and the stock model with zeros there.
+
+    Tests leave both as they are.
+    """
+    model = nets.poison(nets.hide(build(request.param)))
+    return request.param, model, twin_of(request.param, model)
 
 
-@every_kind
 class TestEveryKind:
-    def test_is_masked_in_both_kernels_of_each_cell_in_forward_order(self, kind):
-        model = build(kind)
+    def test_is_masked_in_both_kernels_of_each_cell_in_forward_order(self, net):
+        kind, model, _ = net
         report = tt.mask_layers(model)
         assert shapes(report.masked)[:-1] == KINDS[kind][2]
         assert not report.left_alone
         assert tt.masked_weights(model) == report.masked
 
-    def test_computes_what_the_stock_layer_computes_with_zeros(self, kind):
-        model = nets.poison(nets.hide(build(kind)))
+    def test_computes_what_the_stock_layer_computes_with_zeros(self, net):
+        _, model, twin = net
         x = inputs_of(model)
-        np.testing.assert_allclose(
-            nets.outputs(model, x), nets.outputs(twin_of(kind, model), x), rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(nets.outputs(model, x), nets.outputs(twin, x), rtol=1e-5, atol=1e-6)
 
     @pytest.mark.slow
-    def test_in_a_graph_it_has_the_stock_gradients_and_none_for_what_is_hidden(self, kind):
-        """And a tap catches the gradient of all steps once. Of `QUICK` kinds also where there is none."""
-        model = nets.hide(build(kind))
-        masked = tt.masked_weights(model)
-        expected = [
-            np.where(entry.mask, full, 0) for full, entry in zip(stock_gradients(kind), masked, strict=True)
-        ]
-        if kind in QUICK:
-            nets.assert_equal(gradients(model, inputs_of(model)), expected, rtol=1e-3, atol=1e-5)
+    def test_it_has_the_stock_gradients_and_none_for_what_is_hidden(self, net):
+        """And a tap catches the gradient of all steps once. Of GRU also where there is none."""
+        kind, model, twin = net
+        masked, x = tt.masked_weights(model), inputs_of(model, count=3)
+        stock = gradients(twin, x, traced=False)
+        expected = [np.where(entry.mask, full, 0) for full, entry in zip(stock, masked, strict=True)]
+        if kind == "GRU":
+            nets.assert_equal(gradients(model, x), expected, rtol=1e-3, atol=1e-5)
         taps = []
         for entry in masked:
             taps.append(GradientTap(entry.weight))
             attach_parametrization(entry.layer, entry.attribute, taps[-1])
             taps[-1].open()
-        nets.assert_equal(gradients(model, inputs_of(model)), expected, rtol=1e-3, atol=1e-5)
-        nets.assert_equal([tap.total.numpy() for tap in taps], stock_gradients(kind), rtol=1e-3, atol=1e-5)
+        nets.assert_equal(gradients(model, x, kind in ONE_OF_EACH), expected, rtol=1e-3, atol=1e-5)
+        nets.assert_equal([tap.total.numpy() for tap in taps], stock, rtol=1e-3, atol=1e-5)
+        for entry in masked:
+            detach_parametrization(entry.layer, entry.attribute)
 
     @pytest.mark.slow
-    def test_a_keras_file_a_deep_copy_and_a_clone_are_masked_alike(self, kind, tmp_path):
-        model = nets.poison(nets.hide(build(kind)))
+    def test_a_keras_file_a_deep_copy_and_a_clone_are_masked_alike(self, net, tmp_path):
+        """Copies of one of each way to hold a cell."""
+        kind, model, _ = net
         x = inputs_of(model)
         model.save(tmp_path / "masked.keras")
-        clone = keras.models.clone_model(model)
-        clone.set_weights(model.get_weights())
-        for other in (keras.saving.load_model(tmp_path / "masked.keras"), copy.deepcopy(model), clone):
+        others = [keras.saving.load_model(tmp_path / "masked.keras")]
+        if kind in ONE_OF_EACH:
+            others += [copy.deepcopy(model), keras.models.clone_model(model)]
+            others[-1].set_weights(model.get_weights())
+        expected = nets.outputs(model, x)
+        for other in others:
             assert classes(other) == classes(model)
-            np.testing.assert_allclose(nets.outputs(other, x), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(nets.outputs(other, x), expected, rtol=1e-5, atol=1e-6)
             nets.assert_equal(nets.kernels(other), nets.kernels(model))
 
-    def test_fold_bakes_the_zeros_in_and_gives_the_stock_classes_back(self, kind):
-        model, stock = build(kind), build(kind)
-        nets.poison(nets.hide(model))
-        x, expected = inputs_of(model), nets.kernels(model)
-        before = nets.outputs(model, x)
-        tt.fold(model)
-        assert classes(model) == classes(stock)
-        nets.assert_equal([e.weight.numpy() for e in tt.layers.prunable_weights(model)], expected)
-        np.testing.assert_allclose(nets.outputs(model, x), before, rtol=1e-5, atol=1e-6)
-
-    def test_folded_and_borrowed_for_a_while_it_is_afterwards_what_it_was(self, kind):
-        model, stock = nets.hide(build(kind)), build(kind)
+    def test_folded_and_borrowed_for_a_while_it_is_afterwards_what_it_was(self, net):
+        _, model, stock = net
         before, weights = classes(model), model.get_weights()
         with folded(model):
             assert classes(model) == classes(stock)
@@ -110,40 +112,56 @@ class TestEveryKind:
             assert any(isinstance(layer, Masked) for layer in stock._flatten_layers())
         assert classes(stock) == before
 
+    def test_fold_bakes_the_zeros_in_and_gives_the_stock_classes_back(self, net):
+        """The last one: what the model was is gone."""
+        _, model, stock = net
+        x, expected = inputs_of(model), nets.kernels(model)
+        before = nets.outputs(model, x)
+        tt.fold(model)
+        assert classes(model) == classes(stock)
+        nets.assert_equal([e.weight.numpy() for e in tt.layers.prunable_weights(model)], expected)
+        np.testing.assert_allclose(nets.outputs(model, x), before, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module", params=["LSTM", "GRU", "Bidirectional LSTM"])
+def on_a_gpu(request):
+    """A kind, its model as it was masked with fused kernels, what was said, and whether they were asked."""
+    model = build(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        fused = Fused(patch)
+        report = tt.mask_layers(model)
+    return request.param, nets.poison(nets.hide(model)), report, bool(fused.kernels)
+
 
 class TestAFusedKernel:
     """As on a GPU: it reads the kernels of the cell outside of the cell's call."""
 
-    @gpu_kind
-    def test_gets_the_masked_kernels(self, kind, monkeypatch):
-        model = nets.poison(nets.hide(build(kind)))
+    def test_does_not_keep_its_layer_from_being_masked(self, on_a_gpu):
+        kind, _, report, asked = on_a_gpu
+        assert asked and shapes(report.masked)[:-1] == KINDS[kind][2]
+        assert not report.left_alone
+
+    def test_gets_the_masked_kernels(self, on_a_gpu, monkeypatch):
+        _, model, *_ = on_a_gpu
         x, masked = inputs_of(model), nets.kernels(model)[:-1]
         expected = nets.outputs(model, x)
         fused = Fused(monkeypatch)
         np.testing.assert_allclose(nets.outputs(model, x), expected, rtol=1e-5, atol=1e-6)
         nets.assert_equal([kernel.numpy() for kernel in fused.kernels], masked)
 
-    @gpu_kind
-    def test_has_no_gradient_for_what_is_hidden(self, kind, monkeypatch):
+    def test_has_no_gradient_for_what_is_hidden(self, on_a_gpu, monkeypatch):
+        kind, model, *_ = on_a_gpu
         fused = Fused(monkeypatch)
-        model = nets.hide(build(kind))
-        found = gradients(model, inputs_of(model))
+        found = gradients(model, inputs_of(model), kind == "GRU")
         assert fused.kernels
         for gradient, entry in zip(found, tt.masked_weights(model), strict=True):
             np.testing.assert_array_equal(gradient != 0, entry.mask.numpy())
-
-    @gpu_kind
-    def test_does_not_keep_its_layer_from_being_masked(self, kind, monkeypatch):
-        fused = Fused(monkeypatch)
-        report = tt.mask_layers(build(kind))
-        assert fused.kernels and shapes(report.masked)[:-1] == KINDS[kind][2]
-        assert not report.left_alone
 
     @pytest.mark.slow
     def test_is_not_differentiated_twice(self, monkeypatch):
         """It has no second derivative on a GPU."""
         fused = Fused(monkeypatch)
-        model = nets.compiled(nets.hide(build("LSTM")))
+        model = nets.compiled(nets.hide(around(L.LSTM(2, unroll=True), (2, 3))))
         fused.kernels.clear()
         tt.score(model, "grasp", (inputs_of(model), np.arange(6) % 3))
         assert not fused.kernels
@@ -214,15 +232,14 @@ class TestByHand:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda: tt.layers.MaskedLSTM(3),
-            lambda: tt.layers.MaskedBidirectional(L.GRU(3)),
-            lambda: L.Bidirectional(tt.layers.MaskedLSTM(3)),
-            lambda: L.RNN(tt.layers.MaskedGRUCell(3)),
-            lambda: tt.layers.MaskedRNN([L.LSTMCell(3), L.GRUCell(3)]),
+            lambda: tt.layers.MaskedBidirectional(L.SimpleRNN(2)),
+            lambda: L.Bidirectional(tt.layers.MaskedSimpleRNN(2)),
+            lambda: L.RNN(tt.layers.MaskedGRUCell(2)),
+            lambda: tt.layers.MaskedRNN([L.SimpleRNNCell(2), L.GRUCell(2)]),
         ],
     )
     def test_files_and_copies_have_the_masks_built_or_not(self, make, tmp_path):
-        x = np.random.default_rng(0).normal(size=(6, 5, 4)).astype("float32")
+        x = np.random.default_rng(0).normal(size=(2, 2, 4)).astype("float32")
         model = keras.Sequential([make(), tt.layers.MaskedDense(3)])
         early = keras.models.clone_model(model)
         for each in (model, early):
@@ -232,10 +249,10 @@ class TestByHand:
         for entry in masked:
             entry.mask.assign(np.random.default_rng(1).random(entry.shape) < 0.5)
         model.save(tmp_path / "m.keras")
-        copies = [keras.saving.load_model(tmp_path / "m.keras"), copy.deepcopy(model)]
+        loaded = keras.saving.load_model(tmp_path / "m.keras")
         # A stock parent by hand learns of masks in it here; a clone has those of configs alone.
         tt.mask_layers(model)
-        for other in (*copies, keras.models.clone_model(model)):
+        for other in (loaded, keras.models.clone_model(model)):
             other(x)
             nets.assert_equal(nets.masks(other), nets.masks(model))
         tt.fold(model)

@@ -6,7 +6,6 @@ import pytest
 
 import tf_tickets as tt
 from tests import nets
-from tests.layers.every_net import some_nets
 from tf_tickets.layers import prunable_weights, value_of
 
 
@@ -14,9 +13,8 @@ class TestAModelThatHasRun:
     """Keras keeps what it has traced; whoever changes the layers renews it."""
 
     @pytest.mark.slow
-    @some_nets
-    def test_fit_evaluate_and_predict_obey_new_masks_without_compiling_again(self, name):
-        model = nets.compiled(nets.build(name), jit_compile=name == "functional")
+    def test_fit_evaluate_and_predict_obey_new_masks_without_compiling_again(self):
+        model = nets.compiled(nets.build("attention"))
         x, y = nets.inputs_of(model)
         model.fit(x, y, verbose=0)
         dense = model.evaluate(x, y, verbose=0), model.predict(x, verbose=0)
@@ -73,7 +71,7 @@ class TestAModelThatHasRun:
                     change(self.model)
                     self.after = [value_of(entry.weight) for entry in prunable_weights(self.model)]
 
-        model = nets.build("functional")
+        model = nets.build("sequential")
         if change is tt.fold:
             nets.poison(nets.hide(model), value=3.0)
         model = nets.compiled(model)
