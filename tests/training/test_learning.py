@@ -193,6 +193,7 @@ LEARNING = [
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 class TestTrainer:
     @pytest.mark.parametrize(("task", "learning"), LEARNING)
     def test_learns_the_same_on_two_replicas_as_on_one(self, task, learning):
