@@ -111,6 +111,7 @@ def test_a_whole_training_is_traced_and_learns(method, tmp_path):
     assert result["nonzero"] == result["kept"] == round(TOTAL * 0.2)
 
 
+@pytest.mark.slow
 def test_random_methods_of_other_ratios_draw_their_tickets(tmp_path, monkeypatch):
     names, layers = ["random", *filter(other_ratios, METHODS)], {}
     for method in names:
@@ -457,7 +458,7 @@ class TestRounds:
         again, _ = run(tmp_path / "run", *THREE_ROUNDS)
         assert elsewhere({**again, "seconds": 0}) == elsewhere({**result, "seconds": 0})
 
-    @pytest.mark.parametrize("method", ["snip", "grasp"])
+    @pytest.mark.parametrize("method", ["snip", pytest.param("grasp", marks=pytest.mark.slow)])
     def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path, monkeypatch):
         ticket = ticket_of(
             tmp_path / "run", monkeypatch, f"--method={method}", "--sparsity=0.9", "--rounds=4"
