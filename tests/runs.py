@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 import rich.console
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
@@ -18,6 +19,8 @@ from tf_tickets.support.console import Console
 
 # A perceptron that trains in a second on the digits.
 TINY = ("--model=mlp_24_16", "--epochs=3", "--batch_size=64", "--export=", "--threads=2")
+# Two steps an epoch.
+SHORT = ("--epochs=2", "--batch_size=720")
 
 
 @contextlib.contextmanager
@@ -49,12 +52,28 @@ def run(directory, *arguments: str) -> tuple[dict, str]:
     return result, screen.getvalue()
 
 
-def finished(directory, *arguments: str) -> tuple[dict, str]:
-    """As `run`, for tests that begin where a run has ended.
+@contextlib.contextmanager
+def eagerly():
+    """Functions run as they are: tracing takes longer than the steps of a short training."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def short(directory, *arguments: str) -> tuple[dict, str]:
+    """As `run`, in four steps a training, none of them traced: soon over, and little is learned."""
+    with eagerly():
+        return run(directory, *SHORT, *arguments)
+
+
+def finished(directory, *arguments: str, by=run) -> tuple[dict, str]:
+    """As `run`, or what else it is made by, for tests that begin where a run has ended.
 
     It is made once a process, somewhere else; each test gets a copy of it and of its dense training.
     """
-    folder, result, screen = _made(arguments)
+    folder, result, screen = _made(by, arguments)
     for made in folder.iterdir():
         place = directory if made.name == "run" else directory.parent / made.name
         shutil.copytree(made, place, dirs_exist_ok=True)
@@ -62,7 +81,7 @@ def finished(directory, *arguments: str) -> tuple[dict, str]:
 
 
 @functools.cache
-def _made(arguments: tuple[str, ...]) -> tuple[pathlib.Path, dict, str]:
+def _made(by, arguments: tuple[str, ...]) -> tuple[pathlib.Path, dict, str]:
     folder = pathlib.Path(tempfile.mkdtemp(prefix="finished."))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder, *run(folder / "run", *arguments)
+    return folder, *by(folder / "run", *arguments)

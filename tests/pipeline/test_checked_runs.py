@@ -1,19 +1,24 @@
 """Sanity checks through the pipeline: each run changes what its check claims, and nothing else.
 
 Every arm is run once, on a small perceptron; what its trainings, scores and measurements were given is noted.
+After the beginning of the retraining nothing is the check's own: few arms are run further.
 """
 
+import contextlib
 import dataclasses
+import io
 import itertools
 import json
 
 import numpy as np
 import pytest
+import rich.console
 
 import tf_tickets as tt
-from tests.runs import configure, run
+from tests.runs import SHORT, TINY, configure, eagerly, short
 from tf_tickets import Ticket, data, layers, pipeline, pruning, training
 from tf_tickets.sanity import CHECKS
+from tf_tickets.support.console import Console
 
 DATA = [name for name, row in CHECKS.items() if row.claim == "data"]
 # What counts of one ticket and positions of another come to is told in test_donors.
@@ -28,7 +33,12 @@ ARMS = [
     ("lt", "rearrange"),
     ("lt", "shuffle_weights"),
 ]
-EPOCHS, BATCH, TRAINING_SET = 2, 64, 1437
+# Those that are run to the end: one of each claim and of each place where a check is at work.
+WHOLE = [
+    *(("lt", check) for check in (None, "corrupted", "rearrange")),
+    *(("snip", check) for check in (None, "corrupted", "corrupted_ratios", "rearrange", "reinitialize")),
+]
+EPOCHS, BATCH, TRAINING_SET = 2, 700, 1437
 STEPS = -(-TRAINING_SET // BATCH)
 
 # One of each place: what a check does to the data, to the masks, to the weights.
@@ -46,6 +56,7 @@ def slow_or_not(method, check):
 
 
 every_arm = arms_of(*CHECKS)
+every_whole_arm = pytest.mark.parametrize(("method", "check"), [arm for arm in WHOLE if arm[1]])
 
 
 @dataclasses.dataclass
@@ -65,8 +76,8 @@ class Arm:
     """A finished run, and what was seen of it."""
 
     result: dict
-    screen: str
     directory: object
+    screen: str = ""
     trainings: list[Training] = dataclasses.field(default_factory=list)
     scored: list = dataclasses.field(default_factory=list)
     measured: list = dataclasses.field(default_factory=list)
@@ -81,40 +92,41 @@ class Arm:
 
     @property
     def counts(self):
-        return [layer["kept"] for layer in self.result["layers"]]
+        return [layer.kept for layer in self.ticket.layers]
+
+
+class Enough(Exception):
+    """All has been seen that is of interest."""
 
 
 class Laboratory:
     """Runs each arm once, all beside each other, so that they share dense trainings."""
 
     def __init__(self, folder):
-        self.folder, self.arms, self.now = folder, {}, Arm({}, "", None)
+        self.folder, self.arms, self.now = folder, {}, Arm({}, None)
         self.numbers = itertools.count()
 
-    def arm(self, method, check=None, *flags):
-        key = (method, check, *flags)
+    def arm(self, method, check=None, *flags, rounds=1):
+        key = (method, check, *flags, rounds)
         if key not in self.arms:
             if check is not None:
-                self.arm(method, None, *flags)  # first, so that it is the one to train the dense network
-            directory = self.folder / f"run{next(self.numbers)}"
-            self.now = Arm({}, "", directory)
-            arguments = [f"--method={method}", "--sparsity=0.8", f"--epochs={EPOCHS}", *flags]
-            arguments += [f"--sanity_check={check}"] * (check is not None)
-            self.now.result, self.now.screen = run(directory, *arguments)
-            self.arms[key] = self.now
+                # First, so that it is the one to train the dense network.
+                self.arm(method, None, *flags, rounds=rounds)
+            given = [f"--method={method}", "--sparsity=0.8", f"--rounds={rounds}", *flags]
+            given += [f"--sanity_check={check}"] * (check is not None)
+            self.arms[key] = self.run(*given, last=None if (method, check) in WHOLE else rounds)
         return self.arms[key]
 
-    def drawing(self, method, check):
-        """An arm of which no more is run than the drawing of its ticket."""
-        if (method, check) in self.arms:
-            return self.arms[method, check]
-
-        def enough(*_):
-            raise KeyboardInterrupt
-
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(pipeline, "retrain", enough)
-            self.arm(method, check)
+    def run(self, *flags, last):
+        """A run of the flags, to the end or to the beginning of so many trainings of a ticket."""
+        directory = self.folder / f"run{next(self.numbers)}"
+        given = (f"--run_dir={directory}", *TINY, *SHORT, f"--batch_size={BATCH}", *flags)
+        screen = io.StringIO()
+        show = Console(rich.console.Console(file=screen, width=120))
+        self.now, self.left = Arm({}, directory), last
+        with eagerly(), contextlib.nullcontext() if last is None else pytest.raises(Enough):
+            self.now.result = pipeline.run(*configure(*given), training.make_strategy("none"), show)
+        self.now.screen = screen.getvalue()
         return self.now
 
 
@@ -138,6 +150,10 @@ def lab(tmp_path_factory):
                     steps=steps_per_epoch,
                 )
             )
+            if lab.left and lab.now.trainings[-1].masks:
+                lab.left -= 1
+                if not lab.left:
+                    raise Enough
             return super().fit(batches, epochs, steps_per_epoch, **rest)
 
         def evaluate(self, batches, steps):
@@ -178,16 +194,23 @@ def examples(x, y):
 class TestEveryCheck:
     @pytest.mark.slow
     @every_arm
+    def test_names_itself_to_the_person_and_in_the_ticket(self, lab, method, check):
+        arm, plain = lab.arm(method, check), lab.arm(method)
+        assert arm.ticket.kept == plain.ticket.kept
+        assert arm.ticket.origin["sanity_check"] == check and "sanity_check" not in plain.ticket.origin
+        assert "sanity check" not in plain.screen
+        seen = " ".join(arm.screen.split())
+        assert f"sanity check {check}: {CHECKS[check].about.split(' (')[0]}" in seen
+
+    @pytest.mark.slow
+    @every_whole_arm
     def test_runs_from_data_to_a_result_that_names_it(self, lab, method, check):
         arm, plain = lab.arm(method, check), lab.arm(method)
         assert arm.result["sanity_check"] == arm.result["config"]["sanity_check"] == check
         assert plain.result["sanity_check"] is None
         assert json.loads((arm.directory / "result.json").read_text()) == arm.result
         assert arm.result["kept"] == plain.result["kept"] == arm.result["nonzero"]
-        assert arm.ticket.origin["sanity_check"] == check and "sanity_check" not in plain.ticket.origin
-        assert "sanity check" not in plain.screen
-        seen = " ".join(arm.screen.split())
-        assert f"sanity check {check}: {CHECKS[check].about.split(' (')[0]}" in seen
+        assert arm.result["kept"] == arm.ticket.kept
 
     @pytest.mark.slow
     @every_arm
@@ -213,7 +236,7 @@ class TestEveryCheck:
         assert same(arm.ticket.masks, plain.ticket.masks) != changed
 
     @pytest.mark.slow
-    @every_arm
+    @every_whole_arm
     def test_is_measured_on_clean_test_data(self, lab, method, check):
         arm = lab.arm(method, check)
         x, y = data.load("digits").test
@@ -281,11 +304,11 @@ class TestChecksOfTheData:
     @pytest.mark.slow
     def test_the_first_half_is_seen_in_its_order_in_half_the_steps(self, lab):
         checked = self.dense(lab, "half_dataset_in_order")
-        assert checked.steps == STEPS // 2 == 11
+        assert checked.steps == STEPS // 2 == 1
         x, y = data.load("digits").train
         for epoch in range(EPOCHS):
-            np.testing.assert_array_equal(checked.x[epoch], x[: 11 * BATCH])
-            np.testing.assert_array_equal(checked.y[epoch], y[: 11 * BATCH])
+            np.testing.assert_array_equal(checked.x[epoch], x[:BATCH])
+            np.testing.assert_array_equal(checked.y[epoch], y[:BATCH])
 
     @pytest.mark.slow
     @pytest.mark.parametrize("check", [check for check in DATA if not CHECKS[check].in_order])
@@ -293,7 +316,7 @@ class TestChecksOfTheData:
         clean = data.load("digits")
         changed = set(examples(*CHECKS[check].data(clean, 0, BATCH).train))
         (plain,) = lab.arm("snip").scored
-        (batches,) = lab.drawing("snip", check).scored
+        (batches,) = lab.arm("snip", check).scored
         assert set(examples(*plain[0])) <= set(examples(*clean.train))
         assert set(examples(*batches[0])) <= changed
         assert np.bincount(batches[0][1]).tolist() == [10] * 10, "as many of each class, by its label"
@@ -308,8 +331,8 @@ class TestChecksOfTheData:
     @pytest.mark.slow
     def test_rounds_before_the_last_see_them_too(self, lab):
         """In the steps that these take."""
-        plain = lab.arm("lt", None, "--rounds=2")
-        arm = lab.arm("lt", "half_dataset_in_order", "--rounds=2")
+        plain = lab.arm("lt", None, rounds=2)
+        arm = lab.arm("lt", "half_dataset_in_order", rounds=2)
         dense = self.dense(lab, "half_dataset_in_order")
         first, last = arm.trainings[-2:]
         assert same(first.x, dense.x) and same(first.y, dense.y)
@@ -378,8 +401,8 @@ class TestChecksOfTheTicket:
 
     @pytest.mark.slow
     def test_only_the_last_of_several_rounds_is_attacked(self, lab):
-        plain = lab.arm("lt", None, "--rounds=2")
-        arm = lab.arm("lt", "rearrange+reinitialize", "--rounds=2")
+        plain = lab.arm("lt", None, rounds=2)
+        arm = lab.arm("lt", "rearrange+reinitialize", rounds=2)
         first, before = (Ticket.load(x.directory / "round_00" / "ticket.npz") for x in (arm, plain))
         assert first.sha256 == before.sha256
         assert arm.counts == plain.counts and arm.ticket.sha256 != plain.ticket.sha256
@@ -389,12 +412,15 @@ class TestChecksOfTheTicket:
 
     @pytest.mark.slow
     @arms_of("shuffle_weights")
-    def test_a_ticket_from_a_file_is_attacked_like_the_run_that_found_it(self, lab, method, check, tmp_path):
+    def test_a_ticket_from_a_file_is_attacked_like_the_run_that_found_it(self, lab, method, check):
         path = lab.arm(method).directory / "ticket.npz"
-        arguments = (f"--epochs={EPOCHS}", f"--ticket={path}", f"--sanity_check={check}")
-        again, _ = run(tmp_path / "run", *arguments)
-        assert again["weights_sha256"] == lab.arm(method, check).result["weights_sha256"]
-        assert (again["method"], again["sanity_check"]) == (method, check)
+        again = lab.run(f"--ticket={path}", f"--sanity_check={check}", last=1)
+        attacked = lab.arm(method, check)
+        assert same(again.retraining.weights, attacked.retraining.weights)
+        assert same(again.retraining.masks, attacked.retraining.masks)
+        assert same(again.retraining.x, attacked.retraining.x)
+        origin = again.ticket.origin
+        assert (origin["method"], origin["sanity_check"]) == (method, check)
 
     @pytest.mark.parametrize("check", ["corrupted", "invert"])
     def test_a_ticket_from_a_file_was_drawn_before(self, lab, check):
@@ -406,12 +432,12 @@ class TestInvertedScores:
     @pytest.mark.slow
     def test_keep_as_many_weights_but_others(self, lab):
         arm, plain = lab.arm("snip", "invert"), lab.arm("snip")
-        assert arm.result["kept"] == plain.result["kept"]
+        assert arm.ticket.kept == plain.ticket.kept
         assert arm.ticket.sha256 != plain.ticket.sha256
 
     @pytest.mark.slow
     def test_of_ratios_of_layers_keep_the_worst_of_each_layer(self, lab):
-        plain, arm = lab.arm("hybrid"), lab.drawing("hybrid", "invert")
+        plain, arm = lab.arm("hybrid"), lab.arm("hybrid", "invert")
         assert [int(mask.sum()) for mask in arm.ticket.masks] == plain.counts
         trained = prunable(plain.retraining)
         for worst, best, weights in zip(arm.ticket.masks, plain.ticket.masks, trained, strict=True):
@@ -424,9 +450,10 @@ class TestInvertedScores:
 class TestDenseTraining:
     @pytest.mark.slow
     def test_is_one_for_each_corruption_whatever_the_method(self, lab):
-        first = lab.arm("lt", "corrupted")
+        lab.arm("lt", "corrupted")
         second = lab.arm("lr_rewinding", "corrupted")
-        assert first.result["config"]["dense_dir"] == second.result["config"]["dense_dir"]
+        flags = ("--sanity_check=corrupted", f"--run_dir={lab.folder / 'run'}")
+        assert len({configure(f"--method={x}", *flags)[0].dense_dir for x in ("lt", "lr_rewinding")}) == 1
         assert len(second.trainings) == 1 and "dense training: done before" in second.screen
         assert not same(second.retraining.weights, lab.arm("lr_rewinding").retraining.weights)
 
@@ -436,16 +463,31 @@ class TestDenseTraining:
         assert len(lab.arm("lt", check).trainings) == (2 if check in DATA else 1)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("check", [check for method, check in ARMS if method == "lt"])
+    @pytest.mark.parametrize("check", [check for method, check in WHOLE if method == "lt" and check])
     def test_on_other_data_is_not_called_the_dense_network(self, lab, check):
         result = lab.arm("lt", check).result
         assert ("pretraining_test_accuracy" in result) == (check in DATA)
         assert ("dense_test_accuracy" in result) == (check not in DATA)
 
+    @pytest.mark.parametrize("check", CHECKS)
+    def test_on_other_data_is_that_of_checks_of_the_data(self, check):
+        found, _ = configure("--method=lt", f"--sanity_check={check}")
+        assert found.pretrains_on_other_data == (check in DATA or CHECKS[check].data_under is not None)
+
     @pytest.mark.slow
-    def test_of_random_labels_learns_nothing_of_the_right_ones(self, lab):
-        assert lab.arm("lt", "random_labels").result["pretraining_test_accuracy"] < 0.3
-        assert lab.arm("lt").result["dense_test_accuracy"] > 0.8
+    def test_of_random_labels_learns_nothing_of_the_right_ones(self, tmp_path, monkeypatch):
+        def enough(*_):
+            raise Enough
+
+        monkeypatch.setattr(pipeline, "retrain", enough)
+        flags = ("--method=lt", "--optimizer=adam", "--learning_rate=0.02", "--batch_size=180", "--epochs=1")
+        learned = []
+        for place, check in (("clean", []), ("wrong", ["--sanity_check=random_labels"])):
+            with pytest.raises(Enough):
+                short(tmp_path / place / "run", *flags, "--schedule=constant", *check)
+            (log,) = tmp_path.glob(f"{place}/dense/*/metrics.jsonl")
+            learned.append(json.loads(log.read_text())["test_accuracy"])
+        assert learned[0] > 0.6 and learned[1] < 0.3
 
 
 def test_arms_differ_in_their_directories_names():

@@ -17,7 +17,7 @@ import pytest
 import rich.console
 
 from tests.replicas import two_replicas
-from tests.runs import TINY, configure
+from tests.runs import TINY, configure, eagerly
 from tests.waiting import wait_until
 from tf_tickets import Ticket, pipeline, training
 from tf_tickets.support.console import Console
@@ -25,14 +25,15 @@ from tf_tickets.support.console import Console
 pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Batches of 61: shares of 30 and 31, and a last one of 34.
-ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=3", "--batch_size=61")
+# Batches of 361: shares of 180 and 181, and a last one of 354.
+ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=2", "--batch_size=361")
 
 
 def run(directory, strategy, *arguments):
     config, dataset = configure(f"--run_dir={directory / 'run'}", *ARGUMENTS, *arguments)
     config = dataclasses.replace(config, replicas=strategy.num_replicas_in_sync)
-    pipeline.run(config, dataset, strategy, Console(rich.console.Console(file=io.StringIO())))
+    with eagerly():
+        pipeline.run(config, dataset, strategy, Console(rich.console.Console(file=io.StringIO())))
     return Outcome(directory)
 
 
@@ -128,7 +129,7 @@ import keras
 
 class Killed(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        if self.params["training"] == "retrain" and epoch == 2 and pathlib.Path("dies").exists():
+        if self.params["training"] == "retrain" and epoch == 1 and pathlib.Path("dies").exists():
             pathlib.Path("dies").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,17 +1,19 @@
 """Counts of one ticket, positions of another: ratios and positions are told apart, in one run."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
 import pytest
 
-from tests.runs import configure, run
+from tests.runs import configure
+from tests.runs import short as run
 from tf_tickets import Ticket, config
 from tf_tickets.pipeline import tickets
 from tf_tickets.sanity import Check, checks
 
-FLAGS = ("--sparsity=0.8", "--epochs=2", "--ratios=global")
+FLAGS = ("--sparsity=0.8", "--ratios=global")
 FACTORIAL = {  # check -> (the check whose counts it keeps, the check whose data choose the positions)
     "corrupted_positions": (None, "corrupted"),
     "corrupted_ratios": ("corrupted", None),
@@ -21,8 +23,9 @@ slow = pytest.mark.slow
 methods = pytest.mark.parametrize("method", ["snip", "lt"])
 
 
-def flags(method, check=None):
-    return (f"--method={method}", *FLAGS, *([f"--sanity_check={check}"] if check else []))
+def flags(method, check=None, rounds=1):
+    check = [f"--sanity_check={check}"] if check else []
+    return (f"--method={method}", *FLAGS, *check, *([f"--rounds={rounds}"] if rounds > 1 else []))
 
 
 def ticket_of(directory):
@@ -35,14 +38,13 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """(method, check) -> the directory of its run and what was seen; all share dense trainings."""
-    folder, made = tmp_path_factory.mktemp("lab"), {}
+    """(method, check, rounds) -> the directory of its run and what was seen; all share dense trainings."""
+    folder = tmp_path_factory.mktemp("lab")
 
-    def find(method, check=None):
-        if (method, check) not in made:
-            directory = folder / f"{method}-{check}"
-            made[method, check] = directory, *run(directory, *flags(method, check))
-        return made[method, check]
+    @functools.cache
+    def find(method, check=None, rounds=1):
+        directory = folder / f"{method}-{check}-{rounds}"
+        return directory, *run(directory, *flags(method, check, rounds))
 
     return find
 
@@ -106,11 +108,10 @@ class TestInterruption:
     @pytest.mark.parametrize(
         ("rounds", "missing"), [(1, "pretrain"), (1, "_draw"), (2, "_draw"), (2, "train_ticket")]
     )
-    def test_goes_on_to_the_same_bits(self, tmp_path, monkeypatch, rounds, missing):
+    def test_goes_on_to_the_same_bits(self, lab, tmp_path, monkeypatch, rounds, missing):
         """Before the donor's dense training, before the run's own drawing, before a round of the donor."""
-        arguments = (*flags("lt", "corrupted_ratios"), *([f"--rounds={rounds}"] if rounds > 1 else []))
-        whole, _ = run(tmp_path / "whole" / "run", *arguments)
-        draw = tickets._draw
+        whole, result, _ = lab("lt", "corrupted_ratios", rounds)
+        arguments, draw = flags("lt", "corrupted_ratios", rounds), tickets._draw
 
         def stop(*arguments, **_):
             if missing == "_draw" and arguments[-1] is None:  # the donor's
@@ -120,10 +121,10 @@ class TestInterruption:
         with monkeypatch.context() as patch:
             patch.setattr(tickets, missing, stop)
             with pytest.raises(KeyboardInterrupt):
-                run(tmp_path / "parts" / "run", *arguments)
-        again, _ = run(tmp_path / "parts" / "run", *arguments)
-        assert again["weights_sha256"] == whole["weights_sha256"]
-        assert same(ticket_of(tmp_path / "parts" / "run"), ticket_of(tmp_path / "whole" / "run"))
+                run(tmp_path / "run", *arguments)
+        again, _ = run(tmp_path / "run", *arguments)
+        assert again["weights_sha256"] == result["weights_sha256"]
+        assert same(ticket_of(tmp_path / "run"), ticket_of(whole))
 
     @slow
     def test_looks_for_no_donor_where_the_ticket_is_there(self, lab, monkeypatch, tmp_path):
@@ -134,15 +135,11 @@ class TestInterruption:
 
 
 @slow
-def test_rounds_are_those_of_the_donor_too(tmp_path):
-    for check in ("corrupted", "corrupted_ratios"):
-        run(tmp_path / check, *flags("lt", check), "--rounds=2")
-    found, donor = (ticket_of(tmp_path / check) for check in ("corrupted_ratios", "corrupted"))
-    assert [x.kept for x in found.layers] == [x.kept for x in donor.layers]
-    assert same(
-        ticket_of(tmp_path / "corrupted_ratios" / "donor" / "round_00"),
-        ticket_of(tmp_path / "corrupted" / "round_00"),
-    )
+def test_rounds_are_those_of_the_donor_too(lab):
+    ratios, donor = (lab("lt", check, 2)[0] for check in ("corrupted_ratios", "corrupted"))
+    counts = [[x.kept for x in ticket_of(directory).layers] for directory in (ratios, donor)]
+    assert counts[0] == counts[1]
+    assert same(ticket_of(ratios / "donor" / "round_00"), ticket_of(donor / "round_00"))
 
 
 class TestErrors:

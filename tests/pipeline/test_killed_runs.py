@@ -29,7 +29,7 @@ def soak(tmp_path_factory):
     """The soak script, short: its exit code, its screen, its folder."""
     folder = tmp_path_factory.mktemp("soak")
     command = [sys.executable, ROOT / "scripts" / "soaking" / "kills.py", "--kills=1", "--cells=1"]
-    command += [f"--run={SMALL} --epochs=2", f"--folder={folder / 'runs'}"]
+    command += [f"--run={SMALL} --epochs=2 --method=random", f"--folder={folder / 'runs'}"]
     ended = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     return ended, folder / "runs"
 

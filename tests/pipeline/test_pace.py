@@ -5,7 +5,7 @@ import io
 import pytest
 import rich.console
 
-from tests.runs import TINY, configure
+from tests.runs import SHORT, TINY, configure, eagerly
 from tf_tickets import pipeline, training
 from tf_tickets.pipeline.pace import Pace, is_worth_measuring, mean_pace, seconds_of
 from tf_tickets.support import startup
@@ -15,11 +15,12 @@ PACE = Pace(trace=4.0, epoch=1.0, test=0.5, memory=1e9)
 
 
 def run(directory, *arguments, forecast):
-    settings, dataset = configure(f"--run_dir={directory}", *TINY, *arguments)
+    settings, dataset = configure(f"--run_dir={directory}", *TINY, *SHORT, *arguments)
     screen = io.StringIO()
     show = Console(rich.console.Console(file=screen, width=200))
     strategy = training.make_strategy("none")
-    return pipeline.run(settings, dataset, strategy, show, forecast=forecast), screen.getvalue()
+    with eagerly():
+        return pipeline.run(settings, dataset, strategy, show, forecast=forecast), screen.getvalue()
 
 
 @pytest.mark.slow

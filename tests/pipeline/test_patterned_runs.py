@@ -9,7 +9,8 @@ import rich.console
 
 import tf_tickets as tt
 from tests.replicas import two_replicas
-from tests.runs import TINY, configure, run
+from tests.runs import SHORT, TINY, configure
+from tests.runs import short as run
 from tf_tickets import Ticket, pipeline
 from tf_tickets.results import experiments, load
 from tf_tickets.support.console import Console
@@ -29,9 +30,8 @@ def groups_of(ticket):
     return found
 
 
-@pytest.mark.parametrize(
-    "method", ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("snip", "hybrid"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["random", "snip", "hybrid"])
 def test_a_run_keeps_groups_to_the_last_weight(method, tmp_path):
     result, screen = run(
         tmp_path / "run", f"--method={method}", "--sparsity=0.8", "--pattern=block(4,1)", NET
@@ -46,7 +46,7 @@ def test_a_run_keeps_groups_to_the_last_weight(method, tmp_path):
 @pytest.mark.slow
 def test_a_run_on_two_replicas_keeps_the_same_and_goes_on(tmp_path):
     given = ("--method=snip", "--sparsity=0.8", "--pattern=4x1", NET)
-    settings, dataset = configure(f"--run_dir={tmp_path / 'two'}", *TINY, *given)
+    settings, dataset = configure(f"--run_dir={tmp_path / 'two'}", *TINY, *SHORT, *given)
     settings = dataclasses.replace(settings, replicas=2)
     show = Console(rich.console.Console(file=io.StringIO()))
 
@@ -70,7 +70,7 @@ def test_a_run_on_two_replicas_keeps_the_same_and_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
-    given = ("--method=snip", "--sparsity=0.9", "--pattern=4x1", "--source_density=0.5", "--epochs=1", NET)
+    given = ("--method=snip", "--sparsity=0.9", "--pattern=4x1", "--source_density=0.5", NET)
     run(tmp_path / "plain", *given)
     run(tmp_path / "moved", *given, "--sanity_check=rearrange")
     plain, moved = (Ticket.load(tmp_path / name / "ticket.npz") for name in ("plain", "moved"))
@@ -86,7 +86,7 @@ def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "method"), [("2:4", "snip"), ("constant_fan_in", "erk")])
 def test_rearranged_masks_keep_patterns_of_single_weights(pattern, method, tmp_path):
-    given = (f"--method={method}", "--sparsity=0.8", f"--pattern={pattern}", "--epochs=1", NET)
+    given = (f"--method={method}", "--sparsity=0.8", f"--pattern={pattern}", NET)
     run(tmp_path / "plain", *given)
     plain = Ticket.load(tmp_path / "plain" / "ticket.npz")
     model = tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0)
@@ -105,7 +105,7 @@ def test_rearranged_masks_keep_patterns_of_single_weights(pattern, method, tmp_p
 
 @pytest.mark.slow
 def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
-    run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2", "--epochs=1", NET)
+    run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2", NET)
     ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
     assert sum(groups_of(ticket).values()) == round(0.1 * sum(GROUPS.values()))
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_refused_before_work(given, message, tmp_path):
 
 @pytest.mark.slow
 def test_counts_of_another_ticket_are_counts_of_groups(tmp_path):
-    given = ("--method=snip", "--sparsity=0.5", "--pattern=channel", "--epochs=1", NET)
+    given = ("--method=snip", "--sparsity=0.5", "--pattern=channel", NET)
     kept = {}
     for name in ("plain", "corrupted_positions"):
         run(tmp_path / name, *given, *([] if name == "plain" else [f"--sanity_check={name}"]))
@@ -145,8 +145,8 @@ def test_counts_of_another_ticket_are_counts_of_groups(tmp_path):
 @pytest.mark.slow
 def test_a_report_tells_patterns_apart(tmp_path):
     for pattern in ("4x1", "unstructured"):
-        run(tmp_path / pattern, "--method=random", "--sparsity=0.8", f"--pattern={pattern}", "--epochs=1")
-    run(tmp_path / "plain", "--method=random", "--sparsity=0.8", "--epochs=1")
+        run(tmp_path / pattern, "--method=random", "--sparsity=0.8", f"--pattern={pattern}")
+    run(tmp_path / "plain", "--method=random", "--sparsity=0.8")
     (experiment,) = experiments(load(tmp_path))
     labels = set(experiment.names.values())
     assert "random, pattern=4x1" in labels

@@ -2,6 +2,8 @@
 
 import dataclasses
 import errno
+import functools
+import io
 import itertools
 import json
 import shutil
@@ -9,18 +11,24 @@ import time
 
 import numpy as np
 import pytest
+import rich.console
 
+from tests import runs
 from tests.event_files import curves
-from tests.runs import configure, finished, run
-from tf_tickets import METHODS, Ticket, data, pipeline
+from tests.runs import SHORT, TINY, configure, eagerly
+from tests.runs import short as run
+from tf_tickets import METHODS, Ticket, data, pipeline, training
 from tf_tickets.pipeline import outputs
 from tf_tickets.pruning import SCORES
 from tf_tickets.storage import atomic_files, directories, locks
 from tf_tickets.storage.atomic_files import MARK
 from tf_tickets.storage.directories import RunDirectory
 from tf_tickets.storage.errors import NotOurs
+from tf_tickets.support.console import Console
 from tf_tickets.training import TrainingDiverged
 from tf_tickets.training.steps import Steps
+
+finished = functools.partial(runs.finished, by=run)
 
 TOTAL = 64 * 24 + 24 * 16 + 16 * 10
 
@@ -54,7 +62,7 @@ def arguments_for(method):
     return (
         f"--method={method}",
         *([f"--sparsity={sparsity_of(method)}"] if aims else []),
-        *(["--search_options=frequency=5"] if moves else []),
+        *(["--search_options=frequency=1"] if moves else []),
     )
 
 
@@ -78,7 +86,7 @@ def together(tmp_path_factory):
 def test_every_method_runs_from_data_to_result(method, together, tmp_path):
     # A dense training that lies beside a run is told of, also where the method has none.
     folder = together if METHODS[method].pretrains else tmp_path
-    result, screen = run(folder / method, *arguments_for(method), "--epochs=2")
+    result, screen = run(folder / method, *arguments_for(method))
     assert result.keys() >= RESULT_KEYS
     assert json.loads((folder / method / "result.json").read_text()) == result
     assert result["total"] == TOTAL
@@ -89,13 +97,21 @@ def test_every_method_runs_from_data_to_result(method, together, tmp_path):
     assert result["nonzero"] <= result["kept"] if grows else result["nonzero"] == result["kept"]
     assert result["macs"] == TOTAL and result["macs_kept"] == result["kept"]
     assert result["best_test_accuracy"] >= result["test_accuracy"]
-    assert result["test_accuracy"] > 0.15
     assert ("dense_test_accuracy" in result) == METHODS[method].pretrains
     ticket = Ticket.load(folder / method / "ticket.npz")
     assert ticket.kept == result["kept"] and ticket.origin["method"] == method
     assert f"{result['test_accuracy']:.4f}" in screen
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["hybrid", "rigl"])
+def test_a_whole_training_is_traced_and_learns(method, tmp_path):
+    result, screen = runs.finished(tmp_path / "run", *arguments_for(method), "--epochs=2")
+    assert result["test_accuracy"] > 0.5, screen
+    assert result["nonzero"] == result["kept"] == round(TOTAL * 0.2)
+
+
+@pytest.mark.slow
 def test_random_methods_of_other_ratios_draw_their_tickets(tmp_path, monkeypatch):
     names, layers = ["random", *filter(other_ratios, METHODS)], {}
     for method in names:
@@ -183,26 +199,28 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
+REWINDING = ("--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
+
+
 @pytest.mark.slow
 def test_weight_rewinding_makes_its_epoch_again_where_nobody_kept_it(tmp_path):
-    arguments = ("--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
-    kept, _ = finished(tmp_path / "a" / "run", *arguments)
+    kept, _ = finished(tmp_path / "a" / "run", *REWINDING)
     finished(tmp_path / "b" / "hybrid", "--method=hybrid")
-    remade, screen = run(tmp_path / "b" / "run", *arguments)
+    remade, screen = run(tmp_path / "b" / "run", *REWINDING)
     assert "again up to epoch 1" in screen
     assert remade["weights_sha256"] == kept["weights_sha256"]
 
 
 @pytest.mark.slow
 def test_weight_rewinding_trains_the_rest_of_the_schedule(tmp_path):
-    finished(tmp_path / "run", "--method=weight_rewinding", "--rewind_epoch=1", "--sparsity=0.8")
+    finished(tmp_path / "run", *REWINDING)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert [json.loads(line)["epoch"] for line in lines] == [1]
 
 
 @pytest.mark.slow
 def test_finetuning_keeps_to_the_last_learning_rate(tmp_path):
-    run(tmp_path / "run", "--method=finetune", "--sparsity=0.8")
+    run(tmp_path / "run", "--method=finetune", "--sparsity=0.8", "--epochs=3")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["learning_rate"] for line in lines] == pytest.approx([0.001] * 3)
 
@@ -286,21 +304,15 @@ def test_a_collapsed_layer_is_a_warning_before_retraining(tmp_path):
 def test_the_test_set_decides_nothing(tmp_path, monkeypatch):
     """Other test labels, same final weights."""
     honest, _ = finished(tmp_path / "a" / "run", "--method=hybrid")
-    settings, dataset = configure(f"--run_dir={tmp_path / 'b' / 'run'}", *_tiny(), "--method=hybrid")
+    given = (f"--run_dir={tmp_path / 'b' / 'run'}", *TINY, *SHORT, "--method=hybrid")
+    settings, dataset = configure(*given)
     test = dataset.splits["test"]
-    lies = type(test)(test.images, (test.labels + 1) % 10)
-    from tests.runs import Console, rich, training
-
-    show = Console(rich.console.Console(file=open("/dev/null", "w")))  # noqa: SIM115
-    misled = pipeline.run(settings, dataset.replace("test", lies), training.make_strategy("none"), show)
+    lies = dataset.replace("test", type(test)(test.images, (test.labels + 1) % 10))
+    show = Console(rich.console.Console(file=io.StringIO()))
+    with eagerly():
+        misled = pipeline.run(settings, lies, training.make_strategy("none"), show)
     assert misled["weights_sha256"] == honest["weights_sha256"]
-    assert misled["test_accuracy"] < 0.2
-
-
-def _tiny():
-    from tests.runs import TINY
-
-    return TINY
+    assert misled["test_accuracy"] != honest["test_accuracy"]
 
 
 @pytest.mark.slow
@@ -368,7 +380,7 @@ def test_a_budget_that_cannot_be_met_is_an_error_before_work_starts(tmp_path):
 
 def test_two_processes_do_not_work_in_one_directory(tmp_path):
     finished(tmp_path / "run", "--method=random")
-    settings, _ = configure(f"--run_dir={tmp_path / 'run'}", *_tiny(), "--method=random")
+    settings, _ = configure(f"--run_dir={tmp_path / 'run'}", *TINY, *SHORT, "--method=random")
     first = RunDirectory(settings.run_dir, settings.identity, "run").claim()
     with first.locked(), pytest.raises(NotOurs, match="Another process is at work"):
         run(tmp_path / "run", "--method=random")
@@ -392,12 +404,9 @@ THREE_ROUNDS = ("--method=lr_rewinding", "--sparsity=0.9", "--rounds=3")
 
 @pytest.fixture(scope="module")
 def three_rounds(tmp_path_factory):
-    """A finished run: its folder, its result and screen, how often a step of training was traced for it."""
-    folder, step, traced = tmp_path_factory.mktemp("rounds"), Steps._train_step, []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Steps, "_train_step", lambda *arguments: (traced.append(1), step(*arguments))[1])
-        result, screen = run(folder / "run", *THREE_ROUNDS)
-    return folder, result, screen, len(traced)
+    """A finished run: its folder, its result and screen."""
+    folder = tmp_path_factory.mktemp("rounds")
+    return folder, *run(folder / "run", *THREE_ROUNDS)
 
 
 class TestRounds:
@@ -405,13 +414,13 @@ class TestRounds:
 
     @pytest.mark.slow
     def test_iterative_magnitude_pruning_trains_between_its_rounds(self, three_rounds, tmp_path, monkeypatch):
-        folder, result, screen, _ = three_rounds
+        folder, result, screen = three_rounds
         tickets = [Ticket.load(folder / "run" / x / "ticket.npz") for x in ("round_00", "round_01", ".")]
         assert [ticket.kept for ticket in tickets] == [round(TOTAL * 0.1 ** (n / 3)) for n in (1, 2, 3)]
         for more, fewer in itertools.pairwise(tickets):
             assert all((b <= a).all() for a, b in zip(more.masks, fewer.masks, strict=True))
         assert result["kept"] == round(TOTAL * 0.1) and result["seconds"]["rounds"] > 0
-        assert "3 rounds of 3 epochs sparse" in screen and "round 2 of 3" in screen
+        assert "3 rounds of 2 epochs sparse" in screen and "round 2 of 3" in screen
         shutil.copytree(folder / "dense", tmp_path / "dense")
         (trained,) = (path.stat().st_mtime_ns for path in tmp_path.glob("dense/*/final.weights.h5"))
         once = ticket_of(tmp_path / "once", monkeypatch, *THREE_ROUNDS[:2])
@@ -420,15 +429,17 @@ class TestRounds:
         assert [path.stat().st_mtime_ns for path in tmp_path.glob("dense/*/final.weights.h5")] == [trained]
 
     @pytest.mark.slow
-    def test_share_what_was_traced(self, three_rounds):
+    def test_share_what_was_traced(self, tmp_path, monkeypatch):
         """A trace takes seconds: one of the dense network and one of the masked serve all trainings."""
-        *_, traced = three_rounds
-        assert traced == 2
+        step, traced = Steps._train_step, []
+        monkeypatch.setattr(Steps, "_train_step", lambda *given: (traced.append(1), step(*given))[1])
+        runs.run(tmp_path / "run", *THREE_ROUNDS, "--epochs=1")
+        assert len(traced) == 2
 
     @pytest.mark.slow
     @pytest.mark.parametrize("stage", ["round_00/final.weights.h5", "round_01/ticket.npz"])
     def test_goes_on_from_the_round_that_was_interrupted(self, stage, three_rounds, tmp_path):
-        folder, result, *_ = three_rounds
+        folder, result, _ = three_rounds
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
         (tmp_path / "run" / stage).unlink()
         for later in ("ticket.npz", "final.weights.h5"):
@@ -440,14 +451,14 @@ class TestRounds:
 
     @pytest.mark.slow
     def test_are_not_needed_by_a_finished_run(self, three_rounds, tmp_path):
-        folder, result, *_ = three_rounds
+        folder, result, _ = three_rounds
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
         for number in (0, 1):
             shutil.rmtree(tmp_path / "run" / f"round_0{number}")
         again, _ = run(tmp_path / "run", *THREE_ROUNDS)
         assert elsewhere({**again, "seconds": 0}) == elsewhere({**result, "seconds": 0})
 
-    @pytest.mark.parametrize("method", ["snip", "grasp"])
+    @pytest.mark.parametrize("method", ["snip", pytest.param("grasp", marks=pytest.mark.slow)])
     def test_of_a_score_at_the_initialisation_need_no_training(self, method, tmp_path, monkeypatch):
         ticket = ticket_of(
             tmp_path / "run", monkeypatch, f"--method={method}", "--sparsity=0.9", "--rounds=4"

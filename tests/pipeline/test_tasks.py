@@ -9,6 +9,7 @@ from sklearn.datasets import load_diabetes, load_digits
 import tf_tickets as tt
 from tests import processes
 from tests.programs import here
+from tests.reporting.undrawn import leave_out_figures
 from tests.runs import configure
 from tf_tickets import config, results
 from tf_tickets.laboratory import Findings
@@ -31,8 +32,11 @@ def marks():
     return (digits.images[:900], y[:900]), (digits.images[900:1300], y[900:1300])
 
 
-REGRESSION = {"dataset": f"{__name__}:diabetes", "learning_rate": 0.01, "epochs": 3}
-MULTI_LABEL = {"dataset": f"{__name__}:marks", "learning_rate": 0.05, "epochs": 2}
+REGRESSION = {"dataset": f"{__name__}:diabetes", "learning_rate": 0.01, "epochs": 2, "batch_size": 175}
+MULTI_LABEL = {"dataset": f"{__name__}:marks", "learning_rate": 0.05, "epochs": 2, "batch_size": 300}
+BRIEF = {**REGRESSION, "epochs": 1, "batch_size": 350}
+
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def run(tmp_path_factory):
 
 @pytest.mark.slow
 class TestRuns:
-    @pytest.mark.parametrize("method", ["random", "snip", "hybrid"])
+    @pytest.mark.parametrize("method", ["snip", "hybrid"])
     def test_numbers_are_pruned_and_judged_by_their_error(self, run, method):
         result = run(method, **REGRESSION)
         numbers = result.numbers
@@ -66,9 +70,10 @@ class TestRuns:
         lines = (result.path / "metrics.jsonl").read_text().splitlines()
         assert json.loads(lines[-1])["test_root_mean_squared_error"] == result.endpoint
 
-    @pytest.mark.parametrize("method", ["random", "snip", "hybrid", "grasp", "obd"])
+    @pytest.mark.parametrize("method", ["snip", "grasp", "obd"])
     def test_labels_are_pruned_and_judged_each_for_itself(self, run, method):
-        result = run(method, **MULTI_LABEL, metric="auc" if method == "snip" else None)
+        given = {**MULTI_LABEL, "metric": "auc" if method == "snip" else None}
+        result = run(method, **given)
         x, y = tt.data.load(MULTI_LABEL["dataset"]).test
         right = np.mean((result.model.predict(x, verbose=0) > 0) == y)
         if method == "snip":
@@ -81,16 +86,13 @@ class TestRuns:
         assert [layer.shape for layer in result.ticket.layers][-1] == (8, 3)
 
     def test_what_was_recognised_and_is_learned_stands_in_the_plan(self, run, capsys):
-        run("random", **REGRESSION, show=Console(), seed=7)
+        run("random", **BRIEF, show=Console(), seed=7)
         said = capsys.readouterr().out
         assert "learns" in said and "regression (numbers), mean_squared" in said
         assert "1 column of numbers" in said and "test root mean squared error" in said
 
     def test_snip_follows_the_loss(self, run):
-        squared, absolute = (
-            run("snip", **{**REGRESSION, "epochs": 1}, loss=loss)
-            for loss in ("mean_squared", "mean_absolute")
-        )
+        squared, absolute = (run("snip", **BRIEF, loss=loss) for loss in ("mean_squared", "mean_absolute"))
         assert squared.path != absolute.path
         assert any((a != b).any() for a, b in zip(squared.ticket.masks, absolute.ticket.masks, strict=True))
 
@@ -102,11 +104,12 @@ class TestRuns:
 
 
 @pytest.mark.slow
-def test_a_verdict_and_a_report_are_those_of_the_error(run, tmp_path, untraced):
+def test_a_verdict_and_a_report_are_those_of_the_error(run, tmp_path, monkeypatch):
+    leave_out_figures(monkeypatch)
     folder = tmp_path / "runs"
     for seed in range(3):
         for check in (None, "random_labels"):
-            run("snip", **REGRESSION, seed=seed, sanity_check=check, runs_dir=str(folder))
+            run("snip", **BRIEF, seed=seed, sanity_check=check, runs_dir=str(folder))
     (experiment,) = results.experiments(results.load(folder))
     verdicts = [x for x in results.verdicts(experiment, margin=0.1) if x.variant.method == "snip"]
     assert [x.versus for x in verdicts] == ["random_labels"]

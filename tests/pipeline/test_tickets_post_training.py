@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.runs import run
+from tests import runs
+from tests.runs import eagerly
 from tf_tickets import Ticket
 from tf_tickets.pruning import SCORES
 
@@ -11,10 +12,18 @@ from tf_tickets.pruning import SCORES
 WANDA = ("--score=wanda", "--pattern=constant_fan_in")
 
 
+def run(directory, *arguments):
+    """Of what is to be done nothing needs tracing."""
+    with eagerly():
+        return runs.run(directory, *arguments)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where runs share their dense training."""
-    return tmp_path_factory.mktemp("post_training")
+    """Where runs share their dense training: that of the first of them."""
+    folder = tmp_path_factory.mktemp("post_training")
+    runs.run(folder / "first", "--method=wanda", "--sparsity=0.9")
+    return folder
 
 
 @pytest.mark.slow

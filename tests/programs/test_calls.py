@@ -9,11 +9,14 @@ import rich.console
 
 import tf_tickets as tt
 from tests import own_code
+from tests.reporting.undrawn import leave_out_figures
 from tests.sweeps.here import stay_here
 from tf_tickets.programs import overview
 from tf_tickets.support.console import Console
 
-SMALL = {"epochs": 1, "export": ()}
+SMALL = {"epochs": 1, "batch_size": 150, "export": ()}
+
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture
@@ -76,6 +79,7 @@ class TestRun:
 @pytest.mark.slow
 def test_sweep_and_report_take_the_same_names(mine, tmp_path, monkeypatch):
     stay_here(monkeypatch)
+    leave_out_figures(monkeypatch)
     silent = Console.silent()
     results = tt.sweep("random", [0.5, 0.8], seed=range(1, 2), **{**mine, "score": None}, jobs=1, show=silent)
     assert sorted((x.config.sparsity, x.config.seed) for x in results) == [(0.5, 1), (0.8, 1)]

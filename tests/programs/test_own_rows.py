@@ -7,14 +7,18 @@ import pytest
 
 import tf_tickets as tt
 from tests import own_rows
+from tests.reporting.undrawn import leave_out_figures
 from tests.sweeps.here import stay_here
 from tf_tickets import results
 from tf_tickets.methods.table import METHODS
 from tf_tickets.support.console import Console
 
-TINY = {"model": "mlp_12", "epochs": 2, "export": (), "show": Console.silent()}
+TINY = {"model": "mlp_12", "epochs": 2, "batch_size": 720, "export": (), "show": Console.silent()}
 # Of a verdict: no controls, and no tickets that its arms are compared with for their leads.
 ARMS_ALONE = {"controls": False, "nulls": False}
+
+
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture
@@ -42,9 +46,9 @@ class TestMethods:
         assert tt.run(row, 0.8, **TINY).path == found.path  # the same row is the same run
 
     def test_a_row_with_a_search_moves_its_masks(self, here):
-        result = tt.run("rows.py:searched", 0.8, search_options={"frequency": 3}, **TINY)
+        result = tt.run("rows.py:searched", 0.8, search_options={"frequency": 1}, **TINY)
         assert result.ticket.sparsity == pytest.approx(0.8, abs=1e-3)
-        assert result.config.all_search_options == {"until": 0.5, "frequency": 3}
+        assert result.config.all_search_options == {"until": 0.5, "frequency": 1}
         with pytest.raises(ValueError, match=r"rows.py:searched has no option pace. It has: until"):
             tt.run("rows.py:searched", 0.8, search_options={"pace": 3}, **TINY)
 
@@ -58,16 +62,16 @@ class TestMethods:
 
     def test_they_go_through_sweep_verdict_and_report(self, here, monkeypatch):
         stay_here(monkeypatch)
-        findings = tt.sanity_check(
-            "rows.py:rewound", 0.8, checks=["rows.py:upside_down"], seeds=3, jobs=1, **ARMS_ALONE, **TINY
-        )
+        leave_out_figures(monkeypatch)
+        given = {**TINY, **ARMS_ALONE, "checks": ["rows.py:upside_down"], "epochs": 1}
+        findings = tt.sanity_check("rows.py:rewound", 0.8, seeds=3, jobs=1, **given)
         assert {verdict.versus for verdict in findings.verdicts} == {"rows.py:upside_down"}
         assert not findings.failures
         # Of a method of one's own it is known without its code how long it trains.
         (here / "rows.py").unlink()
         page = tt.report("runs", here / "page").read_text()
         assert "rows.py:rewound" in page and "upside_down" in page
-        assert {run.epochs for run in results.load("runs")} == {4}
+        assert {run.epochs for run in results.load("runs")} == {2}
 
 
 @pytest.mark.slow
@@ -94,9 +98,9 @@ class TestTraining:
         ]
 
     def test_a_callback_that_stops_a_training_is_counted(self, here):
-        result = tt.run("lt", 0.8, callback=["rows.py:stop_early"], **{**TINY, "epochs": 4})
+        result = tt.run("lt", 0.8, callback=["rows.py:stop_early"], **{**TINY, "epochs": 3})
         assert result.numbers["epochs_trained"] == 4  # two of each
-        whole = tt.run("lt", 0.8, **{**TINY, "epochs": 4})
+        whole = tt.run("lt", 0.8, **{**TINY, "epochs": 3})
         assert "epochs_trained" not in whole.numbers
         assert result.numbers["training_cost"] < whole.numbers["training_cost"]
 
@@ -104,18 +108,15 @@ class TestTraining:
         """Keras does not, of numbers that it has not named itself."""
         for monitor in ("validation_loss", "validation_accuracy"):
             early = keras.callbacks.EarlyStopping(monitor=monitor, min_delta=100)
-            again = [
-                tt.run("er", 0.8, callback=early, validation_fraction=0.1, **{**TINY, "epochs": 3})
-                for _ in "12"
-            ]
-            assert again[0].numbers["epochs_trained"] == 2
-            assert again[0].path == again[1].path
+            given = {**TINY, "callback": early, "validation_fraction": 0.1, "epochs": 3}
+            result = tt.run("er", 0.8, **given)
+            assert result.numbers["epochs_trained"] == 2
+            assert tt.run("er", 0.8, **given).path == result.path
 
     def test_callbacks_can_be_objects(self, here):
-        result = tt.run("er", 0.8, callback=[keras.callbacks.EarlyStopping(monitor="loss")], **TINY)
-        other = tt.run(
-            "er", 0.8, callback=[keras.callbacks.EarlyStopping(monitor="loss", patience=3)], **TINY
-        )
+        """Each is a run of its own."""
+        early = [keras.callbacks.EarlyStopping(monitor="loss", patience=patience) for patience in (0, 3)]
+        result, other = (tt.run("er", 0.8, callback=[each], **{**TINY, "epochs": 1}) for each in early)
         assert result.path != other.path
 
 

@@ -12,10 +12,14 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from tests.reporting import synthetic
 from tests.reporting.synthetic import write
-from tests.runs import run
+from tests.reporting.undrawn import leave_out_figures
+from tests.runs import short
+from tf_tickets.programs import report as program
 from tf_tickets.reporting.report_directory import MARKER, make_report
 from tf_tickets.results import load
 from tf_tickets.storage import csv_cells
@@ -227,7 +231,7 @@ def test_a_report_again_is_the_same_and_leaves_what_is_not_its_own(folder, tmp_p
     assert "setting-1-ratios.svg" in names
 
 
-def test_an_output_that_is_not_ours_is_refused_and_left_alone(folder, tmp_path):
+def test_an_output_that_is_not_ours_is_refused_and_left_alone(folder, tmp_path, monkeypatch):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "index.html").write_text("mine")
     with pytest.raises(ValueError, match="is not empty and holds no report"):
@@ -239,11 +243,13 @@ def test_an_output_that_is_not_ours_is_refused_and_left_alone(folder, tmp_path):
         make_report([folder], tmp_path / "file")
     with pytest.raises(ValueError, match="holds no report"):
         make_report([folder], folder / "b" / "run")
+    leave_out_figures(monkeypatch)
     (tmp_path / "empty").mkdir()
     assert make_report([folder / "b"], tmp_path / "empty").exists()
 
 
-def test_a_marker_that_names_files_elsewhere_removes_none(folder, tmp_path):
+def test_a_marker_that_names_files_elsewhere_removes_none(folder, tmp_path, monkeypatch):
+    leave_out_figures(monkeypatch)
     page = make_report([folder / "b"], tmp_path / "report")
     (tmp_path / "precious.svg").write_text("mine")
     names = ["../precious.svg", "figures/../../precious.svg", "tables/../../precious.svg", "/etc/passwd", 3]
@@ -259,10 +265,11 @@ def test_margins_and_levels_out_of_range_are_refused(folder, tmp_path, name, val
     assert not (tmp_path / "report").exists()
 
 
-def test_real_runs_with_one_seed_make_a_report(tmp_path):
+def test_real_runs_with_one_seed_make_a_report(tmp_path, monkeypatch):
+    leave_out_figures(monkeypatch)
     for check in ("", "rearrange"):
-        flags = [f"--sanity_check={check}"] if check else []
-        run(tmp_path / "runs" / f"run{check}", "--method=snip", "--sparsity=0.9", *flags)
+        given = [f"--sanity_check={check}"] if check else []
+        short(tmp_path / "runs" / f"run{check}", "--method=snip", "--sparsity=0.9", *given)
     page = make_report(tmp_path / "runs", tmp_path / "report")
     seen = "".join(Page(page.read_text()).texts)
     assert "1 check of tickets: 1 with too few seeds" in seen
@@ -299,19 +306,29 @@ def command(*arguments, cwd, more_path=()):
     )
 
 
-@pytest.mark.slow  # the figures, twice
-def test_a_report_is_made_of_the_table_of_another(tmp_path):
+def call(*arguments):
+    """The program in this process; its exit code."""
+    program.define_flags()
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver():
+        return program.main(flags.FLAGS(["report", *map(str, arguments)]))
+
+
+def test_a_report_is_made_of_the_table_of_another(tmp_path, monkeypatch, capsys):
+    leave_out_figures(monkeypatch)
     synthetic.start_sparse(tmp_path / "runs")
     first = make_report(tmp_path / "runs", tmp_path / "first").parent
-    done = command("first/report.csv", "--output=again", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "a table holds no learning curves" in done.stderr
+    assert call(first / "report.csv", f"--output={tmp_path / 'again'}") == 0
+    assert "a table holds no learning curves" in capsys.readouterr().err
     made = [
         [{x: y for x, y in row.items() if y} for row in csv_cells.rows_of((x / "report.csv").read_text())]
         for x in (first, tmp_path / "again")
     ]
     assert made[0] == made[1]
-    for table in (first / "tables").iterdir():
+    tables = list((first / "tables").iterdir())
+    assert tables
+    for table in tables:
         assert (tmp_path / "again" / "tables" / table.name).read_bytes() == table.read_bytes()
 
 
@@ -334,21 +351,32 @@ def test_the_command_lists_warnings_and_succeeds_without_tensorflow(folder, tmp_
     assert not {"tensorflow", "keras", "matplotlib.pyplot"} & set(imported)
 
 
+def test_an_unknown_flag_is_told_from_what_is_meant_in_one_line(tmp_path):
+    done = command("--marign=0.1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Unknown command line flag 'marign'. Did you mean: margin" in done.stderr
+    assert done.stderr.startswith("tf_tickets: ") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "name run directories, or folders that hold them"),
         (["nowhere"], "nowhere does not exist"),
         (["."], "There is no run in"),
-        (["--margin=none"], "none"),
-        (["--marign=0.1"], "Unknown command line flag 'marign'. Did you mean: margin"),
+        ([".", "--margin=none"], "none"),
     ],
 )
-def test_a_wrong_command_says_why_in_one_line(arguments, message, tmp_path):
-    done = command(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert done.stderr.startswith("tf_tickets: ") and done.stderr.count("\n") == 1
+def test_a_wrong_command_says_why_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert call(*arguments) == 1
+    except flags.Error as error:  # which the program says as it starts
+        assert message in str(error) and "\n" not in str(error)
+    else:
+        said = capsys.readouterr().err
+        assert message in said and said.startswith("tf_tickets: ") and said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
