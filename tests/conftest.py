@@ -74,6 +74,14 @@ def untraced():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture(scope="module")
+def untold():
+    """OpenVINO tells its makers of each conversion, in a process of its own; not where CI says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CI", "true")
+        yield
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item):
     began = cpu_seconds()
