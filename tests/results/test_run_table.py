@@ -77,7 +77,8 @@ def test_answers_are_the_same(both):
     assert any(map(results.verdicts, results.experiments(both[1])))
 
 
-@pytest.mark.slow  # the figures
+@pytest.mark.slow
+@pytest.mark.usefixtures("unprinted")
 def test_reports_say_the_same_but_for_the_date_and_the_note_on_curves(both):
     texts = []
     for runs in both:
