@@ -140,7 +140,13 @@ class TestWhatIsInside:
         """Of a SavedModel, whose verification this process is, and then of Keras's files.
 
         Those are exported, although compiled with an optimizer of ours; folded and saved; and weights alone.
+        And of a SavedModel that computes by sparse kernels.
         """
+        by_sparse = TestKernels().wide()
+        rows = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
+        written = tt.export(by_sparse, tmp_path / "by_sparse", kernels="sparse", compact=False)
+        assert written.kernels["wide"] == "patches"
+        np.savez(tmp_path / "rows.npz", x=rows, y=nets.outputs(by_sparse, rows))
         of_keras, its_ticket = pruned("nested")
         nets.compiled(of_keras, tt.training.SGD(0.1))
         self.write_for_keras(of_keras, tmp_path)
@@ -162,6 +168,9 @@ for weight in folded.weights:
     weight.assign(weight * 0 + 7)
 folded.load_weights(f"{{place}}/folded.weights.h5")
 check(folded)
+rows = np.load(f"{{place}}/rows.npz")
+served = tf.saved_model.load(f"{{place}}/by_sparse")
+np.testing.assert_allclose(served.serve(rows["x"]), rows["y"], rtol=1e-4, atol=1e-5)
 assert sys.modules["tf_tickets"] is None
 open(f"{{place}}/done", "w").close()
 """
