@@ -33,8 +33,8 @@ model = keras.Model(inputs, x, name="of_fifty_layers")
     "run": "result = tt.run('random', 0.5, model='mlp_32_16', epochs=3, batch_size=256, export=())",
     "result": "result",
     "sweep": """
-with Console().sweep(1000, 1000) as progress:
-    for number in range(1000):
+with Console().sweep(300, 300) as progress:
+    for number in range(300):
         progress.finish(f"<run {number}>", 1, "done", 10.0)
 """,
     "own code": """
@@ -110,8 +110,8 @@ def test_a_training_is_one_output_that_ends_as_a_line(shown):
 def test_a_sweep_is_one_output_of_its_last_runs(shown):
     (output,) = shown["sweep"]
     lines = output.data["text/plain"].splitlines()
-    assert len(lines) < 10 and lines[-1].startswith("  [1000/1000] <run 999>: done; ")
-    assert "&lt;run 999&gt;" in output.data["text/html"]
+    assert len(lines) < 10 and lines[-1].startswith("  [300/300] <run 299>: done; ")
+    assert "&lt;run 299&gt;" in output.data["text/html"]
 
 
 def test_a_file_of_ones_own_goes_through_everything_unchanged(shown, folder):

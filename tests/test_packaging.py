@@ -165,6 +165,7 @@ def required_by(texts):
     return named, named | behind
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_required_or_comes_with_what_is(description):
     extras = [
         text for name, texts in description["extras_require"].items() if name != "dev" for text in texts
@@ -175,6 +176,7 @@ def test_what_is_imported_is_required_or_comes_with_what_is(description):
         assert there & {canonical(owner) for owner in owners[module]}, f"setup.py does not require {module}"
 
 
+@pytest.mark.slow
 def test_tensorflow_model_optimization_is_there_for_the_user_alone():
     """Imported, it sets tf.keras to Keras 2 for the whole process."""
     assert "tensorflow_model_optimization" not in imported()
@@ -185,6 +187,7 @@ def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone(used):
     assert used.stdout.startswith("tf_keras: False\n"), used.stderr
 
 
+@pytest.mark.slow
 def test_what_is_required_is_imported_or_says_why_not(description):
     named, _ = required_by(description["install_requires"])
     owners = importlib.metadata.packages_distributions()

@@ -42,8 +42,8 @@ def model():
 def exports(model, tmp_path_factory):
     """What is of each format; a SavedModel and a Keras file are real ones."""
     folder = tmp_path_factory.mktemp("exports")
-    for format in ("saved_model", "keras"):
-        tt.export(model, folder / PATHS[format], format)
+    tt.export(model, folder / PATHS["saved_model"], kernels="dense", compact=False)
+    tt.export(model, folder / PATHS["keras"])
     for format, beginning in BEGINNINGS.items():
         (folder / PATHS[format]).write_bytes(beginning)
     return folder

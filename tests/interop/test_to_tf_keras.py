@@ -151,7 +151,8 @@ def attention():
 def examples():
     for name, cases in EXAMPLES.items():
         for number, case in enumerate(cases):
-            yield pytest.param(lambda case=case: one(*case), id=f"{name}-{number}")
+            marks = [pytest.mark.slow] * (name == "Bidirectional")
+            yield pytest.param(lambda case=case: one(*case), id=f"{name}-{number}", marks=marks)
     for name, layer in MERGING.items():
         yield pytest.param(lambda layer=layer: several(layer, SEQUENCE, SEQUENCE), id=name)
     yield pytest.param(lambda: randomized(attention()), id="MultiHeadAttention")

@@ -75,6 +75,7 @@ def test_arms_are_paired(runs):
     assert len(set.union(*by_seed.values())) == SEEDS
 
 
+@pytest.mark.slow
 def test_baselines_stand_beside(tmp_path, monkeypatch):
     """Of runs with made-up numbers."""
 
@@ -141,6 +142,7 @@ def test_refused_before_any_work(tmp_path, changes, message):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_all_checks_that_fit_by_default(tmp_path, monkeypatch):
     flags = ("--method=snip,random", "--sparsity=0.9", "--model=mlp_8_8", f"--runs_dir={tmp_path}/runs")
     code, out, err = here.call(monkeypatch, "sanity", *flags, "--dry_run")

@@ -81,6 +81,7 @@ def test_bars_say_where_their_axis_starts(of_bars, tmp_path, monkeypatch):
     assert "Axes start at 0." in figures.bars(low, "name").caption
 
 
+@pytest.mark.slow
 def test_an_axis_is_cut_only_where_most_of_the_accuracies_are_near_the_best(tmp_path):
     for number, accuracy in enumerate((0.95, 0.4, 0.3)):
         write(tmp_path / f"{number}", accuracy, check=(None, "rearrange", "invert")[number])
