@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
@@ -33,10 +34,14 @@ def real(tmp_path_factory):
     """A folder of real runs: one in rounds, one checked, and the dense training that they share."""
     folder = tmp_path_factory.mktemp("real")
     short = ("--epochs=1", "--batch_size=512")
-    run(folder / "rounds", "--method=lt", "--sparsity=0.8", "--rounds=2", *short)
-    run(folder / "snip", "--method=snip", "--sparsity=0.9", *short)
-    run(folder / "rearranged", "--method=snip", "--sparsity=0.9", "--sanity_check=rearrange", *short)
-    run(folder / "dense_run", "--method=dense", *short)
+    tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
+    try:
+        run(folder / "rounds", "--method=lt", "--sparsity=0.8", "--rounds=2", *short)
+        run(folder / "snip", "--method=snip", "--sparsity=0.9", *short)
+        run(folder / "rearranged", "--method=snip", "--sparsity=0.9", "--sanity_check=rearrange", *short)
+        run(folder / "dense_run", "--method=dense", *short)
+    finally:
+        tf.config.run_functions_eagerly(False)
     return folder
 
 
