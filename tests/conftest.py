@@ -74,6 +74,25 @@ def untraced():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def unprinted(monkeypatch):
+    """Figures are drawn, with captions and legends, but not made into pictures, which takes the longest."""
+    from xml.etree import ElementTree
+
+    from tf_tickets.reporting.figures import composition
+
+    monkeypatch.setattr(composition, "svg_of", lambda figure, prefix: ElementTree.Element("svg"))
+    monkeypatch.setattr(composition.paper, "draw", lambda panels, handles, size: ("<svg/>", b""))
+
+
+@pytest.fixture(scope="module")
+def untold():
+    """OpenVINO tells its makers of each conversion, in a process of its own; not where CI says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CI", "true")
+        yield
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item):
     began = cpu_seconds()

@@ -73,3 +73,10 @@ def kill(process):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def kill_group(process):
+    """Kills all that a program has started, whether it has ended or not."""
+    if group(process):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

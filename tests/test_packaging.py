@@ -1,6 +1,7 @@
 """What is packed: a wheel that holds all that it needs, a source archive with docs and tests, true words."""
 
 import ast
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -77,23 +78,35 @@ def test_the_source_archive_holds_docs_tests_flags_and_scripts(packed):
     assert {*others, "setup.py", "pyproject.toml", ".ci/run"} <= names
 
 
-@pytest.mark.slow
-def test_an_installed_package_finds_its_presets_from_anywhere(installed, tmp_path):
-    def command(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "tf_tickets.sweep", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(installed), "CUDA_VISIBLE_DEVICES": ""},
-            capture_output=True,
-            text=True,
-        )
+# In one process, since each would load TensorFlow: what a library's user does, and then a program's.
+USED = """
+import keras, runpy, sys
+import tf_tickets as tt
 
-    planned = command("--preset=laptop/table1_digits", "--seed=0", "--dry_run")
-    assert planned.returncode == 0, planned.stderr
-    assert "runs     17, of which 0 are done" in planned.stdout
-    unknown = command("--preset=laptop/table1_digit")
-    assert unknown.returncode == 1
-    assert "Did you mean laptop/table1_digits?" in unknown.stderr
+tt.interop, tt.prune
+print("tf_keras:", "tf_keras" in sys.modules)
+sys.argv[1:] = ["--preset=laptop/table1_digits", "--seed=0", "--dry_run"]
+runpy.run_module("tf_tickets.sweep", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def used(installed, tmp_path_factory):
+    """What an installed package says in a process of its own, somewhere else."""
+    ours = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    return subprocess.run(
+        [sys.executable, "-c", USED],  # that variable is set by tfmot, and TensorFlow goes by it
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        env={**ours, "PYTHONPATH": str(installed), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_an_installed_package_finds_its_presets_from_anywhere(used):
+    assert used.returncode == 0, used.stderr
+    assert "runs     17, of which 0 are done" in used.stdout
 
 
 @pytest.mark.slow
@@ -123,6 +136,7 @@ def test_the_citation_is_of_this_version_and_licence(description):
 AT_WORK = {"IPython"}
 
 
+@functools.cache
 def imported():
     """Packages of others that the code imports, anywhere."""
     found = set()
@@ -151,6 +165,7 @@ def required_by(texts):
     return named, named | behind
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_required_or_comes_with_what_is(description):
     extras = [
         text for name, texts in description["extras_require"].items() if name != "dev" for text in texts
@@ -161,19 +176,18 @@ def test_what_is_imported_is_required_or_comes_with_what_is(description):
         assert there & {canonical(owner) for owner in owners[module]}, f"setup.py does not require {module}"
 
 
+@pytest.mark.slow
 def test_tensorflow_model_optimization_is_there_for_the_user_alone():
     """Imported, it sets tf.keras to Keras 2 for the whole process."""
     assert "tensorflow_model_optimization" not in imported()
 
 
 @pytest.mark.slow
-def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone(monkeypatch):
-    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)  # tfmot sets it, and TensorFlow goes by it
-    code = "import keras, sys, tf_tickets as tt; tt.interop, tt.prune; print('tf_keras' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert said.stdout == "False\n", said.stderr
+def test_tf_keras_is_loaded_by_who_asks_for_a_twin_alone(used):
+    assert used.stdout.startswith("tf_keras: False\n"), used.stderr
 
 
+@pytest.mark.slow
 def test_what_is_required_is_imported_or_says_why_not(description):
     named, _ = required_by(description["install_requires"])
     owners = importlib.metadata.packages_distributions()

@@ -28,7 +28,7 @@ ROOMS = (
     "theory",
     "training",
 )
-DEEP = 60
+DEEP = 30
 
 
 def public():

@@ -323,7 +323,7 @@ def test_the_bench_times_scores_that_were_traced_before(benchmarks, monkeypatch)
     monkeypatch.setattr(
         gradient_scores, "ScoringLoss", lambda *a, **b: made.append(b) or ScoringLoss(*a, **b)
     )
-    steps = contenders.CONTENDERS["snip"]("resnet8", 2, 1)
+    steps = contenders.CONTENDERS["snip"]("mlp_4", 2, 1)
     steps(1)
     steps(2)
     assert len(made) == 1

@@ -1,5 +1,6 @@
 """`tt.deployment`: what a model gains in each way to ship it. No time is promised here."""
 
+import contextlib
 import importlib.util
 import json
 
@@ -12,10 +13,14 @@ from tests.exporting.test_compacted import with_dead_units
 from tf_tickets.deployments import WAYS, Deployment, deploying, timing
 from tf_tickets.deployments.shipping import Shipment
 from tf_tickets.deployments.ways import FOLDED, KERAS
-from tf_tickets.exporting import FORMATS
+from tf_tickets.exporting import FORMATS, runtimes
 from tf_tickets.support.memory import in_words
 
 FLOATS = [name for name in WAYS if name != "LiteRT int8"]
+# Formats that are timed in processes of their own, as they are for users; what they do there is the same for
+# all, and is tested in `test_timing.py`, and to load TensorFlow takes the longest.
+APART = (KERAS, "ONNX", "OpenVINO")
+pytestmark = pytest.mark.usefixtures("untold")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,6 +29,39 @@ def briefly():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "ROUNDS", 2)
         patch.setattr(timing, "SECONDS", 0.0)
+        yield
+
+
+class Beside:
+    """Stands for a process that times an export: loads and runs it in this one."""
+
+    def __init__(self, runtime, path, inputs):
+        threads = None if runtime == "saved_model" else 1  # of TensorFlow they are set already
+        self.run, self.inputs = getattr(runtimes, runtime)(path, threads), inputs
+        self.outputs = self.run(inputs)
+
+    def milliseconds(self, count):
+        for _ in range(count):
+            self.run(self.inputs)
+        return {"cpu": 1.5, "wall": 2.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_processes(untold):
+    """Of all ways to ship a model, the first of each runtime that tells how it is with one alone."""
+    real, begun = timing.timekeeper_of, set()
+
+    @contextlib.contextmanager
+    def timekeeper_of(runtime, path, inputs):
+        if runtime in {WAYS[name].format for name in APART} - begun:
+            begun.add(runtime)
+            with real(runtime, path, inputs) as found:
+                yield found
+        else:
+            yield Beside(runtime, path, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deploying, "timekeeper_of", timekeeper_of)
         yield
 
 

@@ -1,8 +1,7 @@
 """Exports: plain files with the same outputs and the zeros in them, of a model that stays as it was."""
 
 import dataclasses
-import subprocess
-import sys
+import importlib.util
 import types
 
 import keras
@@ -13,7 +12,8 @@ import tensorflow as tf
 import tf_tickets as tt
 from tests import nets
 from tests.layers import recurrent_nets
-from tf_tickets.exporting import FORMATS, verification, verify_saved_model
+from tf_tickets.exporting import FORMATS, verification, verify_saved_model, writers
+from tf_tickets.exporting.replacement import check_place
 from tf_tickets.exporting.samples import _by_name
 from tf_tickets.layers import save_weights
 from tf_tickets.serving import stopwatch
@@ -25,16 +25,17 @@ SUFFIX = {
     "onnx": ".onnx",
     "openvino": ".xml",
 }
-pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning"),
+    pytest.mark.usefixtures("untold"),
+]
 
 
 def pruned(name, sparsity=0.5):
-    """A net that was trained sparse with our SGD, garbage in what its masks hide."""
+    """A net whose masks hide garbage."""
     model = nets.build(name)
     ticket = tt.prune(model, "random", sparsity)
-    nets.compiled(nets.poison(model), tt.training.SGD(0.1, momentum=0.9))
-    model.fit(*nets.inputs_of(model), verbose=0)
-    return model, ticket
+    return nets.poison(model), ticket
 
 
 def run_saved_model(path, x):
@@ -76,6 +77,11 @@ RUN = {
 }
 
 
+def installed(format):
+    """Whether what the format is written and run with is there."""
+    return all(map(importlib.util.find_spec, FORMATS[format].packages))
+
+
 def needs(format):
     """Skips a test where what the format is written and run with is not installed."""
     for package in FORMATS[format].packages:
@@ -90,36 +96,37 @@ def test_every_row_of_the_table_has_a_file_of_its_own_and_is_run_here():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("format", "name"),
+    ("name", "formats"),
     [
-        ("saved_model", "attention"),
-        ("keras", "functional"),
-        ("keras", "subclassed"),
-        ("litert", "functional"),
-        ("onnx", "attention"),
-        ("openvino", "functional"),
+        ("functional", ("keras", "litert", "openvino")),
+        ("attention", ("saved_model", "onnx")),
+        ("subclassed", ("keras",)),
     ],
 )
-def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tmp_path):
-    needs(format)
+def test_outputs_are_the_models_and_the_model_stays_what_it_was(name, formats, tmp_path):
+    """It was trained sparse with our SGD, and goes on training; one of them by functions that were traced."""
     model, model_ticket = pruned(name)
     x, y = nets.inputs_of(model)
+    nets.compiled(model, tt.training.SGD(0.1, momentum=0.9), run_eagerly=name != "functional")
+    model.fit(x, y, verbose=0)
     entries, optimizer = tt.masked_weights(model), model.optimizer
     classes = [type(layer) for layer in model._flatten_layers()]
     before = model.get_weights(), nets.outputs(model, x), [np.asarray(v) for v in optimizer.variables]
     predicted = model.predict(x, verbose=0)
-    path = tmp_path / f"export{SUFFIX[format]}"
 
-    written = tt.export(model, path, format)
-    assert (written.path, written.format) == (path, format)
-    assert (written.zeros, written.total) == (model_ticket.total - model_ticket.kept, model_ticket.total)
-    np.testing.assert_allclose(RUN[format](path, x), before[1], rtol=1e-4, atol=1e-5)
+    for format in filter(installed, formats):
+        path = tmp_path / f"export{SUFFIX[format]}"
+        written = tt.export(model, path, format)
+        assert (written.path, written.format) == (path, format)
+        assert (written.zeros, written.total) == (model_ticket.total - model_ticket.kept, model_ticket.total)
+        np.testing.assert_allclose(RUN[format](path, x), before[1], rtol=1e-4, atol=1e-5)
+        assert check_place(path, format, overwrite=True) == path  # it is known as an export of ours
 
-    assert [type(layer) for layer in model._flatten_layers()] == classes
-    assert tt.masked_weights(model) == entries
-    assert model.compiled and model.optimizer is optimizer
-    nets.assert_equal(model.get_weights(), before[0])
-    nets.assert_equal([np.asarray(variable) for variable in optimizer.variables], before[2])
+        assert [type(layer) for layer in model._flatten_layers()] == classes
+        assert tt.masked_weights(model) == entries
+        assert model.compiled and model.optimizer is optimizer
+        nets.assert_equal(model.get_weights(), before[0])
+        nets.assert_equal([np.asarray(variable) for variable in optimizer.variables], before[2])
     np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)
     model.fit(x, y, verbose=0)
     assert any(np.any(new != old) for new, old in zip(model.get_weights(), before[0], strict=True))
@@ -129,12 +136,51 @@ def test_outputs_are_the_models_and_the_model_stays_what_it_was(format, name, tm
 
 class TestWhatIsInside:
     @pytest.mark.slow
-    def test_of_a_saved_model_in_a_process_without_tf_tickets(self, tmp_path):
+    def test_in_a_process_without_tf_tickets(self, tmp_path, monkeypatch):
+        """Of a SavedModel, whose verification this process is, and then of Keras's files.
+
+        Those are exported, although compiled with an optimizer of ours; folded and saved; and weights alone.
+        And of a SavedModel that computes by sparse kernels.
+        """
+        by_sparse = TestKernels().wide()
+        rows = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
+        written = tt.export(by_sparse, tmp_path / "by_sparse", kernels="sparse", compact=False)
+        assert written.kernels["wide"] == "patches"
+        np.savez(tmp_path / "rows.npz", x=rows, y=nets.outputs(by_sparse, rows))
+        of_keras, its_ticket = pruned("nested")
+        nets.compiled(of_keras, tt.training.SGD(0.1))
+        self.write_for_keras(of_keras, tmp_path)
+        then = f"""
+import keras
+
+place = {str(tmp_path)!r}
+
+def check(model):
+    outputs = model(np.load(f"{{place}}/x.npy"), training=False)
+    np.testing.assert_allclose(outputs, np.load(f"{{place}}/y.npy"), rtol=1e-5, atol=1e-6)
+    assert sum(np.count_nonzero(w) for w in model.weights if w.name == "kernel") == {its_ticket.kept}
+
+exported, folded = (keras.saving.load_model(f"{{place}}/{{name}}.keras") for name in ("exported", "folded"))
+assert not exported.compiled and folded.compiled
+check(exported)
+check(folded)
+for weight in folded.weights:
+    weight.assign(weight * 0 + 7)
+folded.load_weights(f"{{place}}/folded.weights.h5")
+check(folded)
+rows = np.load(f"{{place}}/rows.npz")
+served = tf.saved_model.load(f"{{place}}/by_sparse")
+np.testing.assert_allclose(served.serve(rows["x"]), rows["y"], rtol=1e-4, atol=1e-5)
+assert sys.modules["tf_tickets"] is None
+open(f"{{place}}/done", "w").close()
+"""
+        monkeypatch.setattr(verification, "_PROGRAM", verification._PROGRAM + then)
         model, ticket = pruned("functional")
         x, _ = nets.inputs_of(model)
         tt.export(model, tmp_path / "saved", kernels="dense")
         model.layers[-1].bias.assign_add([0.0, 0.0, 0.5])  # the difference that is to be found, and no other
         found = verify_saved_model(model, tmp_path / "saved", x)
+        assert (tmp_path / "done").exists()
         assert found.largest_difference == pytest.approx(0.5, abs=1e-5)
         of_kernels = [(shape, count) for shape, count in found.nonzeros if len(shape) > 1]
         expected = [(layer.shape, layer.kept) for layer in ticket.layers] + [((3, 3, 4, 1), 36)]
@@ -142,45 +188,19 @@ class TestWhatIsInside:
         # Nothing else is inside: no mask, no slot of the optimizer.
         assert len(found.nonzeros) == len(model.weights) - len(ticket.masks)
 
-    @pytest.mark.slow
-    def test_of_keras_files_in_a_process_without_tf_tickets(self, tmp_path):
-        """Exported, although compiled with an optimizer of ours; folded and saved; and as weights alone."""
-        model, ticket = pruned("nested")
+    def write_for_keras(self, model, folder):
         x, _ = nets.inputs_of(model)
-        tt.export(model, tmp_path / "exported.keras", "keras")
-        np.save(tmp_path / "x.npy", x)
-        np.save(tmp_path / "y.npy", nets.outputs(model, x))
-        model.compile("adam")
-        tt.fold(model).save(tmp_path / "folded.keras")
-        save_weights(model, tmp_path / "folded.weights.h5")
-        program = f"""
-import sys
-sys.modules["tf_tickets"] = None
-import keras, numpy as np
-
-def check(model):
-    outputs = model(np.load("x.npy"), training=False)
-    np.testing.assert_allclose(outputs, np.load("y.npy"), rtol=1e-5, atol=1e-6)
-    assert sum(np.count_nonzero(w) for w in model.weights if w.name == "kernel") == {ticket.kept}
-
-exported, folded = (keras.saving.load_model(f"{{name}}.keras") for name in ("exported", "folded"))
-assert not exported.compiled and folded.compiled
-check(exported)
-check(folded)
-for weight in folded.weights:
-    weight.assign(weight * 0 + 7)
-folded.load_weights("folded.weights.h5")
-check(folded)
-"""
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+        tt.export(model, folder / "exported.keras", "keras")
+        np.save(folder / "x.npy", x)
+        np.save(folder / "y.npy", nets.outputs(model, x))
+        model.compile("adam", jit_compile=False)
+        tt.fold(model).save(folder / "folded.keras")
+        save_weights(model, folder / "folded.weights.h5")
 
     @pytest.mark.slow
     def test_a_sparse_litert_file_is_smaller_by_most_of_the_zeros(self, tmp_path):
         def wide():
-            return keras.Sequential([keras.Input((64,)), keras.layers.Dense(512), keras.layers.Dense(64)])
+            return keras.Sequential([keras.Input((64,)), keras.layers.Dense(256), keras.layers.Dense(64)])
 
         tt.export(wide(), tmp_path / "dense.tflite", allow_dense=True)
         model = wide()
@@ -221,6 +241,7 @@ class TestKernels:
         tt.prune(model, "random", 0.9)
         return model
 
+    @pytest.mark.slow
     def test_are_told(self, tmp_path):
         model = self.wide()
         written = tt.export(model, tmp_path / "m", kernels="sparse", batch=8, compact=False)
@@ -232,11 +253,13 @@ class TestKernels:
         times = dataclasses.replace(written, milliseconds={"dense": 2.0, "chosen": 0.5})
         assert "sparse kernels in 1 of 2 layers; 2 -> 0.5 ms a batch of 8" in repr(times)
 
+    @pytest.mark.slow
     def test_nothing_is_measured_of_a_small_model(self, tmp_path, monkeypatch):
         monkeypatch.setattr(stopwatch.subprocess, "run", None)
-        model = nets.hide(nets.build("functional"))
+        model = nets.hide(nets.build("sequential"))
         assert set(tt.export(model, tmp_path / "m").kernels.values()) == {"dense"}
 
+    @pytest.mark.slow
     def test_sparse_ones_need_a_graph(self, tmp_path):
         model = nets.hide(nets.build("subclassed"))
         with pytest.raises(
@@ -244,8 +267,13 @@ class TestKernels:
         ):
             tt.export(model, tmp_path / "m", kernels="sparse")
         assert list(tmp_path.iterdir()) == []
-        assert tt.export(model, tmp_path / "m").kernels == {}
+        written = tt.export(model, tmp_path / "m")
+        assert written.kernels == {}
+        assert written.notes[0].startswith("Not compacted: ")
+        x, _ = nets.inputs_of(model)
+        np.testing.assert_allclose(run_saved_model(written, x), nets.outputs(model, x), atol=1e-4)
 
+    @pytest.mark.slow
     def test_other_outputs_than_the_models_are_not_kept(self, tmp_path, monkeypatch):
         monkeypatch.setattr(
             verification, "largest_difference", lambda model, other: float(other is not model)
@@ -256,6 +284,7 @@ class TestKernels:
             tt.export(self.wide(), tmp_path / "m", kernels="dense")
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_random_outputs_are_not_compared_and_that_is_said(self, tmp_path):
         inputs = keras.Input((4,))
         x = keras.layers.Dense(3)(inputs)
@@ -270,30 +299,41 @@ class TestKernels:
 
 
 class TestRecurrentLayers:
+    """Each is converted once: kinds of layers are spread over what is promised."""
+
     @pytest.mark.slow
-    @pytest.mark.parametrize("kind", ["LSTM", "GRU", "Bidirectional LSTM", "LSTM, of any length"])
-    def test_rolled_ones_compute_one_sequence_at_a_time_in_litert(self, kind, tmp_path):
+    @pytest.mark.parametrize(
+        ("kind", "quantize", "apart"),
+        [
+            ("Bidirectional LSTM", None, 1e-5),
+            ("GRU", "dynamic", 0.05),
+            ("LSTM, of any length", "float16", 0.01),
+        ],
+    )
+    def test_rolled_ones_compute_one_sequence_at_a_time_in_litert(self, kind, quantize, apart, tmp_path):
         model = nets.poison(nets.hide(recurrent_nets.build(kind)))
-        x = recurrent_nets.inputs_of(model)[:1]
-        tt.export(model, tmp_path / "m.tflite", "litert")
-        found = run_litert(tmp_path / "m.tflite", x)
-        np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
+        x = recurrent_nets.inputs_of(model)
+        data = None if quantize is None else x
+        tt.export(model, tmp_path / "m.tflite", "litert", quantize=quantize, data=data)
+        found = run_litert(tmp_path / "m.tflite", x[:1])
+        np.testing.assert_allclose(found, nets.outputs(model, x[:1]), rtol=1e-4, atol=apart)
 
     @pytest.mark.slow
     def test_unrolled_ones_any_number(self, tmp_path):
-        model = nets.hide(recurrent_nets.build("LSTM, unrolled"))
+        layer = keras.layers.LSTM(3, unroll=True, implementation=1)
+        model = nets.hide(recurrent_nets.around(layer, (2, 4)))
         x = recurrent_nets.inputs_of(model)
         tt.export(model, tmp_path / "m.tflite", "litert")
         found = run_litert(tmp_path / "m.tflite", x)
         np.testing.assert_allclose(found, nets.outputs(model, x), rtol=1e-4, atol=1e-5)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("format", ["saved_model", "keras"])
-    def test_other_formats_are_as_ever(self, format, tmp_path):
-        model = nets.poison(nets.hide(recurrent_nets.build("Bidirectional LSTM")))
+    def test_other_formats_are_as_ever(self, tmp_path):
+        model = nets.poison(nets.hide(recurrent_nets.build("GRU")))
         x = recurrent_nets.inputs_of(model)
-        path = tt.export(model, tmp_path / f"m{SUFFIX[format]}", format)
-        np.testing.assert_allclose(RUN[format](path, x), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
+        for format in ("saved_model", "keras"):
+            path = tt.export(model, tmp_path / f"m{SUFFIX[format]}", format)
+            np.testing.assert_allclose(RUN[format](path, x), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
 
     @pytest.mark.slow
     def test_what_litert_has_no_operation_for_is_said(self, tmp_path):
@@ -303,20 +343,11 @@ class TestRecurrentLayers:
             tt.export(model, tmp_path / "m.tflite", "litert", allow_dense=True)
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("quantize", ["float16", "dynamic"])
-    def test_rolled_ones_are_quantized(self, quantize, tmp_path):
-        model = nets.hide(recurrent_nets.build("Bidirectional LSTM"))
-        x = recurrent_nets.inputs_of(model)
-        tt.export(model, tmp_path / "m.tflite", quantize=quantize, data=x)
-        found = run_litert(tmp_path / "m.tflite", x[:1])
-        np.testing.assert_allclose(found, nets.outputs(model, x[:1]), atol=0.05)
-
     def test_integers_alone_are_refused_for_rolled_ones_which_litert_crashes_on(self, tmp_path):
-        model = nets.hide(recurrent_nets.build("GRU"))
+        model = recurrent_nets.build("GRU")
         x = recurrent_nets.inputs_of(model)
         with pytest.raises(ValueError, match=r"'int8' takes no loop .*gru.*unroll=True.*'dynamic'"):
-            tt.export(model, tmp_path / "m.tflite", quantize="int8", data=x)
+            tt.export(model, tmp_path / "m.tflite", quantize="int8", data=x, allow_dense=True, compact=False)
         assert not list(tmp_path.iterdir())
 
 
@@ -349,9 +380,9 @@ class TestLiteRTIsCompared:
 
     @pytest.mark.slow
     def test_for_models_of_several_inputs_and_outputs(self, tmp_path):
-        ids, images = keras.Input((40,), dtype="int32", name="ids"), keras.Input((8, 8, 2), name="images")
+        ids, images = keras.Input((40,), dtype="int32", name="ids"), keras.Input((2, 2, 2), name="images")
         words = keras.layers.Flatten()(keras.layers.Embedding(2, 3)(ids))
-        pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(images))
+        pooled = keras.layers.Flatten()(images)
         joined = keras.layers.Concatenate()([words, pooled])
         outputs = {"label": keras.layers.Dense(3)(joined), "score": keras.layers.Dense(1)(pooled)}
         model = keras.Model({"ids": ids, "images": images}, outputs)
@@ -459,15 +490,29 @@ class TestQuantized:
     def test_options_of_the_converter_are_set_but_not_sparse_integers(self, tmp_path):
         model = nets.hide(nets.build("sequential"))
         tt.export(model, tmp_path / "m.tflite", converter_options={"allow_custom_ops": True})
-        with pytest.raises(ValueError, match=r"'nope', which the converter has not. It has: allow_"):
-            tt.export(model, tmp_path / "n.tflite", converter_options={"nope": 1})
         sparse = {"optimizations": [tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]}
         with pytest.raises(ValueError, match=r"EXPERIMENTAL_SPARSITY together with quantize="):
             tt.export(model, tmp_path / "n.tflite", quantize="dynamic", converter_options=sparse)
-        named = {"optimizations": ["EXPERIMENTAL_SPARSITY"]}
-        with pytest.raises(ValueError, match=r"members of tf.lite.Optimize. Received: 'EXPERIMENTAL_"):
-            tt.export(model, tmp_path / "n.tflite", quantize="dynamic", converter_options=named)
         assert not (tmp_path / "n.tflite").exists()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"nope": 1}, r"'nope', which the converter has not. It has: allow_"),
+            (
+                {"optimizations": ["EXPERIMENTAL_SPARSITY"]},
+                r"members of tf.lite.Optimize. Received: 'EXPERIMENTAL_",
+            ),
+        ],
+    )
+    def test_options_that_the_converter_has_not_are_refused(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            writers._set_options(tf.lite.TFLiteConverter([], None), options, sparse=False)
+
+    def test_options_are_set(self):
+        converter = tf.lite.TFLiteConverter([], None)
+        writers._set_options(converter, {"allow_custom_ops": True}, sparse=True)
+        assert converter.allow_custom_ops
 
     def test_sample_inputs_go_by_the_names_of_the_model(self):
         inputs = {name: keras.Input((2,), name=name) for name in ("b", "a")}

@@ -14,7 +14,7 @@ from tf_tickets.sanity.statistics import CANNOT_TELL, SENSITIVE
 
 SETTINGS = {
     "model": "mlp_24_16",
-    "epochs": 6,
+    "epochs": 1,
     "batch_size": 64,
     "controls": False,
     "nulls": False,
@@ -35,9 +35,10 @@ def disguised(model, batches, rng):
     return users_scores.needing(model, batches, rng)
 
 
-def judged(score, runs, seeds):
+def judged(score, runs, seeds, **choices):
+    said = {**SETTINGS, **choices}
     return tt.sanity_check(
-        score, 0.9, checks=["corrupted"], seeds=seeds, margin=0.05, runs_dir=str(runs), **SETTINGS
+        score, 0.9, checks=["corrupted"], seeds=seeds, margin=0.05, runs_dir=str(runs), **said
     )
 
 
@@ -57,7 +58,7 @@ def test_a_method_that_ignores_the_data_is_found_out(runs, monkeypatch):
 @pytest.mark.slow
 def test_a_method_that_needs_the_data_is_believed(runs, monkeypatch):
     stay_here(monkeypatch)
-    findings = judged(users_scores.needing, runs, seeds=5)
+    findings = judged(users_scores.needing, runs, seeds=5, epochs=6)
     assert findings.answer("corrupted") == SENSITIVE
     assert findings.verdicts[0].comparison.interval[1] < 0
     assert "it does worse without: the data" in str(findings)
@@ -74,6 +75,7 @@ def test_arms_are_paired(runs):
     assert len(set.union(*by_seed.values())) == SEEDS
 
 
+@pytest.mark.slow
 def test_baselines_stand_beside(tmp_path, monkeypatch):
     """Of runs with made-up numbers."""
 
@@ -140,6 +142,7 @@ def test_refused_before_any_work(tmp_path, changes, message):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_all_checks_that_fit_by_default(tmp_path, monkeypatch):
     flags = ("--method=snip,random", "--sparsity=0.9", "--model=mlp_8_8", f"--runs_dir={tmp_path}/runs")
     code, out, err = here.call(monkeypatch, "sanity", *flags, "--dry_run")

@@ -21,8 +21,10 @@ FLAGS = (
 )
 
 
-@pytest.fixture
-def made_up(monkeypatch):
+pytestmark = pytest.mark.usefixtures("made_up", "unprinted")
+
+
+def make_up(monkeypatch):
     """Runs have made-up numbers."""
 
     def run(config, dataset, strategy, show, *rest):
@@ -37,19 +39,43 @@ def made_up(monkeypatch):
 
 
 @pytest.fixture
-def plan(tmp_path, monkeypatch, made_up):
-    path = tmp_path / "snip.cfg"
+def made_up(monkeypatch):
+    make_up(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a plan and of the runs that it was judged by; tests have copies."""
+    folder = tmp_path_factory.mktemp("made")
+    path = folder / "snip.cfg"
     more = ("--margin=0.02", "--loss_margin=0.05", "--family=positions:rearrange", f"--write_plan={path}")
-    code, _, err = here.call(monkeypatch, "sanity", *FLAGS, *more, f"--runs_dir={tmp_path}/elsewhere")
-    assert (code, err) == (0, "")
-    assert not (tmp_path / "elsewhere").exists()
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        make_up(patch)
+        code, _, err = here.call(patch, "sanity", *FLAGS, *more, f"--runs_dir={folder}/elsewhere")
+        assert (code, err) == (0, "")
+        assert not (folder / "elsewhere").exists()
+        said = judge(patch, path)
+    return folder, said
+
+
+@pytest.fixture
+def plan(made, tmp_path):
+    """That was not used yet."""
+    return pathlib.Path(shutil.copy(made[0] / "snip.cfg", tmp_path))
+
+
+@pytest.fixture
+def judged(made, plan):
+    """A plan, its runs beside it, and what the command said of them."""
+    shutil.copytree(made[0] / "runs", plan.parent / "runs")
+    return made[1]
 
 
 def judge(monkeypatch, plan, *flags):
     return here.call(monkeypatch, "sanity", f"--plan={plan}", f"--runs_dir={plan.parent}/runs", *flags)
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_decides_also_where_it_is_the_default(plan):
     said = dict(
         line.removeprefix("--").split("=", 1) for line in plan.read_text().splitlines() if "=" in line[:25]
@@ -61,14 +87,16 @@ def test_a_plan_says_what_decides_also_where_it_is_the_default(plan):
     assert not {"runs_dir", "jobs", "write_plan"} & said.keys()
 
 
-def test_a_plan_says_the_margin_of_the_metric(made_up, monkeypatch, tmp_path):
+@pytest.mark.slow
+def test_a_plan_says_the_margin_of_the_metric(monkeypatch, tmp_path):
     path = tmp_path / "new.cfg"
     assert here.call(monkeypatch, "sanity", *FLAGS, f"--write_plan={path}")[0] == 0
     assert "--margin=0.01\n" in path.read_text()
 
 
-def test_is_noted_with_the_runs_and_judges_them(plan, monkeypatch):
-    code, out, err = judge(monkeypatch, plan)
+@pytest.mark.slow
+def test_is_noted_with_the_runs_and_judges_them(plan, judged, monkeypatch):
+    code, out, err = judged
     assert code == 0, err
     assert "equivalent within 2 points" in out
     assert "test loss 0.1" in out
@@ -78,9 +106,11 @@ def test_is_noted_with_the_runs_and_judges_them(plan, monkeypatch):
     runs = results.load(plan.parent / "runs")
     assert (noted.missing(runs), noted.added(runs)) == ([], [])
     # The same command again trains nothing, and finds the plan as it was noted.
+    monkeypatch.setattr(pipeline, "run", None)
     assert judge(monkeypatch, plan)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--margin=0.05", "--seed=0-9", "--method=grasp", "--epochs=3", "--nonulls"])
 def test_nothing_that_decides_stands_beside_it(plan, monkeypatch, flag):
     code, _, err = judge(monkeypatch, plan, flag)
@@ -91,8 +121,7 @@ def test_nothing_that_decides_stands_beside_it(plan, monkeypatch, flag):
 
 
 @pytest.mark.slow
-def test_what_comes_later_is_told_apart(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_what_comes_later_is_told_apart(plan, judged, monkeypatch, tmp_path):
     more = [x.replace("0-2", "0-3") for x in FLAGS]
     code, *_ = here.call(monkeypatch, "sanity", *more, f"--runs_dir={tmp_path}/runs")
     assert code == 0
@@ -104,8 +133,7 @@ def test_what_comes_later_is_told_apart(plan, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_missing_is_said(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_what_is_missing_is_said(judged, tmp_path):
     runs = results.load(tmp_path / "runs")
     (gone, *_) = [run for run in runs if run.check == "rearrange"]
     (gone.path / "result.json").unlink()
@@ -116,15 +144,13 @@ def test_what_is_missing_is_said(plan, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_other_margins_than_the_planned_are_said(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_other_margins_than_the_planned_are_said(judged, tmp_path):
     page = tt.report(tmp_path / "runs", tmp_path / "report", margin=0.05)
     assert "not judged as they were planned" in pathlib.Path(page).with_name("report.md").read_text()
 
 
 @pytest.mark.slow
-def test_what_a_report_is_not_told_is_as_it_was_planned(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_what_a_report_is_not_told_is_as_it_was_planned(judged, tmp_path):
     page = tt.report(tmp_path / "runs", tmp_path / "report", alpha=0.01)
     text = pathlib.Path(page).with_name("report.md").read_text()
     assert "less than 2 points" in text
@@ -134,8 +160,7 @@ def test_what_a_report_is_not_told_is_as_it_was_planned(plan, monkeypatch, tmp_p
 
 
 @pytest.mark.slow
-def test_runs_of_another_folder_are_none_of_the_plan(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_runs_of_another_folder_are_none_of_the_plan(judged, tmp_path):
     shutil.copytree(tmp_path / "runs", tmp_path / "others")
     (tmp_path / "others" / "plan.json").unlink()
     for path in [run.path for run in results.load(tmp_path / "runs") if run.check == "rearrange"]:
@@ -145,8 +170,7 @@ def test_runs_of_another_folder_are_none_of_the_plan(plan, monkeypatch, tmp_path
 
 
 @pytest.mark.slow
-def test_the_plan_of_a_table_of_runs_lies_beside_the_table(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_the_plan_of_a_table_of_runs_lies_beside_the_table(judged, tmp_path):
     table = pathlib.Path(tt.report(tmp_path / "runs", tmp_path / "report")).with_name("report.csv")
     of_table = results.load(table)
     (table.parent / "plan.json").unlink()
@@ -170,14 +194,15 @@ def test_nothing_that_decides_stands_beside_it_in_python(tmp_path, said):
         tt.sanity_check(plan=tmp_path / "any.cfg", runs_dir=str(tmp_path / "runs"), **said)
 
 
-def test_a_plan_is_not_changed(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+@pytest.mark.slow
+def test_a_plan_is_not_changed(plan, judged, monkeypatch, tmp_path):
     plan.write_text(plan.read_text().replace("--margin=0.02", "--margin=0.03"))
     code, _, err = judge(monkeypatch, plan)
     assert code == 1
     assert "its runs are of another plan" in err
 
 
+@pytest.mark.slow
 def test_a_plan_is_not_overwritten(plan, monkeypatch):
     before = plan.read_text()
     code, _, err = here.call(monkeypatch, "sanity", *FLAGS, f"--write_plan={plan}")
@@ -185,6 +210,7 @@ def test_a_plan_is_not_overwritten(plan, monkeypatch):
     assert "a plan is not changed" in err
 
 
+@pytest.mark.slow
 def test_of_other_data_is_refused(plan, monkeypatch):
     text = plan.read_text()
     (line,) = [x for x in text.splitlines() if x.startswith("--data_fingerprint")]
@@ -196,8 +222,7 @@ def test_of_other_data_is_refused(plan, monkeypatch):
 
 
 @pytest.mark.slow
-def test_goes_with_the_table_of_a_report(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_goes_with_the_table_of_a_report(plan, judged, tmp_path):
     tt.report(tmp_path / "runs", tmp_path / "report")
     (again,) = results.protocols(results.load(tmp_path / "report" / "report.csv"))
     assert again.text == plan.read_text()
@@ -209,6 +234,7 @@ def test_goes_with_the_table_of_a_report(plan, monkeypatch, tmp_path):
     assert not (tmp_path / "report" / "plan.json").exists()
 
 
+@pytest.mark.slow
 def test_from_python(plan, tmp_path):
     findings = tt.sanity_check(plan=plan, runs_dir=str(tmp_path / "runs"), jobs=1)
     assert findings.answer("rearrange") == "insensitive"
@@ -219,8 +245,7 @@ def test_from_python(plan, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_note_that_was_changed_is_not_believed(plan, monkeypatch, tmp_path):
-    judge(monkeypatch, plan)
+def test_a_note_that_was_changed_is_not_believed(judged, tmp_path):
     path = tmp_path / "runs" / "plan.json"
     noted = json.loads(path.read_text())
     path.write_text(json.dumps({**noted, "plan": noted["plan"].replace("0.02", "0.05")}))

@@ -1,11 +1,13 @@
 """What a report says of deployment: a table and a figure for each machine, and no mean over two of them."""
 
 import dataclasses
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.reporting.synthetic import deployment, write
 from tf_tickets.reporting import figures, sections, tables
+from tf_tickets.reporting.figures import composition
 from tf_tickets.reporting.palette import way_marker
 from tf_tickets.results import Ground, experiments, load, shipping_grounds
 
@@ -58,7 +60,10 @@ def test_each_machine_has_a_table_of_means_over_its_seeds(experiment):
     assert here.rows[0].cells[-1].text.startswith("95.00") and here.rows[5].cells[-1].text.startswith("94.00")
 
 
-def test_each_machine_has_a_figure_that_says_where_it_was_measured(experiment):
+@pytest.mark.slow
+def test_each_machine_has_a_figure_that_says_where_it_was_measured(experiment, monkeypatch):
+    monkeypatch.setattr(composition, "svg_of", lambda figure, prefix: ElementTree.Element("svg"))
+    monkeypatch.setattr(composition.paper, "_pdf", lambda figure: b"")
     here, there = figures.deployments(experiment, "name")
     assert (here.name, there.name) == ("name", "name-2")
     for figure, ground in ((here, HERE), (there, THERE)):

@@ -2,11 +2,13 @@
 
 import itertools
 import re
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.reporting.synthetic import ACCURACY, ERROR, write
 from tf_tickets.reporting import figures, tables
+from tf_tickets.reporting.figures import composition
 from tf_tickets.reporting.latex import latex
 from tf_tickets.reporting.report_directory import make
 from tf_tickets.results import Margin, experiments, load, verdicts
@@ -64,7 +66,9 @@ def test_signs_follow_the_metric(tmp_path):
 
 
 @pytest.mark.slow
-def test_figures_have_the_metric_at_their_axes(errors):
+def test_figures_have_the_metric_at_their_axes(errors, monkeypatch):
+    monkeypatch.setattr(composition, "svg_of", lambda figure, prefix: ElementTree.Element("svg"))
+    monkeypatch.setattr(composition.paper, "_pdf", lambda figure: b"")
     (found,) = experiments(load([errors]))
     bars = figures.bars(found, "name")
     assert "Axes start at 50 mmHg, not at 0." in bars.caption
@@ -83,7 +87,9 @@ def test_figures_have_the_metric_at_their_axes(errors):
         (R2, {"base": 0.4, "worse": -0.2, "spread": 0.01, "chance": 0.0}, 0.05, "test r2"),
     ],
 )
-def test_a_whole_report_speaks_of_its_metric_only(tmp_path, scale, numbers, margin, said):
+def test_a_whole_report_speaks_of_its_metric_only(tmp_path, monkeypatch, scale, numbers, margin, said):
+    monkeypatch.setattr(composition, "svg_of", lambda figure, prefix: ElementTree.Element("svg"))
+    monkeypatch.setattr(composition.paper, "_pdf", lambda figure: b"")
     folder = runs(tmp_path / "runs", scale, **numbers)
     page, _ = make(folder, tmp_path / "report", "title", margin, 0.05)
     texts = [

@@ -32,6 +32,7 @@ def test_drops_are_told_once_where_they_are_within_the_training(changes, said):
     assert said in _training(dataclasses.asdict(recipe))
 
 
+@pytest.mark.usefixtures("unprinted")
 @pytest.mark.parametrize(("margin", "scanned"), [("0.01", 4), ("0.5", 3), ("60%", 3)])
 def test_other_margins_are_none_beyond_all_that_there_is(tmp_path, margin, scanned):
     for check in (None, "rearrange"):

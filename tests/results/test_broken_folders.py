@@ -112,6 +112,7 @@ class TestAFolder:
             "refused": f"{file} cannot be read: Permission denied",
         }
 
+    @pytest.mark.usefixtures("unprinted")
     def test_is_one_row_of_a_report(self, runs):
         (runs / "loop").symlink_to(runs / "loop")
         _, document = make(runs, runs / "report", "Runs", 0.01, 0.05)

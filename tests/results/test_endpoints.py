@@ -91,6 +91,7 @@ def test_the_least_error_is_the_best_of_a_table(experiment):
     assert "less is better" in table.caption
 
 
+@pytest.mark.usefixtures("unprinted")
 def test_a_report_says_it_in_its_words(experiment, tmp_path):
     make_report(tmp_path, tmp_path / "report", margin=1.0)
     text = (tmp_path / "report" / "report.md").read_text()
@@ -104,6 +105,7 @@ def test_a_report_says_it_in_its_words(experiment, tmp_path):
     assert 'aria-label="+4.1, from +3.8' in page
 
 
+@pytest.mark.usefixtures("unprinted")
 def test_a_report_without_a_margin_has_all_but_the_verdicts(experiment, tmp_path):
     make_report(tmp_path, tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()

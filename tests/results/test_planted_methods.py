@@ -15,7 +15,7 @@ from tests.reporting import synthetic
 from tf_tickets.results import Run, components, experiments, verdicts
 from tf_tickets.results.components import CONNECTIONS, RATIOS, WEIGHTS
 
-SEEDS, STUDIES, NEEDED = 16, 100, 95
+SEEDS, STUDIES, NEEDED = 16, 40, 38
 MARGIN, SPREAD = 0.005, 0.0032  # of a run, so that the difference of two has a deviation of 0.45 points
 FLOOR = 0.85  # what random tickets of hand-made ratios reach
 # Arm -> which of ratios, connections and weights are the ticket's there.

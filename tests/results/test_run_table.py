@@ -51,6 +51,7 @@ def both(folder, tmp_path_factory):
     return found, results.load(path)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_but_for_its_curve_and_what_is_empty(both):
     for run, again in zip(*both, strict=True):
         assert (again.path, again.status, again.problem) == (run.path, run.status, run.problem)
@@ -66,6 +67,7 @@ def test_a_run_is_the_same_but_for_its_curve_and_what_is_empty(both):
             assert command(again) == command(run)
 
 
+@pytest.mark.slow
 def test_answers_are_the_same(both):
     for experiment, again in zip(*map(results.experiments, both), strict=True):
         assert again.title == experiment.title
@@ -77,7 +79,8 @@ def test_answers_are_the_same(both):
     assert any(map(results.verdicts, results.experiments(both[1])))
 
 
-@pytest.mark.slow  # the figures
+@pytest.mark.slow
+@pytest.mark.usefixtures("unprinted")
 def test_reports_say_the_same_but_for_the_date_and_the_note_on_curves(both):
     texts = []
     for runs in both:
@@ -96,6 +99,7 @@ def test_reports_say_the_same_but_for_the_date_and_the_note_on_curves(both):
     assert table == directories
 
 
+@pytest.mark.slow
 def test_a_table_of_a_table_is_the_same(both):
     table, again = (
         csv_cells.rows_of(results.run_table([run for run in runs if run.status != results.BROKEN]))
@@ -104,6 +108,7 @@ def test_a_table_of_a_table_is_the_same(both):
     assert again == table
 
 
+@pytest.mark.slow
 def test_tables_and_directories_are_read_together(folder, both, tmp_path):
     path = tmp_path / "runs.csv"
     path.write_text(results.run_table(both[0]), encoding="utf-8")
@@ -120,6 +125,7 @@ def test_what_is_no_table_of_runs_is_an_error_that_names_it(tmp_path, text):
         results.load(path)
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_is_broken_and_says_where(both, tmp_path):
     path = tmp_path / "runs.csv"
     lines = results.run_table([run for run in both[0] if run.status == results.FINISHED][:2])
@@ -131,7 +137,11 @@ def test_a_row_that_cannot_be_is_broken_and_says_where(both, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "runs", "number", "verdicts"),
-    [("digits", 490, 0.98, 28), ("fashion", 95, 0.98, 10), ("start_sparse", 195, 0.95, 0)],
+    [
+        pytest.param("digits", 490, 0.98, 28, marks=pytest.mark.slow),
+        ("fashion", 95, 0.98, 10),
+        ("start_sparse", 195, 0.95, 0),
+    ],
 )
 def test_tables_of_earlier_versions_are_read(name, runs, number, verdicts):
     found = results.load(DOCS / "laptop" / name / "runs.csv")

@@ -1,9 +1,6 @@
 """SavedModels on disk: small, loaded by whatever loads SavedModels, and never slower than dense."""
 
 import gc
-import json
-import subprocess
-import sys
 import types
 
 import keras
@@ -75,7 +72,10 @@ def places(models, tmp_path_factory):
     return [folder / str(number) for number in range(len(models))]
 
 
+@pytest.mark.slow
 class TestLoading:
+    """By a process without tf_tickets, too: see `tests/exporting`."""
+
     def test_by_tensorflow_with_any_number_of_examples(self, models, places):
         loaded = tf.saved_model.load(places[0])
         for count in (1, 2, 33):
@@ -117,20 +117,6 @@ class TestLoading:
         model = keras.Model(inputs, LAYERS.TFSMLayer(places[0])(inputs))
         x = images(5)
         assert_equal(model.predict(x, verbose=0), models[0](x))
-
-    @pytest.mark.slow
-    def test_by_a_process_without_tf_tickets(self, models, places, tmp_path):
-        np.save(tmp_path / "x.npy", images(3))
-        program = f"""
-import sys
-sys.modules["tf_tickets"] = None
-import json, numpy as np, tensorflow as tf
-loaded = tf.saved_model.load({str(places[1])!r})
-found = loaded.serve(np.load("x.npy"))
-json.dump({{name: value.numpy().tolist() for name, value in found.items()}}, open("found.json", "w"))
-"""
-        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
-        assert_equal(json.loads((tmp_path / "found.json").read_text()), models[1](images(3)))
 
     def test_names_and_structures_are_those_of_keras(self, models, places, tmp_path):
         models[0].export(str(tmp_path / "keras"), verbose=False)
@@ -178,6 +164,7 @@ class TestOnDisk:
 
 
 class TestOtherModels:
+    @pytest.mark.slow
     def test_subclassed_ones_are_packed(self, tmp_path):
         class Mine(keras.Model):
             def __init__(self):
@@ -242,6 +229,19 @@ class TestOtherModels:
 class TestTheFastest:
     """By what the stopwatch says, which is told here what to say."""
 
+    def judged(self, monkeypatch, tmp_path, finished):
+        """What is chosen of the dense plan and three others, none of which is written."""
+        kernels = ({"wide": "patches"}, {"wide": "full"}, {"wide": "patches", "dense": "patches"})
+        monkeypatch.setattr(writing, "_layers", lambda model: [types.SimpleNamespace(name="wide")])
+        monkeypatch.setattr(writing, "proposed_plans", lambda *_: list(kernels))
+        monkeypatch.setattr(writing, "save", lambda model, place, plan: place.mkdir())
+
+        def of_models(paths, batch, seconds):
+            return {(str(path), "serve"): finished(number) for number, path in enumerate(paths)}
+
+        monkeypatch.setattr(writing, "milliseconds", of_models)
+        return writing.write_fastest(rows_net(), tmp_path / "m", batch=7)
+
     def written(self, monkeypatch, tmp_path, layers, finished):
         """What is written if layers and finished models take so many milliseconds.
 
@@ -264,6 +264,7 @@ class TestTheFastest:
         monkeypatch.setattr(writing, "milliseconds", of_models)
         return writing.write_fastest(rows_net(), tmp_path / "m", batch=7)
 
+    @pytest.mark.slow
     def test_is_kept_and_told(self, monkeypatch, tmp_path):
         written = self.written(monkeypatch, tmp_path, lambda name: 1.0, lambda number: [4.0 - number] * 5)
         assert written.kernels["wide"] == "patches"
@@ -273,20 +274,18 @@ class TestTheFastest:
 
     @pytest.mark.parametrize("sparse", [4.0, 3.95, 5.0])
     def test_is_the_dense_one_unless_another_gains(self, monkeypatch, tmp_path, sparse):
-        written = self.written(
-            monkeypatch, tmp_path, lambda name: 1.0, lambda number: [sparse if number else 4.0] * 5
-        )
+        written = self.judged(monkeypatch, tmp_path, lambda number: [sparse if number else 4.0] * 5)
         assert set(written.kernels.values()) == {"dense"}
         assert written.milliseconds == {"dense": 4.0, "chosen": 4.0}
 
     def test_is_judged_turn_by_turn(self, monkeypatch, tmp_path):
         """A machine that becomes slow does not make the one look slow that was measured then."""
         noisy = {0: [1.0, 9.0, 9.0], 1: [0.9, 8.1, 8.1]}
-        written = self.written(
-            monkeypatch, tmp_path, lambda name: 1.0, lambda number: noisy.get(number, [2.0, 18.0, 18.0])
-        )
+        written = self.judged(monkeypatch, tmp_path, lambda number: noisy.get(number, [2.0, 18.0, 18.0]))
+        assert written.kernels == {"wide": "patches"}
         assert written.milliseconds == pytest.approx({"dense": 9.0, "chosen": 8.1})
 
+    @pytest.mark.slow
     def test_what_cannot_be_measured_is_dense_and_said(self, monkeypatch, tmp_path):
         def fail(name):
             raise RuntimeError("no process")
@@ -298,12 +297,14 @@ class TestTheFastest:
 
     @pytest.mark.slow
     def test_by_a_real_stopwatch(self, monkeypatch, tmp_path):
-        for module, name in ((plans, "SECONDS"), (writing, "SECONDS")):
-            monkeypatch.setattr(module, name, 0.05)
-        model = rows_net(units=512)
+        """Of finished models; single layers are measured in the same way, and one process is enough."""
+        monkeypatch.setattr(writing, "SECONDS", 0.05)
+        model = rows_net()
+        layers = writing.sparse_layers(writing.graph_of(model))
+        monkeypatch.setattr(writing, "proposed_plans", lambda *_: [writing.sparse_plan(layers, 16)])
         written = writing.write_fastest(model, tmp_path / "m", batch=16)
         assert written.kernels["wide"] in KERNELS
-        assert written.milliseconds["chosen"] <= written.milliseconds["dense"]
+        assert 0 < written.milliseconds["chosen"] <= written.milliseconds["dense"]
         x = np.random.default_rng(0).normal(size=(4, 64)).astype("float32")
         np.testing.assert_allclose(run(tmp_path / "m", x), model(x), atol=1e-4)
 
@@ -319,7 +320,8 @@ def shape_of_batch(function, batch):
     return [spec.shape[0] if spec.shape[0] == batch else spec.shape[-1]]
 
 
-@pytest.mark.slow
-def test_a_stopwatch_says_what_does_not_load(tmp_path):
-    with pytest.raises(RuntimeError, match=r"(?s)It ended with 1: .*nothing"):
+def test_a_stopwatch_says_what_does_not_load(tmp_path, monkeypatch):
+    program = "raise OSError(f'no SavedModel at {sys.argv[1]}')"
+    monkeypatch.setattr(stopwatch, "_PROGRAM", program)
+    with pytest.raises(RuntimeError, match=r"(?s)It ended with 1: .*no SavedModel at .*nothing"):
         stopwatch.milliseconds([tmp_path / "nothing"], 1, 0.1)

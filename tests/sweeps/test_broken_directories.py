@@ -123,7 +123,7 @@ class TestADirectory:
         assert len(plan.done) == 1 and not plan.broken
 
     @pytest.mark.slow
-    def test_that_cannot_be_used_is_a_failure_and_the_rest_is_done(self, tmp_path, monkeypatch):
+    def test_that_cannot_be_used_is_a_failure_and_the_rest_is_done(self, tmp_path, monkeypatch, untraced):
         stay_here(monkeypatch)
         sweep = Sweep(tmp_path / "runs", "snip")
         spoil(sweep.first.directory.path, "a loop")

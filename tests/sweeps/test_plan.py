@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.sweeps.here import stay_here
 from tests.sweeps.plans import plan_of, shown
 from tf_tickets.support.console import Console
 from tf_tickets.support.startup import default_threads
@@ -109,8 +110,9 @@ class TestPlan:
             assert len(after) == number and {found[key][0].config.method for key in after} == {"lt"}
 
     @pytest.mark.slow
-    def test_counts_no_dense_network_of_a_donor_that_is_there(self, tmp_path):
-        arguments = (*SMALL, "--method=lt", "--seed=0", f"--runs_dir={tmp_path}")
+    def test_counts_no_dense_network_of_a_donor_that_is_there(self, tmp_path, monkeypatch, untraced):
+        stay_here(monkeypatch)
+        arguments = (*SMALL, "--batch_size=256", "--method=lt", "--seed=0", f"--runs_dir={tmp_path}")
         run_plan(plan_of(*arguments, "--sanity_check=corrupted", "--jobs=1"), Console.silent())
         plan = plan_of(*arguments, "--sanity_check=corrupted_ratios", "--jobs=1")
         assert [part for _, part in plan.parts_of_dense.values()] == ["dense"]

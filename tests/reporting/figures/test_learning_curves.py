@@ -8,6 +8,8 @@ from tf_tickets.reporting.figures import learning_curves
 from tf_tickets.reporting.sections import document
 from tf_tickets.results import experiments, load
 
+pytestmark = pytest.mark.usefixtures("unprinted")
+
 
 def experiment(folder):
     (found,) = experiments(load([folder]))

@@ -11,6 +11,8 @@ from tf_tickets.reporting.arm_states import COLLAPSED, FEWER, MARKS, NOT_RUN, st
 from tf_tickets.reporting.figures import accuracy_lines, check_bars, sparsity_lines
 from tf_tickets.results import experiments, load
 
+pytestmark = pytest.mark.usefixtures("unprinted")
+
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.reporting.synthetic import write
 from tf_tickets.reporting import figures
-from tf_tickets.reporting.figures import paper
+from tf_tickets.reporting.figures import composition, paper
 from tf_tickets.reporting.figures.fonts import FAMILY
 from tf_tickets.reporting.figures.svg import SVG
 from tf_tickets.results import experiments, load
@@ -36,6 +36,7 @@ def bars(experiment):
     return figures.bars(experiment, "name")
 
 
+@pytest.mark.slow
 def test_the_pdf_has_its_font_and_the_width_of_a_paper(bars, experiment):
     # As TrueType (Type 42) within the file, none as Type 3, which some publishers refuse.
     assert b"/FontFile2" in bars.pdf and b"/Type3" not in bars.pdf
@@ -48,6 +49,7 @@ def test_the_pdf_has_its_font_and_the_width_of_a_paper(bars, experiment):
     )
 
 
+@pytest.mark.slow
 def test_the_svg_has_the_letters_that_it_uses(bars):
     from fontTools.ttLib import TTFont
 
@@ -73,7 +75,9 @@ def test_every_axis_has_a_title_with_its_unit(experiment, make, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(matplotlib.figure.Figure, "add_subplot", add_subplot)
-    monkeypatch.setattr(paper, "_pdf", lambda figure: b"")
+    monkeypatch.setattr(composition, "svg_of", lambda figure, prefix: ElementTree.Element("svg"))
+    for kind, nothing in (("_svg", ""), ("_pdf", b"")):
+        monkeypatch.setattr(paper, kind, lambda figure, nothing=nothing: nothing)
     figure = make(experiment, "name")
     assert len(seen) == 2 * len(figure.panels)
     for axes in seen:

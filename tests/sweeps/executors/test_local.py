@@ -10,6 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from tests import processes
+from tests.sweeps.executors import light_processes
+from tests.waiting import wait_until
 from tf_tickets.sweeps import worker
 from tf_tickets.sweeps.executors import local
 from tf_tickets.sweeps.executors.resources import Resources
@@ -131,6 +134,18 @@ class TestLocalPool:
             harness.run("ab")
         assert not any(processes.open for processes in harness.started)
 
+    def test_does_in_another_process_what_a_killed_one_was_at(self, monkeypatch, tmp_path):
+        """Real processes, each of which knows its parent and how many threads it has."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(worker, "initialize", light_processes.initialize)
+        monkeypatch.setattr(worker, "run_task", light_processes.run_task)
+        harness = Harness.__new__(Harness)
+        tasks = {name: Task(name, (), WHOLE, 1) for name in ("before", "killed", "after")}
+        outcomes = local.LocalPool(tasks, {}, Resources(2, 3), harness, lambda key: None).run()
+        assert (tmp_path / "killed").exists()
+        told = {name: (outcome.problem, outcome.reached) for name, outcome in outcomes.items()}
+        assert told == dict.fromkeys(tasks, (None, f"{os.getpid()} 3"))
+
     def test_starts_processes_that_never_hear_of_ctrl_c(self):
         program = (
             "import os, signal\n"
@@ -168,3 +183,33 @@ print(process.exitcode, sys.modules["__main__"].local is local)
     done = subprocess.run([sys.executable, place], input=text, capture_output=True, text=True, env=ours)
     assert not done.stderr
     assert sorted(done.stdout.splitlines()) == ["0 True", "a process", "the script"]
+
+
+def test_a_process_ends_with_the_one_that_started_it(tmp_path):
+    """However that ends: what is killed leaves no process at work."""
+    (tmp_path / "light.py").write_text(
+        "import signal\n"
+        "from tf_tickets.sweeps import worker\n"
+        "def load(threads):\n"
+        "    print('at work', flush=True)\n"
+        "    while True:\n"
+        "        signal.pause()\n"
+        "worker.load_tensorflow = load\n"
+        "def work(parent):\n"
+        "    worker.initialize(parent, 1, {})\n"
+    )
+    program = (
+        "import multiprocessing, os, light\n"
+        "process = multiprocessing.get_context('spawn').Process(target=light.work, args=(os.getpid(),))\n"
+        "process.start()\n"
+        "process.join()\n"
+    )
+    started = processes.start("-c", program, folder=tmp_path)
+    try:
+        processes.read_until(started, "at work")
+        assert any("spawn_main" in args for _, args in processes.group(started))
+        started.kill()
+        started.wait()
+        wait_until(lambda: not processes.group(started), "the end of its process")
+    finally:
+        processes.kill_group(started)
