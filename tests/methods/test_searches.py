@@ -218,6 +218,7 @@ class TestTicketsInsideASource:
         )
         result, _ = run(tmp_path / "run", *options)
         source = source_with(*options)
+        assert 0.2 < 1 - source.sparsity < 0.4
         ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
         assert outside(ticket, source) == 0 and ticket.kept == round(0.1 * ticket.total)
         assert ticket.origin["sanity_check"] == "rearrange"
