@@ -5,6 +5,7 @@ resolved when it is used (`"tf_tickets.room.module:attribute"`).
 """
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -51,6 +52,7 @@ def module_of(path):
 MODULES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
+@functools.cache
 def imports(module):
     """Modules of ours that a module names in any way."""
     found = set()
@@ -60,7 +62,9 @@ def imports(module):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: imports are absolute"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant | ast.JoinedStr):
+        elif isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and "tf_tickets" in str(node.value)
+        ):
             found |= set(re.findall(r"^f?[\"'](tf_tickets(?:\.\w+)+):", ast.unparse(node)))
             found |= {node.value} & MODULES.keys() - FRONT if isinstance(node, ast.Constant) else set()
     return {owner(name) for name in found if name.startswith("tf_tickets.")} - {module}

@@ -16,6 +16,7 @@ from tf_tickets import config
 from tf_tickets.data.source import generic_recipe
 from tf_tickets.data.sources import find
 from tf_tickets.pruning import Ticket
+from tf_tickets.sweeps.axes import seeds_of
 from tf_tickets.sweeps.cell import planned as planned_of
 from tf_tickets.sweeps.cell import recipe_by_name
 from tf_tickets.sweeps.grid import read_grid
@@ -105,17 +106,24 @@ PAPER_SWEEPS = [name for name in SWEEPS if name.startswith("paper/")]
 EPOCHS = {"cifar10": 160, "cifar100": 160, "tiny_imagenet": 300}
 
 
-def grid_of(name):
+def flags_of(name):
     values = flags.FlagValues()
     define_flags(values)
     values(["sweep", f"--flagfile={FOLDER / name}.cfg"])
+    return values
+
+
+def grid_of(name):
+    values = flags_of(name)
     return read_grid(values, values.controls)
 
 
 @functools.cache
 def plan_of(name):
-    """The grid of a sweep, and what is planned for each of its cells."""
-    grid = grid_of(name)
+    """The grid of a sweep with its first seed alone, and what is planned for each of its cells."""
+    values = flags_of(name)
+    values["seed"].value = seeds_of(values.seed)[:1]
+    grid = read_grid(values, values.controls)
     return grid, [planned_of(cell) for cell in grid.cells]
 
 
@@ -151,10 +159,13 @@ def test_the_papers_flagfiles_of_one_run_have_its_settings(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_flagfile_of_a_sweep_plans_the_runs_of_its_experiment(name):
+    """Which are those of its first seed, for each of its seeds: that this is so is looked at below."""
     found, planned = plan_of(name)
+    seeds = len(seeds_of(flags_of(name).seed))
     dense = {str(x.dense_identity): x.recipe.epochs for x in planned if x.pretrains}
     sparse = sum(len(x.retraining_epochs) * x.trained_rounds for x in planned)
-    assert (len(planned), len(dense), sparse + sum(dense.values())) == SWEEPS[name]
+    numbers = (len(planned), len(dense), sparse + sum(dense.values()))
+    assert tuple(seeds * number for number in numbers) == SWEEPS[name]
     assert len({str(x.identity) for x in planned}) == len(planned), "no run is asked for twice"
     assert not found.silent, "no check is asked for in vain"
 
@@ -270,8 +281,10 @@ def test_random_masks_on_imagenet_have_the_recipe_of_the_dataset():
 @pytest.mark.slow
 def test_table_3_trains_each_dense_network_once():
     """Not once for each of the 130 runs, which all start from one."""
-    _, planned = plan_of("paper/table3")
+    planned = [planned_of(cell) for cell in grid_of("paper/table3").cells]
     assert sum(x.pretrains for x in planned) == 130
+    assert sorted({x.seed for x in planned}) == [0, 1, 2, 3, 4]
+    assert len({str(x.identity) for x in planned}) == 130
     clean, shuffled, halved = (
         {str(x.dense_identity) for x in planned if x.sanity_check == check}
         for check in (None, "shuffle_weights", "half_dataset_in_order")

@@ -1,11 +1,11 @@
 """The input pipeline: pure in (seed, epoch, step), complete, and exact."""
 
+import functools
+
 import keras  # noqa: F401  the package's rule: keras before tensorflow
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.replicas import two_replicas
 from tf_tickets.data import Dataset, Examples, Preprocessing, Recipe
@@ -65,7 +65,7 @@ def test_without_augmentation_x_is_bit_for_bit_what_train_gives():
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_epoch_holds_every_example_exactly_once(shuffle):
-    for epoch in range(3):
+    for epoch in (0, 2):
         np.testing.assert_array_equal(np.sort(labels(shuffle=shuffle, epochs=[epoch])), np.arange(N))
 
 
@@ -77,24 +77,22 @@ def test_the_number_of_batches_is_known():
 
 
 @pytest.mark.slow
-@given(
-    seed=st.integers(0, 2**63 - 1),
-    epochs=st.lists(st.integers(0, 10**6), min_size=1, max_size=2),
-)
-@settings(max_examples=3, deadline=None)
-def test_batches_are_a_pure_function_of_seed_and_epoch(seed, epochs):
-    options = {"shuffle": True, "augment": True, "seed": seed}
-    together = collect(epochs=epochs, **options)
-    assert_equal(together, collect(epochs=epochs, **options))
-    assert_equal(together, [b for epoch in epochs for b in collect(epochs=[epoch], **options)])
+def test_batches_are_a_pure_function_of_seed_and_epoch():
+    options = {"shuffle": True, "augment": True, "seed": 2**63 - 1}
+    together = collect(epochs=[10**6, 3], **options)
+    assert_equal(together, collect(epochs=[10**6, 3], **options))
+    assert_equal(together, [b for epoch in (10**6, 3) for b in collect(epochs=[epoch], **options)])
+
+
+@functools.cache
+def two_epochs(batch_size, first_step=0):
+    return collect(batch_size=batch_size, epochs=[3, 4], shuffle=True, augment=True, first_step=first_step)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch_size", "first_step"), [(4, 0), (4, 1), (4, 5), (4, 6), (5, 3)])
+@pytest.mark.parametrize(("batch_size", "first_step"), [(4, 1), (4, 6), (5, 3)])
 def test_first_step_is_the_same_as_skipping(batch_size, first_step):
-    options = {"batch_size": batch_size, "epochs": [3, 4], "shuffle": True, "augment": True}
-    whole, resumed = collect(**options), collect(**options, first_step=first_step)
-    assert_equal(whole[first_step:], resumed)
+    assert_equal(two_epochs(batch_size)[first_step:], two_epochs(batch_size, first_step))
 
 
 def test_a_whole_epoch_may_be_skipped():
@@ -103,10 +101,15 @@ def test_a_whole_epoch_may_be_skipped():
     assert list(skipped) == []
 
 
+@pytest.mark.slow
 def test_epochs_and_seeds_differ_in_order_and_augmentation():
-    orders = [tuple(labels(shuffle=True, epochs=[e], seed=s)) for e in (0, 1) for s in (0, 1)]
-    assert len(set(orders)) == 4
-    crops = [collect(augment=True, epochs=[e], seed=s)[0][0] for e in (0, 1) for s in (0, 1)]
+    orders, crops = [], []
+    for epoch, seed in ((0, 0), (0, 1), (1, 0)):
+        batches = collect(batch_size=N, shuffle=True, augment=True, epochs=[epoch], seed=seed)
+        ((x, y),) = batches
+        orders.append(tuple(y))
+        crops.append(x[np.argsort(y)])
+    assert len(set(orders)) == 3
     for i, crop in enumerate(crops):
         for other in crops[i + 1 :]:
             assert (crop != other).any()
@@ -134,10 +137,11 @@ def test_order_and_crops_are_pinned_so_that_old_runs_can_be_repeated():
 
 @pytest.mark.slow
 def test_the_global_seed_of_tensorflow_has_no_part_in_it():
-    tf.random.set_seed(1)
-    before = collect(shuffle=True, augment=True)
-    tf.random.set_seed(2)
-    assert_equal(before, collect(shuffle=True, augment=True))
+    found = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        found.append(collect(batch_size=8, shuffle=True, augment=True))
+    assert_equal(*found)
 
 
 # ------------------------------------------------------------------ augmentation

@@ -119,8 +119,8 @@ def test_a_batch_is_a_function_of_seed_epoch_and_step(dataset):
     (x, y), *_ = epoch(dataset, first_step=3)
     np.testing.assert_array_equal(x, first[3][0])
     np.testing.assert_array_equal(y, first[3][1])
-    for other in (epoch(dataset, 1), epoch(dataset, seed=6)):
-        assert not np.array_equal(other[0][0], first[0][0])
+    for options in ({"number": 1}, {"seed": 6}):
+        assert not np.array_equal(epoch(dataset, first_step=4, **options)[0][0], first[4][0])
 
 
 @pytest.mark.slow
@@ -130,6 +130,7 @@ def test_crops_of_one_image_differ_from_step_to_step(dataset):
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_evaluation_sees_seven_eighths_of_the_shorter_side(dataset):
     """So of the frame, a fifth of the picture at each side, a part is seen."""
     images = dataset.splits["test"].images
@@ -145,9 +146,9 @@ def test_evaluation_sees_seven_eighths_of_the_shorter_side(dataset):
 @pytest.mark.slow
 def test_random_crops_differ_and_are_mirrored_half_the_time(dataset):
     images, seed = dataset.splits["train"].images, tf.constant([1, 2], tf.int64)
-    crops = images.batch(np.zeros(64, int), seed).numpy()
-    assert crops.shape == (64, 16, 20, 3)
-    assert len({crop.tobytes() for crop in crops}) > 40
+    crops = images.batch(np.zeros(32, int), seed).numpy()
+    assert crops.shape == (32, 16, 20, 3)
+    assert len({crop.tobytes() for crop in crops}) > 20
     area = (crops[..., 0] > 30).mean((1, 2))
     assert area.min() < 0.5 and area.max() > 0.9, "of small parts and of nearly all"
 
@@ -160,10 +161,10 @@ def test_mirroring_is_a_coin_of_each_image(dataset, monkeypatch):
     left = np.zeros((20, 20, 3), np.uint8)
     left[:, :5] = 200
     monkeypatch.setattr("tf_tickets.data.stored_images._decoded", lambda encoded: tf.constant(left))
-    crops = dataset.splits["train"].images.batch(np.zeros(200, int), tf.constant([0, 0], tf.int64)).numpy()
+    crops = dataset.splits["train"].images.batch(np.zeros(60, int), tf.constant([0, 0], tf.int64)).numpy()
     sides = crops[:, 8, [0, -1], 0] > 100
     assert np.all(sides.sum(1) == 1)
-    assert 70 < sides[:, 0].sum() < 130
+    assert 18 < sides[:, 0].sum() < 42
 
 
 def test_nothing_is_read_before_it_is_asked_for(folder, monkeypatch):
@@ -189,7 +190,7 @@ def test_a_run_scores_and_trains_on_it(folder, tmp_path, monkeypatch):
     builder = SmallNet(data_dir=folder)
     monkeypatch.setattr(imagenet.tfds_builders, "open_dataset", lambda name, data_dir: builder)
     given = ["--dataset=tfds:imagenet2012", "--image_size=16", "--model=mlp_8", "--threads=2", "--export="]
-    given += ["--epochs=2", "--warmup_epochs=1", "--batch_size=8", "--method=snip", "--sparsity=0.5"]
+    given += ["--epochs=1", "--warmup_epochs=1", "--batch_size=8", "--method=snip", "--sparsity=0.5"]
     with parsed(*given, "--samples_per_class=2", f"--run_dir={tmp_path / 'run'}") as values:
         config.check_flags(values)
         dataset = data.load(values.dataset, image_size=values.image_size)

@@ -16,6 +16,7 @@ def dataset():
     return data.load("mnist1d")
 
 
+@pytest.mark.slow
 def test_it_is_the_authors_own_data(dataset):
     train, test = dataset.splits["train"], dataset.splits["test"]
     np.testing.assert_allclose(train.images[0, ::10], THEIRS, atol=1e-5)
@@ -31,6 +32,7 @@ def test_signals_of_forty_values_in_ten_classes_are_the_models_input_as_they_are
     np.testing.assert_allclose((x.mean(), x.std()), (0, 1), atol=0.01)
 
 
+@pytest.mark.slow
 def test_it_is_made_alike_each_time(dataset):
     assert data.load("mnist1d", seed=7).fingerprint == dataset.fingerprint
 

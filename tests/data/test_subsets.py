@@ -62,6 +62,7 @@ class TestSplitAnew:
         assert (len(train), len(test)) == (20, 10)
         np.testing.assert_array_equal(test.labels, targets[numbers_of(test)])
 
+    @pytest.mark.slow
     def test_of_a_dataset_that_is_loaded_nothing_but_the_split_differs(self):
         usual, anew = data.load("mnist1d"), data.load("mnist1d", split_seed=0)
         assert [len(anew.splits[split]) for split in ("train", "test")] == [4000, 1000]

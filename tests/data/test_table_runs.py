@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.runs import configure, run, short
+from tests.runs import configure, run
 from tf_tickets import config
 
 
@@ -23,23 +23,18 @@ def table(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "run", "epochs"), [("mlp_24_24_24", short, 1), ("mlp_bn_24_24_24", run, 6)]
-)
-def test_a_random_mask_trains_on_a_table(table, model, run, epochs, tmp_path):
+def test_a_random_mask_trains_on_a_table(table, tmp_path):
     result, screen = run(
         tmp_path / "run",
-        *(table, f"--model={model}", "--method=er", "--sparsity=0.5", f"--epochs={epochs}"),
+        *(table, "--model=mlp_bn_24_24_24", "--method=er", "--sparsity=0.5", "--epochs=6"),
         *("--optimizer=adam", "--learning_rate=0.01", "--schedule=constant", "--label_smoothing=0.8"),
     )
     assert result["kept"] == round(result["total"] * 0.5)
     assert result["total"] == 4 * 24 + 2 * 24 * 24 + 24 * 2
+    assert result["test_accuracy"] > 0.85, screen
     # Of labels (0.6, 0.4) no loss is below their entropy; what is evaluated is the plain cross-entropy.
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert rows[-1]["loss"] > 0.673
-    if epochs > 1:
-        assert result["test_accuracy"] > 0.85, screen
-        assert result["test_loss"] < 0.673
+    assert rows[-1]["loss"] > 0.673 > result["test_loss"]
 
 
 def test_label_smoothing_is_another_run_and_none_is_the_same(table):

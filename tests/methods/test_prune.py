@@ -217,7 +217,7 @@ class TestAnyModel:
         assert_same(ticket.masks, tt.prune(nets.functional(seed=5), "random", 0.5).masks)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("seed", [5, np.int64(5), np.uint16(5)])
+    @pytest.mark.parametrize("seed", [np.int64(5), np.uint16(5)])
     def test_seeds(self, model, seed):
         ticket = tt.prune(model, "random", 0.5, seed=seed)
         assert_same(ticket.masks, tt.prune(nets.functional(), "random", 0.5, seed=5).masks)
@@ -257,8 +257,9 @@ class TestInitWeights:
         assert_same(nets.values(model), before)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("of_a_compiled_model", [False, True])
-    @pytest.mark.parametrize("masked_before", [False, True])
+    @pytest.mark.parametrize(
+        ("of_a_compiled_model", "masked_before"), [(False, True), (True, False), (True, True)]
+    )
     def test_from_a_weights_file(self, model, tmp_path, of_a_compiled_model, masked_before):
         path = tmp_path / "init.weights.h5"
         early = nets.functional(seed=40)
@@ -354,8 +355,16 @@ class TestWhatIsRefused:
         assert_same(nets.state(model), before)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("masked", [False, True], ids=["fresh", "masked"])
-    @pytest.mark.parametrize("content", ["other shapes", "other layers", "truncated", "text"])
+    @pytest.mark.parametrize(
+        ("content", "masked"),
+        [
+            ("other shapes", False),
+            ("other layers", True),
+            ("truncated", False),
+            ("truncated", True),
+            ("text", True),
+        ],
+    )
     def test_a_file_that_does_not_fit(self, model, tmp_path, content, masked):
         path = tmp_path / "init.weights.h5"
         sizes = {"other shapes": (6, 8, 5, 4), "other layers": (6, 8, 3)}.get(content, (6, 8, 5, 3))

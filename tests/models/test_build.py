@@ -12,10 +12,8 @@ from tf_tickets import models
 
 # One small example of each family: name, input shape, and a width.
 EXAMPLES = [
-    ("vgg11", (16, 16, 3), 0.125),
-    ("vgg19", (16, 20, 1), 0.05),
-    ("resnet8", (8, 8, 1), 0.5),
-    ("resnet14", (7, 9, 3), 0.25),
+    ("vgg11", (16, 20, 1), 0.1),
+    ("resnet8", (7, 9, 3), 0.25),
     ("resnet18_cifar", (8, 8, 1), 0.1),
     ("lenet_300_100", (8, 8, 1), 0.1),
     ("mlp_bn_12_7", (5,), 1.0),
@@ -73,7 +71,7 @@ def test_a_seed_gives_the_same_model_whatever_went_before(name, shape, width):
 @pytest.mark.slow
 @each_example
 def test_another_seed_gives_other_weights(name, shape, width):
-    first, second = (kernels(built(name, shape, width, seed)) for seed in (0, 1))
+    first, second = kernels(built(name, shape, width)), kernels(models.build(name, shape, 7, width, 1))
     assert first
     for a, b in zip(first, second, strict=True):
         assert not np.any(a == b), "every kernel is drawn anew"

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import tf_tickets as tt
@@ -16,6 +16,8 @@ from tf_tickets.pruning import pours
 from tf_tickets.pruning.counts import keep_counts
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.scores import Score, score_row
+
+few = settings(max_examples=30)
 
 SMART_RATIOS = json.loads((FIXTURES / "smart_ratios.json").read_text())
 KEEP_COUNTS = json.loads((FIXTURES / "keep_counts.json").read_text())
@@ -127,6 +129,7 @@ class TestReferenceRounding:
         assert counts[0] == 0
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, reference_names, families)
     def test_counts_fit_their_layers_or_the_budget_is_refused(self, shapes, sparsity, ratios, family):
         try:
@@ -147,6 +150,7 @@ class TestReferenceRounding:
 
 class TestExactRounding:
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names, families)
     @example([(3, 3), (1,)], 0.5, "smart", "vgg")
     @example([(1,)] * 9, 0.9, "smart_cubic", "vgg")
@@ -158,6 +162,7 @@ class TestExactRounding:
         assert all(0 <= count <= size for count, size in zip(counts, sizes_of(shapes), strict=True))
 
     @pytest.mark.slow
+    @few
     @given(big_shapes_lists, sparsities, rule_names, families)
     def test_also_for_big_layers(self, shapes, sparsity, ratios, family):
         total = wanted(shapes, sparsity)
@@ -166,17 +171,20 @@ class TestExactRounding:
         assert all(0 <= count <= size for count, size in zip(counts, sizes_of(shapes), strict=True))
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, st.floats(0.01, 1), st.sampled_from(SMART))
     def test_also_for_other_shares_of_the_classifier(self, shapes, sparsity, classifier_keep, ratios):
         total = wanted(shapes, sparsity)
         assert sum(keep_counts(shapes, sparsity, ratios, classifier_keep=classifier_keep)) == total
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, rule_names, families)
     def test_no_sparsity_keeps_everything(self, shapes, ratios, family):
         assert keep_counts(shapes, 0, ratios, family) == sizes_of(shapes)
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, rule_names, families, st.data())
     def test_one_weight_is_the_least(self, shapes, ratios, family, data):
         total = sum(sizes_of(shapes))
@@ -184,6 +192,7 @@ class TestExactRounding:
         assert sum(keep_counts(shapes, 1 - keep / total, ratios, family)) == keep
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names, families)
     def test_pure(self, shapes, sparsity, ratios, family):
         wanted(shapes, sparsity)
@@ -239,6 +248,7 @@ class TestSmartRatios:
         assert np.all(np.diff(densities) < 1 / min(sizes_of(shapes)))
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, families)
     def test_less_sparsity_keeps_as_many_or_more_in_each_layer(self, shapes, sparsity, family):
         wanted(shapes, sparsity)
@@ -270,6 +280,7 @@ class TestOverflow:
         np.testing.assert_allclose(pours.water_fill(densities, sizes, 55), [10, 15, 30])
 
     @pytest.mark.slow
+    @few
     @given(
         st.lists(st.tuples(st.floats(1e-3, 1e3), st.integers(1, 1000)), min_size=1, max_size=12),
         st.floats(0.001, 1),
@@ -282,6 +293,7 @@ class TestOverflow:
         assert counts.sum() == pytest.approx(budget)
         assert np.all(counts >= 0) and np.all(counts <= sizes * (1 + 1e-12))
 
+    @few
     @given(
         st.lists(st.tuples(st.floats(1e-3, 1e3), st.integers(1, 1000)), min_size=2, max_size=12),
         st.floats(0.001, 1),
@@ -297,6 +309,7 @@ class TestOverflow:
             np.testing.assert_allclose(counts[: full[0]], shares[: full[0]])
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names, families)
     def test_redistribute_false_leaves_the_total_short_instead(self, shapes, sparsity, ratios, family):
         total = wanted(shapes, sparsity)
@@ -337,6 +350,7 @@ class TestRounding:
         assert pours.round_to_total(np.array([3 + 1e-12, 0.7, 0.3]), np.array([3, 9, 9]), 4) == [3, 1, 0]
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities)
     def test_no_layer_is_off_by_a_whole_weight(self, shapes, sparsity):
         total = wanted(shapes, sparsity)
@@ -363,6 +377,7 @@ class TestClassifier:
         assert counts[-1] == sum(counts) // 2
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, st.sampled_from(SMART))
     def test_never_more_than_half_unless_the_others_are_full(self, shapes, sparsity, ratios):
         total = wanted(shapes, sparsity)

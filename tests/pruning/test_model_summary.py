@@ -134,6 +134,7 @@ def test_a_bias_of_zeros_is_not_sparse():
     assert tt.summary(model).sparsity_of_all_parameters == 0
 
 
+@pytest.mark.slow
 def test_what_a_parametrization_leaves_out_is_zero():
     model = nets.build("sequential")
     tt.sparse_training.edge_popup(model, 0.5)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tf_tickets as tt
@@ -18,6 +18,8 @@ from tf_tickets.layers import prunable_weights
 from tf_tickets.pruning import pours
 from tf_tickets.pruning.counts import keep_counts, keep_densities
 from tf_tickets.pruning.ratios import RATIOS
+
+few = settings(max_examples=30)
 
 # Made by running the official code; shapes in its layout.
 PUBLISHED = json.loads((FIXTURES / "er_ratios.json").read_text())["models"]
@@ -163,6 +165,7 @@ class TestByHand:
 
 class TestRules:
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, proportional)
     def test_densities_are_proportional_to_the_score_below_the_cap(self, shapes, sparsity, ratios):
         budget_of(shapes, sparsity)
@@ -175,6 +178,7 @@ class TestRules:
             assert np.all(epsilon[~below] <= epsilon[below].max() * (1 + 1e-9))
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities)
     def test_pyramidal_is_a_power_of_the_depth(self, shapes, sparsity):
         budget_of(shapes, sparsity)
@@ -189,6 +193,7 @@ class TestRules:
             assert sum(counts) == round(sizes_of(shapes).sum() * (1 - 0.9))
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities)
     def test_the_first_layer_is_dense_and_the_others_share_one_density(self, shapes, sparsity):
         total = budget_of(shapes, sparsity, "uniform_dense_first")
@@ -200,6 +205,7 @@ class TestRules:
             counts = keep_counts(shapes, sparsity, "uniform_dense_first")[1:]
             assert np.all(np.abs(counts - sizes_of(shapes)[1:] * left / sizes_of(shapes)[1:].sum()) < 1)
 
+    @few
     @given(st.lists(st.permutations((2, 3, 5, 7)), min_size=1, max_size=5), sparsities)
     def test_erk_and_balanced_do_not_care_how_a_kernel_is_laid_out(self, shapes, sparsity):
         budget_of(shapes, sparsity)
@@ -215,6 +221,7 @@ class TestRules:
         assert small[0] / small[1] == pytest.approx((8 + 16) / (8 * 16) / (128 / 4096))
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, proportional, st.randoms(use_true_random=False))
     def test_what_has_no_depth_in_it_does_not_care_for_the_order(self, shapes, sparsity, ratios, random):
         budget_of(shapes, sparsity)
@@ -234,6 +241,7 @@ class TestRules:
 
 class TestDensities:
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names, st.sampled_from(["resnet", "vgg"]))
     def test_meet_the_budget_as_real_numbers(self, shapes, sparsity, ratios, family):
         budget_of(shapes, sparsity, ratios)
@@ -245,6 +253,7 @@ class TestDensities:
         assert np.dot(densities, sizes_of(shapes)) == pytest.approx(budget, rel=1e-9, abs=slack)
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names)
     def test_counts_are_the_densities_in_whole_weights(self, shapes, sparsity, ratios):
         total = budget_of(shapes, sparsity, ratios)
@@ -277,6 +286,7 @@ class TestFloors:
     """min_keep: every layer keeps at least so many, and the total stays what it was."""
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names, st.data())
     def test_are_honoured_under_every_rule(self, shapes, sparsity, ratios, data):
         total, sizes = budget_of(shapes, sparsity, ratios), sizes_of(shapes)
@@ -298,6 +308,7 @@ class TestFloors:
         assert np.all(densities * sizes >= least - 1e-9)
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, rule_names)
     def test_that_are_met_anyway_change_nothing(self, shapes, sparsity, ratios):
         budget_of(shapes, sparsity, ratios)
@@ -371,6 +382,7 @@ class TestGivenRatios:
         assert keep_counts([(10, 10)] * 3, 1 - 2.5 / 3, OWN) == [100, 50, 100]
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities, st.data())
     def test_meet_the_total_as_every_rule_does(self, shapes, sparsity, data):
         total, sizes = budget_of(shapes, sparsity), sizes_of(shapes)
@@ -492,6 +504,7 @@ class TestRatiosOfATicket:
         assert keep_counts(HAND, ticket.sparsity, ticket) == counts
 
     @pytest.mark.slow
+    @few
     @given(shapes_lists, sparsities)
     def test_whatever_the_ticket(self, shapes, sparsity):
         budget_of(shapes, sparsity)

@@ -53,6 +53,7 @@ class TestSynFlow:
         for found, array in zip(tt.score(model, "synflow"), expected, strict=True):
             np.testing.assert_allclose(found, array, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_does_not_depend_on_the_length(self):
         short = flat(L.LSTM(3), (2, 4))
         scores = tt.score(short, "synflow")
@@ -60,6 +61,7 @@ class TestSynFlow:
         long.set_weights(short.get_weights())
         assert_same(tt.score(long, "synflow"), scores)
 
+    @pytest.mark.slow
     def test_sums_over_all_places_where_they_are_put_out(self):
         last, every = flat(L.GRU(3)), flat(L.GRU(3, return_sequences=True))
         every.set_weights(last.get_weights())
@@ -91,12 +93,13 @@ class TestSynFlow:
 class TestDerivatives:
     @pytest.mark.slow
     # What is differentiated twice goes through all that is differentiated once.
-    @pytest.mark.parametrize(("layer", "score"), [(L.LSTM, "grasp"), (L.GRU, "snip")])
+    @pytest.mark.parametrize(("layer", "score"), [(L.SimpleRNN, "grasp"), (L.LSTM, "snip")])
     def test_of_a_loop_are_those_of_its_steps(self, layer, score):
-        rolled, unrolled = flat(layer(3)), flat(layer(3, unroll=True))
+        rolled, unrolled = flat(layer(3), (3, 2)), flat(layer(3, unroll=True), (3, 2))
         unrolled.set_weights(rolled.get_weights())
         data = inputs_of(rolled), np.arange(6) % 3
-        found, expected = (tt.score(nets.hide(m), score, data) for m in (rolled, unrolled))
+        once = {"halves": False} if score == "grasp" else {}
+        found, expected = (tt.score(nets.hide(m), score, data, **once) for m in (rolled, unrolled))
         nets.assert_equal(found, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -119,14 +122,18 @@ def reached(kind, masks, x):
 
 class TestPaths:
     @pytest.mark.slow
-    @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN", "RNN of a stack", "ConvLSTM1D"])
-    def test_a_weight_is_on_one_where_the_outputs_depend_on_it(self, kind):
+    @pytest.mark.parametrize(
+        ("kind", "keep"),
+        [("LSTM", 0.25), ("GRU", 0.25), ("SimpleRNN", 0.25), ("RNN of a stack", 0.5), ("ConvLSTM1D", 0.12)],
+    )
+    def test_a_weight_is_on_one_where_the_outputs_depend_on_it(self, kind, keep):
         model = build(kind)
         entries = tt.layers.prunable_weights(model)
-        for keep in (0.15, 0.5):
-            rng = np.random.default_rng(round(100 * keep))
-            masks = [rng.random(entry.shape) < keep for entry in entries]
-            nets.assert_equal(on_path(model, entries, masks), reached(kind, masks, inputs_of(model)))
+        rng = np.random.default_rng(25)
+        masks = [rng.random(entry.shape) < keep for entry in entries]
+        found = on_path(model, entries, masks)
+        nets.assert_equal(found, reached(kind, masks, inputs_of(model)))
+        assert any(part.any() for part in found)
 
     def test_gates_of_a_unit_that_takes_in_nothing_are_on_none(self):
         model = build("LSTM")
@@ -138,6 +145,7 @@ class TestPaths:
         assert not kernel[:, [0, 3, 9]].any() and not recurrent[0].any() and not out[0].any()
         assert kernel[:, [1, 2]].all() and out[1:].all()
 
+    @pytest.mark.slow
     def test_of_a_pruned_model_are_counted(self):
         ticket = tt.prune(nets.compiled(build("Bidirectional LSTM")), "random", 0.5)
         assert ticket.on_path is not None and ticket.sparsity <= ticket.effective_sparsity < 1

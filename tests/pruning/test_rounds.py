@@ -45,11 +45,11 @@ class TestRounds:
         np.testing.assert_allclose(densities[1:] / densities[:-1], (1 - sparsity) ** (1 / rounds), rtol=1e-6)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("score", ["snip", "grasp", "synflow", "obd"])
-    def test_the_target_is_met_to_the_unit(self, score):
+    def test_the_target_is_met_to_the_unit(self):
+        """Of scores that see masks; the others are below."""
         model = nets.convolutional()
-        ticket = ticket_of(model, score, data=nets.examples(model), rounds=5, paths=False)
-        assert (ticket.kept, ticket.origin["rounds"]) == (round(ticket.total * 0.1), 5)
+        ticket = ticket_of(model, "obd", data=nets.examples(model), rounds=3, paths=False)
+        assert (ticket.kept, ticket.origin["rounds"]) == (round(ticket.total * 0.1), 3)
 
     def test_each_round_scores_what_the_one_before_has_left(self):
         model, seen = nets.functional(), []
@@ -75,16 +75,16 @@ class TestRounds:
 
     @pytest.mark.slow
     def test_rounds_make_a_difference_to_scores_that_see_masks(self):
-        model = nets.convolutional()
+        model = nets.functional()
         data = nets.examples(model, 12)
         once = ticket_of(model, "snip", sparsity=0.8, data=data, paths=False)
-        often = ticket_of(model, "snip", sparsity=0.8, data=data, rounds=10, paths=False)
+        often = ticket_of(model, "snip", sparsity=0.8, data=data, rounds=5, paths=False)
         assert once.sha256 != often.sha256
 
     @pytest.mark.slow
     @pytest.mark.parametrize("ratios", ["global", "smart", "erk", "uniform"])
     @given(st.floats(0.3, 0.99), st.integers(2, 12), st.integers(0, 3))
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=10)
     def test_no_round_keeps_more_than_the_one_before(self, ratios, sparsity, rounds, min_keep):
         quota = Quota(ratios=ratios, sparsity=sparsity, rounds=rounds, min_keep=min_keep)
         try:
@@ -98,11 +98,11 @@ class TestRounds:
     @pytest.mark.slow
     @pytest.mark.parametrize("masked", [False, True])
     def test_leave_the_model_as_it_was(self, masked):
-        model = nets.convolutional()
+        model = nets.functional()
         if masked:
             tt.prune(model, "random", 0.5)
         before = nets.state(model)
-        ticket_of(model, "snip", data=nets.examples(model), rounds=4)
+        ticket_of(model, "snip", data=nets.examples(model), rounds=2)
         assert_same(nets.state(model), before)
         assert bool(tt.masked_weights(model)) == masked
 
@@ -142,7 +142,7 @@ class TestRounds:
 
     @pytest.mark.slow
     def test_one_of_the_rounds_at_a_time_ends_as_all_at_once(self):
-        model = nets.convolutional()
+        model = nets.functional()
         data = nets.examples(model)
         at_once = ticket_of(model, "snip", "erk", data=data, rounds=3, paths=False)
         ticket = None
@@ -157,12 +157,13 @@ class TestScoresInRounds:
     @pytest.mark.slow
     @pytest.mark.parametrize("name", ["synflow", "snip", "grasp"])
     def test_rank_as_the_ticket_does(self, name):
-        model = nets.convolutional()
+        model = nets.functional()
         options = {"data": nets.examples(model), **({"redraw_classifier": False} if name == "grasp" else {})}
         before = nets.state(model)
-        arrays = tt.score(model, name, rounds=3, sparsity=0.8, **options)
+        arrays = tt.score(model, name, rounds=2, sparsity=0.8, **options)
         assert_same(nets.state(model), before)
-        ticket = tt.prune(model, name, 0.8, rounds=3, **options)
+        ticket = tt.prune(model, name, 0.8, rounds=2, **options)
+        assert (ticket.kept, ticket.origin["rounds"]) == (round(ticket.total * 0.2), 2)
         ranked = np.concatenate([array.ravel() for array in arrays]) * (-1 if name == "grasp" else 1)
         assert_same(top_k(ranked, ticket.kept), np.concatenate([mask.ravel() for mask in ticket.masks]))
 
@@ -177,8 +178,8 @@ class TestWithin:
     def test_keeps_only_what_is_kept_there(self):
         model = nets.functional()
         source = ticket_of(model, "random", "erk", sparsity=0.5, seed=4)
-        for score in ("magnitude", "random", "synflow"):
-            assert contained(ticket_of(model, score, sparsity=0.8, within=source), source)
+        assert contained(ticket_of(model, "magnitude", sparsity=0.8, within=source), source)
+        assert contained(ticket_of(model, "synflow", sparsity=0.8, within=source, rounds=2), source)
         again = tt.prune(model, "random", 0.9, within=source.masks, ratios="global")
         assert contained(again, source) and again.kept == 10
 
@@ -218,7 +219,7 @@ class TestWithin:
         """What the command line does with --rounds, in three lines of the user's own."""
         model = nets.functional()
         x, y = nets.examples(model, 12)
-        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
         ticket = None
         for sparsity in round_sparsities(0.9, 3):
             model.fit(x, y, verbose=0)
@@ -296,11 +297,11 @@ class TestLayersStayAlive:
 
     @pytest.mark.slow
     def test_in_every_round(self):
-        model = nets.convolutional()
+        model = nets.functional()
         ticket = ticket_of(
-            model, "snip", data=nets.examples(model), sparsity=0.7, rounds=4, preserve_flow=True
+            model, "snip", data=nets.examples(model), sparsity=0.6, rounds=2, preserve_flow=True
         )
-        assert ticket.kept == round(ticket.total * 0.3)
+        assert ticket.kept == round(ticket.total * 0.4)
         assert sum(ticket.on_path) == ticket.kept
 
     @pytest.mark.slow
@@ -377,7 +378,7 @@ class TestRatiosOfAnotherTicket:
         one = ticket_of(model, "random", by_name)
         for by_position in (list(by_name.values()), np.array(list(by_name.values()))):
             assert_same(one.masks, ticket_of(model, "random", by_position).masks)
-            assert_same(one.masks, tt.prune(smallnet.build(), "random", 0.9, ratios=by_position).masks)
+        assert_same(one.masks, tt.prune(smallnet.build(), "random", 0.9, ratios=by_position).masks)
         assert [layer.kept for layer in one.layers] == keep_counts(model, 0.9, by_name)
 
 

@@ -298,6 +298,7 @@ class TestPrune:
         assert ticket.kept == round(0.4 * ticket.total)
         assert not any((mask & ~a).any() for mask, a in zip(ticket.masks, source.masks, strict=True))
 
+    @pytest.mark.slow
     def test_takes_other_ratios_of_layers_and_damping(self):
         x, y = self.data(nets.functional())
         ticket = tt.prune(nets.functional(), "sparsegpt", 0.5, (x, y), ratios="erk")

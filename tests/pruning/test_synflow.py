@@ -154,6 +154,7 @@ class TestAnyModel:
         model = keras.Model(words, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
         assert tt.prune(model, "synflow", 0.5, rounds=2).on_path is not None
 
+    @pytest.mark.slow
     def test_axes_left_open_are_as_long_as_the_model_can_take_or_the_data_are(self):
         model = of_words()
         assert_same(tt.score(model, "synflow"), tt.score(with_weights_of(of_words(16), model), "synflow"))

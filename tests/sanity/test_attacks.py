@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -101,8 +101,7 @@ class TestEveryAttack:
     @every_attack
     def test_reaches_a_model_that_has_been_traced_already(self, attack):
         model = nets.compiled(dense(sizes=(40, 30, 3)))
-        x, y = np.ones((8, 40), "float32"), np.arange(8) % 3
-        model.fit(x, y, verbose=0)
+        x = np.ones((8, 40), "float32")
         before = model.predict(x, verbose=0)
         attack(model)
         after = model.predict(x, verbose=0)
@@ -172,7 +171,7 @@ class TestEveryAttack:
 
 
 class TestRearrange:
-    @pytest.mark.slow
+    @settings(max_examples=25)
     @given(masks_of_layers, seeds)
     def test_keeps_as_many_weights_of_every_layer(self, layers, seed):
         before = [mask.copy() for mask in layers]
@@ -183,7 +182,7 @@ class TestRearrange:
         nets.assert_equal(layers, before)
         nets.assert_equal(rearranged(layers, seed), found)
 
-    @pytest.mark.slow
+    @settings(max_examples=20)
     @given(masks_of_layers, masks_of_layers, seeds)
     def test_draws_layers_in_forward_order_so_that_later_ones_change_nothing(self, layers, later, seed):
         nets.assert_equal(rearranged(layers + later, seed)[: len(layers)], rearranged(layers, seed))
@@ -208,19 +207,15 @@ class TestRearrange:
 
     @pytest.mark.slow
     @every_net
-    def test_changes_the_masks_of_a_model_and_nothing_else(self, name):
+    def test_changes_the_masks_of_a_model_and_nothing_else_and_returns_the_ticket_it_carries(
+        self, name, tmp_path
+    ):
         model = nets.hide(nets.build(name))
         before, values = masks(model), weights(model)
-        rearrange(model, seed=3)
+        ticket = rearrange(model, seed=np.int64(3))
         nets.assert_equal(masks(model), rearranged(before, 3))
         assert not same(masks(model), before)
         nets.assert_equal(weights(model), values)
-
-    @pytest.mark.slow
-    @every_net
-    def test_returns_the_ticket_that_the_model_carries(self, name, tmp_path):
-        model = nets.hide(nets.build(name))
-        ticket = rearrange(model, seed=np.int64(3))
         nets.assert_equal(ticket.masks, masks(model))
         assert ticket.names == tuple(entry.name for entry in tt.masked_weights(model))
         assert ticket.origin == {"sanity_check": "rearrange", "seed": 3}
@@ -230,7 +225,7 @@ class TestRearrange:
 
     @pytest.mark.slow
     def test_keeps_other_weights_of_a_pruned_model_as_many_in_every_layer(self):
-        model = tt.models.build("resnet8", (8, 8, 1), 10, width=0.5)
+        model = dense(sizes=(60, 50, 40))
         ticket = tt.prune(model, "finetune", 0.8)
         other = rearrange(model)
         assert [layer.kept for layer in other.layers] == [layer.kept for layer in ticket.layers]
@@ -270,13 +265,13 @@ class TestShuffleWeights:
         entry.mask.assign(np.arange(12).reshape(3, 4) % 2 == 0)
         start = np.arange(12.0).reshape(3, 4)
         found = []
-        for seed in range(600):
+        for seed in range(180):
             entry.weight.assign(start)
             shuffle_weights(model, seed)
             found.append(keras.ops.convert_to_numpy(entry.weight).reshape(-1)[::2] // 2)
         # A table of places and weights: as many degrees of freedom as permutation matrices have.
         counts = np.array([np.bincount(place.astype(int), minlength=6) for place in np.array(found).T])
-        statistic = ((counts - 100) ** 2 / 100).sum() * (6 - 1) / 6
+        statistic = ((counts - 30) ** 2 / 30).sum() * (6 - 1) / 6
         assert scipy.stats.chi2.sf(statistic, (6 - 1) ** 2) > LEVEL
 
     @pytest.mark.slow
@@ -427,8 +422,11 @@ def disturb(model):
 
 
 def assert_drawn_alike(model, *fresh):
-    """Weights are those of two fresh models where these agree, and otherwise spread like theirs."""
-    for found, one, other in zip(weights(model), *map(weights, fresh), strict=True):
+    """Weights are those of two fresh models where these agree, and otherwise spread like theirs.
+
+    Of the fresh ones the weights are given.
+    """
+    for found, one, other in zip(weights(model), *fresh, strict=True):
         if np.array_equal(one, other):
             np.testing.assert_array_equal(found, one)
             continue
@@ -445,14 +443,16 @@ class TestReinitialize:
         ("name", "shape"), [("resnet8", (8, 8, 3)), ("vgg11", (16, 16, 3)), ("lenet_300_100", (8, 8, 1))]
     )
     def test_draws_our_models_as_building_them_with_another_seed_does(self, name, shape):
-        model, *fresh = (tt.models.build(name, shape, 10, width=0.25, seed=seed) for seed in (0, 0, 1))
+        other, model = (tt.models.build(name, shape, 10, width=0.25, seed=seed) for seed in (1, 0))
+        fresh = weights(model), weights(other)
         reinitialize(disturb(model))
         assert_drawn_alike(model, *fresh)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", LAYERS)
     def test_draws_the_weights_of_every_layer_as_a_new_layer_does(self, name):
-        model, *fresh = (network(name, seed) for seed in (0, 0, 1))
+        other, model = (network(name, seed) for seed in (1, 0))
+        fresh = weights(model), weights(other)
         reinitialize(disturb(model))
         assert_drawn_alike(model, *fresh)
 
@@ -470,12 +470,11 @@ class TestReinitialize:
     @pytest.mark.slow
     @pytest.mark.parametrize("name", [name for name in users_models.CASES if name != "own layer"])
     def test_draws_users_models(self, name):
-        case = users_models.CASES[name]
-        model, fresh = nets.hide(case.build()), case.build()
-        before = masks(model)
+        model = nets.hide(users_models.CASES[name].build())
+        before, fresh = masks(model), weights(model)
         assert reinitialize(disturb_weights(model)) is model
         nets.assert_equal(masks(model), before)
-        for values, new in zip(weights(model), weights(fresh), strict=True):
+        for values, new in zip(weights(model), fresh, strict=True):
             assert (np.ptp(values) == 0) == (np.ptp(new) == 0)
             assert not np.any(values == 7)
             if np.ptp(new) > 0:
@@ -483,12 +482,12 @@ class TestReinitialize:
 
     @pytest.mark.slow
     def test_draws_keras_applications(self):
-        model, *fresh = (
-            tt.models.build("keras:MobileNet", (32, 32, 3), 10, width=0.25, seed=seed) for seed in (0, 0, 1)
-        )
+        model = tt.models.build("keras:MobileNet", (32, 32, 3), 10, width=0.25)
         tt.mask_layers(model)
+        fresh = weights(model)
         reinitialize(disturb_weights(model))
-        assert_drawn_alike(model, *fresh)
+        # Where an initializer is a constant, both models have it; elsewhere no value of the other.
+        assert_drawn_alike(model, fresh, [new if np.ptp(new) == 0 else -new for new in fresh])
 
     def test_draws_the_layer_scale_of_convnext(self):
         layer = pytest.importorskip("keras.src.applications.convnext").LayerScale(0.25, 6)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tf_tickets as tt
@@ -70,6 +70,7 @@ def all_with_the_counts_of(mask, source, channels, per):
 class TestCounts:
     @pytest.mark.slow
     @every_count
+    @settings(max_examples=30)
     @given(kernel=kernels, seed=seeds, density=st.floats(0, 1), sourced=st.booleans())
     def test_are_kept_exactly_and_within_the_source(self, per, kernel, seed, density, sourced):
         shape, channels = kernel
@@ -111,11 +112,11 @@ class TestDraw:
     """All masks with the counts appear, as often as each other."""
 
     cyclic = np.roll(np.eye(3, dtype=bool), 1, 1)
-    staircase = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], bool)
-    spatial = np.zeros((3, 2, 2), bool)
-    spatial[[0, 0, 1, 2], [0, 0, 1, 1], [0, 1, 1, 1]] = True
-    lacking = np.ones((3, 2, 2), bool)
-    lacking[[0, 2], [1, 0], [0, 0]] = False
+    staircase = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], bool)
+    spatial = np.zeros((2, 2, 2), bool)
+    spatial[[0, 0, 1], [0, 0, 1], [0, 1, 1]] = True
+    lacking = np.ones((2, 2, 2), bool)
+    lacking[[0, 1], [1, 0], [0, 1]] = False
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -123,18 +124,16 @@ class TestDraw:
         [
             (cyclic, None, 6),
             (cyclic, ~np.eye(3, dtype=bool), 2),  # one from the other only along a cycle of six
-            (staircase, None, 13),
-            (spatial, None, None),
-            (spatial & lacking, lacking, None),
+            (staircase, None, 5),
+            (spatial, None, 10),
+            (spatial & lacking, lacking, 4),
         ],
     )
     def test_with_both_counts_prefers_none(self, mask, source, number):
         source = np.ones_like(mask) if source is None else source
         possible = all_with_the_counts_of(mask, source, PLAIN, BOTH)
-        assert len(possible) == number or number is None
-        times = collections.Counter(
-            drawn(mask, BOTH, seed, source).tobytes() for seed in range(20 * len(possible))
-        )
+        assert len(possible) == number
+        times = collections.Counter(drawn(mask, BOTH, seed, source).tobytes() for seed in range(12 * number))
         assert set(times) <= possible
         assert scipy.stats.chisquare([times[one] for one in possible]).pvalue > LEVEL
 
@@ -170,9 +169,11 @@ class TestDraw:
 
 class TestModels:
     @pytest.mark.slow
-    @every_count
-    @pytest.mark.parametrize("name", nets.NETS)
-    def test_of_all_kinds_keep_their_counts(self, per, name):
+    @pytest.mark.parametrize(
+        ("name", "per"),
+        [*((name, BOTH) for name in nets.NETS), ("functional", INPUT), ("functional", OUTPUT)],
+    )
+    def test_of_all_kinds_keep_their_counts(self, name, per):
         model = nets.hide(nets.build(name))
         entries = tt.masked_weights(model)
         before = [np.asarray(entry.mask) for entry in entries]

@@ -47,14 +47,13 @@ class TestWhen:
         assert [sum(counts(seen.masks)) for seen in watch.seen[1::2]] == expected
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("method", ["gmp", "granet"])
-    def test_two_parts_with_the_first_sparsity_are_one_training(self, method):
+    def test_two_parts_with_the_first_sparsity_are_one_training(self):
         found = []
         for parts in ([8], [4, 4]):
             model, x, y = perceptron(OPTIMIZERS["momentum"]())
             watch = Watch()
             for part, steps in enumerate(parts):
-                callback = METHODS[method](begin_step=0, end_step=8, initial_sparsity=0.5, frequency=2)
+                callback = METHODS["gmp"](begin_step=0, end_step=8, initial_sparsity=0.5, frequency=2)
                 fit(model, x, y, callback, watch, steps=steps, epochs=part + 1, initial_epoch=part)
             found.append([mask for seen in watch.seen for mask in seen.masks])
         nets.assert_equal(*found)

@@ -60,6 +60,7 @@ class TestAfterAFailure:
         x, y = nets.inputs_of(model)
         return model.fit(x, y, verbose=0, callbacks=list(callbacks))
 
+    @pytest.mark.slow
     def test_of_a_step_the_model_is_what_it_was_and_trains_on(self):
         model = nets.build("sequential")
         loss = Stumbles()
@@ -73,6 +74,7 @@ class TestAfterAFailure:
         loss.stumbles = False
         assert np.isfinite(self.fit(model).history["loss"]).all()
 
+    @pytest.mark.slow
     def test_of_an_update_too(self):
         class Fails(tt.callbacks.RigL):
             def updated_masks(self, masks, settings):

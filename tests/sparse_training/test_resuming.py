@@ -28,7 +28,7 @@ EPOCHS, SIZE = 2, 6  # of 22 examples: 4 steps an epoch, the last one short
 SEARCHES = {
     "rigl": (None, lambda: [RigL(frequency=2, drop_fraction=0.5)], (2, 2, 2)),
     "set": (None, lambda: [SET(frequency=2, drop_fraction=0.5)], (4,)),
-    "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=2, end_step=3)], (4, 3)),
+    "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=2, end_step=3)], (4,)),
     "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=2)], (5,)),
     "soft threshold": (lambda model: soft_threshold(model, initial_value=-3.0), list, (4,)),
     "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=2)], (5,)),

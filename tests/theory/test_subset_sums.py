@@ -83,6 +83,7 @@ def test_the_smallest_base_set_times_log_of_the_inverse_sparsity_is_about_consta
     assert max(products) < 1.25 * min(products)
 
 
+@pytest.mark.slow
 def test_sizes_are_those_at_which_subset_sum_first_succeeds():
     # The trial as it is defined: one value after the other, each removed or not.
     rng = np.random.default_rng(3)

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import types
 import warnings
 from pathlib import Path
 from unittest import mock
@@ -150,7 +151,7 @@ class TestAnswer:
 
 class TestPValues:
     @pytest.mark.slow
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(seed=st.integers(0, 2**32 - 1), seeds=st.integers(3, 25), checks=st.integers(1, 9))
     def test_are_those_of_scipy_and_statsmodels(self, seed, seeds, checks):
         rng = np.random.default_rng(seed)
@@ -204,7 +205,7 @@ class TestDegenerateCases:
         assert "the same difference at all 8 seeds: see whether the runs differ by their seeds" in found.notes
 
     @pytest.mark.slow
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(data=st.data(), chance=st.one_of(st.none(), st.floats(0, 1)))
     def test_no_input_makes_warnings_or_nan(self, data, chance):
         size, checks = data.draw(st.integers(3, 8)), data.draw(st.integers(1, 3))
@@ -496,8 +497,8 @@ class TestWrongAnswers:
     @pytest.mark.slow
     def test_are_counted_as_compare_answers(self, alarms):
         case = alarms.Case(4, 5, 0.008, drop=0.01)
-        found = alarms.answers(case, 50)
-        for family, differences in zip(found, alarms.differences(case, 50), strict=True):
+        found = alarms.answers(case, 20)
+        for family, differences in zip(found, alarms.differences(case, 20), strict=True):
             twins = {str(i): 0.5 + column for i, column in enumerate(differences.T)}
             assert [one.answer for one in compare([0.5] * 5, twins).values()] == family.tolist()
 
@@ -545,7 +546,7 @@ class TestSeedsNeeded:
         assert seeds_to_plan(0.06, difference=-0.03) == math.ceil(exact)
 
     @pytest.mark.slow
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(
         deviation=st.floats(0, 1),
         difference=st.floats(-1, 1),
@@ -574,19 +575,14 @@ class TestSeedsNeeded:
 
 class TestSimulation:
     @pytest.mark.slow
-    def test_writes_its_tables(self, tmp_path):
-        program = ROOT / "scripts" / "benchmarks" / "alarms.py"
-        done = subprocess.run(
-            [sys.executable, program, "--families=5", f"--output={tmp_path / 'alarms.json'}"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stderr == ""
+    def test_writes_its_tables(self, alarms, tmp_path, capsys):
+        given = types.SimpleNamespace(families=2, output=str(tmp_path / "alarms.json"))
+        with mock.patch.object(alarms.flags, "FLAGS", given):
+            alarms.main([])
+        assert capsys.readouterr().err == ""
         found = json.loads((tmp_path / "alarms.json").read_text())
         published = json.loads((ROOT / "docs" / "laptop" / "alarms.json").read_text())
-        assert (found.pop("families"), published.pop("families")) == (5, 10_000)
+        assert (found.pop("families"), published.pop("families")) == (2, 10_000)
         sizes, of_published = ({name: len(rows) for name, rows in x.items()} for x in (found, published))
         assert sizes == of_published
 
