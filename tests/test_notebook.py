@@ -1,6 +1,6 @@
 """A notebook: what its cells show is short, without what steers terminals, and progress is one output.
 
-With a file of one's own, a model, data, a score and ratios: run, swept, judged, reported.
+With a file of one's own, a model, data, a score and ratios: run, swept and judged, reported.
 """
 
 import nbclient
@@ -43,7 +43,6 @@ own = dict(model=mine.net, dataset=mine.rings, score=mine.large, ratios=mine.hal
 own.update(epochs=1, batch_size=100, export=())
 """,
     "own run": "tt.run('snip', 0.6, **own)",
-    "own sweep": "len(tt.sweep('snip', [0.5, 0.8], jobs=1, **own))",
     "own verdict": """
 own.update(controls=False, nulls=False)
 findings = tt.sanity_check('snip', 0.5, checks=['rearrange'], seeds=3, jobs=1, **own)
@@ -116,10 +115,10 @@ def test_a_sweep_is_one_output_of_its_last_runs(shown):
 
 def test_a_file_of_ones_own_goes_through_everything_unchanged(shown, folder):
     assert len(own_code.TEXT.strip().splitlines()) <= 40
-    names = ("own run", "own sweep", "own verdict", "own report")
+    names = ("own run", "own verdict", "own report")
     last = {name: shown[name][-1].data["text/plain"] for name in names}
-    assert "RunResult(snip, sparsity 0.6" in last["own run"] and last["own sweep"] == "2"
+    assert "RunResult(snip, sparsity 0.6" in last["own run"]
     assert last["own verdict"].endswith(", {})") and last["own verdict"].startswith("('")
     assert last["own report"] == "'index.html'"
-    # The first run is one of another sparsity; one of the sweep's is one of the verdict's.
-    assert len(list(folder.glob("runs/mine_rings-*/result.json"))) == 1 + 2 + 5
+    # The first run, and the sweep of the verdict: three seeds with the check and without.
+    assert len(list(folder.glob("runs/mine_rings-*/result.json"))) == 1 + 3 * 2
