@@ -61,6 +61,7 @@ STEPS: dict[str, Callable[[keras.Model, Any, np.ndarray], Any]] = {
     "train": lambda model, x, y: model.train_on_batch(x, y),
     "fold": lambda model, x, y: tt.fold(model),
     "compact": lambda model, x, y: tt.compact(model),
+    "ticket": lambda model, x, y: tt.pruning.ticket_of(model, {}).save(tempfile.mkdtemp() + "/ticket.npz"),
     "export": lambda model, x, y: tt.export(model, tempfile.mkdtemp() + "/exported", allow_dense=True),
 }
 
