@@ -3,6 +3,7 @@
 And names the tests that should be marked slow: `./scripts/test --quick` is quick as long as they are.
 """
 
+import collections
 import gc
 import os
 import resource
@@ -35,6 +36,12 @@ def pytest_configure(config):
 def pytest_xdist_auto_num_workers():
     """Of `-n logical`, one more than there are cores: tests wait for disks and processes, too."""
     return default_threads() + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Files of few tests come first: theirs are dear, and processes that end together have short ones last."""
+    tests = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: (tests[item.path], item.path))
 
 
 def pytest_collection_finish():

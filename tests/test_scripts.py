@@ -120,11 +120,14 @@ def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
     assert installed.calls("venv") == installed.calls("pip") == []
 
 
+PYTEST = "-m pytest -q -n logical --dist loadfile --no-loadscope-reorder --max-worker-restart=0"
+
+
 def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
     code, out, _ = installed.call("test", "-k", "idx")
     assert (code, out) == (
         0,
-        f"in {installed.root}: -m pytest -q -n logical --dist loadfile --max-worker-restart=0 -k idx\n",
+        f"in {installed.root}: {PYTEST} -k idx\n",
     )
     (install,) = installed.calls(" install ")
     assert "--editable .[dev] " in install
@@ -148,7 +151,7 @@ def test_test_passes_on_what_a_person_gives_after_its_own(installed, given, pass
     code, out, _ = installed.call("test", *given)
     assert (code, out) == (
         0,
-        f"in {installed.root}: -m pytest -q -n logical --dist loadfile --max-worker-restart=0{passed}\n",
+        f"in {installed.root}: {PYTEST}{passed}\n",
     )
 
 
