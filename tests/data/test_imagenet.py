@@ -12,7 +12,7 @@ import rich.console
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tests.runs import parsed
+from tests.runs import eagerly, parsed
 from tf_tickets import config, data, pipeline, training
 from tf_tickets.data import Examples, imagenet, sources
 from tf_tickets.data.dataset import Dataset
@@ -111,14 +111,11 @@ def test_every_example_comes_once_an_epoch_with_its_own_label(dataset):
 
 @pytest.mark.slow
 def test_a_batch_is_a_function_of_seed_epoch_and_step(dataset):
-    first, again = epoch(dataset), epoch(dataset)
+    first, again = epoch(dataset), epoch(dataset, first_step=3)
     assert len(first) == 5
-    for (x, y), (same_x, same_y) in zip(first, again, strict=True):
+    for (x, y), (same_x, same_y) in zip(first[3:], again, strict=True):
         np.testing.assert_array_equal(x, same_x)
         np.testing.assert_array_equal(y, same_y)
-    (x, y), *_ = epoch(dataset, first_step=3)
-    np.testing.assert_array_equal(x, first[3][0])
-    np.testing.assert_array_equal(y, first[3][1])
     for options in ({"number": 1}, {"seed": 6}):
         assert not np.array_equal(epoch(dataset, first_step=4, **options)[0][0], first[4][0])
 
@@ -196,7 +193,8 @@ def test_a_run_scores_and_trains_on_it(folder, tmp_path, monkeypatch):
         dataset = data.load(values.dataset, image_size=values.image_size)
         settings = config.make_config(values, dataset, replicas=1)
     show = Console(rich.console.Console(file=io.StringIO()))
-    result = pipeline.run(settings, dataset, training.make_strategy("none"), show)
+    with eagerly():
+        result = pipeline.run(settings, dataset, training.make_strategy("none"), show)
     assert result["kept"] == round(result["total"] * 0.5)
     assert result["config"]["recipe"]["label_smoothing"] == 0.1
 

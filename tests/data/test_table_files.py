@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.runs import configure, run
+from tests.runs import configure, short
 from tf_tickets import config, data
 
 ROWS = 40
@@ -198,9 +198,9 @@ class TestRuns:
 
     @pytest.mark.slow
     def test_say_in_their_plan_what_was_made_of_the_table(self, write, tmp_path):
-        result, screen = run(
+        result, screen = short(
             tmp_path / "run",
-            *(f"--dataset={write(FRAME)}", "--target=species", "--method=er", "--sparsity=0.5", "--epochs=1"),
+            *(f"--dataset={write(FRAME)}", "--target=species", "--method=er", "--sparsity=0.5"),
         )
         assert result["total"] == 5 * 24 + 24 * 16 + 16 * 2
         said = " ".join(screen.split())

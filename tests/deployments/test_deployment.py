@@ -9,17 +9,18 @@ import pytest
 
 import tf_tickets as tt
 from tests import nets
+from tests.deployments.beside import Beside
 from tests.exporting.test_compacted import with_dead_units
 from tf_tickets.deployments import WAYS, Deployment, deploying, timing
 from tf_tickets.deployments.shipping import Shipment
 from tf_tickets.deployments.ways import FOLDED, KERAS
-from tf_tickets.exporting import FORMATS, runtimes
+from tf_tickets.exporting import FORMATS
 from tf_tickets.support.memory import in_words
 
 FLOATS = [name for name in WAYS if name != "LiteRT int8"]
-# Formats that are timed in processes of their own, as they are for users; what they do there is the same for
-# all, and is tested in `test_timing.py`, and to load TensorFlow takes the longest.
-APART = (KERAS, "ONNX", "OpenVINO")
+# The format that is timed in a process of its own, as all are for users; what is done there is the same for
+# all, and is tested in `test_timing.py`; this one needs no TensorFlow, which takes the longest to load.
+APART = ("ONNX",)
 pytestmark = pytest.mark.usefixtures("untold")
 
 
@@ -30,20 +31,6 @@ def briefly():
         patch.setattr(timing, "ROUNDS", 2)
         patch.setattr(timing, "SECONDS", 0.0)
         yield
-
-
-class Beside:
-    """Stands for a process that times an export: loads and runs it in this one."""
-
-    def __init__(self, runtime, path, inputs):
-        threads = None if runtime == "saved_model" else 1  # of TensorFlow they are set already
-        self.run, self.inputs = getattr(runtimes, runtime)(path, threads), inputs
-        self.outputs = self.run(inputs)
-
-    def milliseconds(self, count):
-        for _ in range(count):
-            self.run(self.inputs)
-        return {"cpu": 1.5, "wall": 2.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,21 +119,15 @@ class TestTheTable:
 
 class TestOtherModels:
     @pytest.mark.slow
-    def test_one_that_is_no_graph_says_why_it_has_no_compact_row(self):
-        model = nets.hide(nets.build("subclassed"))
-        found = tt.deployment(model, runtimes=["saved_model"], data=np.ones((2, 6)))
+    def test_a_dense_one_that_is_no_graph_says_so_and_why_it_has_no_compact_row(self):
+        found = tt.deployment(nets.build("subclassed"), runtimes=["saved_model"], data=np.ones((2, 6)))
         assert [row.name for row in found.rows] == [KERAS]
         assert found.channels is found.macs is found[KERAS].faster_than_folded is None
         assert found.left_out.keys() == {FOLDED, "compact", "sparse"}
         assert all("backwards" in why for why in found.left_out.values())
         with pytest.raises(KeyError, match=r"folded dense: .*backwards"):
             found[FOLDED]
-
-    @pytest.mark.slow
-    def test_a_dense_one_is_said_to_be_dense(self):
-        found = tt.deployment(nets.build("sequential"), runtimes=["saved_model"])
-        assert found.sparsity == 0 and found.channels in (None, (0, 11))
-        assert "The model is dense" in str(found)
+        assert found.sparsity == 0 and "The model is dense" in str(found)
         assert found.accuracy is None and "accuracy" not in str(found)
 
 

@@ -1,6 +1,6 @@
 """Sanity checks through the pipeline: each run changes what its check claims, and nothing else.
 
-Every arm is run once, on a small perceptron; what its trainings, scores and measurements were given is noted.
+Each arm is run once, on a small perceptron; what its trainings, scores and measurements were given is noted.
 After the beginning of the retraining nothing is the check's own: few arms are run further.
 """
 
@@ -15,29 +15,24 @@ import pytest
 import rich.console
 
 import tf_tickets as tt
-from tests.runs import SHORT, TINY, configure, eagerly, short
+from tests.runs import SHORT, TINY, configure, eagerly
 from tf_tickets import Ticket, data, layers, pipeline, pruning, training
 from tf_tickets.sanity import CHECKS
 from tf_tickets.support.console import Console
 
 DATA = [name for name, row in CHECKS.items() if row.claim == "data"]
-# What counts of one ticket and positions of another come to is told in test_donors.
-RATIOS = [name for name, row in CHECKS.items() if row.claim == "ratios"]
-OTHERS = [name for name in CHECKS if name not in (*DATA, *RATIOS)]
-# A method that learns of the data by training, and one that does by its score: what that sees is looked at
-# for every check of the data, and for one also what follows. What is done to a ticket does not depend on
-# where it is from.
+# A method that learns of the data by training, and one that does by its score; each function that changes
+# data, masks or weights once: what these come to is told in tests/sanity. What is done to a ticket does not
+# depend on where it is from.
+TRAINED_ON = ("corrupted", "half_dataset", "half_dataset_in_order")
 ARMS = [
-    *(("lt", check) for check in DATA),
-    *(("snip", check) for check in ("corrupted", *RATIOS, *OTHERS)),
+    *(("lt", check) for check in TRAINED_ON),
+    *(("snip", check) for check in ("corrupted", "corrupted_ratios", "rearrange", "rearrange_per_input")),
+    *(("snip", check) for check in ("shuffle_weights", "reinitialize", "rearrange+reinitialize", "invert")),
     ("lt", "rearrange"),
-    ("lt", "shuffle_weights"),
 ]
-# Those that are run to the end: one of each claim and of each place where a check is at work.
-WHOLE = [
-    *(("lt", check) for check in (None, "corrupted", "rearrange")),
-    *(("snip", check) for check in (None, "corrupted", "corrupted_ratios", "rearrange", "reinitialize")),
-]
+# Those that are run to the end: one of the dense network of other data, and one of the clean one.
+WHOLE = [("lt", None), ("lt", "corrupted"), ("lt", "rearrange")]
 EPOCHS, BATCH, TRAINING_SET = 2, 700, 1437
 STEPS = -(-TRAINING_SET // BATCH)
 
@@ -259,39 +254,24 @@ class TestChecksOfTheData:
         assert same(pretraining.x, retraining.x) and same(pretraining.y, retraining.y)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("check", DATA)
+    @pytest.mark.parametrize("check", TRAINED_ON)
     def test_the_dense_training_starts_from_the_same_weights(self, lab, check):
         assert same(self.dense(lab, check).weights, self.dense(lab).weights)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("check", ["random_labels", "random_pixels", "corrupted", "half_dataset"])
+    @pytest.mark.parametrize("check", ["corrupted", "half_dataset"])
     def test_the_dense_training_takes_as_many_steps(self, lab, check):
         assert self.dense(lab, check).steps == self.dense(lab).steps == STEPS
         assert [len(y) for y in self.dense(lab, check).y] == [TRAINING_SET] * EPOCHS
 
     @pytest.mark.slow
-    def test_random_labels_are_one_wrong_label_for_each_image(self, lab):
-        clean, checked = self.dense(lab), self.dense(lab, "random_labels")
-        assert same(checked.x, clean.x)
-        for labels, right in zip(checked.y, clean.y, strict=True):
-            assert 0.05 < np.mean(labels == right) < 0.15
-        first, second = (dict(examples(x, y)) for x, y in zip(checked.x, checked.y, strict=True))
-        assert first == second, "the same ones in every epoch"
-
-    @pytest.mark.slow
-    def test_random_pixels_are_the_images_own(self, lab):
-        clean, checked = self.dense(lab), self.dense(lab, "random_pixels")
-        assert same(checked.y, clean.y)
-        for images, originals in zip(checked.x, clean.x, strict=True):
-            images, originals = images.reshape(len(images), -1), originals.reshape(len(originals), -1)
-            np.testing.assert_array_equal(np.sort(images), np.sort(originals))
-            assert not (images == originals).all(axis=1).any()
-
-    @pytest.mark.slow
-    def test_corrupted_data_are_both(self, lab):
-        checked = self.dense(lab, "corrupted")
-        assert same(checked.x, self.dense(lab, "random_pixels").x)
-        assert same(checked.y, self.dense(lab, "random_labels").y)
+    def test_the_dense_training_sees_the_corrupted_data_in_the_same_order(self, lab):
+        clean, checked = self.dense(lab), self.dense(lab, "corrupted")
+        changed = CHECKS["corrupted"].data(data.load("digits"), 0, BATCH).train
+        twin = dict(zip(examples(*data.load("digits").train), examples(*changed), strict=True))
+        for number in range(EPOCHS):
+            seen = [examples(each.x[number], each.y[number]) for each in (clean, checked)]
+            assert [twin[example] for example in seen[0]] == seen[1]
 
     @pytest.mark.slow
     def test_half_of_the_data_are_seen_twice(self, lab):
@@ -311,19 +291,16 @@ class TestChecksOfTheData:
             np.testing.assert_array_equal(checked.y[epoch], y[:BATCH])
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("check", [check for check in DATA if not CHECKS[check].in_order])
-    def test_a_score_sees_them(self, lab, check):
+    def test_a_score_sees_them(self, lab):
         clean = data.load("digits")
-        changed = set(examples(*CHECKS[check].data(clean, 0, BATCH).train))
+        changed = set(examples(*CHECKS["corrupted"].data(clean, 0, BATCH).train))
         (plain,) = lab.arm("snip").scored
-        (batches,) = lab.arm("snip", check).scored
+        (batches,) = lab.arm("snip", "corrupted").scored
         assert set(examples(*plain[0])) <= set(examples(*clean.train))
         assert set(examples(*batches[0])) <= changed
         assert np.bincount(batches[0][1]).tolist() == [10] * 10, "as many of each class, by its label"
 
-    @pytest.mark.parametrize(
-        "check", [pytest.param(check, marks=slow_or_not("snip", check)) for check in OTHERS]
-    )
+    @pytest.mark.parametrize("check", QUICK[1:])
     def test_other_checks_leave_them_alone(self, lab, check):
         (batches,), (plain,) = lab.arm("snip", check).scored, lab.arm("snip").scored
         assert same(batches[0], plain[0])
@@ -349,31 +326,29 @@ class TestChecksOfTheTicket:
         for mask, before in zip(arm.ticket.masks, plain.ticket.masks, strict=True):
             assert before.all() or not np.array_equal(mask, before)
 
-    @pytest.mark.parametrize("method", [pytest.param("lt", marks=pytest.mark.slow), "snip"])
-    def test_effective_sparsity_is_that_of_the_attacked_ticket(self, lab, method):
-        arm = lab.arm(method, "rearrange")
+    @pytest.mark.slow
+    def test_effective_sparsity_is_that_of_the_attacked_ticket(self, lab):
+        arm = lab.arm("lt", "rearrange")
         counted = pruning.path_counts(tt.models.build("mlp_24_16", (8, 8, 1), 10), arm.ticket.masks)
         assert [layer["on_path"] for layer in arm.result["layers"]] == list(counted)
 
-    @arms_of("rearrange_per_input", "rearrange_per_output", "rearrange_per_input_and_output")
+    @arms_of("rearrange_per_input")
     def test_rearranging_per_channel_keeps_the_counts_that_it_names(self, lab, method, check):
         arm, plain = lab.arm(method, check), lab.arm(method)
         for mask, before in zip(arm.ticket.masks, plain.ticket.masks, strict=True):
             assert not np.array_equal(mask, before)
             same_counts = [np.array_equal(mask.sum(axis), before.sum(axis)) for axis in (1, 0)]
-            assert same_counts == ["input" in check, "output" in check]
+            assert same_counts == [True, False]
 
-    @arms_of("shuffle_weights", "shuffle_weights_but_classifier")
+    @arms_of("shuffle_weights")
     def test_shuffling_moves_kept_weights_within_their_layer(self, lab, method, check):
         attacked, plain = lab.arm(method, check).retraining, lab.arm(method).retraining
         assert same(biases(attacked), biases(plain))
-        last = len(plain.masks) - 1
         for number, mask in enumerate(plain.masks):
             new, old = prunable(attacked)[number], prunable(plain)[number]
             np.testing.assert_array_equal(new[~mask], old[~mask])
             np.testing.assert_array_equal(np.sort(new[mask]), np.sort(old[mask]))
-            spared = number == last and check == "shuffle_weights_but_classifier"
-            assert np.array_equal(new, old) == spared
+            assert not np.array_equal(new, old)
 
     @pytest.mark.slow
     def test_shuffling_comes_after_training_where_the_method_keeps_trained_weights(self, lab):
@@ -463,7 +438,7 @@ class TestDenseTraining:
         assert len(lab.arm("lt", check).trainings) == (2 if check in DATA else 1)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("check", [check for method, check in WHOLE if method == "lt" and check])
+    @pytest.mark.parametrize("check", [check for _, check in WHOLE if check])
     def test_on_other_data_is_not_called_the_dense_network(self, lab, check):
         result = lab.arm("lt", check).result
         assert ("pretraining_test_accuracy" in result) == (check in DATA)
@@ -473,21 +448,6 @@ class TestDenseTraining:
     def test_on_other_data_is_that_of_checks_of_the_data(self, check):
         found, _ = configure("--method=lt", f"--sanity_check={check}")
         assert found.pretrains_on_other_data == (check in DATA or CHECKS[check].data_under is not None)
-
-    @pytest.mark.slow
-    def test_of_random_labels_learns_nothing_of_the_right_ones(self, tmp_path, monkeypatch):
-        def enough(*_):
-            raise Enough
-
-        monkeypatch.setattr(pipeline, "retrain", enough)
-        flags = ("--method=lt", "--optimizer=adam", "--learning_rate=0.02", "--batch_size=180", "--epochs=1")
-        learned = []
-        for place, check in (("clean", []), ("wrong", ["--sanity_check=random_labels"])):
-            with pytest.raises(Enough):
-                short(tmp_path / place / "run", *flags, "--schedule=constant", *check)
-            (log,) = tmp_path.glob(f"{place}/dense/*/metrics.jsonl")
-            learned.append(json.loads(log.read_text())["test_accuracy"])
-        assert learned[0] > 0.6 and learned[1] < 0.3
 
 
 def test_arms_differ_in_their_directories_names():

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Batches of 361: shares of 180 and 181, and a last one of 354.
-ARGUMENTS = (*TINY, "--method=hybrid", "--sparsity=0.8", "--epochs=2", "--batch_size=361")
+ARGUMENTS = (*TINY, "--method=snip", "--sparsity=0.8", "--epochs=2", "--batch_size=361")
 
 
 def run(directory, strategy, *arguments):

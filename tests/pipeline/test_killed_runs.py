@@ -13,32 +13,92 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.runs import parsed
+from tests import processes
+from tests.programs import here
+from tests.runs import eagerly, parsed
 from tf_tickets import training
 from tf_tickets.programs import run as command_line
 
 pytestmark = pytest.mark.slow  # its trainings
 
 ROOT = pathlib.Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
 SMALL = "--model=mlp_24_16 --threads=1 --checkpoint_minutes=0 --export="
+FLAGS = (*SMALL.split(), "--method=random", "--epochs=2", "--batch_size=720", "--run_dir=run")
+# In a folder where there is a file `dies`, it kills its process.
+KILLER = """
+import os, pathlib, signal
+
+import keras
+
+
+class Killer(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.iterations == 3 and pathlib.Path("dies").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_resume(self, history):
+        pass
+"""
 
 
 @pytest.fixture(scope="module")
-def soak(tmp_path_factory):
-    """The soak script, short: its exit code, its screen, its folder."""
-    folder = tmp_path_factory.mktemp("soak")
-    command = [sys.executable, ROOT / "scripts" / "soaking" / "kills.py", "--kills=1", "--cells=1"]
-    command += [f"--run={SMALL} --epochs=2 --method=random", f"--folder={folder / 'runs'}"]
-    ended = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
-    return ended, folder / "runs"
+def runs(tmp_path_factory):
+    """Folders of a run that nobody disturbed and of one that was killed, and what was said by the latter."""
+    whole, killed = (tmp_path_factory.mktemp(name) for name in ("whole", "killed"))
+    flags = (*FLAGS, "--callback=killer.py:Killer")
+    for folder in (whole, killed):
+        (folder / "killer.py").write_text(KILLER)
+    (killed / "dies").touch()
+    process = processes.start("-m", "tf_tickets.run", *flags, folder=killed)
+    assert processes.ended(process)[0] == -signal.SIGKILL
+    assert list((killed / "run" / "checkpoints").iterdir())
+    (killed / "dies").unlink()
+    for folder in (whole, killed):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            code, said, errors = here.call(patch, "run", *flags)
+            assert code == 0, errors
+        (folder / "killer.py").unlink()
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    return whole, killed, said
 
 
-def test_runs_that_are_killed_come_to_the_same_bits(soak):
-    ended, _ = soak
-    assert ended.returncode == 0, ended.stderr
-    found = re.search(r"(\d+) runs, (\d+) kills \(.*\): 0 runs differ", ended.stdout)
-    assert found and int(found[2]) >= 1
+def test_a_run_that_is_killed_comes_to_the_same_bits(runs, outcomes):
+    whole, killed, said = runs
+    assert "goes on from a checkpoint" in said
+    assert outcomes.compare(whole, killed) == []
+
+
+# Stands for a program that makes runs: begun once, a killed one waits for its end.
+RUN = """
+import pathlib, signal, sys
+
+folder = pathlib.Path(sys.argv[-1].removeprefix("--run_dir="))
+folder.mkdir(exist_ok=True)
+print("run\\nplan", flush=True)
+if folder.parent.name.startswith("killed") and not (folder / ".lock").exists():
+    (folder / ".lock").touch()
+    signal.pause()
+(folder / "ticket.npz").write_text("WHAT")
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"), [("ones", 0, "0 runs differ"), ("{folder}", 1, "run/ticket.npz differs")]
+)
+def test_the_soak_kills_runs_and_compares(what, code, said, tmp_path):
+    program = tmp_path / "tf_tickets" / "run.py"
+    program.parent.mkdir()
+    program.write_text(RUN.replace('"WHAT"', f'f"{what}"'))
+    script = ROOT / "scripts" / "soaking" / "kills.py"
+    command = [sys.executable, script, "--kills=1", "--cells=1", f"--folder={tmp_path / 'runs'}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stdout
+    assert re.search(r"1 runs, 1 kills \(1 in .*\): ", ended.stdout)
 
 
 def one_bit_of_the_weights(folder):
@@ -73,9 +133,9 @@ def outcomes():
 
 
 @pytest.mark.parametrize("difference", DAMAGES)
-def test_the_soak_would_see_a_difference(difference, outcomes, soak, tmp_path):
-    whole, killed = min(soak[1].glob("whole_*")), tmp_path / "killed"
-    shutil.copytree(min(soak[1].glob("killed_*")), killed)
+def test_the_soak_would_see_a_difference(difference, outcomes, runs, tmp_path):
+    whole, killed = runs[0], tmp_path / "killed"
+    shutil.copytree(runs[1], killed)
     assert outcomes.compare(whole, killed) == []
     DAMAGES[difference](killed)
     assert outcomes.compare(whole, killed) == [difference]
@@ -83,7 +143,7 @@ def test_the_soak_would_see_a_difference(difference, outcomes, soak, tmp_path):
 
 def assert_says_how_to_go_on(errors, checkpoints):
     assert re.fullmatch(
-        r"tf_tickets: interrupted \(stopped in epoch \d+, after step \d+ of 23, which is saved\); "
+        r"tf_tickets: interrupted \(stopped in epoch \d+, after step \d+ of 2, which is saved\); "
         r"finished work is kept, the same command goes on\n",
         errors,
     )
@@ -108,7 +168,7 @@ def test_a_run_that_is_told_to_end_says_how_to_go_on(number, tmp_path, monkeypat
     monkeypatch.setattr(training.Trainer, "evaluate", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with parsed(*SMALL.split(), "--epochs=100", "--run_dir=run"):
+        with parsed(*SMALL.split(), "--epochs=100", "--batch_size=720", "--run_dir=run"), eagerly():
             code = command_line.main(["run"])
     finally:
         signal.signal(signal.SIGINT, before)

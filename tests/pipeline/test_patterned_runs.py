@@ -9,9 +9,10 @@ import rich.console
 
 import tf_tickets as tt
 from tests.replicas import two_replicas
-from tests.runs import SHORT, TINY, configure
+from tests.reporting import synthetic
+from tests.runs import SHORT, TINY, configure, eagerly
 from tests.runs import short as run
-from tf_tickets import Ticket, pipeline
+from tf_tickets import Ticket, pipeline, training
 from tf_tickets.results import experiments, load
 from tf_tickets.support.console import Console
 
@@ -31,11 +32,9 @@ def groups_of(ticket):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["random", "snip", "hybrid"])
-def test_a_run_keeps_groups_to_the_last_weight(method, tmp_path):
-    result, screen = run(
-        tmp_path / "run", f"--method={method}", "--sparsity=0.8", "--pattern=block(4,1)", NET
-    )
+def test_a_run_keeps_groups_to_the_last_weight(tmp_path):
+    flags = ("--method=hybrid", "--sparsity=0.8", "--pattern=block(4,1)", NET)
+    result, screen = run(tmp_path / "run", *flags)
     ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
     assert sum(groups_of(ticket).values()) == round(0.2 * sum(GROUPS.values()))
     assert result["nonzero"] == result["kept"] == ticket.kept
@@ -43,38 +42,35 @@ def test_a_run_keeps_groups_to_the_last_weight(method, tmp_path):
     assert "80.0000% of 4x1 groups asked" in screen
 
 
-@pytest.mark.slow
-def test_a_run_on_two_replicas_keeps_the_same_and_goes_on(tmp_path):
-    given = ("--method=snip", "--sparsity=0.8", "--pattern=4x1", NET)
-    settings, dataset = configure(f"--run_dir={tmp_path / 'two'}", *TINY, *SHORT, *given)
-    settings = dataclasses.replace(settings, replicas=2)
+def enough(*_):
+    raise KeyboardInterrupt
+
+
+def ticket_of(directory, *arguments, replicas=1):
+    """The ticket of a run that ends where it has found it."""
+    settings, dataset = configure(f"--run_dir={directory}", *TINY, *SHORT, *arguments, NET)
+    strategy = training.make_strategy("none") if replicas == 1 else two_replicas()
     show = Console(rich.console.Console(file=io.StringIO()))
+    with pytest.MonkeyPatch.context() as patch, eagerly(), pytest.raises(KeyboardInterrupt):
+        patch.setattr(pipeline, "retrain", enough)
+        pipeline.run(dataclasses.replace(settings, replicas=replicas), dataset, strategy, show)
+    return Ticket.load(directory / "ticket.npz")
 
-    class Stopped(Exception):
-        pass
 
-    def stop(*_):
-        raise Stopped
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.trainings, "train_ticket", stop)
-        patch.setattr(pipeline.tickets, "train_ticket", stop)
-        with pytest.raises(Stopped):
-            pipeline.run(settings, dataset, two_replicas(), show)
-    half = Ticket.load(tmp_path / "two" / "ticket.npz")
-    pipeline.run(settings, dataset, two_replicas(), show)
-    ended = Ticket.load(tmp_path / "two" / "ticket.npz")
-    assert sum(groups_of(ended).values()) == round(0.2 * sum(GROUPS.values()))
-    assert ended.sha256 == half.sha256
+@pytest.mark.slow
+def test_a_run_on_two_replicas_keeps_the_same(tmp_path):
+    given = ("--method=snip", "--sparsity=0.8", "--pattern=4x1")
+    alone, both = (ticket_of(tmp_path / str(n), *given, replicas=n) for n in (1, 2))
+    assert sum(groups_of(both).values()) == round(0.2 * sum(GROUPS.values()))
+    assert both.sha256 == alone.sha256
 
 
 @pytest.mark.slow
 def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
-    given = ("--method=snip", "--sparsity=0.9", "--pattern=4x1", "--source_density=0.5", NET)
-    run(tmp_path / "plain", *given)
-    run(tmp_path / "moved", *given, "--sanity_check=rearrange")
-    plain, moved = (Ticket.load(tmp_path / name / "ticket.npz") for name in ("plain", "moved"))
-    settings, _ = configure(f"--run_dir={tmp_path / 'plain'}", *TINY, *given)
+    given = ("--method=snip", "--sparsity=0.9", "--pattern=4x1", "--source_density=0.5")
+    plain = ticket_of(tmp_path / "plain", *given)
+    moved = ticket_of(tmp_path / "moved", *given, "--sanity_check=rearrange")
+    settings, _ = configure(f"--run_dir={tmp_path / 'plain'}", *TINY, *given, NET)
     source = pipeline.tickets.draw_source(settings, tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0))
     assert sum(groups_of(source).values()) == round(0.5 * sum(GROUPS.values()))
     assert groups_of(plain) == groups_of(moved)
@@ -86,15 +82,13 @@ def test_a_source_has_the_same_groups_and_checks_move_them_as_a_whole(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "method"), [("2:4", "snip"), ("constant_fan_in", "erk")])
 def test_rearranged_masks_keep_patterns_of_single_weights(pattern, method, tmp_path):
-    given = (f"--method={method}", "--sparsity=0.8", f"--pattern={pattern}", NET)
-    run(tmp_path / "plain", *given)
-    plain = Ticket.load(tmp_path / "plain" / "ticket.npz")
+    given = (f"--method={method}", "--sparsity=0.8", f"--pattern={pattern}")
+    plain = ticket_of(tmp_path / "plain", *given)
     model = tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0)
     plain.apply(model)
     moved = tt.sanity.rearrange(model, seed=0, pattern=pattern)
     if method == "snip":  # of random masks the check says nothing
-        run(tmp_path / "moved", *given, "--sanity_check=rearrange")
-        assert Ticket.load(tmp_path / "moved" / "ticket.npz").sha256 == moved.sha256
+        assert ticket_of(tmp_path / "moved", *given, "--sanity_check=rearrange").sha256 == moved.sha256
     assert [int(x.sum()) for x in moved.masks] == [int(x.sum()) for x in plain.masks]
     assert any((a != b).any() for a, b in zip(plain.masks, moved.masks, strict=True))
     for mask in moved.masks:
@@ -105,8 +99,7 @@ def test_rearranged_masks_keep_patterns_of_single_weights(pattern, method, tmp_p
 
 @pytest.mark.slow
 def test_rounds_with_training_between_them_end_at_the_count(tmp_path):
-    run(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2", NET)
-    ticket = Ticket.load(tmp_path / "run" / "ticket.npz")
+    ticket = ticket_of(tmp_path / "run", "--method=lt", "--sparsity=0.9", "--pattern=4x1", "--rounds=2")
     assert sum(groups_of(ticket).values()) == round(0.1 * sum(GROUPS.values()))
 
 
@@ -132,32 +125,26 @@ def test_what_cannot_be_is_refused_before_work(given, message, tmp_path):
 
 @pytest.mark.slow
 def test_counts_of_another_ticket_are_counts_of_groups(tmp_path):
-    given = ("--method=snip", "--sparsity=0.5", "--pattern=channel", NET)
-    kept = {}
-    for name in ("plain", "corrupted_positions"):
-        run(tmp_path / name, *given, *([] if name == "plain" else [f"--sanity_check={name}"]))
-        masks = Ticket.load(tmp_path / name / "ticket.npz").masks
-        kept[name] = [int(mask.any(0).sum()) for mask in masks]
-    assert kept["corrupted_positions"] == kept["plain"]
-    assert sum(kept["plain"][:2]) == 18
+    given = ("--method=snip", "--sparsity=0.5", "--pattern=channel")
+    plain = ticket_of(tmp_path / "plain", *given)
+    other = ticket_of(tmp_path / "other", *given, "--sanity_check=corrupted_positions")
+    kept = [[int(mask.any(0).sum()) for mask in ticket.masks] for ticket in (plain, other)]
+    assert kept[0] == kept[1]
+    assert sum(kept[0][:2]) == 18
 
 
-@pytest.mark.slow
 def test_a_report_tells_patterns_apart(tmp_path):
-    for pattern in ("4x1", "unstructured"):
-        run(tmp_path / pattern, "--method=random", "--sparsity=0.8", f"--pattern={pattern}")
-    run(tmp_path / "plain", "--method=random", "--sparsity=0.8")
+    for name, flags in (("groups", ["--pattern=4x1"]), ("said", ["--pattern=unstructured"]), ("plain", [])):
+        settings, _ = configure(*TINY, "--method=random", "--sparsity=0.8", *flags)
+        synthetic.write(tmp_path / name, settings=settings)
     (experiment,) = experiments(load(tmp_path))
     labels = set(experiment.names.values())
     assert "random, pattern=4x1" in labels
 
 
-@pytest.mark.slow
-def test_networks_shrink_by_channels(tmp_path):
-    tt_run = tt.run(
-        "magnitude", 0.5, pattern="channel", ratios="uniform", model="mlp_22_14", epochs=1, export=(),
-        run_dir=str(tmp_path / "run"), show=Console.silent(),
-    )  # fmt: skip
-    small = tt.compact(tt_run.model)
+def test_networks_shrink_by_channels():
+    model = tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0)
+    tt.prune(model, "magnitude", 0.5, pattern="channel", ratios="uniform")
+    small = tt.compact(model)
     assert [x.stay for x in small.compaction.layers] == [11, 7, 10]
-    assert np.isfinite(small.predict(np.zeros((1, 8, 8, 1), "float32"), verbose=0)).all()
+    assert np.isfinite(small(np.zeros((1, 8, 8, 1), "float32"))).all()

@@ -22,7 +22,7 @@ def run(directory, *arguments):
 def folder(tmp_path_factory):
     """Where runs share their dense training: that of the first of them."""
     folder = tmp_path_factory.mktemp("post_training")
-    runs.run(folder / "first", "--method=wanda", "--sparsity=0.9")
+    runs.run(folder / "plain", "--method=wanda", "--sparsity=0.7")
     return folder
 
 
@@ -51,8 +51,8 @@ class TestARun:
         solved, _ = run(folder / "solved", "--method=sparsegpt", *WANDA, "--sparsity=0.7")
         assert given["weights_sha256"] == solved["weights_sha256"]
 
-    @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
-    def test_under_a_check_of_the_data_prunes_the_same_network_on_other_data(self, method, folder):
+    def test_under_a_check_of_the_data_prunes_the_same_network_on_other_data(self, folder):
+        method = "sparsegpt"
         clean, _ = run(folder / method, f"--method={method}", "--sparsity=0.5")
         arguments = (f"--method={method}", "--sparsity=0.5", "--sanity_check=corrupted")
         other, _ = run(folder / f"{method}_corrupted", *arguments)

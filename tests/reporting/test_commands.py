@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.reporting import synthetic
-from tests.runs import TINY, configure, run
+from tests.runs import TINY, configure, short
 from tf_tickets import Ticket
 from tf_tickets.reporting.commands import command
 from tf_tickets.results import FINISHED, Run, load
@@ -63,7 +63,7 @@ def test_a_runs_command_parses_to_its_identity(method):
 
 @pytest.mark.slow
 def test_a_real_runs_command_parses_to_its_identity(tmp_path):
-    run(tmp_path / "run", "--method=snip", "--sparsity=0.9", "--samples_per_class=3", "--seed=2")
+    short(tmp_path / "run", "--method=snip", "--sparsity=0.9", "--samples_per_class=3", "--seed=2")
     (found,) = load([tmp_path / "run"])
     assert configure(*words(found))[0].identity == json.loads((tmp_path / "run" / "config.json").read_text())
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow  # its trainings
 def real(tmp_path_factory):
     """A folder of real runs: one in rounds, one checked, and the dense training that they share."""
     folder = tmp_path_factory.mktemp("real")
-    short = ("--epochs=1", "--batch_size=512")
+    short = ("--epochs=1", "--batch_size=1437")
     tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
     try:
         run(folder / "rounds", "--method=lt", "--sparsity=0.8", "--rounds=2", *short)

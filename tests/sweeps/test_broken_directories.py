@@ -14,7 +14,7 @@ from tf_tickets.support.console import Console
 from tf_tickets.sweeps.overview import show_plan
 from tf_tickets.sweeps.running import run_plan
 
-SMALL = ("--model=mlp_24_16", "--epochs=1", "--sparsity=0.8", "--jobs=1")
+SMALL = ("--model=mlp_24_16", "--epochs=1", "--batch_size=720", "--sparsity=0.8", "--jobs=1")
 
 
 class Sweep:
