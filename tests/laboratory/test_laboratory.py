@@ -38,7 +38,7 @@ def disguised(model, batches, rng):
 
 
 def judged(score, runs, seeds, **choices):
-    said = {**SETTINGS, **choices}
+    said = {**SETTINGS, **HIDDEN, **choices}
     return tt.sanity_check(
         score, 0.9, checks=["corrupted"], seeds=seeds, margin=0.05, runs_dir=str(runs), **said
     )
@@ -62,7 +62,7 @@ def test_a_method_that_ignores_the_data_is_found_out(runs, monkeypatch):
 @pytest.mark.usefixtures("untraced")
 def test_a_method_that_needs_the_data_is_believed(runs, monkeypatch):
     stay_here(monkeypatch)
-    findings = judged(users_scores.needing, runs, seeds=SEEDS, **HIDDEN)
+    findings = judged(users_scores.needing, runs, seeds=SEEDS)
     assert findings.answer("corrupted") == SENSITIVE
     assert findings.verdicts[0].comparison.interval[1] < 0
     assert "it does worse without: the data" in str(findings)
