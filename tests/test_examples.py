@@ -193,6 +193,8 @@ OPTIONAL = {
     "docs/from_tfmot.md": ("onnx", "onnxruntime", "tf2onnx"),
     "docs/prune_a_transformer.md": ("keras_hub",),
 }
+# Of which the networks are large for the few steps that they are trained: tracing takes longer.
+UNTRACED = {"docs/deployment.md", "docs/prune_a_transformer.md"}
 # Where each block is for itself, after so many that come before all of them.
 COMMON = {"docs/start_sparse.md": 1}
 
@@ -217,12 +219,14 @@ def chains():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "chain"), [*chains()])
-def test_blocks(page, chain, monkeypatch):
+def test_blocks(page, chain, monkeypatch, request):
     for package in OPTIONAL.get(page, ()):
         pytest.importorskip(package, reason=f"{page} is about {package}, which is not installed")
     # A verdict takes hours, so what is asked for is planned, and not done.
     nothing = laboratory.Findings((), (), {}, {}, (), results.Analysis())
     monkeypatch.setattr(investigation, "investigate", lambda plan, *settings: nothing)
+    if page in UNTRACED:
+        request.getfixturevalue("untraced")
     # A block trains a shallow network on few data.
     monkeypatch.setattr(tt.data, "load", lambda *given, **options: few(load(*given, **options)))
     monkeypatch.setattr(

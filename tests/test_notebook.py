@@ -11,10 +11,17 @@ from tests import own_code, processes
 
 pytestmark = pytest.mark.slow  # a kernel, and a run in it
 
-# Comes before the cells: tracing is not at stake, and takes longest.
+# Comes before the cells: neither tracing nor figures are at stake, and they take longest.
 QUICKER = """
+import pytest
 import tensorflow as tf
+from IPython.utils.capture import capture_output
+
+from tests.reporting.undrawn import leave_out_figures
+from tests.sweeps.here import stay_here
+
 tf.config.run_functions_eagerly(True)
+leave_out_figures(pytest.MonkeyPatch())
 """
 CELLS = {
     "imports": "import keras\nimport tf_tickets as tt\nfrom tf_tickets.support.console import Console",
@@ -43,8 +50,12 @@ own = dict(model=mine.net, dataset=mine.rings, score=mine.large, ratios=mine.hal
 own.update(epochs=1, batch_size=100, export=())
 """,
     "own run": "tt.run('snip', 0.6, **own)",
+    "own sweep": "tt.sweep('snip', 0.7, jobs=1, **own)",  # in a process of its own
     "own verdict": """
 own.update(controls=False, nulls=False)
+with pytest.MonkeyPatch.context() as patch, capture_output():  # runs say more where they are done
+    stay_here(patch)
+    tt.sanity_check('snip', 0.5, checks=['rearrange'], seeds=3, jobs=1, **own)
 findings = tt.sanity_check('snip', 0.5, checks=['rearrange'], seeds=3, jobs=1, **own)
 (findings.answer('rearrange'), dict(findings.failures))
 """,
@@ -120,5 +131,5 @@ def test_a_file_of_ones_own_goes_through_everything_unchanged(shown, folder):
     assert "RunResult(snip, sparsity 0.6" in last["own run"]
     assert last["own verdict"].endswith(", {})") and last["own verdict"].startswith("('")
     assert last["own report"] == "'index.html'"
-    # The first run, and the sweep of the verdict: three seeds with the check and without.
-    assert len(list(folder.glob("runs/mine_rings-*/result.json"))) == 1 + 3 * 2
+    # The first run, that of the sweep, and those of the verdict: three seeds with the check and without.
+    assert len(list(folder.glob("runs/mine_rings-*/result.json"))) == 1 + 1 + 3 * 2

@@ -157,7 +157,8 @@ def test_test_passes_on_what_a_person_gives_after_its_own(installed, given, pass
 
 def test_the_ci_calls_the_tests_as_the_readme_does():
     readme = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"^\./scripts/test.*$", (ROOT / ".ci/run").read_text(), re.M)
+    calls = re.findall(r"^\./scripts/test.*$", (ROOT / ".ci/run").read_text(), re.M)
+    (command,) = (call for call in calls if "--version" not in call)  # which makes the environment, no more
     assert f"    {command}\n" in readme
 
 

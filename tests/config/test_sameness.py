@@ -20,6 +20,7 @@ from tf_tickets.reporting.commands import command
 from tf_tickets.support.console import Console
 from tf_tickets.sweeps.running import run_plan
 
+pytestmark = pytest.mark.usefixtures("untraced")
 TINY = ("--model=mlp_8_4", "--epochs=1", "--sparsity=0.5", "--threads=1", "--export=")
 
 

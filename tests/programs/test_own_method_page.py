@@ -6,8 +6,9 @@ import shlex
 
 import pytest
 
-from tests import processes
+import tf_tickets as tt
 from tests.programs import here
+from tests.reporting.undrawn import leave_out_figures
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own_method.md").read_text(encoding="utf-8")
 SMALLER = {"--epochs": "1", "--sparsity": "0.9"}
@@ -36,6 +37,7 @@ def smaller(word):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 def test_its_commands_lead_from_a_file_to_a_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(file_of_page())
@@ -43,10 +45,12 @@ def test_its_commands_lead_from_a_file_to_a_page(tmp_path, monkeypatch):
     for module, rest in commands():
         name = module.removeprefix("tf_tickets.")
         if name == "report":
-            code, _, said = processes.ended(processes.start("-m", module, *rest, folder=tmp_path))
+            leave_out_figures(monkeypatch)
+            runs, output = rest
+            tt.report(runs, output.removeprefix("--output="))
         else:
             code, shown[name], said = here.call(monkeypatch, name, *rest)
-        assert code == 0, said
+            assert code == 0, said
     assert shown.keys() == {"run", "sanity", "sweep"}
     assert "mine.py:active" in shown["sanity"] and "rearrange" in shown["sanity"]
     page = (tmp_path / "page" / "index.html").read_text()
