@@ -11,7 +11,7 @@ from tests.runs import TINY, configure, run
 from tf_tickets import Ticket, models
 from tf_tickets.methods.table import METHODS
 from tf_tickets.pipeline.tickets import draw_source
-from tf_tickets.training import Trainer
+from tf_tickets.training import Checkpoints, Trainer
 
 pytestmark = pytest.mark.slow  # its trainings
 
@@ -132,6 +132,32 @@ class TestInsideASource:
         result, screen = run(found[name].folder, *arguments(name))
         assert result["weights_sha256"] == found[name].result["weights_sha256"]
         assert "retraining: done before" in screen
+
+    # That each search goes on to the same bits is held in tests/sparse_training/test_resuming.py, and that a
+    # ticket is found again in tests/pipeline/test_killed_runs.py. Here layers are others, too.
+    def test_a_killed_run_comes_to_the_same_bits(self, found, tmp_path, monkeypatch):
+        name = "edge_popup"
+
+        class Kill(Exception):
+            pass
+
+        save, seen = Checkpoints.save, []
+
+        def killed(self, *values):
+            save(self, *values)
+            seen.append(1)
+            if len(seen) == 4:
+                raise Kill
+
+        monkeypatch.setattr(Checkpoints, "save", killed)
+        with pytest.raises(Kill):
+            Found(tmp_path / "run", name, "--checkpoint_minutes=0")
+        again = Found(tmp_path / "run", name, "--checkpoint_minutes=0")
+        assert len(seen) > 4
+        assert again.result["weights_sha256"] == found[name].result["weights_sha256"]
+        assert again.last.sha256 == found[name].last.sha256
+        assert again.rows == found[name].rows
+        assert again.curves == found[name].curves
 
 
 class TestWithoutASource:
