@@ -7,9 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras.src.applications import efficientnet_v2, mobilenet_v3
+from keras.src.applications import efficientnet_v2
 from keras.src.applications.convnext import ConvNeXt
-from keras.src.applications.densenet import DenseNet
 
 import tf_tickets as tt
 from tests.pruning.nets import assert_same
@@ -20,8 +19,8 @@ from tf_tickets.pruning import path_counts
 
 pytestmark = pytest.mark.slow  # its trainings
 
-# Of which SNIP's gradient is a part of GraSP's.
-SCORES = ("grasp", "synflow")
+# By the data's gradient, and without data.
+SCORES = ("snip", "synflow")
 # What a model is told of the order of its weights, so that it is traced just once.
 REMEMBERED = {"_forward_order"}
 
@@ -144,7 +143,8 @@ def afterwards():
     """Of a model that was not scored, and of the same one again that was: random numbers, and a training."""
     case, found = Case(of_everything, vectors, 2), []
     keras.utils.set_random_seed(0)
-    model = compiled(case, keras.optimizers.Adam(0.01), metrics=None, jit_compile=False)
+    quick = {"jit_compile": False, "run_eagerly": True}
+    model = compiled(case, keras.optimizers.Adam(0.01), metrics=None, **quick)
     model.fit(*data(case), batch_size=3, verbose=0)
     before = list(variables(model).values())
     for scores in ((), SCORES):
@@ -184,7 +184,9 @@ class TestNoTrace:
         assert afterwards[1][0] == afterwards[0][0]
 
 
+# Of these one for each network, in turn.
 KINDS_OF_METHODS = [
+    ("snip", {}),
     ("synflow", {"rounds": 2}),
     ("erk", {}),
     ("random", {"preserve_flow": True}),
@@ -199,7 +201,8 @@ class TestPruning:
         assert len(report.masked) == case.masked
         assert set(report.left_alone) == set(tt.mask_layers(model).left_alone)
         total = sum(entry.size for entry in report.masked)
-        ticket = tt.prune(model, "snip", 0.4, data=data(case))
+        method, more = KINDS_OF_METHODS[list(CASES.values()).index(case) % len(KINDS_OF_METHODS)]
+        ticket = tt.prune(model, method, 0.4, data=data(case), **more)
         assert ticket.kept == round(0.6 * total)
         assert ticket.effective_sparsity is not None and ticket.effective_sparsity >= ticket.sparsity
         sparse = outputs(model, case)
@@ -218,14 +221,6 @@ class TestPruning:
             np.testing.assert_allclose(found, x, rtol=1e-4, atol=1e-5)
         for entry, mask in zip(prunable_weights(model), ticket.masks, strict=True):
             assert not np.asarray(entry.weight)[~mask].any()
-
-    def test_by_every_kind_of_score_and_ratio(self, network):
-        """By SNIP above; of the others one for each network, in turn."""
-        case, model = network
-        total = sum(entry.size for entry in tt.mask_layers(model).masked)
-        method, more = KINDS_OF_METHODS[list(CASES.values()).index(case) % 4]
-        assert tt.prune(model, method, 0.3, **more).kept == round(0.7 * total)
-        tt.fold(model)
 
     def test_what_is_left_alone_is_named_with_its_reason(self):
         reasons = dict(tt.mask_layers(CASES["transformer"].build()).left_alone)
@@ -291,12 +286,9 @@ class TestSharedWeights:
 # A case, the policy of its twin, and a score to take of both.
 MIXED = [
     ("functional", "mixed_float16", "snip"),
-    ("functional", "mixed_bfloat16", "synflow"),
     ("nested", "mixed_float16", "grasp"),
-    ("transformer", "mixed_bfloat16", "snip"),
     ("subclassed", "mixed_bfloat16", "snip"),
     ("own layer", "mixed_float16", "synflow"),
-    ("softmax", "mixed_float16", "snip"),
 ]
 
 
@@ -330,7 +322,7 @@ class TestDtypes:
 
     @pytest.mark.parametrize(
         ("dtype", "score"),
-        [("float64", "grasp"), ("float16", "snip"), ("bfloat16", "obd")],
+        [("float64", "snip"), ("float16", "snip"), ("bfloat16", "snip")],
     )
     def test_weights_of_every_dtype(self, dtype, score, policy):
         case = CASES["nested"]
@@ -399,7 +391,7 @@ class TestReplicas:
             with two_replicas().scope():
                 assert_same(scored(mirrored, case, score), expected)
         assert_same(scored(mirrored, case, score), expected)
-        tickets = [tt.prune(model, score, 0.5, data=data(case)) for model in (single, mirrored)]
+        tickets = [tt.prune(model, "magnitude", 0.5) for model in (single, mirrored)]
         assert_same(tickets[1].masks, tickets[0].masks)
         assert tickets[1].on_path == tickets[0].on_path
 
@@ -407,24 +399,12 @@ class TestReplicas:
 BLOCKS = [efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"][i] for i in (0, 3)]
 
 
-def inverted_residuals(x, kernel, activation, se_ratio):
-    for i in (0, 1):
-        x = mobilenet_v3._inverted_res_block(x, 2, 24, 3, 2 - i, se_ratio, activation, i + 1)
-    return x
-
-
-# Name -> builder as Keras has it, with a block or two of each of its kinds, and scores to take: the gradient
-# of many layers takes long to trace.
+# Name -> builder as Keras has it, with a block or two of each of its kinds.
 APPLICATIONS = {
-    "MobileNetV3": (functools.partial(mobilenet_v3.MobileNetV3, inverted_residuals, 64), ()),
-    "EfficientNetV2": (
-        functools.partial(
-            efficientnet_v2.EfficientNetV2, 0.5, 0.1, 32, blocks_args=BLOCKS, name="efficientnetv2-b0"
-        ),
-        ("snip",),
+    "EfficientNetV2": functools.partial(
+        efficientnet_v2.EfficientNetV2, 0.5, 0.1, 32, blocks_args=BLOCKS, name="efficientnetv2-b0"
     ),
-    "ConvNeXt": (functools.partial(ConvNeXt, (1, 1, 0, 0), (8, 12, 16, 16)), ()),
-    "DenseNet": (functools.partial(DenseNet, [1, 1, 0, 0]), ("synflow",)),
+    "ConvNeXt": functools.partial(ConvNeXt, (1, 1, 0, 0), (8, 12, 16, 16)),
 }
 
 
@@ -432,15 +412,10 @@ class TestApplications:
     """Networks of the kinds that are shipped, with a softmax at the end."""
 
     @pytest.mark.parametrize("name", APPLICATIONS)
-    def test_are_scored_and_pruned(self, name):
-        build, scores = APPLICATIONS[name]
-        model = build(weights=None, input_shape=(32, 32, 3), classes=4)
+    def test_are_pruned(self, name):
+        model = APPLICATIONS[name](weights=None, input_shape=(32, 32, 3), classes=4)
         rng = np.random.default_rng(0)
-        x, y = rng.uniform(0, 255, (4, 32, 32, 3)).astype("float32"), np.arange(4)
-        weights = model.get_weights()
-        for score in scores:
-            assert all(array.any() for array in tt.score(model, score, data=(x, y)))
-        assert_same(model.get_weights(), weights)
+        x = rng.uniform(0, 255, (4, 32, 32, 3)).astype("float32")
         total = sum(entry.size for entry in tt.mask_layers(model).masked)
         ticket = tt.prune(model, "random", 0.9, preserve_flow=True)
         assert ticket.kept == round(0.1 * total)

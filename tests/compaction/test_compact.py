@@ -53,11 +53,6 @@ def images(*layers, shape=(8, 8, 2), end=L.GlobalAveragePooling2D):
     return filled(keras.Sequential([keras.Input(shape), *layers, end(), L.Dense(3, name="out")]))
 
 
-every_recurrent_layer = pytest.mark.parametrize(
-    "layer", [pytest.param(layer, marks=pytest.mark.slow) for layer in (L.LSTM, L.GRU)] + [L.SimpleRNN]
-)
-
-
 class TestChains:
     def test_what_nothing_enters_and_what_nobody_reads_goes(self):
         model = images(L.Conv2D(6, 3, activation="relu", name="first"), L.Conv2D(5, 3, name="second"))
@@ -279,7 +274,7 @@ class TestOtherKernels:
         assert (stay(small)["first"], small.get_layer("last").kernel.shape[2]) == (4, 8)
         assert same_outputs(model, small)
 
-    @every_recurrent_layer
+    @pytest.mark.parametrize("layer", [pytest.param(L.LSTM, marks=pytest.mark.slow), L.SimpleRNN])
     def test_a_unit_that_nobody_reads_goes_and_one_that_a_unit_reads_stays(self, layer):
         inputs = keras.Input((3, 3))
         x = layer(4, name="recurrent")(inputs)
@@ -290,18 +285,18 @@ class TestOtherKernels:
         assert stay(small)["recurrent"] == 3 and same_outputs(model, small)  # the others read unit 0
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("layer", [L.GRU, L.SimpleRNN])  # of two rows of biases, and of one
-    def test_constants_that_one_direction_reads_give_the_other_no_bias(self, layer):
+    def test_constants_that_one_direction_reads_give_the_other_no_bias(self):
         inputs = keras.Input((3, 3))
         x = L.Dense(6, "sigmoid", name="first")(inputs)
-        both = L.Bidirectional(layer(4, use_bias=False), name="both")
+        both = L.Bidirectional(L.GRU(4, use_bias=False), name="both")
         model = filled(keras.Model(inputs, L.Dense(2)(both(x))))
         kill(model.get_layer("first"), [0, 1])
         kill(both.backward_layer.cell, [0, 1], axis=-2)
         small = tt.compact(model)
         assert stay(small)["first"] == 4 and same_outputs(model, small)
 
-    @every_recurrent_layer
+    @pytest.mark.slow
+    @pytest.mark.parametrize("layer", [L.GRU, L.SimpleRNN])
     def test_a_unit_that_nothing_enters_is_zero(self, layer):
         inputs = keras.Input((3, 3))
         ways = [layer(4, name="one")]
@@ -331,8 +326,8 @@ class TestOtherKernels:
     @pytest.mark.slow
     def test_states_that_are_handed_on(self):
         inputs, others = keras.Input((3, 3)), keras.Input((2, 3))
-        _, *states = L.LSTM(4, return_state=True, name="encoder")(inputs)
-        x = L.LSTM(4, return_sequences=True, name="decoder")(others, initial_state=states)
+        _, *states = L.SimpleRNN(4, return_state=True, name="encoder")(inputs)
+        x = L.SimpleRNN(4, return_sequences=True, name="decoder")(others, initial_state=states)
         model = filled(keras.Model([inputs, others], L.Dense(2, name="out")(x)))
         kill(model.get_layer("out"), [1], axis=-2)
         for name in ("encoder", "decoder"):

@@ -22,8 +22,8 @@ def compacted(model, **options):
         return tt.compact(model, **options)
 
 
-@pytest.mark.slow  # five networks
-@settings(max_examples=5, derandomize=True)
+@pytest.mark.slow
+@settings(max_examples=2, derandomize=True)
 @given(st.integers(0, 100_000))
 def test_random_networks(seed):
     keras.backend.clear_session()
@@ -57,11 +57,9 @@ def net():
     return model
 
 
-@pytest.mark.slow  # a network's scores, 20 times
-@pytest.mark.parametrize(
-    "name", [name for name, row in tt.METHODS.items() if row.search is None and row.prunes]
-)
-def test_tickets_of_all_methods(name, net):
+@pytest.mark.slow  # a compaction sees masks alone, whatever drew them
+@pytest.mark.parametrize("name", ["random", "erk", "magnitude", "synflow", "sparsegpt"])
+def test_tickets_of_methods(name, net):
     rng = np.random.default_rng(0)
     data = rng.normal(size=(8, 6, 6, 3)).astype("float32"), rng.integers(0, 4, 8)
     for entry in tt.masked_weights(net):

@@ -13,7 +13,6 @@ from tests.exporting.test_exporting import RUN, SUFFIX, needs
 from tf_tickets.exporting import FORMATS, writers
 
 pytestmark = pytest.mark.usefixtures("untold")
-COMPACTS = [name for name, row in FORMATS.items() if "compact" in row.options]
 
 
 def with_dead_units():
@@ -28,7 +27,7 @@ def with_dead_units():
 
 class TestCompacted:
     @pytest.mark.slow
-    @pytest.mark.parametrize("format", COMPACTS)
+    @pytest.mark.parametrize("format", ["saved_model", "litert", "onnx"])  # one of each writer
     def test_is_what_is_written(self, format, tmp_path):
         needs(format)
         model = with_dead_units()
@@ -44,7 +43,7 @@ class TestCompacted:
     def test_is_not_what_is_written_where_it_is_not_wanted(self, tmp_path):
         model = with_dead_units()
         x, _ = nets.inputs_of(model)
-        written = tt.export(model, tmp_path / "m", compact=False)
+        written = tt.export(model, tmp_path / "m", compact=False, kernels="dense")
         assert not any("ompacted" in note for note in written.notes)
         assert [entry.shape for entry in tf.saved_model.load(written).variables if entry.shape.rank] == [8, 3]
         assert RUN["saved_model"](written, x[:1]) == pytest.approx(nets.outputs(model, x[:1]), abs=1e-5)
@@ -52,7 +51,7 @@ class TestCompacted:
         assert (written.zeros, written.total) == (zeros, 72)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("format", [name for name in COMPACTS if name != "saved_model"])
+    @pytest.mark.parametrize("format", ["litert", "onnx"])
     def test_is_not_what_is_no_graph_of_layers(self, format, tmp_path):
         """Of SavedModels it is said in `test_exporting.py`."""
         needs(format)
@@ -124,8 +123,8 @@ class TestPackages:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("format", ["onnx", "openvino"])
-    def test_whose_outputs_differ_is_not_kept(self, format, tmp_path, monkeypatch):
+    def test_whose_outputs_differ_is_not_kept(self, tmp_path, monkeypatch):
+        format = "onnx"
         needs(format)
         model = nets.hide(nets.build("sequential"))
         export = keras.Sequential.export

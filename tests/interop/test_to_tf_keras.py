@@ -14,7 +14,7 @@ from tf_tickets.interop import tf_keras_layers
 
 LAYERS = keras.layers
 SEQUENCE, IMAGE, VOLUME = (6, 4), (8, 8, 4), (6, 6, 6, 2)
-MOST_LAYERS = 40  # of a network that is converted as a whole; what comes after them repeats them
+MOST_LAYERS = 20  # of a network that is converted as a whole; what comes after them repeats them
 
 
 def one(layer, shape, dtype="float32"):
@@ -175,7 +175,6 @@ def test_outputs_are_equal(build):
     ("name", "shape", "width"),
     [
         pytest.param("resnet8", (8, 8, 1), 0.5, marks=pytest.mark.slow),
-        pytest.param("resnet18_cifar", (16, 16, 3), 0.1, marks=pytest.mark.slow),
         pytest.param("vgg11", (16, 16, 3), 0.2, marks=pytest.mark.slow),
         ("lenet_300_100", (8, 8, 1), 1.0),
         ("mlp_bn_16_16", (8,), 1.0),

@@ -15,7 +15,6 @@ import pytest
 import tf_tickets as tt
 from tests import nets
 from tests.layers import recurrent_nets
-from tests.layers.every_net import made_by_parents
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -150,9 +149,8 @@ class TestFiles:
         nets.assert_equal(nets.kernels(loaded), nets.kernels(model), rtol=1e-6, atol=1e-7)
 
     @pytest.mark.slow
-    @made_by_parents
-    def test_whoever_writes_the_file_and_a_folded_one_is_without_masks(self, name, tmp_path):
-        model = nets.compiled(nets.hide(nets.build(name)), run_eagerly=True)
+    def test_whoever_writes_the_file_and_a_folded_one_is_without_masks(self, tmp_path):
+        model = nets.compiled(nets.hide(nets.build("subclassed")), run_eagerly=True)
         checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "checkpoint.keras"))
         model.fit(*nets.inputs_of(model), verbose=0, callbacks=[checkpoint])
         keras.saving.save_model(model, tmp_path / "saved.keras")
@@ -168,7 +166,7 @@ class TestFiles:
     def test_a_process_that_imports_the_package_and_no_more_of_it_loads_them(self, tmp_path):
         # The second has a cell of the user's, whose class alone the process then knows.
         own = recurrent_nets.build("RNN of a user's cell")
-        models = [nets.build("attention"), own]
+        models = [nets.build("sequential"), own]
         for i, model in enumerate(models):
             nets.hide(model).save(tmp_path / f"{i}.keras")
         x = recurrent_nets.inputs_of(own)
@@ -250,14 +248,13 @@ class TestFiles:
         assert (tmp_path / "preset").exists()
 
     @pytest.mark.slow
-    @made_by_parents
-    def test_the_advice_of_that_error_works(self, name, tmp_path):
+    def test_the_advice_of_that_error_works(self, tmp_path):
         """A ticket fits a fresh model of the same shapes, and then the weights do."""
-        model = nets.build(name)
+        model = nets.build("attention")
         ticket = tt.prune(model, "random", 0.5)
         ticket.save(tmp_path / "ticket.npz")
         model.save_weights(tmp_path / "m.weights.h5")
-        fresh = tt.Ticket.load(tmp_path / "ticket.npz").apply(nets.build(name))
+        fresh = tt.Ticket.load(tmp_path / "ticket.npz").apply(nets.build("attention"))
         nets.assert_equal(nets.masks(fresh), ticket.masks)
         assert sum(np.count_nonzero(kernel) for kernel in nets.kernels(fresh)) == ticket.kept
         fresh.load_weights(tmp_path / "m.weights.h5")

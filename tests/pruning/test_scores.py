@@ -49,20 +49,19 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 @functools.cache
-def trained(masked):
+def trained():
     """A compiled model after a step, which scoring leaves as it is."""
     model = nets.convolutional()
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), LOSS, run_eagerly=True)
     model.fit(*nets.examples(model), verbose=0)
-    if masked:
-        tt.mask_layers(model)
+    tt.mask_layers(model)
     return model
 
 
 @functools.cache
-def scored(name, masked):
+def scored(name):
     """Scores of a trained model, and its state before and after."""
-    model = trained(masked)
+    model = trained()
     before = nets.state(model)
     arrays = tt.score(model, name, data=nets.examples(model), seed=5)
     return arrays, before, nets.state(model)
@@ -72,20 +71,20 @@ def scored(name, masked):
 class TestEveryScore:
     @pytest.mark.slow
     def test_is_shaped_like_the_weights_in_forward_order(self, name):
-        arrays, _, _ = scored(name, False)
+        arrays, _, _ = scored(name)
         assert [array.shape for array in arrays] == [(3, 3, 2, 4), (2, 2, 4, 6), (6, 3)]
         assert all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("masked", [False, True])
-    def test_changes_nothing_of_the_model(self, name, masked):
-        _, before, after = scored(name, masked)
+    def test_changes_nothing_of_the_model(self, name):
+        """Nor of one without masks: see `tests/test_any_model.py`."""
+        _, before, after = scored(name)
         assert_same(after, before)
 
     @pytest.mark.slow
     def test_is_deterministic_in_its_seed(self, name):
-        model = trained(True)
-        assert_same(tt.score(model, name, data=nets.examples(model), seed=5), scored(name, True)[0])
+        model = trained()
+        assert_same(tt.score(model, name, data=nets.examples(model), seed=5), scored(name)[0])
 
     def test_takes_no_unknown_option(self, name):
         with pytest.raises(ValueError, match=r"Unknown option temprature, x. Accepted here: "):

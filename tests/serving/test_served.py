@@ -46,7 +46,7 @@ def test_random_networks(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", sorted({*range(20)} - {*QUICK}))
+@pytest.mark.parametrize("seed", (1, 5, 7, 10, 14))
 def test_more_random_networks(seed):
     model = networks.network(seed)
     assert_served(model, all_sparse(model, most=seed % 3))

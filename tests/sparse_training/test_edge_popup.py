@@ -70,7 +70,7 @@ class TestTheSearch:
             np.testing.assert_array_equal(selected, expected)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("weights", ["own", "signed_constant", "kaiming_normal"])
+    @pytest.mark.parametrize("weights", ["own", "signed_constant"])
     def test_weights_are_the_same_bits_after_training_and_after_fold(self, weights):
         model, x, y = searching(weights=weights)
         before, searched = stock(model), scores(model)
@@ -130,7 +130,7 @@ class TestTheSearch:
             with scope.scope():
                 model = nets.build("sequential")
                 tt.prune(model, "er", sparsity=0.5)
-                edge_popup(nets.compiled(model), 0.8)
+                edge_popup(nets.compiled(model, run_eagerly=not found), 0.8)
             x, y = nets.inputs_of(model)
             fit(model, x, y, AnnealedDensity(0.4, levels=2), epochs=2, steps=1)
             found.append((ticket_of(model, {}).masks, scores(model)))

@@ -11,7 +11,6 @@ from tf_tickets.layers import value_of
 from tf_tickets.sparse_training import (
     SET,
     AnnealedDensity,
-    GradualMagnitudePruning,
     GraNet,
     RigL,
     edge_popup,
@@ -24,12 +23,11 @@ EPOCHS, SIZE = 2, 6  # of 22 examples: 4 steps an epoch, the last one short
 
 # What is done to the pruned model, the callbacks, and after how many calls a training is stopped. Masks move
 # after steps 2 and 4, and where that goes on beyond three quarters of the training after 6; a level begins
-# after 4. What is saved is one call less than was made: the step before an update, the update, the one after.
+# after 4. What is saved is one call less than was made: the step before an update, the update.
 SEARCHES = {
-    "rigl": (None, lambda: [RigL(frequency=2, drop_fraction=0.5)], (2, 2, 2)),
+    "rigl": (None, lambda: [RigL(frequency=2, drop_fraction=0.5)], (2, 2)),
     "set": (None, lambda: [SET(frequency=2, drop_fraction=0.5)], (4,)),
     "granet": (None, lambda: [GraNet(sparsity=0.7, frequency=2, end_step=3)], (4,)),
-    "gmp": (None, lambda: [GradualMagnitudePruning(sparsity=0.7, frequency=2)], (5,)),
     "soft threshold": (lambda model: soft_threshold(model, initial_value=-3.0), list, (4,)),
     "edge-popup": (lambda model: edge_popup(model, 0.8), lambda: [AnnealedDensity(0.4, levels=2)], (5,)),
 }
