@@ -85,7 +85,8 @@ def _from_config(cls: type[keras.Layer], config: dict[str, Any]) -> keras.Layer:
     try:
         return cls.from_config(config)
     except TypeError:
-        taken = {name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters}
+        made_by = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)]
+        taken = {name for init in made_by for name in inspect.signature(init).parameters}
         fewer = {name: value for name, value in config.items() if name in taken}
         if len(fewer) == len(config):
             raise
