@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,18 @@ def batch(size: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(size, *SHAPE)).astype("float32"), rng.integers(CLASSES, size=size).astype("int32")
 
 
+def endless(size: int) -> Any:
+    """One batch again and again, as a dataset.
+
+    Without autotuning: its thread sleeps for longer and longer, and leaving the batches waits for it to wake.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensors(batch(size)).repeat().with_options(options)
+
+
 def trainer(model_name: str, size: int, threads: int, stock: bool = False, masked: bool = False) -> Steps:
     """Our trainer: unmasked, masked, or unmasked with Keras's own batch normalisation."""
     import tensorflow as tf
@@ -43,7 +56,7 @@ def trainer(model_name: str, size: int, threads: int, stock: bool = False, maske
     if masked:
         tt.prune(model, "random", sparsity=SPARSITY)
     loop = tt.training.Trainer(model, tt.training.SGD(**RECIPE), steps_per_call=10**9)
-    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    data = endless(size)
     return lambda steps: loop.fit(lambda epochs, _: data, range(1), steps_per_epoch=steps) and None
 
 
@@ -64,7 +77,7 @@ def loop(
     model = tt.models.build(model_name, SHAPE, CLASSES)
     tt.prune(model, "random", sparsity=SPARSITY)
     trained = tt.training.Trainer(model, tt.training.SGD(**RECIPE))
-    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    data = endless(size)
     if real:
         rng, count = np.random.default_rng(0), 10_000
         images = rng.integers(256, size=(count, *SHAPE), dtype=np.uint8)
@@ -104,7 +117,7 @@ def moving(model_name: str, size: int, threads: int, callback: str, frequency: i
     mover.set_params({"epochs": 1, "steps": 10**9})
     mover.on_train_begin()
     mover.on_epoch_begin(0)
-    iterator = iter(tf.data.Dataset.from_tensors(batch(size)).repeat())
+    iterator = iter(endless(size))
 
     def steps(count: int) -> None:
         per_call = 1 if opens or frequency == 1 else count
@@ -131,7 +144,7 @@ def keras_fit(model_name: str, size: int, threads: int) -> Steps:
     tt.prune(model, "random", sparsity=SPARSITY)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tt.training.SGD(**RECIPE), loss, metrics=["accuracy"])
-    data = tf.data.Dataset.from_tensors(batch(size)).repeat()
+    data = endless(size)
     return lambda steps: model.fit(data, steps_per_epoch=steps, verbose=0) and None
 
 

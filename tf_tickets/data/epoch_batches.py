@@ -82,8 +82,6 @@ def epoch_batches(
     options.deterministic = True
     # There is nothing to rewrite here, and for rewriting all examples would be copied.
     options.experimental_optimization.apply_default_optimizations = False
-    # Its thread sleeps for longer and longer, and whoever is done with the batches waits until it wakes.
-    options.autotune.enabled = False
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
