@@ -74,11 +74,10 @@ def forgotten():
 @pytest.fixture
 def untraced():
     """Runs all functions eagerly: for a few steps of a tiny network, tracing takes longer than the steps."""
-    import tensorflow as tf
+    from tf_tickets.pruning.stateless import functions_run
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with functions_run(eagerly=True):
+        yield
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import shutil
 import tempfile
 
 import rich.console
-import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
 from tf_tickets import config, data, pipeline, training
+from tf_tickets.pruning.stateless import functions_run
 from tf_tickets.support.console import Console
 
 # A perceptron that trains in a second on the digits.
@@ -52,14 +52,9 @@ def run(directory, *arguments: str) -> tuple[dict, str]:
     return result, screen.getvalue()
 
 
-@contextlib.contextmanager
 def eagerly():
-    """Functions run as they are: tracing takes longer than the steps of a short training."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
+    """For the duration, functions run as they are: tracing takes longer than a few steps."""
+    return functions_run(eagerly=True)
 
 
 def short(directory, *arguments: str) -> tuple[dict, str]:

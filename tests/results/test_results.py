@@ -7,11 +7,10 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.reporting import synthetic
 from tests.reporting.synthetic import edit, write
-from tests.runs import run
+from tests.runs import eagerly, run
 from tf_tickets import METHODS, results
 from tf_tickets.reporting.tables import accuracies
 from tf_tickets.results import (
@@ -34,14 +33,11 @@ def real(tmp_path_factory):
     """A folder of real runs: one in rounds, one checked, and the dense training that they share."""
     folder = tmp_path_factory.mktemp("real")
     short = ("--epochs=1", "--batch_size=1437")
-    tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
-    try:
+    with eagerly():
         run(folder / "rounds", "--method=lt", "--sparsity=0.8", "--rounds=2", *short)
         run(folder / "snip", "--method=snip", "--sparsity=0.9", *short)
         run(folder / "rearranged", "--method=snip", "--sparsity=0.9", "--sanity_check=rearrange", *short)
         run(folder / "dense_run", "--method=dense", *short)
-    finally:
-        tf.config.run_functions_eagerly(False)
     return folder
 
 
