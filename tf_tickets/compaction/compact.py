@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from tf_tickets.compaction.changes import Compaction, LayerChange
 from tf_tickets.compaction.channel_analysis import Analysis, analyse
@@ -21,9 +20,7 @@ from tf_tickets.layers import (
     check_model,
     folded,
     kept_losses,
-    macs_per_weight,
-    prunable_weights,
-    total_macs,
+    model_macs,
 )
 
 # How far outputs may be apart, as a part of the largest; of models that compute in 16 bits, the second.
@@ -87,7 +84,7 @@ def compact(model: keras.Model, *, fold_batch_normalization: bool = True, data: 
             pinned=dict(analysis.pins),
             carriers=sum(len(set(of[of >= 0])) for of in analysis.carriers.values()),
             parameters=(model.count_params(), small.count_params()),
-            macs=(_macs(model), _macs(small)),
+            macs=(model_macs(model), model_macs(small)),
             largest_difference=difference,
         )
     if not difference <= limit:
@@ -130,12 +127,6 @@ def _of_pins(analysis: Analysis) -> str:
     if not analysis.pins:
         return ""
     return " Pinned around: " + "; ".join(f"{name} ({why})" for name, why in analysis.pins.items()) + "."
-
-
-def _macs(model: keras.Model) -> int | None:
-    entries = prunable_weights(model)
-    uses = macs_per_weight(model, entries)
-    return total_macs(uses, [int(np.prod(entry.weight.shape)) for entry in entries])
 
 
 def computes_in_16_bits(model: keras.Model) -> bool:

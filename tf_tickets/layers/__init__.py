@@ -7,7 +7,7 @@ from tf_tickets.layers.callback_order import check_backup_comes_later
 from tf_tickets.layers.folding import borrowed_masks, fold, folded
 from tf_tickets.layers.forward_order import Classifiers, forward_order
 from tf_tickets.layers.gradient_tap import GradientTap
-from tf_tickets.layers.macs import macs_density, macs_per_weight, total_macs
+from tf_tickets.layers.macs import macs_density, macs_per_weight, model_macs, total_macs
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import kernels_in
 from tf_tickets.layers.maskable import why_not_maskable
@@ -145,6 +145,7 @@ __all__ = [
     "layer_densities",
     "macs_density",
     "macs_per_weight",
+    "model_macs",
     "masked_value",
     "masked_weights",
     "prunable_weights",

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_tickets.layers.masked_weight import MaskedWeight
+from tf_tickets.layers.masked_weight import MaskedWeight, kernels_of
 from tf_tickets.layers.symbolic_call import symbolic_call, wrapped_calls
 
 Shape = tuple[int | None, ...]
@@ -70,6 +70,12 @@ def macs_density(uses: Sequence[int | None], masks: Sequence[np.ndarray]) -> flo
     kept = total_macs(uses, [int(np.count_nonzero(mask)) for mask in masks])
     total = total_macs(uses, [mask.size for mask in masks])
     return None if kept is None or total is None else kept / total
+
+
+def model_macs(model: keras.Model) -> int | None:
+    """Multiply-adds of all kernels of a model for one example, masks aside; None where they are not known."""
+    entries = kernels_of(model)
+    return total_macs(macs_per_weight(model, entries), [entry.size for entry in entries])
 
 
 def total_macs(uses: Sequence[int | None], counts: Sequence[int]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_tickets.layers.forward_order import Classifiers, sort_weights
+from tf_tickets.layers.forward_order import Classifiers, Pair, sort_weights
 from tf_tickets.layers.forward_order import classifiers_of as _classifiers_of_pairs
 from tf_tickets.layers.mask import Mask
 from tf_tickets.layers.mask_selection import select_weights
@@ -83,13 +83,7 @@ def masked_weights(model: keras.Model) -> list[MaskedWeight]:
         TypeError: `model` is no Keras model.
     """
     check_model(model, "masked_weights takes")
-    found = [
-        (layer, attribute)
-        for layer in model._flatten_layers()
-        if isinstance(layer, Masked)
-        for attribute in layer.masks
-    ]
-    ordered, _ = sort_weights(model, found, None)
+    ordered, _ = sort_weights(model, _masked_pairs(model), None)
     return MaskedWeights(entry_of(*pair) for pair in ordered)
 
 
@@ -100,6 +94,21 @@ def prunable_weights(model: keras.Model, data: Any = None) -> list[MaskedWeight]
         return entries
     ordered, _ = sort_weights(model, select_weights(model, None, None).chosen, data)
     return MaskedWeights(entry_of(*pair) for pair in ordered)
+
+
+def kernels_of(model: keras.Model) -> list[MaskedWeight]:
+    """The masked weights, or those of maskable layers, in no order: the model is not traced for one."""
+    pairs = _masked_pairs(model) or select_weights(model, None, None).chosen
+    return MaskedWeights(entry_of(*pair) for pair in pairs)
+
+
+def _masked_pairs(model: keras.Model) -> list[Pair]:
+    return [
+        (layer, attribute)
+        for layer in model._flatten_layers()
+        if isinstance(layer, Masked)
+        for attribute in layer.masks
+    ]
 
 
 def classifiers_of(model: keras.Model, entries: Sequence[MaskedWeight]) -> Classifiers:
