@@ -57,7 +57,7 @@ version_of() {
 }
 
 install() {
-  local extras='' before='' interpreter
+  local extras='' before='' interpreter name=pip installer
   if [ "$1" = test ]; then extras='[dev]'; fi
   if ! is_mendable; then
     interpreter=$(find_python) || exit
@@ -69,11 +69,17 @@ install() {
   if [ -r "$stamp" ]; then before=$(<"$stamp"); fi
   echo incomplete >"$stamp"
   cd "$root" || exit
-  if ! "$python" -m pip --disable-pip-version-check --no-input install --progress-bar off \
-    --editable ".$extras" --constraint constraints.txt </dev/null >"$log" 2>&1; then
-    # pip changes nothing before this line, so a .venv that was complete stays so.
-    grep -q '^Installing collected packages' "$log" || printf '%s\n' "$before" >"$stamp"
-    fail "$(explain_pip) (log: $log)"
+  # Whoever has uv has set it up for their network: it does not read what pip is told.
+  if command -v uv >/dev/null; then
+    name=uv
+    installer=(uv pip install --python "$python" --compile-bytecode --no-progress)
+  else
+    installer=("$python" -m pip --disable-pip-version-check --no-input install --progress-bar off)
+  fi
+  if ! "${installer[@]}" --editable ".$extras" --constraint constraints.txt </dev/null >"$log" 2>&1; then
+    # Nothing is changed before one of these lines, so a .venv that was complete stays so.
+    grep -qE '^(Installing collected packages|Prepared [0-9]+ package)' "$log" || printf '%s\n' "$before" >"$stamp"
+    fail "$(explain_failure $name) (log: $log)"
   fi
   printf '%s %s\n' "$1" "$(fingerprint)" >"$stamp"
 }
@@ -84,11 +90,13 @@ is_mendable() {
     "$python" -m pip --version >/dev/null 2>&1
 }
 
-explain_pip() {
+explain_failure() { # of pip or uv
   if grep -qE 'Retry\(total=0|Max retries|Could not fetch URL|\(from versions: none\)' "$log"; then
     echo "pip cannot reach a package index: check the network, or the index in 'pip config list'"
+  elif grep -qE 'Failed to fetch|error sending request' "$log"; then
+    echo "uv cannot reach a package index: check the network, or the index in uv's settings"
   else
-    echo "pip failed: $(grep -m 1 -i '^ *error' "$log")"
+    echo "$1 failed: $(grep -m 1 -iE '^ *(error|×)' "$log")"
   fi
 }
 

@@ -39,6 +39,11 @@ case "$*" in
   "-m tf_tickets.run"* | "-m pytest"*) echo "in $PWD: $*" ;;
 esac
 """
+FAKE_UV = """#!/bin/sh
+echo "$*" >>"$CALLS"
+echo "${PIP_SAYS-}"
+exit "${PIP_EXIT-0}"
+"""
 
 
 class Checkout:
@@ -111,6 +116,22 @@ def test_the_first_call_installs_with_the_constraints_and_then_works(checkout):
     assert len(checkout.calls("-m venv")) == 1
     (install,) = checkout.calls(" install ")
     assert install.endswith("--editable . --constraint constraints.txt")
+
+
+def test_whoever_has_uv_is_installed_by_it(checkout):
+    checkout.add_python()
+    uv = checkout.bin / "uv"
+    uv.write_text(FAKE_UV)
+    uv.chmod(0o755)
+    code, _, err = checkout.call("run", PIP_SAYS="error: Failed to fetch: `https://an.index/`", PIP_EXIT="1")
+    assert code == 1 and "uv cannot reach a package index" in err.splitlines()[-1]
+    code, _, err = checkout.call("run", PIP_SAYS="  × No solution found when resolving", PIP_EXIT="1")
+    assert code == 1 and "uv failed:   × No solution found" in err.splitlines()[-1]
+    assert checkout.call("run")[0] == 0
+    install = checkout.calls("pip install")[-1]
+    assert install.startswith(f"pip install --python {checkout.root}/.venv/bin/python --compile-bytecode ")
+    assert install.endswith("--editable . --constraint constraints.txt")
+    assert not checkout.calls("-m pip --disable")
 
 
 def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
