@@ -111,10 +111,23 @@ def _bound(scores: Arrays, allowed: Sequence[np.ndarray | None], part: float) ->
 
 
 def _reaching(scores: Arrays, allowed: Sequence[np.ndarray | None], bound: np.generic | None) -> np.ndarray:
-    """A flat copy of the scores that are at least the bound, or of all."""
-    if bound is None:
-        return np.concatenate([_candidates(score, a) for score, a in zip(scores, allowed, strict=True)])
-    return np.concatenate([score[_and(score >= bound, a)] for score, a in zip(scores, allowed, strict=True)])
+    """A flat copy of the scores that are at least the bound, or of all.
+
+    Counted first and then copied layer by layer, so that the copies of all layers are never there twice.
+    """
+
+    def chosen(score: np.ndarray, a: np.ndarray | None) -> np.ndarray | None:
+        return a if bound is None else _and(score >= bound, a)
+
+    layers = list(zip(scores, allowed, strict=True))
+    sizes = [
+        score.size if (c := chosen(score, a)) is None else int(np.count_nonzero(c)) for score, a in layers
+    ]
+    flat = np.empty(sum(sizes), np.result_type(*scores))
+    parts = np.split(flat, np.cumsum(sizes)[:-1])
+    for part, (score, a) in zip(parts, layers, strict=True):
+        part[:] = _candidates(score, chosen(score, a))
+    return flat
 
 
 def _candidates(score: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,77 @@
+"""What half of a ResNet20's channels is worth on each runtime: processor milliseconds, dense beside pruned.
+
+    python scripts/experiments/channel_speed.py 0.5 8x8x1 before
+    python scripts/experiments/channel_speed.py 1.0 32x32x3 after
+
+Arguments are the width of the network, the shape of its images, and whether the network is compacted before
+it is trained or after: what is left of a removed channel is nothing before, and after it the constant that
+normalisation has learned. Weights are not trained, as times do not depend on them; normalisation is
+calibrated on noise, and folded. All exports take turns, on one thread; ratios are medians over the rounds.
+"""
+
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from absl import app
+
+import tf_tickets as tt
+from tf_tickets.deployments.deployed import Spread
+from tf_tickets.deployments.shipping import Shipment
+from tf_tickets.deployments.timing import faster, interleaved, timekeeper_of
+from tf_tickets.deployments.ways import WAYS
+from tf_tickets.exporting import FORMATS
+from tf_tickets.exporting.samples import named_inputs
+
+BATCH, RUNTIMES = 32, ("compact", "LiteRT", "ONNX", "OpenVINO")
+
+
+def network(width: float, images: np.ndarray, when: str, *, pruned: bool) -> keras.Model:
+    """A ResNet20 with all of its channels, or with half of those that can go."""
+    model = tt.models.build("resnet20", images.shape[1:], 10, seed=0, width=width)
+
+    def calibrate() -> None:
+        for _ in range(20):
+            model(images, training=True)
+
+    if when == "after":
+        calibrate()
+    if pruned:
+        tt.prune(model, "magnitude", 0.5, pattern="channel", ratios="uniform")
+    if when == "before":
+        calibrate()
+    return tt.fold(model)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a line for each runtime."""
+    _, width, shape, when = argv
+    size = (BATCH, *(int(number) for number in shape.split("x")))
+    images = np.random.default_rng(0).normal(size=size).astype("float32")
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        timekeepers = {}
+        for pruned in (False, True):
+            shipment = Shipment(network(float(width), images, when, pruned=pruned), BATCH, None)
+            inputs = named_inputs(shipment.model, images)
+            for runtime in RUNTIMES:
+                way = WAYS[runtime]
+                path = folder / f"{runtime} {pruned}" / FORMATS[way.format].file
+                way.write(shipment, path)
+                timekeepers[runtime, pruned] = stack.enter_context(timekeeper_of(way.format, path, inputs))
+        times = interleaved(timekeepers)
+        done = shipment.compact.compaction
+    print(f"multiply-adds {done.macs[1] / done.macs[0]:.0%}, channels for constants: {done.carriers}")
+    for runtime in RUNTIMES:
+        dense, channel = times[runtime, False], times[runtime, True]
+        print(
+            f"{runtime}: {Spread.of(dense.cpu).median:.2f} -> {Spread.of(channel.cpu).median:.2f} ms, "
+            f"{faster(channel, dense):.2f} times as fast"
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)
