@@ -45,6 +45,7 @@ def measure(case: str, count: int, turns: int) -> dict[str, float]:
     before, _ = tracemalloc.get_traced_memory()
     masks = global_masks(scores, keep, **options)
     _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     if sum(int(mask.sum()) for mask in masks) != keep:
         raise RuntimeError(f"{case}: the masks do not keep {keep:,} weights.")
     return {
