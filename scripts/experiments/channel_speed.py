@@ -1,12 +1,12 @@
 """What half of a ResNet20's channels is worth on each runtime: processor milliseconds, dense beside pruned.
 
-    python scripts/experiments/channel_speed.py 0.5 8x8x1 before
-    python scripts/experiments/channel_speed.py 1.0 32x32x3 after
+    python scripts/experiments/channel_speed.py 0.5 8x8x1 initial
+    python scripts/experiments/channel_speed.py 1.0 32x32x3 trained
 
-Arguments are the width of the network, the shape of its images, and whether the network is compacted before
-it is trained or after: what is left of a removed channel is nothing before, and after it the constant that
-normalisation has learned. Weights are not trained, as times do not depend on them; normalisation is
-calibrated on noise, and folded. All exports take turns, on one thread; ratios are medians over the rounds.
+Arguments are the width of the network, the shape of its images, and what is pruned: an initial network, or
+one that was trained before. What is left of a removed channel is nothing there, and here the constant that
+its normalisation gives. Of a training only this is needed, so normalisation has seen noise, before it is
+pruned or after. It is folded; all exports take turns, on one thread; ratios are medians over the rounds.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from tf_tickets.exporting.samples import named_inputs
 BATCH, RUNTIMES = 32, ("compact", "LiteRT", "ONNX", "OpenVINO")
 
 
-def network(width: float, images: np.ndarray, when: str, *, pruned: bool) -> keras.Model:
+def network(width: float, images: np.ndarray, kind: str, *, pruned: bool) -> keras.Model:
     """A ResNet20 with all of its channels, or with half of those that can go."""
     model = tt.models.build("resnet20", images.shape[1:], 10, seed=0, width=width)
 
@@ -37,25 +37,25 @@ def network(width: float, images: np.ndarray, when: str, *, pruned: bool) -> ker
         for _ in range(20):
             model(images, training=True)
 
-    if when == "after":
+    if kind == "trained":
         calibrate()
     if pruned:
         tt.prune(model, "magnitude", 0.5, pattern="channel", ratios="uniform")
-    if when == "before":
+    if kind == "initial":
         calibrate()
     return tt.fold(model)
 
 
 def main(argv: Sequence[str]) -> None:
     """Prints a line for each runtime."""
-    _, width, shape, when = argv
+    _, width, shape, kind = argv
     size = (BATCH, *(int(number) for number in shape.split("x")))
     images = np.random.default_rng(0).normal(size=size).astype("float32")
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         timekeepers = {}
         for pruned in (False, True):
-            shipment = Shipment(network(float(width), images, when, pruned=pruned), BATCH, None)
+            shipment = Shipment(network(float(width), images, kind, pruned=pruned), BATCH, None)
             inputs = named_inputs(shipment.model, images)
             for runtime in RUNTIMES:
                 way = WAYS[runtime]
