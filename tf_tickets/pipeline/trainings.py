@@ -17,6 +17,7 @@ from tf_tickets.pipeline.job import Job, TrainingData
 from tf_tickets.pipeline.measures import Measure, measure_of_density, measure_of_split, sha256
 from tf_tickets.pipeline.progress import Progress
 from tf_tickets.pipeline.showing import show_search_result
+from tf_tickets.pruning.pattern_names import removes_outputs
 from tf_tickets.storage.directories import DenseDirectory, Directory, TicketDirectory
 from tf_tickets.support.compression import compressed_bytes
 from tf_tickets.support.object_hash import at_work
@@ -89,6 +90,9 @@ def train_ticket(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, n
         config.check.weights(job.model, config.seed)
     if config.retraining_epochs:
         job.show.line(label)
+        if removes_outputs(ticket.origin.get("pattern")):
+            silenced = pruning.silence_removed_outputs(job.model)
+            job.show.line(f"  {plural(silenced, 'removed output')} gave a constant, and nothing from now on")
     plan = TrainingPlan(
         title="retrain",
         data=job.retraining_data if last else job.pretraining_data,

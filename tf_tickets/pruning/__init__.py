@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # `X as X`: type checkers take it as public
     from tf_tickets.pruning.paths import path_counts as path_counts
     from tf_tickets.pruning.quota import Quota as Quota
     from tf_tickets.pruning.ratios import RATIOS as RATIOS
+    from tf_tickets.pruning.removed_outputs import silence_removed_outputs as silence_removed_outputs
     from tf_tickets.pruning.score_model import score as score
     from tf_tickets.pruning.scores import SCORES as SCORES
     from tf_tickets.pruning.scores import Score as Score
@@ -59,6 +60,7 @@ _PUBLIC = {
     "plan_budgets": "tf_tickets.pruning.budget:plan_budgets",
     "round_sparsities": "tf_tickets.pruning.sparsity:round_sparsities",
     "score": "tf_tickets.pruning.score_model:score",
+    "silence_removed_outputs": "tf_tickets.pruning.removed_outputs:silence_removed_outputs",
     "solve_ticket": "tf_tickets.pruning.solved_ticket:solve_ticket",
     "summary": "tf_tickets.pruning.model_summary:summary",
     "ticket_of": "tf_tickets.pruning.model_ticket:ticket_of",

@@ -98,6 +98,11 @@ def chosen_pattern(asked: str | None, own: str | None) -> str | None:
     return None if pattern is None or pattern.form == "unstructured" else str(pattern)
 
 
+def removes_outputs(pattern: str | None) -> bool:
+    """Whether groups are outputs of a layer, so that what is left is a smaller network."""
+    return pattern is not None and pattern_of(pattern).row.removes_outputs
+
+
 def in_groups(pattern: str | None) -> bool:
     """Whether weights are kept together, so that groups are what is counted."""
     return pattern is not None and pattern_of(pattern).row.in_groups

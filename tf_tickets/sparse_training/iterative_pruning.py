@@ -18,10 +18,19 @@ from tf_tickets.layers import (
     stock_values,
     value_of,
 )
-from tf_tickets.pruning import Quota, Ticket, Within, carried, draw_ticket, masks_of, round_sparsities
+from tf_tickets.pruning import (
+    Quota,
+    Ticket,
+    Within,
+    carried,
+    draw_ticket,
+    masks_of,
+    round_sparsities,
+    silence_removed_outputs,
+)
 from tf_tickets.pruning.choices import GLOBAL, check_choice
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
-from tf_tickets.pruning.pattern_names import chosen_pattern
+from tf_tickets.pruning.pattern_names import chosen_pattern, removes_outputs
 from tf_tickets.pruning.ratios import RATIOS
 from tf_tickets.pruning.sparsity import check_inside, check_sparsity
 from tf_tickets.support.numbers import check_whole, is_whole
@@ -188,4 +197,6 @@ class IterativeMagnitudePruning(keras.callbacks.Callback):
         ticket.apply(self.model)
         if self.rewind != "none":
             restore_weights(self.model, self._weights)
+        if removes_outputs(self._quota["pattern"]):
+            silence_removed_outputs(self.model)
         reset_optimizer(self.model)

@@ -1,0 +1,109 @@
+"""Outputs that are removed from a trained network give nothing: a smaller one carries no constants."""
+
+import keras
+import numpy as np
+import pytest
+
+import tf_tickets as tt
+from tests.runs import short
+from tf_tickets.layers import masked_weights
+from tf_tickets.pruning import silence_removed_outputs
+
+CHANNEL = {"pattern": "channel", "ratios": "uniform"}
+
+
+def as_trained(model):
+    """The model with other biases, shifts and means than it has at first."""
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.ndim == 1 and variable.name != "moving_variance":
+            variable.assign(rng.uniform(0.5, 1.0, variable.shape))
+    return model
+
+
+def network(normalized=True, bias=False):
+    inputs = x = keras.Input((6, 6, 2))
+    for filters in (8, 8):
+        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=bias)(x)
+        x = keras.layers.BatchNormalization()(x) if normalized else x
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return as_trained(keras.Model(inputs, keras.layers.Dense(3)(x)))
+
+
+def constants(model):
+    """Biases, shifts and means, by their places."""
+    return [value for value in model.get_weights() if value.ndim == 1]
+
+
+@pytest.mark.parametrize(("normalized", "bias"), [(True, False), (False, True), (True, True)])
+def test_a_compacted_network_needs_no_channels_for_constants(normalized, bias):
+    model = network(normalized, bias)
+    tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    assert tt.compact(model).compaction.carriers > 0
+    assert silence_removed_outputs(model) == 8
+    small = tt.compact(model)
+    assert small.compaction.carriers == 0
+    assert [layer.filters for layer in small.layers if hasattr(layer, "filters")] == [4, 4]
+
+
+def test_what_is_kept_stays_as_it_is():
+    model = network()
+    before = constants(model)
+    ticket = tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    silence_removed_outputs(model)
+    now = constants(model)
+    for layer, mask in enumerate(ticket.masks[:2]):
+        kept, first = mask.any(axis=(0, 1, 2)), 4 * layer  # scale, shift, mean, variance
+        for place in (first + 1, first + 2):
+            np.testing.assert_array_equal(now[place], np.where(kept, before[place], 0))
+        for place in (first, first + 3):
+            np.testing.assert_array_equal(now[place], before[place])
+    assert silence_removed_outputs(model) == 0, "which is done once"
+
+
+def test_a_normalization_that_others_read_too_is_left_alone():
+    inputs = keras.Input((6, 6, 2))
+    shared = keras.layers.BatchNormalization()
+    first, second = (
+        shared(keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)) for _ in range(2)
+    )
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Concatenate()([first, second]))
+    model = as_trained(keras.Model(inputs, keras.layers.Dense(3)(pooled)))
+    before = shared.get_weights()
+    tt.mask_layers(model)
+    mask = masked_weights(model)[0].mask
+    mask.assign((np.arange(8) > 0) & np.ones(mask.shape, bool))
+    assert silence_removed_outputs(model) == 0
+    for value, now in zip(before, shared.get_weights(), strict=True):
+        np.testing.assert_array_equal(now, value)
+
+
+def fit(model, **options):
+    rng = np.random.default_rng(0)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse", run_eagerly=True)
+    model.fit(rng.normal(size=(32, 6, 6, 2)), rng.normal(size=(32, 3)), epochs=2, verbose=0, **options)
+
+
+@pytest.mark.slow
+def test_training_goes_on_without_them():
+    model = network()
+    tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    silence_removed_outputs(model)
+    fit(model)
+    assert tt.compact(model).compaction.carriers == 0
+
+
+@pytest.mark.slow
+def test_rounds_in_one_fit_go_on_without_them():
+    model = network()
+    fit(model, callbacks=[tt.callbacks.IterativeMagnitudePruning(0.5, 1, 1, rewind="none", **CHANNEL)])
+    assert tt.compact(model).compaction.carriers == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["hybrid", "snip"])
+def test_a_run_says_how_many_gave_one(tmp_path, method):
+    flags = (f"--method={method}", "--sparsity=0.5", "--pattern=channel", "--ratios=uniform")
+    _, screen = short(tmp_path / "run", *flags, "--model=resnet8", "--width=0.25")
+    assert ("removed outputs gave a constant" in screen) and (("0 removed" in screen) == (method == "snip"))
