@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tf_tickets as tt
+from tests.replicas import two_replicas
 from tests.runs import short
 from tf_tickets.layers import masked_weights
 from tf_tickets.pruning import silence_removed_outputs
@@ -77,6 +78,28 @@ def test_a_normalization_that_others_read_too_is_left_alone():
     assert silence_removed_outputs(model) == 0
     for value, now in zip(before, shared.get_weights(), strict=True):
         np.testing.assert_array_equal(now, value)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_layer_whose_activation_makes_something_of_zeros_is_left_alone(activation):
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(8, 3, padding="same", activation=activation)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(x))
+    model = as_trained(keras.Model(inputs, keras.layers.Dense(3)(x)))
+    before = constants(model)
+    tt.mask_layers(model)
+    mask = masked_weights(model)[0].mask
+    mask.assign((np.arange(8) > 0) & np.ones(mask.shape, bool))
+    assert silence_removed_outputs(model) == 0
+    assert all((a == b).all() for a, b in zip(before, constants(model), strict=True))
+
+
+def test_two_replicas_do_as_one():
+    with two_replicas().scope():
+        model = network()
+        tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    assert silence_removed_outputs(model) == 8
+    assert tt.compact(model).compaction.carriers == 0
 
 
 def fit(model, **options):

@@ -11,7 +11,8 @@ from tf_tickets.pruning.channels import channel_axes
 def silence_removed_outputs(model: keras.Model) -> int:
     """Sets to zero what outputs of which no weight is kept still give, before a training goes on.
 
-    That is their biases, and the shift and the mean of a batch normalisation that reads them alone. A network
+    That is their biases, and the shift and the mean of a batch normalisation that reads them alone; where the
+    layer's own activation makes something of zeros, nothing is changed. A network
     that was trained before it was pruned has such constants, and a smaller one would need channels to carry
     them. What is silent stays so behind a ReLU, as nothing flows back through its zero.
 
@@ -33,7 +34,7 @@ def silence_removed_outputs(model: keras.Model) -> int:
         gave: dict[int, np.ndarray] = {}
         for call in graph.calls:
             layer, alone = call.layer, len(calls_of[id(call.layer)]) == 1
-            if alone and id(layer) in removed:
+            if alone and id(layer) in removed and _keeps_zero(layer):
                 outputs, shifts = removed[id(layer)], [getattr(layer, "bias", None)]
                 before = np.zeros(len(outputs), bool)
             elif alone and isinstance(layer, keras.layers.BatchNormalization) and call.inputs[0] in of_tensor:
@@ -45,6 +46,12 @@ def silence_removed_outputs(model: keras.Model) -> int:
             gave[call.outputs[0]] = before | _zeroed(shifts, outputs)
         silenced = sum(int(each.sum()) for each in gave.values())
     return silenced
+
+
+def _keeps_zero(layer: keras.Layer) -> bool:
+    """Whether the layer's own activation makes zeros of zeros."""
+    activation = getattr(layer, "activation", None)
+    return activation is None or not np.any(value_of(activation(keras.ops.zeros((1, 2)))))
 
 
 def _removed(entry: MaskedWeight) -> np.ndarray:
