@@ -76,9 +76,9 @@ install() {
   else
     installer=("$python" -m pip --disable-pip-version-check --no-input install --progress-bar off)
   fi
-  if ! "${installer[@]}" --editable ".$extras" --constraint constraints.txt </dev/null >"$log" 2>&1; then
+  if ! NO_COLOR=1 "${installer[@]}" --editable ".$extras" --constraint constraints.txt </dev/null >"$log" 2>&1; then
     # Nothing is changed before one of these lines, so a .venv that was complete stays so.
-    grep -qE '^(Installing collected packages|Prepared [0-9]+ package)' "$log" || printf '%s\n' "$before" >"$stamp"
+    grep -qE '^(Installing collected packages|Prepared [0-9]|Uninstalled [0-9])' "$log" || printf '%s\n' "$before" >"$stamp"
     fail "$(explain_failure $name) (log: $log)"
   fi
   printf '%s %s\n' "$1" "$(fingerprint)" >"$stamp"
@@ -96,7 +96,7 @@ explain_failure() { # of pip or uv
   elif grep -qE 'Failed to fetch|error sending request' "$log"; then
     echo "uv cannot reach a package index: check the network, or the index in uv's settings"
   else
-    echo "$1 failed: $(grep -m 1 -iE '^ *(error|×)' "$log")"
+    echo "$1 failed: $(grep -m 1 -iE '^ *(error|×)' "$log" || tail -n 1 "$log")"
   fi
 }
 

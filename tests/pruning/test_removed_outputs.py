@@ -42,7 +42,7 @@ def test_a_compacted_network_needs_no_channels_for_constants(normalized, bias):
     model = network(normalized, bias)
     tt.prune(model, "magnitude", 0.5, **CHANNEL)
     assert tt.compact(model).compaction.carriers > 0
-    assert silence_removed_outputs(model) == 8
+    assert silence_removed_outputs(model) >= 8
     small = tt.compact(model)
     assert small.compaction.carriers == 0
     assert [layer.filters for layer in small.layers if hasattr(layer, "filters")] == [4, 4]
@@ -80,10 +80,9 @@ def test_a_normalization_that_others_read_too_is_left_alone():
         np.testing.assert_array_equal(now, value)
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
-def test_a_layer_whose_activation_makes_something_of_zeros_is_left_alone(activation):
+def test_what_a_layer_cannot_do_without_stays():
     inputs = keras.Input((6, 6, 2))
-    x = keras.layers.Conv2D(8, 3, padding="same", activation=activation)(inputs)
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="softmax")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(x))
     model = as_trained(keras.Model(inputs, keras.layers.Dense(3)(x)))
     before = constants(model)
@@ -98,8 +97,75 @@ def test_two_replicas_do_as_one():
     with two_replicas().scope():
         model = network()
         tt.prune(model, "magnitude", 0.5, **CHANNEL)
-    assert silence_removed_outputs(model) == 8
+    assert silence_removed_outputs(model) >= 8
     assert tt.compact(model).compaction.carriers == 0
+
+
+def conv(**options):
+    return keras.layers.Conv2D(8, 3, padding="same", **options)
+
+
+def normalized(x):
+    return keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+
+
+def two_readers(x):
+    return keras.layers.Concatenate()([normalized(x), normalized(x)])
+
+
+OTHERS = {
+    "two normalisations": lambda x: two_readers(conv()(x)),
+    "an activation between": lambda x: normalized(keras.layers.ReLU()(conv(use_bias=False)(x))),
+    "dropout between": lambda x: normalized(keras.layers.SpatialDropout2D(0.1)(conv()(x))),
+    "pooling between": lambda x: normalized(keras.layers.MaxPooling2D()(conv()(x))),
+    "a sigmoid before": lambda x: normalized(conv(activation="sigmoid")(x)),
+    "a depthwise convolution behind": lambda x: normalized(
+        keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(normalized(conv()(x)))
+    ),
+    "no shift": lambda x: keras.layers.ReLU()(keras.layers.BatchNormalization(center=False)(conv()(x))),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", OTHERS)
+def test_whatever_is_between_nothing_is_left(form):
+    inputs = keras.Input((6, 6, 2))
+    x = conv()(OTHERS[form](inputs))
+    model = as_trained(keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))))
+    tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    assert silence_removed_outputs(model) > 0
+    assert silence_removed_outputs(model) == 0
+    assert tt.compact(model).compaction.carriers == 0
+
+
+def test_a_normalization_of_another_axis_is_left_alone():
+    inputs = keras.Input((8, 6, 2))
+    x = keras.layers.BatchNormalization(axis=1)(conv(use_bias=False)(inputs))
+    model = as_trained(keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))))
+    tt.mask_layers(model)
+    mask = masked_weights(model)[0].mask
+    mask.assign((np.arange(8) > 1) & np.ones(mask.shape, bool))
+    before = constants(model)
+    assert silence_removed_outputs(model) == 0
+    assert all((a == b).all() for a, b in zip(before, constants(model), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "averaged"])
+def test_an_optimizer_does_not_bring_them_back(optimizer):
+    made = {
+        "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+        "adam": lambda: keras.optimizers.Adam(0.05),
+        "averaged": lambda: keras.optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_overwrite_frequency=1),
+    }[optimizer]()
+    model = network()
+    x, y = np.random.default_rng(0).normal(size=(32, 6, 6, 2)), np.random.default_rng(1).normal(size=(32, 3))
+    model.compile(made, "mse", run_eagerly=True)
+    model.fit(x, y, epochs=2, verbose=0)
+    tt.prune(model, "magnitude", 0.5, **CHANNEL)
+    assert silence_removed_outputs(model) > 0
+    model.fit(x, y, epochs=2, verbose=0)
+    assert silence_removed_outputs(model) == 0
 
 
 def fit(model, **options):
@@ -118,9 +184,17 @@ def test_training_goes_on_without_them():
 
 
 @pytest.mark.slow
-def test_rounds_in_one_fit_go_on_without_them():
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: tt.callbacks.IterativeMagnitudePruning(0.5, 1, 1, rewind="none", **CHANNEL),
+        lambda: tt.callbacks.HybridPruning(0.5, epoch=1, pattern="channel"),
+    ],
+    ids=["rounds", "hybrid"],
+)
+def test_callbacks_go_on_without_them(callback):
     model = network()
-    fit(model, callbacks=[tt.callbacks.IterativeMagnitudePruning(0.5, 1, 1, rewind="none", **CHANNEL)])
+    fit(model, callbacks=[callback()])
     assert tt.compact(model).compaction.carriers == 0
 
 
@@ -129,4 +203,5 @@ def test_rounds_in_one_fit_go_on_without_them():
 def test_a_run_says_how_many_gave_one(tmp_path, method):
     flags = (f"--method={method}", "--sparsity=0.5", "--pattern=channel", "--ratios=uniform")
     _, screen = short(tmp_path / "run", *flags, "--model=resnet8", "--width=0.25")
-    assert ("removed outputs gave a constant" in screen) and (("0 removed" in screen) == (method == "snip"))
+    assert "of removed outputs set to zero" in screen
+    assert ("\n  0 constants of" in screen) == (method == "snip")

@@ -80,6 +80,14 @@ class TestTopK:
         with pytest.raises(ValueError, match=f"Cannot keep {keep} of 3 weights"):
             top_k(np.arange(3.0), keep)
 
+    @pytest.mark.parametrize(
+        "scores", [np.ones((4, 6)), np.arange(24.0).reshape(4, 6)], ids=["tied", "distinct"]
+    )
+    def test_the_order_of_an_array_in_memory_is_none_of_its_values(self, scores):
+        (found,) = global_masks([np.asfortranarray(scores)], 20)
+        assert np.count_nonzero(found) == 20
+        np.testing.assert_array_equal(found, global_masks([scores], 20)[0])
+
     @pytest.mark.parametrize("distinct", [2, 2**31])
     def test_takes_little_more_memory_than_the_scores(self, distinct):
         scores = np.random.default_rng(0).integers(0, distinct, 2_000_000).astype(np.float32)

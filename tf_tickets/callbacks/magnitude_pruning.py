@@ -15,12 +15,12 @@ from tf_tickets.layers import (
     nothing_to_prune,
     value_of,
 )
-from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket
+from tf_tickets.pruning import RATIOS, Quota, Ticket, carried, draw_ticket, silence_removed_outputs
 from tf_tickets.pruning.budget import plan_budgets
 from tf_tickets.pruning.choices import GLOBAL
 from tf_tickets.pruning.classifier_choice import classifier_keep_of_magnitudes
 from tf_tickets.pruning.paths import affordable_path_counts
-from tf_tickets.pruning.pattern_names import chosen_pattern
+from tf_tickets.pruning.pattern_names import chosen_pattern, removes_outputs
 from tf_tickets.pruning.quota import check_quota
 from tf_tickets.pruning.scores import score_row
 from tf_tickets.pruning.sparsity import check_sparsity
@@ -172,6 +172,8 @@ class MagnitudePruning(keras.callbacks.Callback):
         if self._ticket.collapsed:
             warnings.warn(f"After pruning, {self._ticket.collapsed}.", stacklevel=2)
         self._ticket.apply(self.model)
+        if removes_outputs(self._ratios["pattern"]):
+            silence_removed_outputs(self.model)
         for entry in masked_weights(self.model) if not once else ():
             # What a later step of the schedule shows again has learned nothing since.
             assert entry.mask is not None

@@ -175,6 +175,13 @@ def _forward(sites: tuple[Site, ...], rules: tuple[Rule, ...], sizes: list[int])
     return tuple(facts)
 
 
+def constants_of(graph: Graph, call: Call, given: Sequence[Facts]) -> list[Facts]:
+    """What is known of the outputs of one call as its weights are now, from what is known of its inputs."""
+    site = Site(call, graph, _weights(call, {}), shared=False)
+    rule = UNKNOWN if _reason(site) else rule_of(call.layer)
+    return (UNKNOWN if rule.stays_whole(site) else rule).constants(site, given)
+
+
 def _backward(
     graph: Graph, sites: tuple[Site, ...], rules: tuple[Rule, ...], facts: tuple[Facts, ...]
 ) -> tuple[Need, ...]:

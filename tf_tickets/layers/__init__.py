@@ -54,7 +54,7 @@ from tf_tickets.layers.masking import MaskReport, mask_layers
 from tf_tickets.layers.model_check import check_model
 from tf_tickets.layers.nothing_to_prune import nothing_to_prune
 from tf_tickets.layers.optimizer_reset import has_own_schedule, replace_optimizer, reset_optimizer
-from tf_tickets.layers.optimizer_slots import Slot, put_masks, slot_lists, slots_of
+from tf_tickets.layers.optimizer_slots import Slot, forget, put_masks, slot_lists, slots_of
 from tf_tickets.layers.parametrization import (
     Parametrization,
     attach_parametrization,
@@ -139,6 +139,7 @@ __all__ = [
     "cover",
     "effective_mask",
     "effective_value",
+    "forget",
     "forward_order",
     "hide_again",
     "kernels_in",

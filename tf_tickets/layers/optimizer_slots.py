@@ -64,15 +64,25 @@ def put_masks(model: keras.Model, entries: Sequence[MaskedWeight], masks: Sequen
     Raises:
         ValueError: the optimizer is Adafactor, and a mask hides a whole row or column of a weight.
     """
-    optimizer = getattr(model, "optimizer", None)
-    _check_channels(optimizer, entries, masks)
+    _check_channels(getattr(model, "optimizer", None), entries, masks)
     set_masks(entries, masks)
+    forget(model, [entry.weight for entry in entries], masks)
+
+
+def forget(model: keras.Model, weights: Sequence[keras.Variable], kept: Sequence[np.ndarray]) -> None:
+    """Has a model's optimizer forget what it has learned of parts of weights.
+
+    Args:
+        model: compiled or not.
+        weights: of the model.
+        kept: bool arrays, one a weight and of its shape: what is not to be forgotten.
+    """
+    optimizer = getattr(model, "optimizer", None)
     if optimizer is None or not optimizer.built or not int(value_of(optimizer.iterations)):
         return
-    slots = slots_of(optimizer, [entry.weight for entry in entries])
-    for entry, mask, own in zip(entries, masks, slots, strict=True):
+    for weight, mask, own in zip(weights, kept, slots_of(optimizer, weights), strict=True):
         for slot in own:
-            if tuple(slot.variable.shape) == entry.shape:
+            if slot.variable.shape == weight.shape:
                 with scope_of(slot.variable):
                     value = slot.variable.value
                     slot.variable.assign(tf.where(mask, value, tf.cast(slot.fresh, value.dtype)))

@@ -92,7 +92,7 @@ def train_ticket(job: Job, ticket: pruning.Ticket, directory: TicketDirectory, n
         job.show.line(label)
         if removes_outputs(ticket.origin.get("pattern")):
             silenced = pruning.silence_removed_outputs(job.model)
-            job.show.line(f"  {plural(silenced, 'removed output')} gave a constant, and nothing from now on")
+            job.show.line(f"  {plural(silenced, 'constant')} of removed outputs set to zero")
     plan = TrainingPlan(
         title="retrain",
         data=job.retraining_data if last else job.pretraining_data,

@@ -1,57 +1,60 @@
 """What an output without weights still gives: its bias, and the shift of the normalisation behind it."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
-from tf_tickets.compaction.graph import graph_of
-from tf_tickets.layers import MaskedWeight, folded, masked_weights, value_of
+from tf_tickets.compaction.channel_analysis import constants_of
+from tf_tickets.compaction.graph import Call, graph_of
+from tf_tickets.compaction.site import Facts, channels_of
+from tf_tickets.layers import MaskedWeight, folded, forget, masked_weights, scope_of, value_of
 from tf_tickets.pruning.channels import channel_axes
+
+# What makes of each channel a multiple of it, and adds to that.
+CHANNELWISE = (
+    keras.layers.BatchNormalization,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
 
 
 def silence_removed_outputs(model: keras.Model) -> int:
     """Sets to zero what outputs of which no weight is kept still give, before a training goes on.
 
-    That is their biases, and the shift and the mean of a batch normalisation that reads them alone; where the
-    layer's own activation makes something of zeros, nothing is changed. A network
-    that was trained before it was pruned has such constants, and a smaller one would need channels to carry
-    them. What is silent stays so behind a ReLU, as nothing flows back through its zero.
+    That are their biases, and behind them the shifts and means of batch normalisation and the biases of
+    depthwise convolutions. A network that was trained before it was pruned has such constants, and a smaller
+    one would need channels to carry them. The model's optimizer forgets what it has learned of them. What is
+    silent stays so behind a ReLU, as nothing flows back through its zero; behind other activations a training
+    may make new constants. What cannot be made zero, as of a sigmoid, stays, and so do outputs of the model.
 
     Args:
         model: a built Keras model, functional or Sequential, in which masks hold.
 
     Returns:
-        How many outputs gave another value than zero.
+        How many constants there were that are zero now.
 
     Raises:
         ValueError: what the model computes is no graph of layers.
     """
     removed = {id(entry.layer): _removed(entry) for entry in masked_weights(model)}
-    silenced = 0
+    silenced, changed = 0, []
     with folded(model):
         graph = graph_of(model)
         calls_of = graph.calls_of()
-        of_tensor: dict[int, np.ndarray] = {}
-        gave: dict[int, np.ndarray] = {}
+        facts = {number: Facts.varying(channels_of(graph.specs[number])) for number in graph.inputs}
         for call in graph.calls:
-            layer, alone = call.layer, len(calls_of[id(call.layer)]) == 1
-            if alone and id(layer) in removed and _keeps_zero(layer):
-                outputs, shifts = removed[id(layer)], [getattr(layer, "bias", None)]
-                before = np.zeros(len(outputs), bool)
-            elif alone and isinstance(layer, keras.layers.BatchNormalization) and call.inputs[0] in of_tensor:
-                outputs, shifts = of_tensor[call.inputs[0]], [layer.beta, layer.moving_mean]
-                before = gave.pop(call.inputs[0])
-            else:
-                continue
-            of_tensor[call.outputs[0]] = outputs
-            gave[call.outputs[0]] = before | _zeroed(shifts, outputs)
-        silenced = sum(int(each.sum()) for each in gave.values())
+            given = [facts[number] for number in call.inputs]
+            found = constants_of(graph, call, given)
+            if len(calls_of[id(call.layer)]) == 1 and not set(call.outputs) & set(graph.outputs):
+                there = _constants(call, given, found, removed.get(id(call.layer)))
+                if there is not None and there.any():
+                    changed += _zeroed(call, given, there)
+                    found = constants_of(graph, call, given)
+                    silenced += int((there & ~found[0].nonzero).sum())
+            facts.update(zip(call.outputs, found, strict=True))
+    forget(model, [variable for variable, _ in changed], [kept for _, kept in changed])
     return silenced
-
-
-def _keeps_zero(layer: keras.Layer) -> bool:
-    """Whether the layer's own activation makes zeros of zeros."""
-    activation = getattr(layer, "activation", None)
-    return activation is None or not np.any(value_of(activation(keras.ops.zeros((1, 2)))))
 
 
 def _removed(entry: MaskedWeight) -> np.ndarray:
@@ -61,12 +64,32 @@ def _removed(entry: MaskedWeight) -> np.ndarray:
     return ~mask.any(axis=tuple(set(range(mask.ndim)) - outputs)).reshape(-1)
 
 
-def _zeroed(shifts: list[keras.Variable | None], outputs: np.ndarray) -> np.ndarray:
-    """Which of the outputs had a shift; they have none afterwards."""
-    had = np.zeros(len(outputs), bool)
-    for variable in shifts:
-        if variable is not None and tuple(variable.shape) == outputs.shape:
-            value = value_of(variable)
-            had |= outputs & (value != 0)
-            variable.assign(np.where(outputs, 0, value))
-    return had
+def _constants(
+    call: Call, given: Sequence[Facts], found: Sequence[Facts], removed: np.ndarray | None
+) -> np.ndarray | None:
+    """Which channels of a call are constant and not zero since they, or those before them, were removed."""
+    if len(found) != 1:
+        return None
+    nonzero = found[0].nonzero
+    because = np.zeros(len(nonzero), bool)
+    if removed is not None and len(removed) == len(nonzero):
+        because |= removed
+    if isinstance(call.layer, CHANNELWISE) and given and len(given[0].constant):
+        because |= np.repeat(given[0].constant, len(nonzero) // len(given[0].constant))
+    return nonzero & because
+
+
+def _zeroed(call: Call, given: Sequence[Facts], there: np.ndarray) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Takes the shifts of some channels away; returns the variables, and what of them has stayed."""
+    layer, instead = call.layer, np.zeros(len(there), np.float32)
+    shifts = {"bias": instead, "beta": instead}
+    if isinstance(layer, keras.layers.BatchNormalization):
+        shifts["moving_mean"] = given[0].value  # which is what it normalises
+    changed = []
+    for name, value in shifts.items():
+        variable = getattr(layer, name, None)
+        if isinstance(variable, keras.Variable) and tuple(variable.shape) == there.shape:
+            with scope_of(variable):
+                variable.assign(np.where(there, value, value_of(variable)))
+            changed.append((variable, ~there))
+    return changed

@@ -65,7 +65,10 @@ def global_masks(
     if keep == 0:
         return [np.zeros(score.shape, bool) for score in scores]
     threshold = _kth_largest(scores, allowed, keep, there)
-    masks = [_and(score > threshold, a) for score, a in zip(scores, allowed, strict=True)]
+    # In the order of C, whatever that of the scores is: the first of equal ones come in that order, too.
+    masks = [
+        np.ascontiguousarray(_and(score > threshold, a)) for score, a in zip(scores, allowed, strict=True)
+    ]
     missing = keep - sum(int(np.count_nonzero(mask)) for mask in masks)
     for score, mask, a in zip(scores, masks, allowed, strict=True):
         if not missing:
