@@ -25,8 +25,10 @@ def built(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("reference")
     pages = ROOT / "docs" / "api"
+    # Else Sphinx would leave a signature with the words of its defaults at every function, for later tests.
+    values = {"autodoc_preserve_defaults": False}
     with open(folder / "warnings", "w", encoding="utf-8") as warnings:
-        app = Sphinx(pages, pages, folder, folder / "trees", "dummy", status=None, warning=warnings)
+        app = Sphinx(pages, pages, folder, folder / "trees", "dummy", values, status=None, warning=warnings)
         app.build()
     return app, folder / "warnings"
 
