@@ -76,9 +76,11 @@ install() {
   else
     installer=("$python" -m pip --disable-pip-version-check --no-input install --progress-bar off)
   fi
-  if ! NO_COLOR=1 "${installer[@]}" --editable ".$extras" --constraint constraints.txt </dev/null >"$log" 2>&1; then
+  if ! NO_COLOR=1 "${installer[@]}" --editable ".$extras" --constraint constraints.txt \
+    </dev/null >"$log" 2>&1; then
     # Nothing is changed before one of these lines, so a .venv that was complete stays so.
-    grep -qE '^(Installing collected packages|Prepared [0-9]|Uninstalled [0-9])' "$log" || printf '%s\n' "$before" >"$stamp"
+    grep -qE '^(Installing collected packages|Prepared [0-9]|Uninstalled [0-9])' "$log" ||
+      printf '%s\n' "$before" >"$stamp"
     fail "$(explain_failure $name) (log: $log)"
   fi
   printf '%s %s\n' "$1" "$(fingerprint)" >"$stamp"

@@ -27,6 +27,7 @@ from tf_tickets.exporting import FORMATS
 from tf_tickets.exporting.samples import named_inputs
 
 BATCH, RUNTIMES = 32, ("compact", "LiteRT", "ONNX", "OpenVINO")
+KINDS = ("initial", "trained")
 
 
 def network(width: float, images: np.ndarray, kind: str, *, pruned: bool) -> keras.Model:
@@ -49,6 +50,8 @@ def network(width: float, images: np.ndarray, kind: str, *, pruned: bool) -> ker
 def main(argv: Sequence[str]) -> None:
     """Prints a line for each runtime."""
     _, width, shape, kind = argv
+    if kind not in KINDS:
+        raise app.UsageError(f"pruned is one of {', '.join(KINDS)}. Received: {kind!r}")
     size = (BATCH, *(int(number) for number in shape.split("x")))
     images = np.random.default_rng(0).normal(size=size).astype("float32")
     with contextlib.ExitStack() as stack:

@@ -169,17 +169,19 @@ def _forward(sites: tuple[Site, ...], rules: tuple[Rule, ...], sizes: list[int])
     facts = [Facts.varying(size) for size in sizes]
     for site, rule in zip(sites, rules, strict=True):
         given = [facts[number] for number in site.call.inputs]
-        if not rule.stays_whole(site):
-            for number, found in zip(site.call.outputs, rule.constants(site, given), strict=True):
-                facts[number] = found
+        for number, found in zip(site.call.outputs, _constants(site, rule, given), strict=True):
+            facts[number] = found
     return tuple(facts)
+
+
+def _constants(site: Site, rule: Rule, given: Sequence[Facts]) -> list[Facts]:
+    return (UNKNOWN if rule.stays_whole(site) else rule).constants(site, given)
 
 
 def constants_of(graph: Graph, call: Call, given: Sequence[Facts]) -> list[Facts]:
     """What is known of the outputs of one call as its weights are now, from what is known of its inputs."""
     site = Site(call, graph, _weights(call, {}), shared=False)
-    rule = UNKNOWN if _reason(site) else rule_of(call.layer)
-    return (UNKNOWN if rule.stays_whole(site) else rule).constants(site, given)
+    return _constants(site, UNKNOWN if _reason(site) else rule_of(call.layer), given)
 
 
 def _backward(

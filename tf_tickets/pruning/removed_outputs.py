@@ -46,9 +46,10 @@ def silence_removed_outputs(model: keras.Model) -> int:
         for call in graph.calls:
             given = [facts[number] for number in call.inputs]
             found = constants_of(graph, call, given)
-            if len(calls_of[id(call.layer)]) == 1 and not set(call.outputs) & set(graph.outputs):
-                there = _constants(call, given, found, removed.get(id(call.layer)))
-                if there is not None and there.any():
+            alone = len(calls_of[id(call.layer)]) == len(call.outputs) == 1
+            if alone and call.outputs[0] not in graph.outputs:
+                there = _constants(call, given, found[0], removed.get(id(call.layer)))
+                if there.any():
                     changed += _zeroed(call, given, there)
                     found = constants_of(graph, call, given)
                     silenced += int((there & ~found[0].nonzero).sum())
@@ -64,13 +65,9 @@ def _removed(entry: MaskedWeight) -> np.ndarray:
     return ~mask.any(axis=tuple(set(range(mask.ndim)) - outputs)).reshape(-1)
 
 
-def _constants(
-    call: Call, given: Sequence[Facts], found: Sequence[Facts], removed: np.ndarray | None
-) -> np.ndarray | None:
+def _constants(call: Call, given: Sequence[Facts], found: Facts, removed: np.ndarray | None) -> np.ndarray:
     """Which channels of a call are constant and not zero since they, or those before them, were removed."""
-    if len(found) != 1:
-        return None
-    nonzero = found[0].nonzero
+    nonzero = found.nonzero
     because = np.zeros(len(nonzero), bool)
     if removed is not None and len(removed) == len(nonzero):
         because |= removed

@@ -67,7 +67,7 @@ def global_masks(
     threshold = _kth_largest(scores, allowed, keep, there)
     # In the order of C, whatever that of the scores is: the first of equal ones come in that order, too.
     masks = [
-        np.ascontiguousarray(_and(score > threshold, a)) for score, a in zip(scores, allowed, strict=True)
+        np.asarray(_and(score > threshold, a), order="C") for score, a in zip(scores, allowed, strict=True)
     ]
     missing = keep - sum(int(np.count_nonzero(mask)) for mask in masks)
     for score, mask, a in zip(scores, masks, allowed, strict=True):
