@@ -1,12 +1,18 @@
 """How Sphinx makes the reference of the public names, from their docstrings: ./scripts/docs."""
 
+import importlib
+import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
 
 from tf_tickets.support.version import VERSION
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 project = "tf_tickets"
 release = VERSION
@@ -63,9 +69,32 @@ def shorten(app: Sphinx, what: str, path: str, described: Any, options: Any, lin
         del lines[lines.index("") :]
 
 
+def public_names() -> list[str]:
+    """The full names of everything public: of the package, and of each front that says what is."""
+    fronts = [
+        f"tf_tickets.{path.parent.name}"
+        for path in sorted(ROOT.glob("tf_tickets/*/__init__.py"))
+        if "\n__all__ = " in path.read_text(encoding="utf-8")
+    ]
+    fronts = ["tf_tickets", *fronts]
+    return [f"{front}.{name}" for front in fronts for name in importlib.import_module(front).__all__]
+
+
+def warnings_of_missing(entries: Collection[str]) -> list[str]:
+    """A line for each public name that has no entry among those given."""
+    return [f"the reference has no entry of {name}" for name in public_names() if name not in entries]
+
+
+def complete(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warns of public names without an entry; ./scripts/docs takes warnings for errors."""
+    for line in warnings_of_missing({name for name, *_ in env.get_domain("py").get_objects()}):
+        getLogger(__name__).warning(line)
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx, after Napoleon has asked to be called at its usual turn, 500."""
     app.connect("autodoc-process-docstring", untyped, priority=400)
     app.connect("autodoc-process-docstring", literal, priority=400)
     app.connect("autodoc-process-docstring", linked)
     app.connect("autodoc-process-docstring", shorten)
+    app.connect("env-check-consistency", complete)
