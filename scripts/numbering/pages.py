@@ -12,7 +12,8 @@ A page carries its expressions in comments, which no reader sees:
     SNIP on corrupted data: <!--= difference(d98("snip", "corrupted")) -->−0.18 [−0.54, +0.18]<!--/-->
 
 What stands between `-->` and `<!--/-->` is replaced. An expression is Jinja's; one with braces is a template,
-and stands as a block of its own (a table). The words are those of scripts/numbering/expressions.py.
+and stands as a block of its own (a table). The words are those of scripts/numbering/expressions.py, and of
+tables.py beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import jinja2
 from absl import app, flags
 from arms import ROOT
 from expressions import WORDS
+from tables import TABLES
 
 from tf_tickets.support.words import plural
 
@@ -101,7 +103,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _names(text: str, name: str) -> dict[str, Any]:
-    names: dict[str, Any] = dict(WORDS)
+    names: dict[str, Any] = {**WORDS, **TABLES}
     for block in LET.finditer(text):
         for line in filter(str.strip, block[1].splitlines()):
             word, _, written = line.partition("=")
