@@ -126,6 +126,7 @@ def test_one_late_loader():
             assert "import_module" not in path.read_text(), f"{module}: use tf_tickets.support.late"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pruning", "training"])
 def test_two_halves_know_nothing_of_each_other(name):
     other = {"pruning": "training", "training": "pruning"}[name]

@@ -167,6 +167,7 @@ def folder(tmp_path, monkeypatch):
     pathlib.Path("my_file.py").write_text("def mine(model, batches, rng):\n    return []\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "text"),
     [pytest.param(*each.values, id=each.id, marks=slow(each.values[2])) for each in docstrings()],

@@ -83,6 +83,7 @@ def test_a_number_that_is_written_by_hand_is_seen(text):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in LONGEST)) for page in OF_RESULTS]
 )
@@ -107,6 +108,7 @@ def test_a_marker_within_a_paragraph_begins_no_line(pages, page):
         assert begins == ("{" in found["written"]), found[0]
 
 
+@pytest.mark.slow
 def test_spans_are_rewritten_and_the_rest_is_left(pages, tmp_path, capsys):
     path = tmp_path / "page.md"
     written = (
@@ -184,6 +186,7 @@ def test_the_words_are_means_deviations_and_paired_intervals(pages, by_hand):
     assert said(pages, 'count(runs("laptop/digits"))') == "490"
 
 
+@pytest.mark.slow
 def test_dense_networks_and_controls_are_arms_by_their_epochs(pages):
     runs = load(ROOT / "docs/laptop/digits/runs.csv")
     for epochs in (30, 60):

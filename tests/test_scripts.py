@@ -118,6 +118,7 @@ def test_the_first_call_installs_with_the_constraints_and_then_works(checkout):
     assert install.endswith("--editable . --constraint constraints.txt")
 
 
+@pytest.mark.slow
 def test_whoever_has_uv_is_installed_by_it(checkout):
     checkout.add_python()
     uv = checkout.bin / "uv"
@@ -144,6 +145,7 @@ def test_the_next_call_starts_at_once_and_asks_no_pip(installed):
 PYTEST = "-m pytest -q -n logical --dist loadfile --no-loadscope-reorder --max-worker-restart=0"
 
 
+@pytest.mark.slow
 def test_test_adds_the_development_tools_and_runs_pytest_at_the_root(installed):
     code, out, _ = installed.call("test", "-k", "idx")
     assert (code, out) == (
@@ -237,6 +239,7 @@ def test_the_newest_supported_python_that_can_make_environments_is_taken(checkou
     assert "with python3.12\n" in err
 
 
+@pytest.mark.slow
 def test_python_given_by_name_replaces_another(installed):
     wanted = installed.add_python("other python", "3.12")
     code, _, err = installed.call("run", PYTHON=str(wanted))

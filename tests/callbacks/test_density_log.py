@@ -42,6 +42,7 @@ WAYS = {
 QUICK = ("masks that stay", "a schedule", "RigL", "soft thresholds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in WAYS]
 )
@@ -69,6 +70,7 @@ def test_every_way_of_pruning_is_seen_layer_by_layer(way, tmp_path, untraced):
     np.testing.assert_array_equal(list(seen["epoch_density"].values()), np.float32(history["density"]))
 
 
+@pytest.mark.slow
 def test_densities_are_those_of_their_epoch(untraced):
     model = nets.compiled(nets.build("sequential"), "sgd", run_eagerly=True)
     log = callbacks.DensityLog()

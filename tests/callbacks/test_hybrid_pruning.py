@@ -56,6 +56,7 @@ class TestHybridPruning:
             copies = [np.asarray(copy) for copy in strategy.experimental_local_results(variable.value)]
             nets.assert_equal(copies[:1] * len(copies), copies)
 
+    @pytest.mark.slow
     def test_takes_the_family_and_the_classifiers_share(self):
         model = nets.build("functional")
         pruning = HybridPruning(0.5, epoch=0, family="vgg", classifier_keep=0.75)

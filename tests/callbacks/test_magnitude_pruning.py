@@ -25,6 +25,7 @@ class TestMagnitudePruning:
         threshold = np.sort(np.abs(np.concatenate([weight.ravel() for weight in weights])))[-25]
         nets.assert_equal(pruning.ticket.masks, [np.abs(weight) >= threshold for weight in weights])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options", [{}, {"classifier_keep": "ranked"}, {"classifier_keep": 0.5}, {"ratios": "erk"}], ids=str
     )

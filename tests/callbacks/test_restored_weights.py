@@ -46,6 +46,7 @@ def best(**options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stopping_first"),
     [
@@ -65,6 +66,7 @@ def test_the_best_weights_of_before_leave_the_target_or_it_is_said(name, stoppin
         assert ticket.kept == kept
 
 
+@pytest.mark.slow
 def test_monitored_from_the_pruning_on_nothing_is_undone():
     pruning = tt.callbacks.MagnitudePruning(0.8, epoch=1)
     kept, said = fit(pruning, best(start_from_epoch=1))

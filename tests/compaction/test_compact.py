@@ -54,6 +54,7 @@ def images(*layers, shape=(8, 8, 2), end=L.GlobalAveragePooling2D):
 
 
 class TestChains:
+    @pytest.mark.slow
     def test_what_nothing_enters_and_what_nobody_reads_goes(self):
         model = images(L.Conv2D(6, 3, activation="relu", name="first"), L.Conv2D(5, 3, name="second"))
         kill(model.get_layer("first"), [0, 1])
@@ -70,6 +71,7 @@ class TestChains:
         model.get_layer("first").kernel.assign(kernel)
         assert stay(tt.compact(model))["first"] == 1
 
+    @pytest.mark.slow
     def test_one_goes_because_the_next_does(self):
         model = images(L.Conv2D(4, 1, name="a"), L.Conv2D(4, 1, name="b"), L.Conv2D(4, 1, name="c"))
         kernel = np.zeros((1, 1, 4, 4), "float32")
@@ -78,6 +80,7 @@ class TestChains:
         kill(model.get_layer("c"), [1, 2, 3], axis=-2)
         assert stay(tt.compact(model)) == {"a": 1, "b": 1, "c": 4, "out": 3}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("end", [L.Flatten, L.GlobalMaxPooling2D, L.GlobalAveragePooling2D])
     def test_through_pooling_and_into_features(self, end):
         model = images(
@@ -93,6 +96,7 @@ class TestChains:
         assert stay(small) == {"first": 3, "out": 3}
         assert same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_feature_that_is_read_at_one_position_keeps_its_channel(self):
         model = images(L.Conv2D(3, 1, name="first"), end=L.Flatten, shape=(2, 2, 1))
         kernel = np.zeros((12, 3), "float32")
@@ -123,6 +127,7 @@ class TestConstants:
         kill(model.get_layer("first"), [1, 2, 5])
         return model
 
+    @pytest.mark.slow
     def test_go_into_the_bias_where_nothing_is_padded(self):
         model = self.model("valid", 9)
         small = tt.compact(model)
@@ -135,6 +140,7 @@ class TestConstants:
         assert stay(small)["first"] == 4 and small.compaction.carriers == 1
         assert same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_are_exact_at_the_borders_of_any_size(self):
         model = self.model("same")
         small = tt.compact(model)
@@ -142,6 +148,7 @@ class TestConstants:
             x = np.random.default_rng(0).normal(size=(2, size, size + 1, 2)).astype("float32")
             assert same_outputs(model, small, x)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("halvings", [6, 0])
     def test_sizes_that_a_model_needs_are_found(self, halvings):
         inputs = keras.Input((None, None, 1))
@@ -155,6 +162,7 @@ class TestConstants:
         kill(model.get_layer("first"), [0, 1])
         assert stay(tt.compact(model))["first"] <= 3
 
+    @pytest.mark.slow
     def test_one_stands_for_those_of_all_tensors_that_it_is_tied_to(self):
         inputs = keras.Input((8, 8, 2))
         x = L.Conv2D(6, 3, padding="same", activation="sigmoid", name="stem")(inputs)
@@ -168,6 +176,7 @@ class TestConstants:
         assert {stay(small)[name] for name in ("stem", "out_0", "out_1")} == {4}
         assert same_outputs(model, small)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("axes", [None, [1, 2], [1, 2, 3]])
     def test_behind_slopes_of_each_value_of_each_channel_or_of_all(self, axes):
         model = images(L.Conv2D(4, 3, name="first"), L.PReLU(shared_axes=axes), L.Conv2D(3, 3))
@@ -175,6 +184,7 @@ class TestConstants:
         small = tt.compact(model)
         assert stay(small)["first"] <= 3 and same_outputs(model, small)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["relu", "sigmoid", "gelu", "softplus", "exponential", "hard_swish"])
     def test_are_what_the_activation_makes_of_them(self, name):
         model = images(L.Conv2D(4, 3, activation=name, name="first"), L.Conv2D(3, 3, padding="same"))
@@ -183,6 +193,7 @@ class TestConstants:
 
 
 class TestJunctions:
+    @pytest.mark.slow
     def test_a_sum_keeps_a_channel_that_any_of_its_terms_needs(self):
         inputs = keras.Input((6, 6, 2))
         a = L.Conv2D(4, 3, padding="same", name="a")(inputs)
@@ -193,6 +204,7 @@ class TestJunctions:
         small = tt.compact(model)
         assert stay(small)["a"] == stay(small)["b"] == 3 and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_concatenation_loses_channels_of_each_part(self):
         inputs = keras.Input((6, 6, 2))
         a, b = (L.Conv2D(4, 3, padding="same", name=name)(inputs) for name in "ab")
@@ -204,6 +216,7 @@ class TestJunctions:
         # One of the constants of a stays: the convolution behind it pads.
         assert stay(small) == {"a": 4, "b": 2, "after": 3} and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_product_with_nothing_is_nothing(self):
         inputs = keras.Input((6, 6, 2))
         a, b = (L.Conv2D(4, 1, use_bias=False, name=name)(inputs) for name in "ab")
@@ -212,6 +225,7 @@ class TestJunctions:
         small = tt.compact(model)
         assert stay(small)["b"] == 2 and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_operators_of_keras_tensors(self):
         inputs = keras.Input((6, 6, 2))
         a, b = (L.Conv2D(4, 1, name=name)(inputs) for name in "ab")
@@ -222,6 +236,7 @@ class TestJunctions:
         small = tt.compact(model)
         assert stay(small)["b"] == 3 and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_operations_that_join_and_reduce(self):
         inputs = keras.Input((5, 5, 2))
         x = keras.activations.relu(L.Conv2D(5, 1, name="a")(inputs))
@@ -232,6 +247,7 @@ class TestJunctions:
         small = tt.compact(model)
         assert (stay(small)["a"], stay(small)["b"]) == (4, 4) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_mean_of_channels_needs_all(self):
         inputs = keras.Input((4, 5, 5))
         x = keras.ops.mean(L.Dense(5, name="first")(inputs), axis=-1)  # as many of another kind
@@ -240,6 +256,7 @@ class TestJunctions:
         with pytest.warns(UserWarning, match=r"Pinned around: mean.* \(it is over axis"):
             assert tt.compact(model) is model
 
+    @pytest.mark.slow
     def test_arrays_in_operations_keep_their_channels(self):
         inputs = keras.Input((6, 6, 2))
         x = L.Conv2D(4, 1, name="a")(inputs)
@@ -314,6 +331,7 @@ class TestOtherKernels:
         small = tt.compact(model)
         assert stay(small)["one"] == 3 * len(ways) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_unit_with_a_bias_of_its_own_changes_over_time_and_stays(self):
         inputs = keras.Input((3, 3))
         model = filled(keras.Model(inputs, L.Dense(2)(L.SimpleRNN(4, name="recurrent")(inputs))))
@@ -368,17 +386,20 @@ class TestBatchNormalization:
         kill(model.get_layer("first"), [1])
         return model
 
+    @pytest.mark.slow
     def test_is_folded(self):
         model = self.model()
         small = tt.compact(model)
         assert small.compaction.folded == ("norm",) and same_outputs(model, small)
         assert not [x for x in small.layers if isinstance(x, L.BatchNormalization)]
 
+    @pytest.mark.slow
     def test_stays_on_request(self):
         model = self.model()
         small = tt.compact(model, fold_batch_normalization=False)
         assert small.get_layer("norm").gamma.shape == (3,) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_channel_that_it_scales_by_zero_is_dead(self):
         model = self.model()
         gamma = value_of(model.get_layer("norm").gamma)
@@ -387,6 +408,7 @@ class TestBatchNormalization:
         small = tt.compact(model)
         assert stay(small)["first"] == 2 and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_before_a_kernel_or_behind_two_readers_it_is_none_to_fold(self):
         inputs = keras.Input((8, 8, 2))
         x = L.Conv2D(4, 3, name="first")(inputs)
@@ -399,6 +421,7 @@ class TestBatchNormalization:
 
 
 class TestForms:
+    @pytest.mark.slow
     def test_models_within_models_and_layers_called_twice(self):
         block = keras.Sequential([keras.Input((6,)), L.Dense(6, "relu", name="dense")], name="block")
         one, two = keras.Input((6,), name="one"), keras.Input((6,), name="two")
@@ -414,6 +437,7 @@ class TestForms:
         assert same_outputs(model, small, given)
         assert small(given).keys() == {"x", "y"}
 
+    @pytest.mark.slow
     def test_a_shared_layer_has_one_form(self):
         dense = L.Dense(6, "relu", name="shared")
         inputs = keras.Input((6,))
@@ -435,6 +459,7 @@ class TestForms:
         small = tt.compact(model)
         assert stay(small)["shared"] == 4 and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_a_layer_without_weights_is_shared_by_calls_that_have_nothing_to_do_with_each_other(self):
         relu, flat = L.ReLU(), L.Flatten()
         inputs = keras.Input((4, 4, 2))
@@ -448,6 +473,7 @@ class TestForms:
         small = tt.compact(model)
         assert stay(small) == {"a": 4, "b": 4, "c": 5, "out": 2} and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_the_masks_and_weights_of_the_model_stay(self):
         model = images(L.Conv2D(8, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(8, 3))
         tt.prune(model, "random", sparsity=0.95, seed=1)
@@ -457,6 +483,7 @@ class TestForms:
         assert tt.masked_weights(model)
         assert not tt.masked_weights(small) and same_outputs(model, small)
 
+    @pytest.mark.slow
     def test_what_is_written_loads_without_us(self, tmp_path):
         model = images(L.Conv2D(8, 3, activation="relu"), L.Conv2D(8, 3))
         tt.prune(model, "random", sparsity=0.95, seed=1)
@@ -466,6 +493,7 @@ class TestForms:
         assert same_outputs(model, loaded)
         assert "tf_tickets" not in json.dumps(loaded.get_config())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
     def test_other_precisions(self, policy):
         model = keras.Sequential(
@@ -510,6 +538,7 @@ class TestWhatIsNotKnown:
         assert small.compaction.pinned == {"reverse": "what it does with its channels is not known"}
         assert "all channels stay around reverse: what it does" in str(small.compaction)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "layer, reason",
         [
@@ -540,6 +569,7 @@ class TestErrors:
             assert tt.compact(model) is model
         assert model.compaction.removed == 0
 
+    @pytest.mark.slow
     def test_nothing_to_remove_from_a_masked_model(self):
         model = images(L.Conv2D(4, 3, name="first"))
         tt.mask_layers(model)
@@ -618,6 +648,7 @@ class TestErrors:
             tt.compact(model)
 
 
+@pytest.mark.slow
 def test_what_was_done_is_told():
     model = images(
         L.Conv2D(6, 3, padding="same", activation="sigmoid", name="first"), L.Conv2D(5, 3, padding="same")

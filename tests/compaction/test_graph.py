@@ -25,6 +25,7 @@ class TestModelsWithin:
         x = L.Concatenate()([L.Dense(6, name="a")(one), L.Dense(7, name="b")(two)])
         return keras.Model([two, one], x, name="inside")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("by_name", [False, True])
     def test_with_several_inputs_are_taken_apart(self, by_name):
         inside = self.two_inputs()
@@ -69,6 +70,7 @@ class TestMasks:
         assert (stay(small)["a"], stay(small)["b"]) == (4, 5)
         assert not small.compaction.pinned and same_outputs(model, small, TOKENS)
 
+    @pytest.mark.slow
     def test_that_a_kernel_computes_stay_whole(self):
         inputs = keras.Input((5, 3))
         x = L.Dense(6, name="first")(inputs)

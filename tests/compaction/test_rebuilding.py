@@ -15,6 +15,7 @@ L = keras.layers
 
 
 class TestNames:
+    @pytest.mark.slow
     def test_may_be_the_same_outside_and_inside(self):
         def part(name):
             keras.backend.clear_session()  # operations are counted anew
@@ -45,6 +46,7 @@ class TestTheModelItself:
     def state(model):
         return [value_of(x) for x in model.variables], [len(layer._losses) for layer in model.layers]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "layer",
         [
@@ -86,6 +88,7 @@ def test_outputs_may_be_strings():
 
 
 class TestWhatAConfigDoesNotHold:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "lookup", [L.StringLookup(), L.TextVectorization(output_sequence_length=3)], ids=["lookup", "text"]
     )

@@ -14,6 +14,7 @@ def numbered(labels):
     return Examples(np.arange(len(labels), dtype=np.float32)[:, None], np.asarray(labels))
 
 
+@pytest.mark.slow
 @given(
     labels=st.lists(st.integers(0, 5), min_size=2, max_size=200),
     fraction=st.floats(0.02, 0.5),

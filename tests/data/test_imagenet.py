@@ -164,6 +164,7 @@ def test_mirroring_is_a_coin_of_each_image(dataset, monkeypatch):
     assert 18 < sides[:, 0].sum() < 42
 
 
+@pytest.mark.slow
 def test_nothing_is_read_before_it_is_asked_for(folder, monkeypatch):
     monkeypatch.setattr(StoredImages, "_read", None)
     raw = read(folder)
@@ -257,6 +258,7 @@ def test_imagenet_has_its_own_row_and_recipe():
     assert rates == pytest.approx([0.256 / 5, 0.256, half, 0])
 
 
+@pytest.mark.slow
 def test_imagenet_that_is_not_prepared_says_what_to_do(tmp_path):
     with pytest.raises((ConnectionError, ValueError, OSError), match="imagenet2012 is not prepared in"):
         data.load("tfds:imagenet2012", data_dir=str(tmp_path))

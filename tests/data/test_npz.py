@@ -317,6 +317,7 @@ def test_a_damaged_file_is_a_value_error_or_still_whole(tmp_path, position, junk
 class TestMemory:
     """A file of two gigabytes must fit where there are three."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fraction", [0.0, 0.1])
     @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
     def test_that_reading_takes_is_the_files_size_and_half_of_it(self, tmp_path, dtype, fraction):

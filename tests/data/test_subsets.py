@@ -22,6 +22,7 @@ def numbers_of(examples):
     return examples.images[:, 0].astype(int)
 
 
+@pytest.mark.slow
 @given(labels=st.lists(st.integers(0, 5), min_size=1, max_size=200), seed=st.integers(0, 2**63 - 1))
 @settings(max_examples=100, deadline=None)
 def test_every_beginning_of_the_order_has_each_class_in_proportion(labels, seed):

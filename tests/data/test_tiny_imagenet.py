@@ -24,6 +24,7 @@ def unpacked(files, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_folder_holds_classes_in_the_order_of_wnids(unpacked):
     dataset = data.load("tiny_imagenet", data_dir=str(unpacked))
     assert (dataset.input_shape, dataset.num_classes) == ((64, 64, 3), 3)

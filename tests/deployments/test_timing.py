@@ -70,6 +70,7 @@ class TestAProcess:
             process = found._process
         assert process.poll() is not None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("line", "message"),
         [("import tf_tickets", "tf_tickets"), ("raise OSError('disk full')", "disk full")],
@@ -80,6 +81,7 @@ class TestAProcess:
         with said, timekeeper_of("broken", pathlib.Path("export"), X):
             pass
 
+    @pytest.mark.slow
     def test_that_ends_while_it_computes_says_so(self, runtimes):
         runtimes.write_text(
             "calls = []\n"

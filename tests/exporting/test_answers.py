@@ -53,6 +53,7 @@ class TestOfAnExport:
         right = RUN["litert"](written, x).argmax(-1) == labels.argmax(-1)
         assert written.accuracy == right.mean()
 
+    @pytest.mark.slow
     def test_is_none_without_labels_or_classes(self, tmp_path):
         model = nets.hide(nets.build("sequential"))
         x, _ = nets.inputs_of(model)

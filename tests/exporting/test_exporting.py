@@ -214,6 +214,7 @@ open(f"{{place}}/done", "w").close()
         written = tt.export(model, tmp_path / "sparse.tflite", "litert", compact=False)
         assert written.path.stat().st_size < 4 * written.total / 5
 
+    @pytest.mark.slow
     def test_a_model_without_masks_is_exported_as_it_is(self, tmp_path):
         model = nets.build("functional")
         classes = [type(layer) for layer in model._flatten_layers()]
@@ -403,6 +404,7 @@ class TestLiteRTIsCompared:
 class TestWhatIsSaid:
     """Of the zeros that were written, and of what would be no ticket."""
 
+    @pytest.mark.slow
     def test_how_much_is_zero(self, tmp_path):
         model = nets.hide(nets.build("sequential"))
         kept = sum(np.count_nonzero(kernel) for kernel in nets.kernels(model))
@@ -509,6 +511,7 @@ class TestQuantized:
 
 
 class TestPaths:
+    @pytest.mark.slow
     def test_what_exists_is_replaced_only_on_request(self, tmp_path):
         """A file; a folder below."""
         model = nets.hide(nets.build("sequential"))

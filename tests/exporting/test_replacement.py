@@ -67,6 +67,7 @@ class TestAnExport:
         path = exports / PATHS[format]
         assert check_place(path, format, overwrite=True) == path
 
+    @pytest.mark.slow
     def test_is_replaced_by_one_with_files_of_its_own(self, tmp_path):
         words = tmp_path / "words.txt"
         words.write_text("a\nb\n")
@@ -148,6 +149,7 @@ class TestOthersFiles:
         with pytest.raises(FileExistsError, match="is the current folder, or holds it"):
             check_place(pathlib.Path(path), "saved_model", overwrite=True)
 
+    @pytest.mark.slow
     @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         names=st.lists(

@@ -106,6 +106,7 @@ def test_the_archive_is_unpacked_where_it_belongs(files, tmp_path, hand_copied, 
     assert not list(tmp_path.rglob("evil.txt")) and not [x for x in tmp_path.rglob("*") if x.is_symlink()]
 
 
+@pytest.mark.slow
 def test_images_are_decoded_as_before(files, tmp_path):
     import tensorflow as tf
 

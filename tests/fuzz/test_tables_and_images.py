@@ -24,6 +24,7 @@ PIXELS = RNG.integers(0, 256, (5, 7, 3), np.uint8)
 TABLES = {"csv": FRAME.to_csv(index=False).encode(), "parquet": FRAME.to_parquet(None)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TABLES)
 @fuzz(60)
 @given(changes=st.data())

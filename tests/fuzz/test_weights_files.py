@@ -66,6 +66,7 @@ def test_a_damaged_file_is_read_or_refused_by_name(model, whole, tmp_path_factor
     read_or_refused(lambda: restore_weights(model, path), str(path))
 
 
+@pytest.mark.slow
 def test_a_whole_file_is_read(model, saved):
     before = model.get_weights()
     for weight in stock_weights(model):

@@ -171,6 +171,7 @@ def test_outputs_are_equal(build):
     np.testing.assert_allclose(outputs(twin, x), outputs(model, x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "width"),
     [
@@ -195,6 +196,7 @@ def test_networks_of_ours_convert_with_their_masks(name, shape, width):
         np.testing.assert_array_equal(there != 0, nets.value_of(entry.mask) & (np.asarray(entry.weight) != 0))
 
 
+@pytest.mark.slow
 def test_the_model_stays_what_it_was():
     model = nets.hide(nets.build("functional"))
     classes = [type(layer) for layer in model.layers]
@@ -205,6 +207,7 @@ def test_the_model_stays_what_it_was():
     nets.assert_equal(nets.masks(model), masks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sequential", "functional", "nested", "shared"])
 def test_models_within_are_taken_apart_and_shared_layers_stay_shared(name):
     model = nets.hide(nets.build(name))

@@ -60,6 +60,7 @@ def subclassed(forward, *parts, shape=(2, 4)):
     return model
 
 
+@pytest.mark.slow
 def test_of_one_head_is_the_last_weight_whatever_the_kind_of_model():
     for name in nets.NETS:
         model = nets.build(name)
@@ -70,6 +71,7 @@ def test_of_one_head_is_the_last_weight_whatever_the_kind_of_model():
         assert classifiers_of(model, entries).positions == (len(entries) - 1,), name
 
 
+@pytest.mark.slow
 def test_is_none_where_the_head_is_left_alone():
     assert found(chain("a", "b", "head")) == ["head"]
     model = chain("a", "b", "head")
@@ -77,6 +79,7 @@ def test_is_none_where_the_head_is_left_alone():
     assert masked(chain("a", "b", "head"), include=lambda layer: layer.name in "ab") == []
 
 
+@pytest.mark.slow
 def test_is_none_where_the_head_cannot_be_masked():
     model = chain("a", "b", "head")
     model.get_layer("head").enable_lora(2)
@@ -96,6 +99,7 @@ def test_is_none_where_the_head_cannot_be_masked():
     assert masked(keras.Model(inputs, Own()(dense("a")(inputs)))) == []
 
 
+@pytest.mark.slow
 def test_a_recurrent_layer_after_it_is_a_kernel_too():
     inputs = keras.Input((3, 4))
     assert "a" not in found(keras.Model(inputs, L.GRU(2)(dense("a")(inputs))))

@@ -49,6 +49,7 @@ class TestFolded:
             assert model.train_function is not traced
         assert model.train_function is traced
 
+    @pytest.mark.slow
     def test_also_after_an_error(self):
         model = nets.poison(nets.hide(nets.build("functional")))
         before = classes(model), model.get_weights()
@@ -57,6 +58,7 @@ class TestFolded:
         assert classes(model) == before[0]
         nets.assert_equal(model.get_weights(), before[1])
 
+    @pytest.mark.slow
     @made_by_parents
     def test_a_file_written_meanwhile_has_no_masks_and_one_written_after_has(self, name, tmp_path):
         model = nets.hide(nets.build(name))

@@ -120,6 +120,7 @@ class TestTheTap:
             [keras.ops.convert_to_numpy(tap.total) for tap in taps], expected, rtol=1e-4, atol=1e-6
         )
 
+    @pytest.mark.slow
     def test_it_is_closed_at_first_and_when_it_was_closed_and_opens_at_zero(self):
         model = nets.hide(nets.build("sequential"))
         x, _ = nets.inputs_of(model)
@@ -191,6 +192,7 @@ class TestTheTap:
             nets.compiled(net, keras.optimizers.Adam(0.01), run_eagerly=True).train_on_batch(x, y)
         nets.assert_equal(model.get_weights(), twin.get_weights())
 
+    @pytest.mark.slow
     def test_second_derivatives_pass_it_by(self):
         """GraSP and OBD differentiate twice."""
 

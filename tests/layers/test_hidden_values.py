@@ -64,6 +64,7 @@ class TestTheVariable:
             for part in entry.weight._value.values:
                 assert not np.any(part.numpy()[~value_of(entry.mask)])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("optimizer", ["SGD", "Lamb"])
     def test_stays_zero_while_it_trains_on_with_momentum_from_before(self, optimizer):
         made = getattr(keras.optimizers, optimizer)(0.1, **({"momentum": 0.9} if optimizer == "SGD" else {}))
@@ -167,16 +168,19 @@ class TestTracesOfBefore:
         assert np.abs(after - before).max() > 1e-3
         return after
 
+    @pytest.mark.slow
     def test_a_function_of_the_users(self):
         model, (x, _) = perceptron(), data()
         infer = tf.function(lambda inputs: model(inputs, training=False))
         np.testing.assert_allclose(self.check(lambda: infer(x), model, model), model(x), atol=1e-6)
 
+    @pytest.mark.slow
     def test_a_compiled_function_of_the_users(self):
         model, (x, _) = perceptron(), data()
         infer = tf.function(lambda inputs: model(inputs, training=False), jit_compile=True)
         np.testing.assert_allclose(self.check(lambda: infer(x), model, model), model(x), atol=1e-6)
 
+    @pytest.mark.slow
     def test_a_training_step_of_the_users(self):
         model, (x, y) = perceptron(), data()
         optimizer = keras.optimizers.Adam(0.1)
@@ -223,6 +227,7 @@ class TestTracesOfBefore:
             for part in entry.weight._value.values:
                 assert not np.any(part.numpy()[~mask])
 
+    @pytest.mark.slow
     def test_a_model_beside_it_that_shares_layers(self):
         model, (x, _) = perceptron(), data()
         sibling = keras.Model(model.inputs, model.layers[0].output)
@@ -236,6 +241,7 @@ class TestTracesOfBefore:
             tt.prune(model, "magnitude", 0.9)
         np.testing.assert_allclose(held(x), model(x), atol=1e-6)
 
+    @pytest.mark.slow
     def test_what_reads_other_weights_is_left_alone(self):
         model, other, (x, _) = perceptron(), perceptron(name="other"), data()
         traces = []

@@ -55,6 +55,7 @@ class TestIncludeAndExclude:
         with pytest.raises(ValueError, match="The model has no weight that can be masked"):
             tt.mask_layers(model, include=model.layers[1])
 
+    @pytest.mark.slow
     def test_a_predicate_of_a_recurrent_layer_speaks_for_its_cells(self):
         for choice in ("lstm", "both"):
             model = keras.Sequential(
@@ -67,6 +68,7 @@ class TestIncludeAndExclude:
             report = tt.mask_layers(model, exclude=lambda layer, name=choice: name in layer.name.split("_"))
             assert shapes(report.masked) == [(6, 2)]
 
+    @pytest.mark.slow
     def test_a_weight_by_its_path_is_that_weight_alone(self):
         model = nets.build("functional")
         path = next(

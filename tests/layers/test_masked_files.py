@@ -102,6 +102,7 @@ def masked(request):
 
 
 class TestFilesOfEveryKind:
+    @pytest.mark.slow
     def test_a_keras_file_of_a_masked_model_comes_back_masked(self, masked, tmp_path):
         model = masked
         x, _ = nets.inputs_of(model)
@@ -121,6 +122,7 @@ class TestFilesOfEveryKind:
         tt.fold(twin)
         np.testing.assert_array_equal(nets.outputs(masked, x), before)
 
+    @pytest.mark.slow
     def test_a_clone_has_weights_of_its_own_and_the_masks(self, masked):
         """Also made where nobody sees it, as scikit-learn's wrapper of Keras does before it trains."""
         clone = keras.models.clone_model(masked)
@@ -192,6 +194,7 @@ class TestFiles:
         assert done.stdout.splitlines() == [str(kept) for kept in expected]
         np.testing.assert_allclose(np.load(tmp_path / "y.npy"), nets.outputs(own, x), rtol=1e-6)
 
+    @pytest.mark.slow
     def test_a_model_that_shares_a_masked_attention_has_its_masks_in_its_file(self, tmp_path):
         model = nets.hide(nets.build("attention"))
         sibling = keras.Model(model.inputs, model.get_layer("attention").output)
@@ -199,6 +202,7 @@ class TestFiles:
         loaded = keras.saving.load_model(tmp_path / "sibling.keras")
         nets.assert_equal(nets.kernels(loaded), nets.kernels(model)[:-1])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", [lambda: ReadsItsChild(8), lambda: OfTwo(4)], ids=["reads", "nested"])
     def test_of_a_block_of_ones_own_however_it_writes_its_config(self, make, tmp_path):
         model = nets.hide(keras.Sequential([keras.Input((6,)), make(), keras.layers.Dense(3)]))
@@ -208,6 +212,7 @@ class TestFiles:
             nets.assert_equal(nets.kernels(loaded), nets.kernels(model))
             model = loaded
 
+    @pytest.mark.slow
     def test_a_part_of_a_model_saved_alone_has_its_masks(self, tmp_path):
         inputs = keras.Input((6,))
         model = nets.hide(keras.Model(inputs, keras.layers.Dense(3)(nets.build("subclassed")(inputs))))
@@ -215,6 +220,7 @@ class TestFiles:
         part.save(tmp_path / "part.keras")
         nets.assert_equal(nets.kernels(keras.saving.load_model(tmp_path / "part.keras")), nets.kernels(part))
 
+    @pytest.mark.slow
     def test_one_that_cannot_give_the_masks_back_is_refused_while_it_is_written(self, tmp_path):
         """A parent that came after the masks, and makes its layers anew."""
         outer = OfTwo(4)
@@ -235,6 +241,7 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"rebuilt from its config with other layers"):
             keras.saving.load_model(tmp_path / "m.keras")
 
+    @pytest.mark.slow
     def test_a_preset_of_keras_hub_is_refused_and_models_have_no_such_method_otherwise(self, tmp_path):
         """Which writes a config and weights, and knows the class of what it loads."""
         model = Preset()
@@ -263,6 +270,7 @@ class TestFiles:
 
 
 class TestCopies:
+    @pytest.mark.slow
     @pytest.mark.parametrize("around", [in_a_sequential_model, in_a_functional_model, AroundAnother])
     def test_a_clone_of_a_model_around_one_that_is_masked_has_its_masks(self, around):
         part = nets.hide(nets.build("sequential"))
@@ -276,6 +284,7 @@ class TestCopies:
             assert not np.any(entry.weight.numpy()[~entry.mask.numpy()])
         assert all(type(layer.name) is str for layer in clone._flatten_layers())
 
+    @pytest.mark.slow
     def test_a_config_has_the_masks_in_this_process_and_not_as_text(self):
         model = nets.hide(nets.build("nested"))
         config = model.get_config()
@@ -283,6 +292,7 @@ class TestCopies:
         for text in (json.loads(json.dumps(config)), pickle.loads(pickle.dumps(config))):
             assert all(mask.all() for mask in nets.masks(type(model).from_config(text)))
 
+    @pytest.mark.slow
     def test_scikit_learns_wrapper_trains_the_pruned_network(self):
         pytest.importorskip("sklearn")
         model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.Dense(3, "softmax")])

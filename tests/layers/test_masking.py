@@ -45,6 +45,7 @@ class TestInPlaceAndBack:
         nets.poison(model)
         nets.assert_equal([nets.outputs(model, x), *nets.gradients(model, x)], before)
 
+    @pytest.mark.slow
     def test_fold_bakes_the_zeros_in_and_gives_the_stock_layers_back(self, name):
         model = nets.build(name)
         stock, weights = classes(model), model.get_weights()
@@ -115,6 +116,7 @@ class TestTheReport:
         assert reasons == {"lora": "LoRA is enabled", "int8": "quantized (int8)"}
         assert type(model.get_layer("lora")) is keras.layers.Dense
 
+    @pytest.mark.slow
     def test_says_which_weights_are_never_read(self):
         class Idle(nets.Backwards):
             def __init__(self):
@@ -197,6 +199,7 @@ class TestHandBuilt:
         model = tt.fold(nets.hide(self.net()))
         assert classes(model)[-2:] == [keras.layers.Dense] * 2
 
+    @pytest.mark.slow
     def test_in_a_subclassed_model_they_come_back_from_a_file(self, tmp_path):
         model = HandBuilt()
         x = np.ones((2, 6), "float32")

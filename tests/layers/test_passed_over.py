@@ -48,6 +48,7 @@ class TestPrune:
     def test_says_nothing_of_a_hundredth_of_all_parameters_and_less(self, rows):
         assert tt.prune(with_table(rows), "magnitude", 0.5).notes == ()
 
+    @pytest.mark.slow
     def test_nor_of_what_the_user_left_out(self):
         for choice in ({"exclude": Table}, {"include": L.Dense}, {"exclude": "mine"}):
             model = with_table(20)
@@ -86,6 +87,7 @@ class TestPrune:
         ):
             tt.prune(model, "magnitude", 0.5)
 
+    @pytest.mark.slow
     def test_does_not_warn_of_biases_normalisation_and_recurrent_layers(self):
         model = keras.Sequential(
             [keras.Input((5, 4)), L.GRU(6), L.LayerNormalization(), L.Dense(3), L.BatchNormalization()]

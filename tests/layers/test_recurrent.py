@@ -56,6 +56,7 @@ def net(request):
 
 
 class TestEveryKind:
+    @pytest.mark.slow
     def test_is_masked_in_both_kernels_of_each_cell_in_forward_order(self, net):
         kind, model, _ = net
         report = tt.mask_layers(model)
@@ -63,6 +64,7 @@ class TestEveryKind:
         assert not report.left_alone
         assert tt.masked_weights(model) == report.masked
 
+    @pytest.mark.slow
     def test_computes_what_the_stock_layer_computes_with_zeros(self, net):
         _, model, twin = net
         x = inputs_of(model)
@@ -104,6 +106,7 @@ class TestEveryKind:
             np.testing.assert_allclose(nets.outputs(other, x), expected, rtol=1e-5, atol=1e-6)
             nets.assert_equal(nets.kernels(other), nets.kernels(model))
 
+    @pytest.mark.slow
     def test_folded_and_borrowed_for_a_while_it_is_afterwards_what_it_was(self, net):
         _, model, stock = net
         before, weights = classes(model), model.get_weights()
@@ -116,6 +119,7 @@ class TestEveryKind:
             assert any(isinstance(layer, Masked) for layer in stock._flatten_layers())
         assert classes(stock) == before
 
+    @pytest.mark.slow
     def test_fold_bakes_the_zeros_in_and_gives_the_stock_classes_back(self, net):
         """The last one: what the model was is gone."""
         _, model, stock = net
@@ -140,11 +144,13 @@ def on_a_gpu(request):
 class TestAFusedKernel:
     """As on a GPU: it reads the kernels of the cell outside of the cell's call."""
 
+    @pytest.mark.slow
     def test_does_not_keep_its_layer_from_being_masked(self, on_a_gpu):
         kind, _, report, asked = on_a_gpu
         assert asked and shapes(report.masked)[:-1] == KINDS[kind][2]
         assert not report.left_alone
 
+    @pytest.mark.slow
     def test_gets_the_masked_kernels(self, on_a_gpu, monkeypatch):
         _, model, *_ = on_a_gpu
         x, masked = inputs_of(model), nets.kernels(model)[:-1]
@@ -153,6 +159,7 @@ class TestAFusedKernel:
         np.testing.assert_allclose(nets.outputs(model, x), expected, rtol=1e-5, atol=1e-6)
         nets.assert_equal([kernel.numpy() for kernel in fused.kernels], masked)
 
+    @pytest.mark.slow
     def test_has_no_gradient_for_what_is_hidden(self, on_a_gpu, monkeypatch):
         kind, model, *_ = on_a_gpu
         fused = Fused(monkeypatch)
@@ -172,6 +179,7 @@ class TestAFusedKernel:
         assert model.layers[1].use_cudnn == "auto"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["RNN of a cell of layers"])
 def test_in_a_loop_of_trainings_steps_every_step_reads_the_kernels_anew(kind):
     """Keras and our trainer make several steps in one call: only loops inside the layer read once."""
@@ -195,6 +203,7 @@ def test_in_a_loop_of_trainings_steps_every_step_reads_the_kernels_anew(kind):
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_a_cell_with_one_mask_comes_back_with_one(self, tmp_path):
         model = build("GRU")
         report = tt.mask_layers(model, include=model.layers[1].cell.recurrent_kernel.path)
@@ -205,12 +214,14 @@ class TestFiles:
         nets.assert_equal(nets.kernels(loaded), nets.kernels(model))
         nets.assert_equal(loaded.get_weights(), model.get_weights())
 
+    @pytest.mark.slow
     def test_one_way_of_two_comes_back_masked_that_way(self, tmp_path):
         model = build("Bidirectional LSTM")
         tt.mask_layers(model, exclude=model.layers[1].forward_layer)
         model.save(tmp_path / "m.keras")
         assert classes(keras.saving.load_model(tmp_path / "m.keras")) == classes(model)
 
+    @pytest.mark.slow
     def test_weights_from_before_masking_are_restored(self, tmp_path):
         model = build("Bidirectional LSTM")
         model.save_weights(tmp_path / "m.weights.h5")
@@ -280,6 +291,7 @@ def test_a_layer_that_only_looks_like_a_cell_needs_its_kernels():
     assert shapes(tt.mask_layers(model).masked) == [(4, 2)]
 
 
+@pytest.mark.slow
 def test_a_cell_with_one_of_the_two_kernels_is_masked_in_that():
     class Memoryless(Minimal):
         def build(self, input_shape):
@@ -293,6 +305,7 @@ def test_a_cell_with_one_of_the_two_kernels_is_masked_in_that():
     assert shapes(nets.hide(model) and tt.masked_weights(model)) == [(4, 3), (3, 3)]
 
 
+@pytest.mark.slow
 def test_half_precision_stays_half():
     layer = L.GRU(3, dtype="mixed_float16")
     model = nets.hide(around(layer, (2, 4)))

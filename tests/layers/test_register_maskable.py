@@ -45,6 +45,7 @@ class TestALayerOfYourOwn:
         x, _ = nets.inputs_of(model)
         np.testing.assert_allclose(nets.outputs(model, x), x @ u @ v @ kernel, rtol=1e-4, atol=1e-5)
 
+    @pytest.mark.slow
     def test_comes_back_from_a_file_and_folds(self, tmp_path):
         model = nets.hide(self.net())
         x, _ = nets.inputs_of(model)

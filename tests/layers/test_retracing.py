@@ -43,6 +43,7 @@ class TestAModelThatHasRun:
         assert model.train_function is traced
         np.testing.assert_allclose(model.predict(x, verbose=0), nets.outputs(model, x), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_so_do_the_models_inside_it(self):
         model = nets.build("nested")
         inner = model.get_layer("block")

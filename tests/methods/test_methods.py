@@ -238,6 +238,7 @@ class TestEveryMethod:
         same = all(np.array_equal(a, b) for a, b in zip(other.masks, fresh.masks, strict=True))
         assert same == (METHODS[name].score not in ("random", "grasp", "obd"))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", [name for name, row in METHODS.items() if row.rewinds])
     def test_needs_weights_to_rewind_to_if_it_rewinds(self, name, networks):
         network = networks["functional"].back(masked=True)

@@ -177,6 +177,7 @@ class TestAnyModel:
         assert [isinstance(layer, Masked) for layer in model.layers] == [False, True, True, True]
         assert ticket.names == tuple(entry.name for entry in tt.masked_weights(model))
 
+    @pytest.mark.slow
     def test_subclassed_models_are_pruned_in_forward_order(self):
         model = Subclassed()
         model(np.zeros((1, 6)))
@@ -208,6 +209,7 @@ class TestAnyModel:
         ticket = tt.prune(model, "random", 0.5)
         assert [mask.shape for mask in ticket.masks] == [(6, 20)]
 
+    @pytest.mark.slow
     def test_random_never_touches_data(self, model):
         class OnAccess:
             def __getattribute__(self, name):
@@ -309,12 +311,14 @@ class TestOptions:
         ticket = tt.prune(model, "random", 0.5, ratios="uniform")
         assert [layer.kept for layer in ticket.layers] == tt.keep_counts(model, 0.5, "uniform")
 
+    @pytest.mark.slow
     def test_the_classifier_may_be_ranked_with_the_rest(self, model):
         apart = tt.prune(model, "lr_rewinding", 0.5)
         ranked = tt.prune(model, "lr_rewinding", 0.5, classifier_keep="ranked")
         assert apart.layers[-1].kept == 15 > ranked.layers[-1].kept
         assert_same(ranked.masks, tt.prune(model, method(), 0.5).masks)
 
+    @pytest.mark.slow
     def test_none_says_of_the_classifier_what_the_method_has(self, model):
         expected = tt.prune(model, "lr_rewinding", 0.5)
         for said in (None, "method"):

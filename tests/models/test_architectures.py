@@ -102,6 +102,7 @@ def test_resnet_has_its_layers(depth, weighted_layers):
     assert len(kernels(model)) == weighted_layers
 
 
+@pytest.mark.slow
 def test_vgg_has_biases_and_resnet_none_but_the_classifiers(published):
     for layer in published["vgg19"].layers:
         assert getattr(layer, "use_bias", True)
@@ -109,6 +110,7 @@ def test_vgg_has_biases_and_resnet_none_but_the_classifiers(published):
     assert biased == ["classifier"]
 
 
+@pytest.mark.slow
 def test_a_convolution_of_stride_two_is_padded_by_one_on_every_side(published):
     model = published["resnet32"]
     strided = [x for x in model.layers if isinstance(x, keras.layers.Conv2D) and x.strides == (2, 2)]

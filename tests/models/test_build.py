@@ -77,6 +77,7 @@ def test_another_seed_gives_other_weights(name, shape, width):
         assert not np.any(a == b), "every kernel is drawn anew"
 
 
+@pytest.mark.slow
 @each_example
 def test_no_two_layers_draw_the_same_numbers(name, shape, width):
     """Two kernels drawn from one seed would be equal up to their scale."""

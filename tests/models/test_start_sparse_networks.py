@@ -77,6 +77,7 @@ def test_layers_and_weights_are_as_many_as_in_the_official_code(name, shapes, pu
     assert (len(shapes[name]), sum(map(math.prod, shapes[name])), trainable) == COUNTS[name]
 
 
+@pytest.mark.slow
 def test_vgg16_has_the_shapes_of_the_official_code(shapes):
     layers = json.loads((FIXTURES / "er_ratios.json").read_text())["models"]["vgg16_cifar10"]["layers"]
     assert shapes["vgg16"] == [(*shape[2:], shape[1], shape[0]) for shape in (x["shape"] for x in layers)]
@@ -109,6 +110,7 @@ def test_resnet50_has_bottlenecks_of_expansion_four(shapes):
     assert shapes["resnet50_cifar"] == [*expected, (2048, 100)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "convolutions"),
     [("resnet18_cifar", 2), pytest.param("resnet50_cifar", 3, marks=pytest.mark.slow)],
@@ -183,6 +185,7 @@ def test_resnet50_is_still_the_one_of_depth_6n_plus_2():
         models.build("resnet18", (32, 32, 3), 10)
 
 
+@pytest.mark.slow
 def test_normalized_perceptron_normalizes_after_every_relu():
     model = models.build("mlp_bn_256_256_256", (16,), 2)
     assert [layer.name for layer in model.layers] == [

@@ -217,11 +217,13 @@ class TestEveryCheck:
         for x, y in zip(attacked.x, attacked.y, strict=True):
             assert len(y) == TRAINING_SET and set(examples(x, y)) == clean
 
+    @pytest.mark.slow
     @every_arm
     def test_starts_from_the_tickets_weights_unless_these_are_what_it_changes(self, lab, method, check):
         attacked, plain = lab.arm(method, check).retraining, lab.arm(method).retraining
         assert same(attacked.weights, plain.weights) == (CHECKS[check].weights is None)
 
+    @pytest.mark.slow
     @every_arm
     def test_leaves_the_masks_alone_unless_these_are_what_it_changes(self, lab, method, check):
         arm, plain = lab.arm(method, check), lab.arm(method)

@@ -80,6 +80,7 @@ class TestDisks:
         assert len(said.strip().splitlines()) == 1
         assert not list(tmp_path.rglob(".*.npz.*")), "nothing that was begun is left"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("flag", ["run_dir", "dense_dir"])
     def test_where_nothing_can_be_written_nothing_starts(self, flag, tmp_path):
         words = f"--{flag}=/proc/nowhere/here cannot be written"
@@ -106,6 +107,7 @@ class TestMemory:
         with pytest.raises(RuntimeError, match=r"Out of memory at --batch_size=720\. Lower that"):
             run(tmp_path / "run", *ARGUMENTS)
 
+    @pytest.mark.slow
     def test_of_scoring_too(self, tmp_path, monkeypatch):
         def greedy(*_, **__):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")

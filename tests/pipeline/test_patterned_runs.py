@@ -142,6 +142,7 @@ def test_a_report_tells_patterns_apart(tmp_path):
     assert "random, pattern=4x1" in labels
 
 
+@pytest.mark.slow
 def test_networks_shrink_by_channels():
     model = tt.models.build("mlp_22_14", (8, 8, 1), 10, seed=0)
     tt.prune(model, "magnitude", 0.5, pattern="channel", ratios="uniform")

@@ -282,6 +282,7 @@ def test_somebody_elses_directory_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["", "{", "[1, 2]", "\x00\x01"])
 def test_a_damaged_config_is_reported(damage, tmp_path):
     finished(tmp_path / "run", "--method=random")
@@ -348,6 +349,7 @@ def test_another_ticket_in_the_directory_is_refused(noted, said, tmp_path):
         run(tmp_path / "run", "--method=random", "--sparsity=0.9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["stages.json", "ticket.npz", "final.weights.h5"])
 def test_a_damaged_file_is_named(damaged, tmp_path):
     finished(tmp_path / "run", "--method=random")
@@ -456,6 +458,7 @@ class TestRounds:
         again, _ = run(tmp_path / "run", *ROUNDS)
         assert elsewhere({**again, "seconds": 0}) == elsewhere({**result, "seconds": 0})
 
+    @pytest.mark.slow
     def test_of_a_score_at_the_initialisation_need_no_training(self, tmp_path, monkeypatch):
         ticket = ticket_of(tmp_path / "run", monkeypatch, "--method=snip", "--sparsity=0.9", "--rounds=4")
         assert ticket.kept == round(TOTAL * 0.1) and ticket.origin["rounds"] == 4
@@ -463,6 +466,7 @@ class TestRounds:
 
 
 class TestScoringData:
+    @pytest.mark.slow
     def test_is_so_many_examples_of_each_class_sorted(self, tmp_path, monkeypatch):
         seen = watched_scores(monkeypatch)
         flags = ("--samples_per_class=3", "--scoring_batches=2")
@@ -548,6 +552,7 @@ class TestTicketsOfOnesOwn:
         tuned, _ = run(beside("lt")[0].parent / "tuned", "--method=lr_rewinding", f"--ticket={path}")
         assert tuned["method"] == "lr_rewinding" and "dense_test_accuracy" in tuned
 
+    @pytest.mark.slow
     def test_of_another_model_is_refused_before_work_starts(self, tmp_path):
         finished(tmp_path / "first", "--method=random")
         with pytest.raises(ValueError, match="The ticket is for another model: weight 0 has shape"):

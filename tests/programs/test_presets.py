@@ -87,6 +87,7 @@ def test_what_follows_two_dashes_is_no_preset():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_sweeps_preset_is_not_for_a_single_run(tmp_path):
     """And it is said, before TensorFlow is loaded, by which program it is run."""
     done = command("run", "--preset=paper/table1", cwd=tmp_path)
@@ -94,6 +95,7 @@ def test_a_sweeps_preset_is_not_for_a_single_run(tmp_path):
     assert "presets of several runs are for tf_tickets.sweep" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["run", "sweep", "sanity", "report"])
 def test_every_program_says_its_version(program, tmp_path):
     done = command(program, "--version", cwd=tmp_path)

@@ -36,6 +36,7 @@ def kept(ticket):
 class TestOfNone:
     """The head is left alone: no hidden layer takes its place."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["finetune", "lr_rewinding"])
     def test_a_ranking_is_of_all_layers(self, method):
         ticket = tt.prune(headless(), method, 0.5)
@@ -68,6 +69,7 @@ class TestOfNone:
 class TestOfSeveral:
     """Each head is treated as the one of a network of one."""
 
+    @pytest.mark.slow
     def test_each_keeps_its_share(self):
         model = two_headed()
         assert kept(tt.prune(model, "hybrid", 0.5)).keys() >= {"one", "two"}
@@ -83,6 +85,7 @@ class TestOfSeveral:
         )
         assert (kept(ticket)["one"], kept(ticket)["two"]) == (0.3, 0.3)
 
+    @pytest.mark.slow
     def test_together_they_take_no_more_than_half_of_the_budget(self):
         ticket = tt.prune(two_headed(40, 80), "finetune", 0.9)
         shares = [layer for layer in ticket.layers if "one" in layer.name or "two" in layer.name]
@@ -97,6 +100,7 @@ class TestOfSeveral:
         ticket = tt.prune(model, "finetune", 0.5)
         nets.assert_same(ticket.masks, tt.prune(model, "finetune", 0.5, classifier_keep="ranked").masks)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("preserve_flow", [False, True])
     def test_inside_a_source_they_keep_what_it_has(self, preserve_flow):
         source = tt.prune(two_headed(), "uniform", 0.3, preserve_flow=True)
@@ -119,6 +123,7 @@ class TestOfSeveral:
         moved = [np.abs(a).sum() != np.abs(b).sum() for a, b in zip(*arrays, strict=True)]
         assert all(moved)
 
+    @pytest.mark.slow
     def test_both_are_spared_by_a_shuffle_and_the_others_are_shuffled_as_without(self):
         spared, plain = two_headed(), two_headed()
         tt.prune(spared, "finetune", 0.5)
@@ -164,6 +169,7 @@ def test_a_graph_that_does_not_tell_is_noted():
     )
 
 
+@pytest.mark.slow
 def test_a_part_of_a_convolutional_network_has_no_classifier():
     """Its last convolution, before a mean and a dense layer that stay dense, is none."""
     inputs = x = keras.Input((8, 8, 3))

@@ -87,6 +87,7 @@ class TestCounts:
         if ratios != "global":
             assert [layer.kept for layer in ticket.layers] == keep_counts(small, sparsity, ratios)
 
+    @pytest.mark.slow
     @given(st.floats(0, 0.999), st.one_of(st.none(), st.floats(0.01, 1)))
     @settings(deadline=None, max_examples=50)
     def test_also_with_the_classifier_apart(self, small, sparsity, classifier_keep):

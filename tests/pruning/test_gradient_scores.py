@@ -188,6 +188,7 @@ def gradient(values, function):
 
 
 class TestSnip:
+    @pytest.mark.slow
     def test_is_the_weight_times_its_gradient(self):
         model = curved()
         x, y = nets.examples(model)
@@ -206,6 +207,7 @@ class TestSnip:
         arrays = tt.score(model, "snip", data=parts)
         assert max(errors(arrays, [3 * array for array in whole])) < 1e-12
 
+    @pytest.mark.slow
     def test_hidden_weights_have_none(self):
         model = curved()
         ticket = tt.prune(model, "random", 0.5)

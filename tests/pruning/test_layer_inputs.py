@@ -190,6 +190,7 @@ def test_functions_of_the_users_are_seen_into():
     assert not tf.config.functions_run_eagerly()
 
 
+@pytest.mark.slow
 def test_attention_and_layers_over_time_are_seen():
     inputs = keras.Input((5, 6))
     x = L.MultiHeadAttention(2, 3)(inputs, inputs)
@@ -211,6 +212,7 @@ class Doubled(L.Dense):
         return super().call(2 * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer, shape, name",
     [

@@ -114,6 +114,7 @@ def test_what_is_left_alone_says_why():
     }
 
 
+@pytest.mark.slow
 def test_zeros_that_were_pruned_on_request_count_after_folding_too():
     inputs = keras.Input((4,), dtype="int32")
     model = keras.Model(inputs, L.Dense(3)(L.Flatten()(L.Embedding(10, 5, name="words")(inputs))))

@@ -259,6 +259,7 @@ def test_finds_what_a_search_finds(name):
     assert sum(int(mask.sum()) for mask in expected) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "name"), [("float64", "mlp"), ("mixed_float16", "residual"), ("mixed_bfloat16", "shared")]
 )
@@ -416,6 +417,7 @@ class TestAnyModel:
         x = layers.Conv2D(4, 3, padding="same")(x)
         self.all_on_path(keras.Model(inputs, layers.Dense(2)(layers.GlobalMaxPooling2D()(x))))
 
+    @pytest.mark.slow
     def test_batches_of_one_size(self):
         inputs = keras.Input(batch_shape=(3, 7, 4))
         x = layers.LSTM(5, stateful=True)(inputs)
@@ -482,6 +484,7 @@ class TestAnyModel:
         (found,) = on_path(model, entries, [np.ones((4, 3), bool)])
         assert found.all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("tied", [True, False])
     def test_an_embedding_that_is_the_classifier_too(self, tied):
         inputs = keras.Input((5,), dtype="int32")
@@ -548,6 +551,7 @@ class TestNoTrace:
         on_path(model, entries, [~keras.ops.convert_to_numpy(entry.mask) for entry in entries])
         assert_same(plain(everything()), plain(before))
 
+    @pytest.mark.slow
     def test_a_function_of_the_users_own_keeps_no_trace(self):
         class Own(keras.Model):
             def __init__(self):
@@ -570,6 +574,7 @@ class TestNoTrace:
         assert_same(found, [np.eye(4, 3, dtype=bool)])
         assert_same(np.array(model(x)), before)
 
+    @pytest.mark.slow
     def test_masks_of_the_model_do_not_matter(self):
         model = mlp()
         entries = prunable_weights(model)

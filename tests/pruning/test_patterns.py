@@ -90,6 +90,7 @@ class TestBlocks:
         first = [np.argmax(layout.scores(rng.random((1, 5)), True)[0, 0]) for _ in range(400)]
         assert 160 < sum(first) < 240
 
+    @pytest.mark.slow
     @given(
         st.lists(st.integers(1, 6), min_size=1, max_size=4),
         st.integers(1, 5),
@@ -120,6 +121,7 @@ class TestMatrices:
         assert (layout.from_matrices(matrices) == array).all()
 
 
+@pytest.mark.slow
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 6)),
     st.integers(1, 4),
@@ -147,6 +149,7 @@ def test_windows_hold_no_more_than_they_may_and_the_best(shape, most, more, seed
         assert (worst >= np.where(there & ~kept, scores[:, window], -np.inf).max(1)).all()
 
 
+@pytest.mark.slow
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 5)),
     st.integers(0, 2**31),
@@ -205,6 +208,7 @@ def slow_but(*quick):
 
 
 class TestTickets:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("method", "pattern", "sparsity"), slow_but("erk", "magnitude")(CASES))
     def test_keep_exactly_so_many_groups(self, method, pattern, sparsity):
         model, init = shared()
@@ -235,6 +239,7 @@ class TestTickets:
             counts = mask.reshape(-1, mask.shape[-1]).sum(0)
             assert counts.max() - counts.min() <= 1
 
+    @pytest.mark.slow
     def test_counts_of_layers_are_those_of_their_ratios(self):
         """Of blocks that fit, a layer keeps what it keeps without a pattern."""
         keras.utils.set_random_seed(0)
@@ -250,6 +255,7 @@ class TestTickets:
         ticket = tt.prune(model, "magnitude", 5 / 6, pattern="1x4")
         assert ticket.masks[0].tolist() == [[True] * 4, [False] * 4] and not ticket.masks[1].any()
 
+    @pytest.mark.slow
     def test_channels_that_sums_tie_are_left_alone_and_said(self):
         ticket = tt.prune(shared()[0], "magnitude", 0.5, pattern="channel")
         kept = dict(zip(ticket.names, ticket.masks, strict=True))
@@ -258,6 +264,7 @@ class TestTickets:
         removed = sum((~kept[name].any(axis=tuple(range(kept[name].ndim - 1)))).sum() for name in kept)
         assert removed == 10 + 9 - round(0.5 * (10 + 9))
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:After pruning")
     def test_channels_make_a_smaller_model(self):
         model = small_net()
@@ -269,6 +276,7 @@ class TestTickets:
         }
         assert np.allclose(small(X), model(X), atol=1e-5)
 
+    @pytest.mark.slow
     def test_a_mask_that_bounds_them_has_whole_groups_alone(self):
         model, _ = shared()
         source = tt.prune(model, "random", 0.4, pattern="4x1")
@@ -277,6 +285,7 @@ class TestTickets:
         assert sum(kept) == round(sum(sizes) * 0.2)
         assert not any((a & ~b).any() for a, b in zip(inside.masks, source.masks, strict=True))
 
+    @pytest.mark.slow
     def test_layers_that_stay_whole_stay_inside_other_masks(self):
         model, _ = shared()
         within = [np.ones(entry.shape, bool) for entry in prunable_weights(model)]
@@ -296,6 +305,7 @@ class TestTickets:
         ticket = tt.prune(shared()[0], "magnitude", 0.5, **given)
         assert "the classifier keeps" not in " ".join(ticket.notes)
 
+    @pytest.mark.slow
     def test_rounds_end_at_the_count(self):
         model, _ = shared()
         quota = Quota(ratios="global", sparsity=0.9, pattern="4x1", rounds=4)
@@ -309,6 +319,7 @@ class TestTickets:
         ticket = tt.prune(shared()[0], "magnitude", 0.9, pattern="4x1", min_keep=12)
         assert all(mask.sum() >= min(12, mask.size) - 4 and mask.any() for mask in ticket.masks)
 
+    @pytest.mark.slow
     def test_a_seed_decides_random_ones(self):
         masks = [tt.prune(shared()[0], "erk", 0.8, seed=s, pattern="4x1").masks for s in (0, 0, 1)]
         same = [all((a == b).all() for a, b in zip(masks[0], other, strict=True)) for other in masks[1:]]
@@ -325,11 +336,13 @@ class TestSolvers:
 
     data = np.random.default_rng(1).normal(size=(64, 8)).astype("float32"), np.zeros(64, int)
 
+    @pytest.mark.slow
     def test_keep_n_of_each_m(self):
         ticket = tt.prune(self.net(), "sparsegpt", 0.5, data=self.data, pattern="2:4")
         for mask in ticket.masks:
             assert (mask.reshape(-1, 4, mask.shape[1]).sum(1) == 2).all()
 
+    @pytest.mark.slow
     def test_make_up_for_masks_of_any_pattern(self):
         model, plain = self.net(), self.net()
         given = {"data": self.data, "pattern": "4x1"}
@@ -391,6 +404,7 @@ class TestCallbacks:
         kept, sizes = blocks_are_whole(model, callback.tickets[-1], "4x1")
         assert sum(kept) == round(sum(sizes) * 0.2)
 
+    @pytest.mark.slow
     def test_know_before_training_what_cannot_be_met(self):
         with pytest.raises(ValueError, match="spreads the count of a layer"):
             tt.callbacks.MagnitudePruning(0.5, epoch=2, pattern="constant_fan_in")

@@ -516,6 +516,7 @@ class TestRatiosOfATicket:
         ticket = ticket_of([50, 100, 2000], HAND)
         assert keep_counts(HAND, 1 - 1075 / 11_100, ticket) == [25, 50, 1000]
 
+    @pytest.mark.slow
     def test_of_a_ticket_that_was_drawn(self):
         model = nets.functional((20, 30, 40, 5))
         ticket = tt.prune(model, "random", sparsity=0.8)

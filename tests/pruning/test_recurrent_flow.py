@@ -33,6 +33,7 @@ def absolute(model):
 
 
 class TestSynFlow:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("layer", "gates"),
         [
@@ -92,6 +93,7 @@ class TestSynFlow:
         assert model.layers[1].cell.__dict__ == before
         assert "call" not in model.layers[1].__dict__ and model.layers[1].use_cudnn == "auto"
 
+    @pytest.mark.slow
     def test_takes_states_and_gives_them(self):
         sequences, state = keras.Input((4, 2)), keras.Input((3,))
         outputs, last = L.GRU(3, return_state=True)(sequences, initial_state=L.Dense(3)(state))
@@ -144,6 +146,7 @@ class TestPaths:
         nets.assert_equal(found, reached(kind, masks, inputs_of(model)))
         assert any(part.any() for part in found)
 
+    @pytest.mark.slow
     def test_gates_of_a_unit_that_takes_in_nothing_are_on_none(self):
         model = build("LSTM")
         entries = tt.layers.prunable_weights(model)

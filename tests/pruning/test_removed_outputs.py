@@ -37,6 +37,7 @@ def constants(model):
     return [value for value in model.get_weights() if value.ndim == 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("normalized", "bias"), [(True, False), (False, True), (True, True)])
 def test_a_compacted_network_needs_no_channels_for_constants(normalized, bias):
     model = network(normalized, bias)
@@ -93,6 +94,7 @@ def test_what_a_layer_cannot_do_without_stays():
     assert all((a == b).all() for a, b in zip(before, constants(model), strict=True))
 
 
+@pytest.mark.slow
 def test_two_replicas_do_as_one():
     with two_replicas().scope():
         model = network()

@@ -51,6 +51,7 @@ class TestRounds:
         ticket = ticket_of(model, "snip", data=nets.examples(model), rounds=3, paths=False)
         assert (ticket.kept, ticket.origin["rounds"]) == (round(ticket.total * 0.1), 3)
 
+    @pytest.mark.slow
     def test_each_round_scores_what_the_one_before_has_left(self):
         model, seen = nets.functional(), []
 
@@ -106,6 +107,7 @@ class TestRounds:
         assert_same(nets.state(model), before)
         assert bool(tt.masked_weights(model)) == masked
 
+    @pytest.mark.slow
     def test_an_error_in_a_later_round_leaves_the_model_as_it_was(self):
         model, calls = nets.functional(), []
 
@@ -183,6 +185,7 @@ class TestWithin:
         again = tt.prune(model, "random", 0.9, within=source.masks, ratios="global")
         assert contained(again, source) and again.kept == 10
 
+    @pytest.mark.slow
     def test_rounds_start_from_there(self):
         model, seen = nets.functional(), []
         source = ticket_of(model, "random", "erk", sparsity=0.5, seed=4)
@@ -207,6 +210,7 @@ class TestWithin:
         clamped = ticket_of(model, "magnitude", ratios, sparsity=0.55, within=source, redistribute=False)
         assert contained(clamped, source) and clamped.kept < found.kept
 
+    @pytest.mark.slow
     def test_a_classifier_apart_keeps_what_the_source_has(self):
         model = nets.functional((20, 30, 20, 10))
         source = ticket_of(model, "random", "uniform", sparsity=0.5, seed=4)
@@ -251,6 +255,7 @@ class TestBernoulli:
             assert abs(layer.kept - density * layer.total) < spread
         assert ticket.notes == (f"Bernoulli masks: {ticket.total * 0.1:,.1f} weights are kept on average",)
 
+    @pytest.mark.slow
     def test_counts_differ_from_seed_to_seed(self):
         model = nets.functional((20, 30, 10))
         kept = {
@@ -366,6 +371,7 @@ class TestRatiosOfAnotherTicket:
         assert drawn.sha256 != magnitudes.sha256
         assert drawn.origin["ratios"] == [layer.keep_ratio for layer in magnitudes.layers]
 
+    @pytest.mark.slow
     def test_are_scaled_to_another_sparsity(self):
         model = shared()
         magnitudes = ticket_of(model, "magnitude", sparsity=0.8)

@@ -116,6 +116,7 @@ class TestMagnitude:
         model = nets.functional()
         assert_same(tt.score(model, "magnitude"), [np.abs(kernel) for kernel in nets.kernels(model)])
 
+    @pytest.mark.slow
     def test_sees_what_a_mask_hides(self):
         model = nets.functional()
         scores = tt.score(model, "magnitude")
@@ -337,6 +338,7 @@ class TestWhatIsRefused:
         with pytest.raises(TypeError, match=r"Pruning takes a keras.Model. Received: "):
             tt.score(model, "magnitude")
 
+    @pytest.mark.slow
     def test_labels_that_are_texts(self):
         x, y = nets.examples(shared())
         names = np.array(list("abc"))[y]

@@ -110,6 +110,7 @@ class TestPickingByClass:
         ):
             read_batches((X, labels), 1)
 
+    @pytest.mark.slow
     def test_scores_see_the_picked_batch_alone(self):
         model = nets.functional((2, 4, 3))
         picked = first_of_each_class([(X, Y)], np.int64(2))

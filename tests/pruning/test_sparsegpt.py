@@ -64,6 +64,7 @@ class TestGolden:
             rows = reference.best_of_each_row(score, score.shape[1] // 2)
             np.testing.assert_array_equal(rows, GOLDEN[f"{net}/wanda/rows/{layer}"])
 
+    @pytest.mark.slow
     @every_net
     @pytest.mark.parametrize("case", CASES)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -82,6 +83,7 @@ class TestGolden:
             np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
             assert value.dtype == dtype and not value[~mask].any()
 
+    @pytest.mark.slow
     @every_net
     def test_the_masks_that_it_finds_give_the_same_weights(self, net):
         model, x = built(net)
@@ -123,6 +125,7 @@ sizes = given(
 
 
 class TestALayer:
+    @pytest.mark.slow
     @sizes
     @settings(max_examples=60, deadline=None)
     def test_removed_inputs_before_the_kept_ones_are_made_up_for_by_least_squares(
@@ -257,6 +260,7 @@ class TestPrune:
     def data(self, model):
         return nets.examples(model, 40)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("masked", [False, True])
     def test_sets_masks_and_weights_and_forgets_what_was_removed(self, masked):
         model = nets.functional()
@@ -282,6 +286,7 @@ class TestPrune:
         ticket.apply(model)
         assert with_update < 0.7 * np.square(model(x).numpy() - outputs).sum()
 
+    @pytest.mark.slow
     def test_another_score_chooses_the_masks_and_the_weights_make_up_for_them(self):
         model, other = nets.functional(), nets.functional()
         x, y = self.data(model)
@@ -291,6 +296,7 @@ class TestPrune:
         solved = sparsegpt(nets.functional(), [(x, y)], Goal(masks=ticket.masks))
         nets.assert_same(nets.kernels(model), list(solved.values))
 
+    @pytest.mark.slow
     def test_stays_inside_given_masks(self):
         model = nets.functional()
         source = tt.prune(nets.functional(), "random", 0.3)
@@ -330,6 +336,7 @@ class TestPrune:
         after = nets.state(model)
         nets.assert_same({**after, "classes": 0}, {**before, "classes": 0})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("step", ["masks", "weights"])
     def test_an_error_at_the_end_leaves_the_model_as_it_was(self, step, monkeypatch):
         model = nets.functional()
@@ -365,6 +372,7 @@ class TestPrune:
             tt.prune(model, "sparsegpt", 0.5, **{"data": self.data(model), **options})
         nets.assert_same(nets.state(model)["values"], before["values"])
 
+    @pytest.mark.slow
     def test_data_that_can_be_read_once_are_read_once(self):
         model, other = nets.functional(), nets.functional()
         x, y = self.data(model)

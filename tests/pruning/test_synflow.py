@@ -29,6 +29,7 @@ class TestSynflow:
             tt.score(nets.functional((4, 7, 3)), "synflow"),
         )
 
+    @pytest.mark.slow
     def test_a_layer_of_relu6_lets_the_flow_pass(self):
         plain = nets.functional((4, 7, 3))
         model = keras.Sequential([plain.layers[1], keras.layers.ReLU(6.0), plain.layers[2]])
@@ -38,6 +39,7 @@ class TestSynflow:
         assert_same(tt.score(model, "synflow"), tt.score(plain, "synflow"))
         assert "call" not in model.layers[1].__dict__
 
+    @pytest.mark.slow
     def test_is_conserved_from_layer_to_layer(self):
         model = nets.functional((4, 7, 5, 3), activation="relu", use_bias=False)
         tt.prune(model, "random", 0.3)
@@ -91,6 +93,7 @@ class TestSynflow:
         outputs = keras.layers.Activation(activation)(logits.outputs[0])
         assert_same(tt.score(keras.Model(logits.inputs, outputs), "synflow"), tt.score(logits, "synflow"))
 
+    @pytest.mark.slow
     def test_leaves_out_preprocessing(self):
         inputs = keras.Input((4,), dtype="uint8")
         normalization = keras.layers.Normalization(mean=[1.0, 2, 3, 4], variance=[4.0, 4, 4, 4])
@@ -148,6 +151,7 @@ class TestAnyModel:
         for found, expected in zip(tt.score(doubled, "synflow"), tt.score(plain, "synflow"), strict=True):
             np.testing.assert_allclose(found, 2 * expected, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_strings(self):
         words = keras.Input((2,), dtype="string")
         x = keras.layers.Embedding(5, 4)(keras.layers.StringLookup(vocabulary=["a", "1"])(words))

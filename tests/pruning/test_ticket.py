@@ -195,6 +195,7 @@ class TestRoundTrip:
         ticket.save(path, overwrite=True)
         assert_equal(Ticket.load(path), ticket)
 
+    @pytest.mark.slow
     def test_of_a_drawn_ticket(self, tmp_path):
         ticket = tt.prune(nets.convolutional(), "random", 0.9, seed=np.int32(4))
         ticket.save(str(tmp_path / "t"))
@@ -458,6 +459,7 @@ class TestFilesThatClaimTooMuch:
 
 
 class TestApplying:
+    @pytest.mark.slow
     def test_on_another_model_of_the_same_shapes(self):
         ticket = tt.prune(nets.convolutional(), "random", 0.8)
         model = nets.convolutional(seed=7)
@@ -467,10 +469,12 @@ class TestApplying:
         assert_same(nets.values(model), before)
         assert all(isinstance(entry.layer, Masked) for entry in tt.masked_weights(model))
 
+    @pytest.mark.slow
     def test_on_a_sequential_model(self):
         ticket = tt.prune(nets.functional(), "random", 0.8)
         assert_same(nets.masks(ticket.apply(nets.sequential())), list(ticket.masks))
 
+    @pytest.mark.slow
     def test_on_a_masked_model_it_replaces_the_masks(self):
         model = nets.functional()
         tt.prune(model, "random", 0.9, seed=1)
@@ -486,6 +490,7 @@ class TestApplying:
         x = np.random.default_rng(0).normal(size=(5, 6))
         np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
 
+    @pytest.mark.slow
     def test_on_the_layers_that_a_masked_model_has_chosen(self):
         def chosen():
             model = nets.functional()

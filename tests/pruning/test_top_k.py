@@ -37,6 +37,7 @@ def by_stable_sort(scores, keep):
 
 
 class TestTopK:
+    @pytest.mark.slow
     @given(score_vectors(), st.data())
     def test_is_a_stable_sort(self, scores, data):
         keep = data.draw(st.integers(0, scores.size))
@@ -44,6 +45,7 @@ class TestTopK:
         assert mask.dtype == bool and mask.shape == scores.shape
         np.testing.assert_array_equal(mask, by_stable_sort(scores, keep))
 
+    @pytest.mark.slow
     @given(score_vectors(), st.data())
     def test_masks_are_nested(self, scores, data):
         few, more = sorted(data.draw(st.lists(st.integers(0, scores.size), min_size=2, max_size=2)))
@@ -160,6 +162,7 @@ class TestLayers:
 class TestSamples:
     """Of many scores only those are ranked that reach a bound, which a sample tells."""
 
+    @pytest.mark.slow
     @given(st.integers(0, 2**31), st.integers(1, 50), st.floats(0.001, 1), st.booleans())
     def test_change_nothing(self, seed, distinct, part, bounded):
         rng = np.random.default_rng(seed)
@@ -182,6 +185,7 @@ class TestSamples:
 
 
 class TestLeast:
+    @pytest.mark.slow
     @given(
         st.lists(st.integers(1, 12), min_size=1, max_size=5),
         st.integers(0, 2**31),

@@ -38,6 +38,7 @@ def errors(tmp_path_factory):
     return runs(tmp_path_factory.mktemp("errors"), ERROR, base=55.0, worse=75.0, spread=0.5, chance=77.0)
 
 
+@pytest.mark.slow
 def test_less_error_is_better_in_every_table(errors):
     (found,) = experiments(load([errors]))
     table = tables.accuracies(found, alpha=0.05)
@@ -57,6 +58,7 @@ def test_less_error_is_better_in_every_table(errors):
     assert r"$\uparrow$ sensitive & +20" in text and "mmHg" in text and "points" not in text
 
 
+@pytest.mark.slow
 def test_signs_follow_the_metric(tmp_path):
     (found,) = experiments(load([runs(tmp_path, ACCURACY, base=0.9, worse=0.4, spread=0.01, chance=0.1)]))
     table = tables.answers(found, verdicts(found, margin=0.05))

@@ -105,6 +105,7 @@ def test_a_report_says_it_in_its_words(experiment, tmp_path):
     assert 'aria-label="+4.1, from +3.8' in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unprinted")
 def test_a_report_without_a_margin_has_all_but_the_verdicts(experiment, tmp_path):
     make_report(tmp_path, tmp_path / "report")

@@ -171,6 +171,7 @@ class TestEveryAttack:
 
 
 class TestRearrange:
+    @pytest.mark.slow
     @settings(max_examples=25)
     @given(masks_of_layers, seeds)
     def test_keeps_as_many_weights_of_every_layer(self, layers, seed):
@@ -182,6 +183,7 @@ class TestRearrange:
         nets.assert_equal(layers, before)
         nets.assert_equal(rearranged(layers, seed), found)
 
+    @pytest.mark.slow
     @settings(max_examples=20)
     @given(masks_of_layers, masks_of_layers, seeds)
     def test_draws_layers_in_forward_order_so_that_later_ones_change_nothing(self, layers, later, seed):
@@ -506,6 +508,7 @@ class TestReinitialize:
         limit = np.sqrt(6 / 70)
         assert abs(float(np.abs(kernels(model)[0]).max()) / limit - 1) < 0.02
 
+    @pytest.mark.slow
     def test_seeds_are_those_of_layers_whatever_comes_after(self):
         short, long = dense(sizes=(6, 8, 5)), dense(sizes=(6, 8, 5, 3))
         nets.assert_equal(kernels(reinitialize(short)), kernels(reinitialize(long))[:2])

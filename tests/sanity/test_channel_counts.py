@@ -146,6 +146,7 @@ class TestDraw:
         assert set(times) == possible
         assert scipy.stats.chisquare([times[one] for one in possible]).pvalue > LEVEL
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("density", [0.02, 0.7])
     def test_has_forgotten_the_mask_of_a_large_layer(self, density, monkeypatch):
         """Overlapping with it as with a draw that went on for much longer."""
@@ -184,6 +185,7 @@ class TestModels:
             axes = channel_axes(entry)
             assert counts(new, axes, per) == counts(old, axes, per)
 
+    @pytest.mark.slow
     def test_a_recurrent_layer_has_an_output_for_each_gate_of_a_unit(self):
         model = nets.hide(keras.Sequential([keras.Input((4, 6)), keras.layers.LSTM(5)]))
         kernel, recurrent = (np.asarray(entry.mask) for entry in tt.masked_weights(model))

@@ -140,6 +140,7 @@ class TestRandomLabels:
         data = dataset()
         assert np.shares_memory(raw(random_labels(data))[0], raw(data)[0])
 
+    @pytest.mark.slow
     @given(pairs, seeds, st.integers(4, 200))
     def test_draws_classes_of_the_labels_own_dtype_and_shape(self, data, seed, classes):
         labels = random_labels(data, seed, classes)[1]
@@ -279,6 +280,7 @@ class TestPixelsOfTables:
         np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(before, axis=1))
         assert not np.array_equal(found, before)
 
+    @pytest.mark.slow
     def test_leave_the_test_set_what_it_is_to_the_network(self):
         data = table()
         changed = random_pixels(data)
@@ -307,6 +309,7 @@ class TestPixelsOfTables:
 
 
 class TestCorrupted:
+    @pytest.mark.slow
     @given(pairs, seeds)
     def test_is_random_pixels_of_random_labels_of_the_same_seed(self, data, seed):
         assert_same(corrupted(data, seed, 7), random_pixels(random_labels(data, seed, 7), seed))
@@ -331,6 +334,7 @@ class TestHalfDataset:
         np.testing.assert_array_equal(found[:, 0, 0, 0], labels)
         assert (found.dtype, labels.dtype) == (x.dtype, y.dtype)
 
+    @pytest.mark.slow
     def test_keeps_every_example_alike(self):
         data = np.arange(12)[:, None], np.zeros(12, int)
         kept = np.bincount(

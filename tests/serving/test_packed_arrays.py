@@ -14,6 +14,7 @@ def round_trip(array):
     return unpacked(packed.values, positions_in(tf.constant(packed.gaps)), tf.constant(array.shape, tf.int64))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     shape=st.lists(st.integers(1, 9), min_size=1, max_size=4),

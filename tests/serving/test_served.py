@@ -39,6 +39,7 @@ def sparse(model, density=0.1, seed=0):
 QUICK = (0, 4, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", QUICK)
 def test_random_networks(seed):
     model = networks.network(seed)
@@ -102,6 +103,7 @@ class TestLayersWithTheBatchLast:
         assert all(step.layout == BATCH_LAST for step in Execution(graph_of(model)).steps(plan)[0])
         assert_served(model, plan)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "call",
         [
@@ -139,6 +141,7 @@ class TestLayersWithTheBatchLast:
 
 
 class TestModels:
+    @pytest.mark.slow
     def test_of_a_shared_layer_on_several_sizes(self):
         inputs = keras.Input((8, 8, 3))
         shared = LAYERS.Conv2D(3, 3, padding="same", name="shared")
@@ -148,6 +151,7 @@ class TestModels:
         assert plan == {"shared": "full"}
         assert_served(model, plan)
 
+    @pytest.mark.slow
     def test_of_images_of_any_size(self):
         inputs = keras.Input((None, None, 3))
         x = LAYERS.Conv2D(4, 3, padding="same", activation="relu")(inputs)
@@ -156,6 +160,7 @@ class TestModels:
         assert set(all_sparse(model).values()) == {"patches"}
         assert_served(model, all_sparse(model))
 
+    @pytest.mark.slow
     def test_of_masks_of_keras(self):
         """What is masked goes as Keras calls it, so that its mask is found further on."""
         inputs = keras.Input((7,), dtype="int32")
@@ -166,6 +171,7 @@ class TestModels:
         assert plan == {"after": "patches"}
         assert_served(model, plan)
 
+    @pytest.mark.slow
     def test_of_several_inputs_and_outputs(self):
         inputs = {"a": keras.Input((6, 6, 3), name="a"), "b": keras.Input((6,), name="b")}
         x = LAYERS.Flatten()(LAYERS.Conv2D(4, 3)(inputs["a"]))
@@ -173,6 +179,7 @@ class TestModels:
         model = keras.Model(inputs, {"x": x, "deep": [LAYERS.Dense(3)(y), y]})
         assert_served(sparse(model), all_sparse(model))
 
+    @pytest.mark.slow
     def test_of_models_within(self):
         inner = keras.Sequential(
             [keras.Input((6, 6, 4)), LAYERS.Conv2D(4, 3), LAYERS.Flatten()], name="inner"
@@ -180,6 +187,7 @@ class TestModels:
         model = keras.Sequential([keras.Input((6, 6, 2)), LAYERS.Conv2D(4, 3, padding="same"), inner])
         assert_served(sparse(model), all_sparse(model))
 
+    @pytest.mark.slow
     def test_in_mixed_precision_only_what_is_in_float32_is_sparse(self):
         inputs = keras.Input((6, 6, 3))
         x = LAYERS.Conv2D(4, 3, name="whole")(inputs)
@@ -194,6 +202,7 @@ class TestModels:
         model = sparse(keras.Model(inputs, LAYERS.Conv2D(4, 3, activation="softmax")(inputs)))
         assert_served(model, all_sparse(model))
 
+    @pytest.mark.slow
     def test_a_layer_without_any_weight_left(self):
         inputs = keras.Input((6, 6, 3))
         model = keras.Model(inputs, LAYERS.Conv2D(4, 3, bias_initializer="ones")(inputs))

@@ -74,6 +74,7 @@ def assert_computed(layer, shape, density, seed):
     return set(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     rank=st.integers(1, 3),

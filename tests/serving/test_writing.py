@@ -128,6 +128,7 @@ class TestLoading:
 
 
 class TestOnDisk:
+    @pytest.mark.slow
     def test_every_weight_is_there_once(self, models, places):
         packed, loaded = packed_in(places[0]), tf.saved_model.load(places[0])
         kernels = [np.asarray(weight) for weight in models[0].weights if len(weight.shape) > 1]
@@ -147,6 +148,7 @@ class TestOnDisk:
         size = sum(path.stat().st_size for path in (tmp_path / "m").rglob("*") if path.is_file())
         assert sum(sizes) < size < sum(sizes) + 80_000
 
+    @pytest.mark.slow
     def test_it_is_read_back_in_full_by_numpy(self, models, places):
         """The format needs no more than these lines."""
         packed = packed_in(places[0])
@@ -218,6 +220,7 @@ class TestOtherModels:
         found = run(tmp_path / "m", tf.constant(x))
         assert found.shape == x.shape
 
+    @pytest.mark.slow
     def test_a_model_without_zeros(self, tmp_path):
         model = keras.Sequential([keras.Input((5,)), LAYERS.Dense(4)])
         assert writing.write_fastest(model, tmp_path / "m", batch=1) == writing.Written({})

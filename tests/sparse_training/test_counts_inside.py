@@ -20,6 +20,7 @@ LAYERS = st.lists(
 RULES = [name for name in RATIOS if name != "uniform_dense_first"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(LAYERS, st.floats(0, 1), st.sampled_from(RULES))
 def test_counts_fit_into_the_room_and_meet_the_target(layers, share, ratios):
@@ -71,6 +72,7 @@ class TestTheTicketThatAModelCarries:
         assert found.sha256 == drawn.sha256 and found.on_path == drawn.on_path
         assert found.names == drawn.names and found.origin == {"from": "here"}
 
+    @pytest.mark.slow
     def test_counts_what_layers_compute_with_where_that_is_less(self):
         model = nets.build("sequential")
         drawn = tt.prune(model, "er", sparsity=0.5)

@@ -25,6 +25,7 @@ def test_the_density_of_gradual_pruning_is_the_authors():
     assert total_to_keep(golden["N"], 1 - cubic_density(first, last, 1.0)) == 750
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True), st.floats(0, 1))
 def test_gradual_pruning_ends_at_the_count_of_the_target(total, sparsity, first):
     """Whatever was subtracted from what on the way, at the end not a unit is lost by rounding."""

@@ -26,6 +26,7 @@ def test_granet_exchanges_what_the_authors_exchange():
     np.testing.assert_array_equal(new, np.array(golden["mask_after_grow"], bool))
 
 
+@pytest.mark.slow
 def test_nothing_grows_where_it_is_not_allowed():
     mask = tf.constant([True, True, False, False, False])
     allowed = tf.constant([True, True, True, False, False])

@@ -160,6 +160,7 @@ class TestTheStart:
             np.testing.assert_array_equal(np.sign(after[i]), np.sign(before[i]))
             np.testing.assert_array_equal(after[i + 1], before[i + 1])
 
+    @pytest.mark.slow
     def test_they_grow_with_the_density_where_asked(self):
         plain, scaled = searching()[0], searching(scale_by_density=True)[0]
         for a, b, parametrization, size in zip(
@@ -178,6 +179,7 @@ class TestTheStart:
         for score, fan_in in zip(scores(nets_[0]), (6, 8), strict=True):
             assert 0.5 < np.abs(score).max() * np.sqrt(fan_in) <= 1
 
+    @pytest.mark.slow
     def test_a_layer_selects_no_more_than_its_mask_has_and_the_others_share_it(self):
         model, _, _ = perceptron(sparsity=0)
         tt.mask_layers(model)

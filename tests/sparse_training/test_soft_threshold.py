@@ -60,6 +60,7 @@ def test_a_users_fit_trains_a_threshold_for_each_layer():
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_what_lies_outside_of_the_mask_is_never_seen():
     model, x, _, _ = searching()
     before = nets.outputs(model, x)
@@ -91,6 +92,7 @@ def test_fold_leaves_a_plain_network_of_the_thresholded_weights():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.AdamW])
 def test_decay_is_added_to_the_gradient_under_any_optimizer(optimizer):
     """At -200 the threshold itself has none, so decay is all there is."""
@@ -108,6 +110,7 @@ def test_decay_is_added_to_the_gradient_under_any_optimizer(optimizer):
     assert slopes == pytest.approx([-200 * 0.05] * 2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_without_decay_a_very_low_start_prunes_nothing():
     model, x, y, thresholds = searching(-200.0)
     kept = sum(int(np.asarray(entry.mask).sum()) for entry in tt.masked_weights(model))
@@ -115,6 +118,7 @@ def test_without_decay_a_very_low_start_prunes_nothing():
     assert [float(s) for s in thresholds] == [-200.0] * 2 and ticket_of(model, {}).kept == kept
 
 
+@pytest.mark.slow
 def test_a_used_optimizer_is_renewed_with_its_settings_and_one_that_is_not_stays():
     model, x, y = perceptron(keras.optimizers.Adam(0.03, beta_1=0.7))
     fit(model, x, y, steps=2)

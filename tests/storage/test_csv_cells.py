@@ -40,6 +40,7 @@ def through_a_file(values):
     return list(cells.values()), [csv_cells.read(cell) for cell in cells.values()]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_a_value_reads_back_as_itself(values):

@@ -35,6 +35,7 @@ def test_an_object_is_found_where_it_was_made_not_where_it_was_imported(main):
         assert name_of_object("callback", main.stopping, abroad) == "their_rows:stopping"
 
 
+@pytest.mark.slow
 def test_objects_that_a_script_makes_by_one_name_are_others(main):
     hashes = set()
     for patience in (1, 1, 5):

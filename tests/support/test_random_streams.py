@@ -22,6 +22,7 @@ def test_a_stream_is_a_function_of_its_seed_and_name(seed, name):
     assert stream_seed(seed, name) == stream_seed(seed, name)
 
 
+@pytest.mark.slow
 @given(seeds, seeds, names, names)
 def test_other_seeds_and_other_names_give_other_numbers(seed, other_seed, name, other_name):
     if (seed, name) != (other_seed, other_name):
@@ -80,6 +81,7 @@ def test_the_part_without_a_name_is_the_stream_itself(seed, name):
     np.testing.assert_array_equal(stream(seed, name, "").random(4), stream(seed, name).random(4))
 
 
+@pytest.mark.slow
 @given(st.tuples(seeds, names, parts), st.tuples(seeds, names, parts))
 def test_a_part_is_a_function_of_its_name_and_differs_from_all_others(one, other):
     numbers = stream(*one).random(4)

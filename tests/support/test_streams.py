@@ -40,6 +40,7 @@ class TestText:
         assert visible("a\n\tb") == "a\n\tb"
         assert visible("a\nb", kept="") == r"a\x0ab"
 
+    @pytest.mark.slow
     @given(st.text())
     def test_is_printable_whatever_it_was(self, text):
         assert all(x.isprintable() or x in "\n\t" for x in visible(text))

@@ -141,6 +141,7 @@ def test_any_small_perceptron_that_is_found_has_the_targets_output(sizes, densit
         assert difference(target, embedding.build(), inputs) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [0.5, 0.3])
 def test_sources_of_the_required_widths_hold_their_target_as_often_as_promised(density):
     target, trials = drawn(dense()), 40
@@ -175,6 +176,7 @@ def test_a_trained_target_is_embedded():
     assert difference(target, embedding.build(), x) < 1e-5
 
 
+@pytest.mark.slow
 def test_inputs_below_the_lowest_are_not_promised():
     target = drawn(dense())
     model = theory.embed_target(target, density=0.6, seed=1, lowest=-1.0).build()
@@ -182,6 +184,7 @@ def test_inputs_below_the_lowest_are_not_promised():
     assert difference(target, model, inputs_of(target, lowest=-3.0)) > 1e-2
 
 
+@pytest.mark.slow
 def test_a_pruned_target_takes_a_narrower_source():
     target = drawn(dense())
     before = theory.embed_target(target, density=0.5)
@@ -198,6 +201,7 @@ class Doubled(tt.layers.Parametrization):
         return 2 * tt.layers.masked_value(weight, mask)
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_that_the_target_computes_with():
     target = drawn(dense())
     for entry in tt.mask_layers(target).masked:
@@ -257,6 +261,7 @@ class TestFailure:
         embedding = theory.embed_target(drawn(dense()), density=0.3, seed=0, factors=(1, 30, 20))
         assert "of 5 inputs have no copy with an edge" in embedding.failure
 
+    @pytest.mark.slow
     def test_a_neuron_that_nothing_reads_may_be_lost(self):
         target = drawn(dense())
         kernel = np.asarray(target.layers[1].kernel)

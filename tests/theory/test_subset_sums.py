@@ -27,6 +27,7 @@ def brute_force(target, values):
     return min(abs(target - math.fsum(subset)) for subset in subsets)
 
 
+@pytest.mark.slow
 @given(st.floats(-3, 3), masked_values)
 def test_the_best_subset_is_found(target, pairs):
     values, mask = [value for value, _ in pairs], [kept for _, kept in pairs]

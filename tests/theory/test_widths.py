@@ -42,6 +42,7 @@ def test_each_layer_uses_the_density_of_its_own_edges():
     assert sparse_end[1] == theory.er_widths((4, 4, 4), 0.1, 0.1).factors[1] > even[1]
 
 
+@pytest.mark.slow
 @given(archs, densities, densities, deltas)
 def test_the_required_widths_fall_with_the_density(arch, one, other, delta):
     low, high = sorted((one, other))
@@ -49,6 +50,7 @@ def test_the_required_widths_fall_with_the_density(arch, one, other, delta):
     assert all(a >= b for a, b in zip(wide.widths, narrow.widths, strict=True))
 
 
+@pytest.mark.slow
 @given(archs, densities, deltas, deltas)
 def test_a_smaller_chance_of_failure_takes_more_width(arch, density, one, other):
     low, high = sorted((one, other))
@@ -56,6 +58,7 @@ def test_a_smaller_chance_of_failure_takes_more_width(arch, density, one, other)
     assert all(a >= b for a, b in zip(careful.factors, careless.factors, strict=True))
 
 
+@pytest.mark.slow
 @given(archs, densities, deltas)
 def test_the_union_bound_of_the_proof_holds_for_the_rounded_widths(arch, density, delta):
     factors = theory.er_widths(arch, density, delta).factors

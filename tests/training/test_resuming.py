@@ -261,6 +261,7 @@ def test_ctrl_c_after_the_last_step_is_not_lost_and_what_is_finished_is_not_trai
     assert_same_bits(cut.run(StopAfter(1)), undisturbed())
 
 
+@pytest.mark.slow
 @eagerly
 def test_a_second_ctrl_c_is_obeyed_at_once(listening, tmp_path):
     class Impatient(keras.callbacks.Callback):

@@ -98,6 +98,7 @@ class TestUpdate:
         expected = by_hand(start, gradients, 0.1, 0.9, 0.1)
         np.testing.assert_allclose(actual.astype("float64"), expected, rtol=tolerance)
 
+    @pytest.mark.slow
     def test_decays_every_trainable_variable(self):
         model = smallnet.build()
         start = [v.numpy() for v in model.trainable_variables]

@@ -320,6 +320,7 @@ class TestTheLoop:
         history = train(Trainer(model, keras.optimizers.SGD()), x, y, epochs=5, callbacks=[stop])
         assert [row["epoch"] for row in history] == [0, 1]
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("untraced")
     def test_keras_callbacks_work(self):
         model, x, y = perceptron()
@@ -339,6 +340,7 @@ class TestTheLoop:
         with pytest.raises(TrainingDiverged, match=words):
             Trainer(model, keras.optimizers.SGD(0.1), steps_per_call=3).fit(batches(x, y, 4), [2], 3)
 
+    @pytest.mark.slow
     def test_so_does_a_weight_that_hides_behind_a_finite_loss(self):
         """A NaN that the network drops on its way still has a gradient."""
         _, x, y = perceptron()

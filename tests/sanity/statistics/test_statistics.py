@@ -603,6 +603,7 @@ class TestSimulation:
         assert np.corrcoef(found[..., 0].ravel(), found[..., 1].ravel())[0, 1] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_importing_it_loads_nothing_heavy():
     code = (
         "import sys; from tf_tickets.sanity import statistics; "

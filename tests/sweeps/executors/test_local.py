@@ -163,6 +163,7 @@ def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("started", ["script.py", "-"])
 def test_processes_do_not_run_the_script_again_that_starts_them(started, tmp_path):
     """One without a guard would start its sweep in each; that of a notebook cannot be found."""
