@@ -21,7 +21,7 @@ PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(
 OF_RESULTS = [page for page in PAGES if "\n<!-- let\n" in (ROOT / page).read_text(encoding="utf-8")]
 LONGEST = {"docs/findings.md", "docs/sanity_checks.md", "README.md"}
 # Their words speak of more than their tables: of timings, and of what follows from a simulation.
-WITH_OTHER_NUMBERS = {"README.md", "docs/verdict.md"}
+WITH_OTHER_NUMBERS = {"README.md", "docs/verdict.md", "docs/patterns.md"}
 FOUND = re.compile(r"\d[\d.,]* ?(?:%|per cent|points?\b)|±|\[[−+-]?\d|[−+]\d+\.\d")
 
 
