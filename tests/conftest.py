@@ -19,6 +19,8 @@ from tf_tickets.support.startup import default_threads
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
 
+# What --quick gives pytest's -m.
+QUICK = "not slow"
 # CPU seconds of a test, its processes' included, from which on it is marked slow.
 SLOW = 0.5
 _SECONDS = "CPU seconds"
@@ -34,9 +36,9 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """Of `-n logical`, one more than there are cores: tests wait for disks and processes, too."""
-    return default_threads() + 1
+def pytest_xdist_auto_num_workers(config):
+    """Of `-n logical`: one for each core, and for slow tests one more, which wait for disks and processes, too."""
+    return default_threads() + (config.option.markexpr != QUICK)
 
 
 def pytest_collection_modifyitems(items):
