@@ -37,7 +37,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Of `-n logical`: one for each core, and for slow tests one more, which wait for disks and processes, too."""
+    """Of `-n logical`: one for each core, and one more for slow tests, which wait for disks and processes."""
     return default_threads() + (config.option.markexpr != QUICK)
 
 
