@@ -93,7 +93,6 @@ class TestSynFlow:
         assert model.layers[1].cell.__dict__ == before
         assert "call" not in model.layers[1].__dict__ and model.layers[1].use_cudnn == "auto"
 
-    @pytest.mark.slow
     def test_takes_states_and_gives_them(self):
         sequences, state = keras.Input((4, 2)), keras.Input((3,))
         outputs, last = L.GRU(3, return_state=True)(sequences, initial_state=L.Dense(3)(state))
