@@ -83,7 +83,6 @@ def test_a_number_that_is_written_by_hand_is_seen(text):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in LONGEST)) for page in OF_RESULTS]
 )

@@ -13,7 +13,6 @@ def conf():
     return runpy.run_path(str(CONF))
 
 
-@pytest.mark.slow
 def test_public_are_the_names_of_the_package_and_of_its_fronts(conf):
     some = {"tf_tickets.prune", "tf_tickets.pruning.SCORES", "tf_tickets.theory.base_set_sizes"}
     assert some <= set(conf["public_names"]())

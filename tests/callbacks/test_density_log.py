@@ -42,7 +42,6 @@ WAYS = {
 QUICK = ("masks that stay", "a schedule", "RigL", "soft thresholds")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "way", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in WAYS]
 )

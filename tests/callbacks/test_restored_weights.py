@@ -46,7 +46,6 @@ def best(**options):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stopping_first"),
     [

@@ -46,7 +46,6 @@ class TestTheModelItself:
     def state(model):
         return [value_of(x) for x in model.variables], [len(layer._losses) for layer in model.layers]
 
-    @pytest.mark.slow
     @pytest.mark.parametrize(
         "layer",
         [

@@ -171,7 +171,6 @@ def test_outputs_are_equal(build):
     np.testing.assert_allclose(outputs(twin, x), outputs(model, x), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "width"),
     [

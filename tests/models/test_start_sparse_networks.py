@@ -110,7 +110,6 @@ def test_resnet50_has_bottlenecks_of_expansion_four(shapes):
     assert shapes["resnet50_cifar"] == [*expected, (2048, 100)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "convolutions"),
     [("resnet18_cifar", 2), pytest.param("resnet50_cifar", 3, marks=pytest.mark.slow)],
